@@ -1,0 +1,158 @@
+"""What a covariance structure has to supply, and what all of them share."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have "
+    "ill-defined empirical covariance (for instance caused by singleton "
+    "or collapsed samples). Try to decrease the number of components, "
+    "increase reg_covar, or scale the input data."
+)
+"""scikit-learn's words."""
+
+FLOAT32_HINT = (
+    " The numerical accuracy can also be improved by passing float64 data instead of float32."
+)
+
+EMPTY_GUARD = 10 * np.finfo(np.float64).eps
+"""Added to every component's weight, as scikit-learn does, so that an empty one divides."""
+
+
+class TotalScatter(NamedTuple):
+    """Moments of all rows about one point, whatever the components: constant during a fit.
+
+    Parameters
+    ----------
+    reference : ndarray of shape (d,)
+    weight : float
+    first : ndarray of shape (d,)
+    second : ndarray of shape (d, d)
+    """
+
+    reference: np.ndarray
+    weight: float
+    first: np.ndarray
+    second: np.ndarray
+
+
+class Gaussians(NamedTuple):
+    """Maximum-likelihood estimates from statistics (Bishop 2006, eq. 9.24 to 9.27).
+
+    Parameters
+    ----------
+    weight : ndarray of shape (k,)
+        Sum of responsibilities, with the guard against empty components.
+    means : ndarray of shape (k, d)
+    covariances : ndarray
+    """
+
+    weight: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+
+class CovarianceStructure(ABC):
+    """A family of covariance matrices: how densities, moments and the M-step look in it.
+
+    A structure names kernels that exist, in `density_form` and `moment_form`, and owns the algebra
+    between them. It knows nothing of rows.
+    """
+
+    name: ClassVar[str]
+    density_form: ClassVar[str]
+    moment_form: ClassVar[MomentForm]
+    needs_total_scatter: ClassVar[bool] = False
+
+    @abstractmethod
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of covariances, precisions and their Cholesky factors."""
+
+    @abstractmethod
+    def n_free_parameters(self, n_components: int, n_features: int) -> int:
+        """Free parameters of the covariances."""
+
+    @abstractmethod
+    def covariances(
+        self,
+        statistics: SufficientStatistics,
+        shift: np.ndarray,
+        weight: np.ndarray,
+        scatter: TotalScatter | None,
+    ) -> np.ndarray:
+        """Covariances about the new means, without regularisation.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+        shift : ndarray of shape (k, d)
+            New means less the statistics' reference.
+        weight : ndarray of shape (k,)
+            Guarded weights to divide by.
+        scatter : TotalScatter or None
+            Given when `needs_total_scatter`.
+        """
+
+    @abstractmethod
+    def regularize(self, covariances: np.ndarray, reg_covar: float) -> np.ndarray:
+        """Covariances with `reg_covar` added to every variance."""
+
+    @abstractmethod
+    def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
+        """Square roots of the inverse covariances.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If a covariance is not positive definite.
+        """
+
+    @abstractmethod
+    def cholesky_of_precisions(self, precisions: np.ndarray) -> np.ndarray:
+        """Square roots of given precisions, of the same form as `precisions_cholesky`."""
+
+    @abstractmethod
+    def precisions(self, precisions_cholesky: np.ndarray) -> np.ndarray:
+        """Precisions from their square roots."""
+
+    @abstractmethod
+    def covariances_from_cholesky(self, precisions_cholesky: np.ndarray) -> np.ndarray:
+        """Covariances from the square roots of their inverses."""
+
+    @abstractmethod
+    def operands(self, parameters: MixtureParameters, dtype: np.dtype) -> Operands:
+        """What the kernels read."""
+
+    def estimate(
+        self,
+        statistics: SufficientStatistics,
+        reg_covar: float,
+        scatter: TotalScatter | None = None,
+    ) -> Gaussians:
+        r"""Weights, means and covariances of largest likelihood.
+
+        With :math:`N, f, S` the statistics about the reference :math:`m`, :math:`\epsilon` the
+        guard, the new mean is :math:`m + \delta`, :math:`\delta = (f - \epsilon m)/(N + \epsilon)`,
+        and the moments about it follow from those about m.
+        """
+        weight = statistics.weight + EMPTY_GUARD
+        shift = (statistics.first - EMPTY_GUARD * statistics.reference) / weight[:, np.newaxis]
+        covariances = self.covariances(statistics, shift, weight, scatter)
+        return Gaussians(
+            weight, statistics.reference + shift, self.regularize(covariances, reg_covar)
+        )
+
+
+STRUCTURES: dict[str, CovarianceStructure] = {}
+"""Every covariance structure, by the name that ``covariance_type`` takes."""
+
+
+def register(structure: type[CovarianceStructure]) -> type[CovarianceStructure]:
+    """Class decorator that enters a structure into `STRUCTURES`."""
+    STRUCTURES[structure.name] = structure()
+    return structure

@@ -1,0 +1,42 @@
+"""Every component has its own variance per feature (mclust's VVI)."""
+
+import numpy as np
+
+from fastgmm.covariance.base import register
+from fastgmm.covariance.variances import Variances, guard_residue
+from fastgmm.parameters import make_operands
+from fastgmm.statistics import MomentForm
+
+
+@register
+class Diag(Variances):
+    """Covariances of shape (k, d): the diagonals."""
+
+    name = "diag"
+    density_form = "diagonal"
+    moment_form = MomentForm.DIAGONAL
+
+    def shape(self, n_components, n_features):
+        return n_components, n_features
+
+    def n_free_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def covariances(self, statistics, shift, weight, scatter):
+        moved = statistics.second - 2.0 * statistics.first * shift
+        moved += statistics.weight[:, np.newaxis] * shift**2
+        moved += guard_residue(statistics.reference + shift)
+        return moved / weight[:, np.newaxis]
+
+    def operands(self, parameters, dtype):
+        factors = parameters.precisions_cholesky
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_determinants = np.log(factors).sum(axis=1)
+        return make_operands(
+            parameters,
+            dtype,
+            factors=factors[np.newaxis],
+            project=lambda means: means * factors,
+            scales=np.full(len(factors), -0.5),
+            log_determinants=log_determinants,
+        )

@@ -1,0 +1,44 @@
+"""Every component has one variance, the same for every feature (mclust's VII)."""
+
+import numpy as np
+
+from fastgmm.covariance.base import register
+from fastgmm.covariance.variances import Variances, guard_residue
+from fastgmm.parameters import make_operands
+from fastgmm.statistics import MomentForm
+
+
+@register
+class Spherical(Variances):
+    """Covariances of shape (k,): the variances."""
+
+    name = "spherical"
+    density_form = "isotropic"
+    moment_form = MomentForm.TRACE
+
+    def shape(self, n_components, n_features):
+        return (n_components,)
+
+    def n_free_parameters(self, n_components, n_features):
+        return n_components
+
+    def covariances(self, statistics, shift, weight, scatter):
+        moved = statistics.second - 2.0 * (statistics.first * shift).sum(axis=1)
+        moved += statistics.weight * (shift**2).sum(axis=1)
+        moved += guard_residue(statistics.reference + shift).sum(axis=1)
+        return moved / (weight * shift.shape[1])
+
+    def operands(self, parameters, dtype):
+        factors = parameters.precisions_cholesky
+        n_features = parameters.means.shape[1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_determinants = n_features * np.log(factors)
+        return make_operands(
+            parameters,
+            dtype,
+            # The variance enters with the scale; the factors stay unread.
+            factors=np.zeros((1, 1, 1)),
+            project=lambda means: means,
+            scales=-0.5 * factors**2,
+            log_determinants=log_determinants,
+        )

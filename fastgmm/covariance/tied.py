@@ -1,0 +1,65 @@
+"""All components share one covariance matrix (mclust's EEE)."""
+
+import numpy as np
+
+from fastgmm.covariance import matrices
+from fastgmm.covariance.base import CovarianceStructure, register
+from fastgmm.parameters import make_operands
+from fastgmm.statistics import MomentForm
+
+
+@register
+class Tied(CovarianceStructure):
+    """Covariances of shape (d, d).
+
+    The responsibilities of a row sum to one, so the scatter of all rows is a constant of the fit:
+    one pass makes it, and an iteration needs only weights and first moments.
+    """
+
+    name = "tied"
+    density_form = "shared_cholesky"
+    moment_form = MomentForm.NONE
+    needs_total_scatter = True
+
+    def shape(self, n_components, n_features):
+        return n_features, n_features
+
+    def n_free_parameters(self, n_components, n_features):
+        return n_features * (n_features + 1) // 2
+
+    def covariances(self, statistics, shift, weight, scatter):
+        # What the means explain, about the scatter's reference, comes off the total.
+        offsets = statistics.reference - scatter.reference
+        first = statistics.first + statistics.weight[:, np.newaxis] * offsets
+        means = offsets + shift
+        cross = first.T @ means
+        between = cross + cross.T - (statistics.weight * means.T) @ means
+        return (scatter.second - between) / weight.sum()
+
+    def regularize(self, covariances, reg_covar):
+        return covariances + reg_covar * np.eye(len(covariances))
+
+    def precisions_cholesky(self, covariances):
+        return matrices.upper_precision_factor(covariances)
+
+    def cholesky_of_precisions(self, precisions):
+        return matrices.upper_factor_of(precisions)
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky @ precisions_cholesky.T
+
+    def covariances_from_cholesky(self, precisions_cholesky):
+        return matrices.covariance_of(precisions_cholesky)
+
+    def operands(self, parameters, dtype):
+        k = len(parameters.weights)
+        factor = parameters.precisions_cholesky
+        triangle = matrices.upper_triangular(factor)
+        return make_operands(
+            parameters,
+            dtype,
+            factors=triangle[np.newaxis],
+            project=lambda means: means @ triangle,
+            scales=np.full(k, -0.5),
+            log_determinants=np.full(k, matrices.log_diagonal(factor)),
+        )

@@ -1,0 +1,130 @@
+"""Chunks on a pool of threads of this process; kernels release the GIL.
+
+No Numba threading layer: one aborts the process when two threads enter it, another kills forked
+children. The pool is made on first use, anew in a forked child.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import joblib
+
+from fastgmm.engines.base import MergeTree
+
+_THREAD_LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
+"""Variables that bound the default; joblib sets both in its workers, against oversubscription."""
+
+_in_worker = threading.local()
+
+
+class _Pool:
+    """The process's threads."""
+
+    def __init__(self):
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew; after a fork the child has no thread but its own."""
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._size = 0
+
+    def submit(self, function: Callable[[], None], copies: int, size: int) -> list[Future]:
+        """Run `copies` of a function on a pool of at least `size` threads."""
+        with self._lock:
+            if self._executor is None or self._size < size:
+                if self._executor is not None:
+                    self._executor.shutdown(wait=False)
+                self._executor = ThreadPoolExecutor(size, thread_name_prefix="fastgmm")
+                self._size = size
+            return [self._executor.submit(function) for _ in range(copies)]
+
+
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.forget)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: its affinity, its cgroup's quota, and thread limits."""
+    limits = [joblib.cpu_count()]
+    for name in _THREAD_LIMITS:
+        # OMP_NUM_THREADS may hold a list, one number per nesting level.
+        value = os.environ.get(name, "").split(",")[0].strip()
+        if value.isdigit() and int(value) > 0:
+            limits.append(int(value))
+    return min(limits)
+
+
+def resolve_n_jobs(n_jobs: int | None) -> int:
+    """Number of threads for `n_jobs`: None is all usable cores, -1 likewise, -2 all but one."""
+    if n_jobs is None:
+        return usable_cores()
+    if n_jobs < 0:
+        return max(usable_cores() + 1 + n_jobs, 1)
+    return n_jobs
+
+
+class ThreadEngine:
+    """Runs chunks on up to `n_threads` threads, the caller's among them.
+
+    Within a thread of the pool all runs in-line, so nested use neither deadlocks nor multiplies.
+
+    Parameters
+    ----------
+    n_threads : int
+    """
+
+    def __init__(self, n_threads: int):
+        self.n_threads = n_threads
+
+    def reduce(self, function: Callable[[int], Any], n_chunks: int) -> Any:
+        """Merge of ``function(i)`` for every chunk, by ``+`` along a fixed tree."""
+        tree = MergeTree(n_chunks)
+        self.for_each(lambda i: tree.add(i, function(i)), n_chunks)
+        return tree.total
+
+    def for_each(self, function: Callable[[int], None], n_chunks: int) -> None:
+        """Call ``function(i)`` for every chunk, in order when there is one thread.
+
+        Raises
+        ------
+        Exception
+            The first that a call raises; chunks not yet begun are then left out.
+        """
+        n_threads = min(self.n_threads, n_chunks)
+        if n_threads <= 1 or getattr(_in_worker, "flag", False):
+            for i in range(n_chunks):
+                function(i)
+            return
+        numbers = itertools.count()
+        stopped = threading.Event()
+
+        def work() -> None:
+            was_worker = getattr(_in_worker, "flag", False)
+            _in_worker.flag = True
+            try:
+                while not stopped.is_set() and (i := next(numbers)) < n_chunks:
+                    function(i)
+            except BaseException:
+                stopped.set()
+                raise
+            finally:
+                _in_worker.flag = was_worker
+
+        futures = _pool.submit(work, n_threads - 1, self.n_threads - 1)
+        try:
+            work()
+        finally:
+            # Threads still at work read the caller's arrays: wait for them whatever happened. A
+            # copy that has not begun has nothing left to do.
+            for future in futures:
+                if not future.cancel():
+                    future.exception()
+        for future in futures:
+            if not future.cancelled():
+                future.result()

@@ -1,0 +1,89 @@
+"""Functions of a chunk of rows: the E-step's statistics, and predictions.
+
+Free of threads and of estimators, so that any engine may run them.
+"""
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.kernels.layout import OUTPUTS
+from fastgmm.parameters import Operands
+from fastgmm.sources.base import Chunk
+from fastgmm.statistics import SufficientStatistics
+
+
+def chunk_statistics(
+    chunk: Chunk,
+    structure: CovarianceStructure,
+    operands: Operands,
+    reference: np.ndarray,
+    responsibilities: np.ndarray | None = None,
+) -> SufficientStatistics:
+    """Sufficient statistics of a chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    structure : CovarianceStructure
+    operands : Operands
+    reference : ndarray of shape (k, d)
+        ``operands.reference``; one object for all chunks of a pass.
+    responsibilities : ndarray of shape (rows, k), optional
+        Taken instead of the operands' own; the log-likelihood is then 0.
+    """
+    from fastgmm.kernels.em_pass import statistics_pass
+
+    statistics = SufficientStatistics.zero(structure.moment_form, reference)
+    if responsibilities is None:
+        responsibilities = np.empty((0, len(reference)))
+    add_statistics = statistics_pass(structure.density_form, chunk.rows.dtype.name)
+    add_statistics(chunk.rows, chunk.weights, responsibilities, *operands, statistics.sums)
+    return statistics
+
+
+def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> np.ndarray:
+    """Outer moments of a chunk about one point.
+
+    Returns
+    -------
+    ndarray of shape (d + 1, d + 1)
+        Lower triangle: second moments; in the last row the first moments and the weight.
+    """
+    from fastgmm.kernels.em_pass import scatter_pass
+
+    block = np.zeros((len(reference) + 1, len(reference) + 1))
+    scatter_pass(chunk.rows.dtype.name)(chunk.rows, chunk.weights, reference, block)
+    return block
+
+
+def chunk_predictions(
+    chunk: Chunk,
+    structure: CovarianceStructure,
+    operands: Operands,
+    output: str,
+    out: np.ndarray,
+) -> None:
+    """Write the predictions for a chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    structure : CovarianceStructure
+    operands : Operands
+    output : str
+        One of `fastgmm.kernels.layout.OUTPUTS`.
+    out : ndarray of shape (rows,) or (rows, k)
+        int64 for labels, else of the rows' dtype.
+    """
+    from fastgmm.kernels.em_pass import prediction_pass
+
+    dtype = chunk.rows.dtype
+    vector, matrix, labels = np.empty(0, dtype), np.empty((0, 0), dtype), np.empty(0, np.int64)
+    if output == "labels":
+        labels = out
+    elif out.ndim == 1:
+        vector = out
+    else:
+        matrix = out
+    predict = prediction_pass(structure.density_form, dtype.name)
+    predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)

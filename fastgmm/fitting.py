@@ -1,0 +1,319 @@
+"""The one place that puts rows, an engine, a structure, a start and the loop together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.base import (
+    EMPTY_GUARD,
+    FLOAT32_HINT,
+    ILL_DEFINED,
+    Gaussians,
+    TotalScatter,
+)
+from fastgmm.em import EMResult, Listener, best_of_restarts
+from fastgmm.engines.base import Engine
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.expectation import chunk_predictions, chunk_scatter, chunk_statistics
+from fastgmm.initialization import SingleRows, Start
+from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.sources.base import RowGrid, RowSource
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to run EM; the names are the estimator's.
+
+    Parameters
+    ----------
+    n_components, tol, reg_covar, max_iter
+        See `fastgmm.GaussianMixture`.
+    """
+
+    n_components: int
+    tol: float
+    reg_covar: float
+    max_iter: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenParameters:
+    """Initial parameters that the caller fixes; None where the start decides.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (k,) or None
+    means : ndarray of shape (k, d) or None
+    precisions : ndarray or None
+        In the structure's shape.
+    """
+
+    weights: np.ndarray | None = None
+    means: np.ndarray | None = None
+    precisions: np.ndarray | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to a start."""
+        return not any(part is None for part in (self.weights, self.means, self.precisions))
+
+
+class MixtureFit:
+    """Maximum-likelihood fit of a Gaussian mixture to the rows of a source.
+
+    Parameters
+    ----------
+    source : RowSource
+    structure : CovarianceStructure
+    engine : Engine
+    options : FitOptions
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        structure: CovarianceStructure,
+        engine: Engine,
+        options: FitOptions,
+    ):
+        self.source = source
+        self.structure = structure
+        self.engine = engine
+        self.options = options
+        self.grid = RowGrid.of(source.n_rows, source.n_features, options.n_components)
+
+    def run(
+        self,
+        starts: Iterator[MixtureParameters],
+        listener: Listener,
+        lower_bound: float = -np.inf,
+    ) -> EMResult:
+        """EM from each start; the result of the largest likelihood.
+
+        Parameters
+        ----------
+        starts : iterator of MixtureParameters
+        listener : Listener
+        lower_bound : float, optional
+            Of a run that this one goes on from.
+
+        Raises
+        ------
+        ValueError
+            If a covariance is no longer positive definite.
+        """
+        return best_of_restarts(
+            self._step,
+            starts,
+            tol=self.options.tol,
+            max_iter=self.options.max_iter,
+            lower_bound=lower_bound,
+            listener=listener,
+        )
+
+    def starts(
+        self, starts: Iterator[Start], given: GivenParameters, n_init: int
+    ) -> Iterator[MixtureParameters]:
+        """First parameters of `n_init` restarts, made when they are asked for.
+
+        Parameters
+        ----------
+        starts : iterator of Start
+            Not touched when `given` is complete.
+        given : GivenParameters
+        n_init : int
+        """
+        if given.complete:
+            for _ in range(n_init):
+                yield self._parameters(given.weights, given.means, None, given.precisions)
+        else:
+            for start in islice(starts, n_init):
+                yield self._first_parameters(start, given)
+
+    def _step(self, parameters: MixtureParameters) -> tuple[MixtureParameters, float]:
+        """One iteration: E-step and M-step (Bishop 2006, sec. 9.2.2)."""
+        operands = self.structure.operands(parameters, self.source.dtype)
+        statistics = self._accumulate(operands)
+        gaussians = self._estimate(statistics)
+        weights = gaussians.weight / gaussians.weight.sum()
+        bound = statistics.log_likelihood / statistics.total_weight
+        return self._parameters(weights, gaussians.means, gaussians.covariances, None), bound
+
+    def _accumulate(
+        self, operands: Operands, start: Start | None = None
+    ) -> SufficientStatistics:
+        """One pass over the rows."""
+        reference = operands.reference
+
+        def statistics(index: int) -> SufficientStatistics:
+            begin, end = self.grid.bounds(index)
+            shares = None if start is None else start.chunk(begin, end)
+            chunk = self.source.read(begin, end)
+            return chunk_statistics(chunk, self.structure, operands, reference, shares)
+
+        in_order = start is not None and start.in_order
+        engine = ThreadEngine(1) if in_order else self.engine
+        return engine.reduce(statistics, len(self.grid))
+
+    def _estimate(self, statistics: SufficientStatistics) -> Gaussians:
+        scatter = self._total_scatter if self.structure.needs_total_scatter else None
+        return self.structure.estimate(statistics, self.options.reg_covar, scatter)
+
+    # -- starts ------------------------------------------------------------------------------------
+    def _first_parameters(self, start: Start, given: GivenParameters) -> MixtureParameters:
+        """M-step from a start, where the caller gives nothing else (scikit-learn's order)."""
+        if isinstance(start, SingleRows):
+            gaussians = self._from_single_rows(start)
+        else:
+            gaussians = self._from_responsibilities(start)
+        weights = given.weights
+        if weights is None:
+            weights = gaussians.weight / self.source.total_weight
+        means = gaussians.means if given.means is None else given.means
+        return self._parameters(weights, means, gaussians.covariances, given.precisions)
+
+    def _from_responsibilities(self, start: Start) -> Gaussians:
+        """Estimates from responsibilities of all rows."""
+        k = self.options.n_components
+        about = np.broadcast_to(self._centre, (k, self.source.n_features))
+        statistics = self._accumulate(self._moment_operands(about), start)
+        if self.structure.moment_form is not MomentForm.NONE and not start.in_order:
+            # Second moments are accurate about the means themselves, so a second pass follows.
+            weight = statistics.weight + EMPTY_GUARD
+            means = statistics.reference + statistics.first / weight[:, np.newaxis]
+            statistics = self._accumulate(self._moment_operands(means), start)
+        return self._estimate(statistics)
+
+    def _from_single_rows(self, start: SingleRows) -> Gaussians:
+        """Estimates from one row per component: no spread but the regularisation."""
+        reference = np.asarray(start.rows, dtype=np.float64)
+        d = self.source.n_features
+        statistics = SufficientStatistics.zero(self.structure.moment_form, reference)
+        statistics.weight[:] = 1.0
+        if not self.structure.needs_total_scatter:
+            return self._estimate(statistics)
+        # The scatter of all rows about zero, divided among these few: what scikit-learn starts
+        # from, and so what gives its results.
+        total = self._total_scatter
+        cross = np.outer(total.first, total.reference)
+        square = np.outer(total.reference, total.reference)
+        about_zero = TotalScatter(
+            np.zeros(d),
+            total.weight,
+            total.first + total.weight * total.reference,
+            total.second + cross + cross.T + total.weight * square,
+        )
+        return self.structure.estimate(statistics, self.options.reg_covar, about_zero)
+
+    def _moment_operands(self, means: np.ndarray) -> Operands:
+        """Operands for a pass that is given its responsibilities: only the means matter."""
+        centred = np.ascontiguousarray(means - self._centre, dtype=self.source.dtype)
+        unread = np.zeros((1, 1, 1), dtype=centred.dtype)
+        zeros = np.zeros(len(means), dtype=centred.dtype)
+        return Operands(self._centre, centred, unread, centred, zeros, zeros)
+
+    @cached_property
+    def _centre(self) -> np.ndarray:
+        """Mean of the rows: a point amid the data to take moments about."""
+
+        def total(index: int) -> np.ndarray:
+            chunk = self.source.read(*self.grid.bounds(index))
+            return chunk.rows.sum(axis=0, dtype=np.float64)
+
+        return self.engine.reduce(total, len(self.grid)) / self.source.n_rows
+
+    @cached_property
+    def _total_scatter(self) -> TotalScatter:
+        """Moments of all rows about their centre."""
+
+        def scatter(index: int) -> np.ndarray:
+            return chunk_scatter(self.source.read(*self.grid.bounds(index)), self._centre)
+
+        block = self.engine.reduce(scatter, len(self.grid))
+        second = block[:-1, :-1] + np.tril(block[:-1, :-1], -1).T
+        return TotalScatter(self._centre, block[-1, -1], block[-1, :-1], second)
+
+    # -- parameters --------------------------------------------------------------------------------
+    def _parameters(self, weights, means, covariances, precisions) -> MixtureParameters:
+        """Parameters with the precision factors that belong to them.
+
+        Parameters
+        ----------
+        covariances, precisions : ndarray or None
+            Precisions win where they are given.
+        """
+        structure = self.structure
+        try:
+            if precisions is None:
+                cholesky = structure.precisions_cholesky(covariances)
+            else:
+                cholesky = structure.cholesky_of_precisions(precisions)
+                covariances = structure.covariances_from_cholesky(cholesky)
+        except np.linalg.LinAlgError:
+            hint = FLOAT32_HINT if self.source.dtype == np.float32 else ""
+            raise ValueError(ILL_DEFINED + hint) from None
+        as_double = partial(np.asarray, dtype=np.float64)
+        return MixtureParameters(*map(as_double, (weights, means, covariances, cholesky)))
+
+
+def predict_rows(
+    source: RowSource,
+    structure: CovarianceStructure,
+    engine: Engine,
+    operands: Operands,
+    output: str,
+) -> np.ndarray:
+    """Predictions for every row of a source.
+
+    Parameters
+    ----------
+    source : RowSource
+    structure : CovarianceStructure
+    engine : Engine
+    operands : Operands
+    output : str
+        One of `fastgmm.kernels.layout.OUTPUTS`.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, k)
+    """
+    k = len(operands.means)
+    shape = (source.n_rows, k) if output in ("responsibilities", "log_densities") else source.n_rows
+    out = np.empty(shape, dtype=np.int64 if output == "labels" else source.dtype)
+    grid = RowGrid.of(source.n_rows, source.n_features, k)
+
+    def write(index: int) -> None:
+        start, stop = grid.bounds(index)
+        chunk_predictions(
+            source.read(start, stop), structure, operands, output, out[start:stop]
+        )
+
+    engine.for_each(write, len(grid))
+    return out
+
+
+def mean_log_likelihood(
+    source: RowSource,
+    structure: CovarianceStructure,
+    engine: Engine,
+    operands: Operands,
+) -> float:
+    """Weighted mean of the rows' log-likelihoods, with nothing of the rows' number stored."""
+    grid = RowGrid.of(source.n_rows, source.n_features, len(operands.means))
+
+    def weighted(index: int) -> float:
+        chunk = source.read(*grid.bounds(index))
+        values = np.empty(len(chunk.rows), dtype=source.dtype)
+        chunk_predictions(chunk, structure, operands, "log_likelihoods", values)
+        if not len(chunk.weights):
+            return float(values.sum(dtype=np.float64))
+        present = chunk.weights > 0  # an absent row may have no likelihood at all
+        return float(values[present].astype(np.float64) @ chunk.weights[present])
+
+    return engine.reduce(weighted, len(grid)) / source.total_weight

@@ -1,0 +1,234 @@
+"""The two passes over rows: statistics for the M-step, and predictions.
+
+Both are made for one density form at a time, an integer that the compiler sees as a constant, so
+that what belongs to other forms is not compiled.
+"""
+
+import functools
+
+import numpy as np
+from numba import types
+
+from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.layout import DENSITY_FORMS, HEADER, OUTPUTS
+from fastgmm.kernels.log_density import (
+    all_cholesky_distances,
+    diagonal_distances,
+    isotropic_distances,
+    whiten,
+)
+from fastgmm.kernels.moments import (
+    all_diagonal_moments,
+    all_outer_moments,
+    first_moments,
+    outer_moments,
+    trace_moments,
+)
+from fastgmm.kernels.responsibilities import assign, normalize
+from fastgmm.kernels.tiles import (
+    aligned_rows,
+    load_responsibilities,
+    load_tile,
+    load_weights,
+    tile_points,
+)
+
+CHOLESKY, SHARED_CHOLESKY, DIAGONAL, ISOTROPIC = range(len(DENSITY_FORMS))
+LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, LOG_DENSITIES = range(len(OUTPUTS))
+
+
+def _array(dtype, ndim):
+    return types.Array(dtype, ndim, "C", readonly=True)
+
+
+def _argument_types(real):
+    """Types of the rows, of their weights, and of the fields of `Operands`."""
+    rows = types.Array(real, 2, "A", readonly=True)
+    weights = types.Array(types.float64, 1, "A", readonly=True)
+    matrix, vector = _array(real, 2), _array(real, 1)
+    operands = (_array(types.float64, 1), matrix, _array(real, 3), matrix, vector, vector)
+    return rows, weights, operands
+
+
+@functools.cache
+def statistics_pass(density_form, dtype):
+    """Kernel that adds the statistics of a chunk of rows to `sums`.
+
+    Parameters
+    ----------
+    density_form : str
+        One of `DENSITY_FORMS`; it brings its moment form: outer, none, diagonal, trace.
+    dtype : str
+        ``"float64"`` or ``"float32"``: the type of the rows, and of all work on single points.
+
+    Returns
+    -------
+    callable (X, sample_weight, given, *operands, sums)
+        X (rows, d); sample_weight (rows,) or empty for 1 everywhere; given (rows, k)
+        responsibilities, or empty to compute them; `sums` as `SufficientStatistics` keeps them.
+    """
+    form = DENSITY_FORMS.index(density_form)
+    rows, weights, operands = _argument_types(getattr(types, dtype))
+    given_type = types.Array(types.float64, 2, "A", readonly=True)
+    sums_type = types.Array(types.float64, 1, "C")
+
+    @kernel(signature=types.void(rows, weights, given_type, *operands, sums_type))
+    def add_statistics(
+        X, sample_weight, given, origin, means, factors, projected, scales, constants, sums
+    ):
+        n = X.shape[0]
+        k, d = means.shape
+        tile_size = tile_points(n, d, k, X.itemsize)
+        tile = aligned_rows(d + 1, tile_size, X)
+        scratch = aligned_rows(d + 1, tile_size, X)
+        distances = aligned_rows(k, tile_size, X)
+        responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
+        weights = np.empty(tile_size, dtype=X.dtype)
+        norms = np.empty(tile_size, dtype=X.dtype)
+        blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
+        for start in range(0, n, tile_size):
+            stop = min(start + tile_size, n)
+            points = load_tile(X, start, stop, origin, tile)
+            load_weights(sample_weight, start, stop, points, weights)
+            # Distances serve the E-step, and as second moments where they are isotropic.
+            if form == ISOTROPIC or not len(given):
+                if form == CHOLESKY:
+                    all_cholesky_distances(tile, points, means, factors, scratch, distances)
+                elif form == SHARED_CHOLESKY:
+                    whiten(tile, points, factors[0], scratch)
+                    isotropic_distances(scratch, points, projected, distances)
+                elif form == DIAGONAL:
+                    diagonal_distances(tile, points, projected, factors[0], distances)
+                else:
+                    isotropic_distances(tile, points, projected, distances)
+            if len(given):
+                load_responsibilities(given, start, stop, points, weights, responsibilities)
+            else:
+                sums[0] += normalize(
+                    distances, points, scales, constants, weights, responsibilities, norms
+                )
+            for t in range(stop - start):
+                sums[1] += weights[t]
+            if form == CHOLESKY:
+                all_outer_moments(tile, points, means, responsibilities, scratch, blocks)
+            elif form == DIAGONAL:
+                all_diagonal_moments(tile, points, means, responsibilities, blocks)
+            else:
+                first_moments(tile, points, responsibilities, blocks)
+                if form == ISOTROPIC:
+                    trace_moments(distances, points, responsibilities, blocks, d + 1)
+        sums[2] += n
+        if form in (SHARED_CHOLESKY, ISOTROPIC):
+            _first_about_means(means, blocks)
+
+    return add_statistics
+
+
+@kernel
+def _first_about_means(means, blocks):
+    """Shift first moments about the origin to the means."""
+    k, d = means.shape
+    for c in range(k):
+        for j in range(d):
+            blocks[c, j] -= blocks[c, d] * means[c, j]
+
+
+@functools.cache
+def scatter_pass(dtype):
+    """Kernel that adds the outer moments of all rows about one point, in float64.
+
+    Parameters
+    ----------
+    dtype : str
+        Type of the rows.
+
+    Returns
+    -------
+    callable (X, sample_weight, reference, block)
+        reference (d,), block (d + 1, d + 1) as for `outer_moments`, without a header.
+    """
+    rows, weights, _ = _argument_types(getattr(types, dtype))
+    reference_type, block_type = _array(types.float64, 1), types.Array(types.float64, 2, "C")
+
+    @kernel(signature=types.void(rows, weights, reference_type, block_type))
+    def add_scatter(X, sample_weight, reference, block):
+        n, d = X.shape
+        tile_size = tile_points(n, d, 1, 8)
+        tile = aligned_rows(d + 1, tile_size, block)
+        scratch = aligned_rows(d + 1, tile_size, block)
+        weights = np.empty(tile_size)
+        zero = np.zeros(d)
+        for start in range(0, n, tile_size):
+            stop = min(start + tile_size, n)
+            points = load_tile(X, start, stop, reference, tile)
+            load_weights(sample_weight, start, stop, points, weights)
+            outer_moments(tile, points, zero, weights, scratch, block)
+
+    return add_scatter
+
+
+@functools.cache
+def prediction_pass(density_form, dtype):
+    """Kernel that writes predictions for a chunk of rows.
+
+    Parameters
+    ----------
+    density_form : str
+        One of `DENSITY_FORMS`.
+    dtype : str
+        ``"float64"`` or ``"float32"``.
+
+    Returns
+    -------
+    callable (X, *operands, what, vector, matrix, labels)
+        `what` is a place in `OUTPUTS`: vector (rows,) takes log-likelihoods, matrix (rows, k)
+        responsibilities or log-densities, labels (rows,) labels; the other arrays are empty.
+    """
+    form = DENSITY_FORMS.index(density_form)
+    real = getattr(types, dtype)
+    rows, _, operands = _argument_types(real)
+    outputs = (types.Array(real, 1, "C"), types.Array(real, 2, "C"), types.Array(types.int64, 1, "C"))
+
+    @kernel(signature=types.void(rows, *operands, types.intp, *outputs))
+    def predict(
+        X, origin, means, factors, projected, scales, constants, what, vector, matrix, labels
+    ):
+        n = X.shape[0]
+        k, d = means.shape
+        tile_size = tile_points(n, d, k, X.itemsize)
+        tile = aligned_rows(d + 1, tile_size, X)
+        scratch = aligned_rows(d + 1, tile_size, X)
+        distances = aligned_rows(k, tile_size, X)
+        weights = np.ones(tile_size, dtype=X.dtype)
+        row = np.empty(tile_size, dtype=X.dtype)
+        for start in range(0, n, tile_size):
+            stop = min(start + tile_size, n)
+            points = load_tile(X, start, stop, origin, tile)
+            if form == CHOLESKY:
+                all_cholesky_distances(tile, points, means, factors, scratch, distances)
+            elif form == SHARED_CHOLESKY:
+                whiten(tile, points, factors[0], scratch)
+                isotropic_distances(scratch, points, projected, distances)
+            elif form == DIAGONAL:
+                diagonal_distances(tile, points, projected, factors[0], distances)
+            else:
+                isotropic_distances(tile, points, projected, distances)
+            if what == LABELS:
+                assign(distances, points, scales, constants, row)
+                for t in range(stop - start):
+                    labels[start + t] = int(row[t])
+            elif what == LOG_DENSITIES:
+                for t in range(stop - start):
+                    for c in range(k):
+                        matrix[start + t, c] = constants[c] + scales[c] * distances[c, t]
+            else:
+                normalize(distances, points, scales, constants, weights, distances, row)
+                if what == LOG_LIKELIHOODS:
+                    for t in range(stop - start):
+                        vector[start + t] = row[t]
+                else:
+                    for t in range(stop - start):
+                        for c in range(k):
+                            matrix[start + t, c] = distances[c, t]
+
+    return predict

@@ -1,0 +1,196 @@
+r"""Squared Mahalanobis distances of the points of a tile to the components.
+
+The weighted log-density of component c at x is ``constants[c] + scales[c] * distance``; see
+`fastgmm.parameters.Operands`. One micro-kernel per density form:
+
+- Cholesky (full): :math:`\|U_c^T (x - \mu_c)\|^2`, U upper triangular with
+  :math:`U U^T = \Sigma^{-1}` (Bishop 2006, eq. 2.44; scikit-learn's ``precisions_cholesky_``).
+- shared Cholesky (tied): the tile is whitened once, then isotropic.
+- diagonal: :math:`\sum_j (s_{cj} x_j - s_{cj} \mu_{cj})^2`.
+- isotropic (spherical): :math:`\|x - \mu_c\|^2`, its variance in ``scales``.
+"""
+
+import numpy as np
+from numba.core import types
+
+from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
+
+
+def _cholesky_definition(tile, points, mean, upper, scratch, distances):
+    centred = tile[: len(mean), :points] - mean[:, None]
+    distances[:points] = ((np.triu(upper).T @ centred) ** 2).sum(axis=0)
+
+
+@microkernel(_cholesky_definition)
+def cholesky_distances(typing, tile, points, mean, upper, scratch, distances):
+    """distances[t] = ||upper^T (tile[:, t] - mean)||^2 for one component.
+
+    tile (>= d, stride), points <= stride a multiple of the group, mean (d,), upper (d, d),
+    scratch of at least d groups, distances (stride,).
+    """
+    signature = types.void(tile, types.intp, mean, upper, scratch, distances)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, mu, u, z, out = unpack_arguments(context, builder, signature, args)
+        stride, (d,) = x.shape[1], mu.shape
+        group = GROUP * v.lanes
+
+        def whole_group(t, _):
+            def centre(j, _):
+                mean_j = v.broadcast(mu, j)
+                for n in range(GROUP):
+                    x_j = v.load(x, v.plus(v.at(j, stride, t), n * v.lanes))
+                    v.store(v.sub(x_j, mean_j), z, v.plus(v.at(j, v.index(group)), n * v.lanes))
+
+            v.loop(0, d, 1, [], centre)
+            rows = _whitened_rows(v, z, v.index(group), v.index(0), u, d)
+
+            def add_squares(i, count, squares):
+                for row in rows(i, count):
+                    squares = [v.fma(y, y, s) for y, s in zip(row, squares, strict=True)]
+                return squares
+
+            squares = v.blocks(d, [v.constant(0.0)] * GROUP, add_squares)
+            for n in range(GROUP):
+                v.store(squares[n], out, v.plus(t, n * v.lanes))
+
+        v.loop(0, count, group, [], whole_group)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@kernel
+def all_cholesky_distances(tile, points, means, factors, scratch, distances):
+    """`cholesky_distances` for every component."""
+    for c in range(means.shape[0]):
+        cholesky_distances(tile, points, means[c], factors[c], scratch, distances[c])
+
+
+def _whiten_definition(tile, points, upper, whitened):
+    d = len(upper)
+    whitened[:d, :points] = np.triu(upper).T @ tile[:d, :points]
+
+
+@microkernel(_whiten_definition)
+def whiten(typing, tile, points, upper, whitened):
+    """whitened[:, t] = upper^T tile[:, t]; both tiles have the same stride."""
+    signature = types.void(tile, types.intp, upper, whitened)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, u, out = unpack_arguments(context, builder, signature, args)
+        stride, d = x.shape[1], u.shape[0]
+
+        def whole_group(t, _):
+            rows = _whitened_rows(v, x, stride, t, u, d)
+
+            def keep(i, count, _):
+                for r, row in enumerate(rows(i, count)):
+                    for n in range(GROUP):
+                        v.store(row[n], out, v.plus(v.at(v.plus(i, r), stride, t), n * v.lanes))
+
+            v.blocks(d, [], keep)
+
+        v.loop(0, count, GROUP * v.lanes, [], whole_group)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _whitened_rows(v, z, stride, t, u, d):
+    """Emitter of rows i to i + count of U^T z for the group of points at t, as a function of i.
+
+    `count` rows times `GROUP` vectors stay in registers while j runs over the rows of z above the
+    diagonal; the triangle on the diagonal is unrolled, so that no product with a zero is formed.
+    """
+
+    def rows(i, count):
+        def multiply(j, first, sums):
+            z_j = [v.load(z, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(GROUP)]
+            sums = list(sums)
+            for r in range(first, count):
+                u_ji = v.broadcast(u, v.plus(v.at(j, d, i), r))
+                for n in range(GROUP):
+                    sums[r * GROUP + n] = v.fma(u_ji, z_j[n], sums[r * GROUP + n])
+            return sums
+
+        zeros = [v.constant(0.0)] * (count * GROUP)
+        sums = v.loop(0, i, 1, zeros, lambda j, sums: multiply(j, 0, sums))
+        for r in range(count):
+            sums = multiply(v.plus(i, r), r, sums)
+        return [sums[r * GROUP : (r + 1) * GROUP] for r in range(count)]
+
+    return rows
+
+
+def _isotropic_definition(tile, points, means, distances):
+    _, d = means.shape
+    for c, mean in enumerate(means):
+        distances[c, :points] = ((tile[:d, :points] - mean[:, None]) ** 2).sum(axis=0)
+
+
+@microkernel(_isotropic_definition)
+def isotropic_distances(typing, tile, points, means, distances):
+    """distances[c, t] = ||tile[:, t] - means[c]||^2 for all components."""
+    return _separable(
+        types.void(tile, types.intp, means, distances),
+        lambda v, x, mean: v.sub(x, mean),
+    )
+
+
+def _diagonal_definition(tile, points, scaled_means, scales, distances):
+    _, d = scaled_means.shape
+    for c, (mean, scale) in enumerate(zip(scaled_means, scales, strict=True)):
+        scaled = tile[:d, :points] * scale[:, None]
+        distances[c, :points] = ((scaled - mean[:, None]) ** 2).sum(axis=0)
+
+
+@microkernel(_diagonal_definition)
+def diagonal_distances(typing, tile, points, scaled_means, scales, distances):
+    """distances[c, t] = ||scales[c] * tile[:, t] - scaled_means[c]||^2 for all components."""
+    return _separable(
+        types.void(tile, types.intp, scaled_means, scales, distances),
+        lambda v, x, mean, scale: v.fma(x, scale, v.builder.fneg(mean)),
+    )
+
+
+def _separable(signature, difference):
+    """Distances that are a sum over features of ``difference(x, mean, ...)^2``.
+
+    Blocks of components share each load of the tile.
+    """
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, signature.args[0].dtype)
+        x, count, means, *scales, out = unpack_arguments(context, builder, signature, args)
+        (k, d), stride, out_stride = means.shape, x.shape[1], out.shape[1]
+        width = GROUP // 2
+
+        def whole_group(t, _):
+            def components(c, count, _):
+                def feature(j, sums):
+                    x_j = [v.load(x, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(width)]
+                    sums = list(sums)
+                    for r in range(count):
+                        at = v.at(v.plus(c, r), d, j)
+                        row = [v.broadcast(array, at) for array in (means, *scales)]
+                        for n in range(width):
+                            u = difference(v, x_j[n], *row)
+                            sums[r * width + n] = v.fma(u, u, sums[r * width + n])
+                    return sums
+
+                sums = v.loop(0, d, 1, [v.constant(0.0)] * (count * width), feature)
+                for r in range(count):
+                    for n in range(width):
+                        at = v.plus(v.at(v.plus(c, r), out_stride, t), n * v.lanes)
+                        v.store(sums[r * width + n], out, at)
+
+            v.blocks(k, [], components)
+
+        v.loop(0, count, width * v.lanes, [], whole_group)
+        return context.get_dummy_value()
+
+    return signature, emit

@@ -1,0 +1,151 @@
+r"""From distances to responsibilities, log-likelihoods and labels.
+
+With :math:`a_{tc}` the weighted log-density, :math:`\log p(x_t) = m_t + \log \sum_c e^{a_{tc} -
+m_t}`, :math:`m_t = \max_c a_{tc}`, and :math:`r_{tc} = e^{a_{tc} - \log p(x_t)}` (Bishop 2006,
+eq. 9.13 and 9.14; Murphy 2012, sec. 3.5.3 for the shift by the maximum).
+"""
+
+import numpy as np
+from numba.core import types
+
+from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.elementary import exp_nonpositive, log_positive
+from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
+
+# Below every log-density of a point that has a likelihood at all; the start of maxima.
+_LOWEST = {True: -1.7976931348623157e308, False: -3.4028234663852886e38}
+
+
+def _normalize_definition(
+    distances, points, scales, constants, weights, responsibilities, log_likelihoods
+):
+    log_densities = constants[:, None] + scales[:, None] * distances[:, :points]
+    lowest = _LOWEST[distances.dtype == np.float64]
+    maximum = np.maximum(log_densities.max(axis=0), lowest)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        densities = np.exp(log_densities - maximum)
+        total = densities.sum(axis=0)
+        log_likelihoods[:points] = maximum + np.log(total)
+        responsibilities[:, :points] = densities * (weights[:points] / total)
+    weighted = np.where(weights[:points] > 0, weights[:points] * log_likelihoods[:points], 0.0)
+    return float(weighted.sum())
+
+
+@microkernel(_normalize_definition)
+def normalize(
+    typing, distances, points, scales, constants, weights, responsibilities, log_likelihoods
+):
+    """Weighted responsibilities of a tile; returns the weighted sum of its log-likelihoods.
+
+    distances (k, stride), points a multiple of the group, scales (k,), constants (k,), weights
+    (stride,), out: responsibilities (k, stride), which may be `distances` itself, and
+    log_likelihoods (stride,).
+    """
+    signature = types.float64(
+        distances, types.intp, scales, constants, weights, responsibilities, log_likelihoods
+    )
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, distances.dtype)
+        q, count, scale, constant, w, r, norms = unpack_arguments(
+            context, builder, signature, args
+        )
+        k, stride = q.shape
+        width = GROUP // 2
+        span = range(width)
+        zeros = [v.constant(0.0)] * width
+
+        def whole_group(t, likelihoods):
+            def at(c, n):
+                return v.plus(v.at(c, stride, t), n * v.lanes)
+
+            def log_densities(c, maxima):
+                constant_c, scale_c = v.broadcast(constant, c), v.broadcast(scale, c)
+                for n in span:
+                    a = v.fma(scale_c, v.load(q, at(c, n)), constant_c)
+                    v.store(a, r, at(c, n))
+                    maxima[n] = v.maximum(a, maxima[n])
+                return maxima
+
+            lowest = [v.constant(_LOWEST[v.double])] * width
+            maxima = v.loop(0, k, 1, lowest, log_densities)
+
+            def densities(c, sums):
+                for n in span:
+                    e = exp_nonpositive(v, v.sub(v.load(r, at(c, n)), maxima[n]))
+                    v.store(e, r, at(c, n))
+                    sums[n] = v.add(sums[n], e)
+                return sums
+
+            sums = v.loop(0, k, 1, zeros, densities)
+            factors = []
+            for n in span:
+                weight = v.load(w, v.plus(t, n * v.lanes))
+                impossible = v.builder.fcmp_ordered("==", sums[n], v.constant(0.0))
+                log_sum = v.builder.select(
+                    impossible, v.constant("-inf"), log_positive(v, sums[n])
+                )
+                norm = v.add(maxima[n], log_sum)
+                v.store(norm, norms, v.plus(t, n * v.lanes))
+                counted = v.builder.fcmp_ordered(">", weight, v.constant(0.0))
+                term = v.builder.select(counted, v.mul(weight, norm), v.constant(0.0))
+                likelihoods[n] = v.add(likelihoods[n], term)
+                factors.append(v.builder.fdiv(weight, sums[n]))
+
+            def scale_to_one(c, _):
+                for n in span:
+                    v.store(v.mul(v.load(r, at(c, n)), factors[n]), r, at(c, n))
+
+            v.loop(0, k, 1, [], scale_to_one)
+            return likelihoods
+
+        likelihoods = v.loop(0, count, width * v.lanes, zeros, whole_group)
+        total = v.horizontal_sums([_sum(v, likelihoods)])[0]
+        return v.widen(total)
+
+    return signature, emit
+
+
+def _sum(v, vectors):
+    total = vectors[0]
+    for vector in vectors[1:]:
+        total = v.add(total, vector)
+    return total
+
+
+def _assign_definition(distances, points, scales, constants, labels):
+    log_densities = constants[:, None] + scales[:, None] * distances[:, :points]
+    labels[:points] = log_densities.argmax(axis=0)
+
+
+@microkernel(_assign_definition)
+def assign(typing, distances, points, scales, constants, labels):
+    """labels[t] = the first component of largest log-density, as a float; needs no exponential."""
+    signature = types.void(distances, types.intp, scales, constants, labels)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, distances.dtype)
+        q, count, scale, constant, out = unpack_arguments(context, builder, signature, args)
+        k, stride = q.shape
+
+        def whole_vector(t, _):
+            def component(c, best):
+                maximum, label, this = best
+                a = v.fma(
+                    v.broadcast(scale, c), v.load(q, v.at(c, stride, t)), v.broadcast(constant, c)
+                )
+                better = v.builder.fcmp_ordered(">", a, maximum)
+                return [
+                    v.builder.select(better, a, maximum),
+                    v.builder.select(better, this, label),
+                    v.add(this, v.constant(1.0)),
+                ]
+
+            start = [v.constant("-inf"), v.constant(0.0), v.constant(0.0)]
+            _, label, _ = v.loop(0, k, 1, start, component)
+            v.store(label, out, t)
+
+        v.loop(0, count, v.lanes, [], whole_vector)
+        return context.get_dummy_value()
+
+    return signature, emit

@@ -1,0 +1,234 @@
+"""Explicit SIMD: a small vector language on top of llvmlite's builder.
+
+Numba vectorises simple loops, but keeps no vector in a register from one loop to the next; the
+inner loops of EM live from that. `Vectors` emits LLVM IR for whole registers of lanes; LLVM splits
+them where the processor's are narrower, so the code is right everywhere and fast where `LANE_BYTES`
+fits.
+
+Offsets into arrays are counted in elements.
+"""
+
+from typing import NamedTuple
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.np.arrayobj import make_array
+
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+LANE_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+"""Bytes of one vector register."""
+
+GROUP = 4 if LANE_BYTES == 64 else 2
+"""Vectors of points that the blocked loops hold at once: with 4 rows, what registers allow."""
+
+BLOCK = 4
+"""Rows (features or components) of a register block."""
+
+GROUP_BYTES = GROUP * LANE_BYTES
+"""Tiles are padded to whole groups of points."""
+
+CONTRACT = ("contract",)
+_INT = ir.IntType(64)
+_INT32 = ir.IntType(32)
+
+
+class ArrayArgument(NamedTuple):
+    """A C-contiguous array as micro-kernels see it."""
+
+    pointer: ir.Value
+    shape: list
+
+
+def unpack_arguments(context, builder, signature, args):
+    """The arguments of a micro-kernel: `ArrayArgument` for arrays, LLVM values for the others."""
+    unpacked = []
+    for numba_type, value in zip(signature.args, args, strict=True):
+        if isinstance(numba_type, types.Array):
+            array = make_array(numba_type)(context, builder, value)
+            value = ArrayArgument(array.data, cgutils.unpack_tuple(builder, array.shape))
+        unpacked.append(value)
+    return unpacked
+
+
+class Vectors:
+    """Emitter of vector code for one float type.
+
+    Parameters
+    ----------
+    builder : llvmlite.ir.IRBuilder
+    dtype : numba type
+        ``float64`` or ``float32``: the type of a lane.
+    """
+
+    def __init__(self, builder, dtype):
+        self.builder = builder
+        self.double = dtype == types.float64
+        self.itemsize = 8 if self.double else 4
+        self.lanes = LANE_BYTES // self.itemsize
+        self.scalar = ir.DoubleType() if self.double else ir.FloatType()
+        self.bits = ir.IntType(8 * self.itemsize)
+        self.type = ir.VectorType(self.scalar, self.lanes)
+        self.int_type = ir.VectorType(self.bits, self.lanes)
+
+    # -- constants and lane traffic ----------------------------------------------------------------
+    def index(self, value):
+        """Integer constant for offsets."""
+        return ir.Constant(_INT, value)
+
+    def constant(self, value):
+        """Vector with `value` in every lane."""
+        return ir.Constant(self.type, [float(value)] * self.lanes)
+
+    def int_constant(self, value):
+        """Vector of integers as wide as the lanes."""
+        return ir.Constant(self.int_type, [value] * self.lanes)
+
+    def splat(self, scalar):
+        """Copy a scalar to every lane."""
+        undefined = ir.Constant(self.type, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
+        mask = ir.Constant(ir.VectorType(_INT32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, mask)
+
+    def load(self, array, offset):
+        """Load one vector of neighbours."""
+        address = self.builder.gep(array.pointer, [offset])
+        value = self.builder.load(self.builder.bitcast(address, self.type.as_pointer()))
+        value.align = self.itemsize
+        return value
+
+    def store(self, value, array, offset):
+        """Store one vector of neighbours."""
+        address = self.builder.gep(array.pointer, [offset])
+        store = self.builder.store(value, self.builder.bitcast(address, self.type.as_pointer()))
+        store.align = self.itemsize
+
+    def broadcast(self, array, offset):
+        """Load one element into every lane."""
+        return self.splat(self.builder.load(self.builder.gep(array.pointer, [offset])))
+
+    def add_to(self, scalar, array, offset):
+        """Add a scalar of this type to an element of a float64 array."""
+        address = self.builder.gep(array.pointer, [offset])
+        total = self.builder.fadd(self.builder.load(address), self.widen(scalar))
+        self.builder.store(total, address)
+
+    def widen(self, scalar):
+        """Scalar of this type as float64."""
+        return scalar if self.double else self.builder.fpext(scalar, ir.DoubleType())
+
+    # -- arithmetic --------------------------------------------------------------------------------
+    def add(self, a, b):
+        """a + b."""
+        return self.builder.fadd(a, b)
+
+    def sub(self, a, b):
+        """a - b."""
+        return self.builder.fsub(a, b)
+
+    def mul(self, a, b):
+        """a * b."""
+        return self.builder.fmul(a, b)
+
+    def fma(self, a, b, c):
+        """a * b + c, rounded once where the processor can."""
+        product = self.builder.fmul(a, b, flags=CONTRACT)
+        return self.builder.fadd(product, c, flags=CONTRACT)
+
+    def maximum(self, a, b):
+        """The larger of a and b; b where a is NaN."""
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def sqrt(self, a):
+        """Square root of every lane."""
+        name = f"llvm.sqrt.v{self.lanes}f{8 * self.itemsize}"
+        function = self.builder.module.globals.get(name)
+        if function is None:
+            signature = ir.FunctionType(self.type, [self.type])
+            function = ir.Function(self.builder.module, signature, name)
+        return self.builder.call(function, [a])
+
+    def horizontal_sums(self, vectors):
+        """Sum of the lanes of each of `vectors`, as scalars.
+
+        Pairs of vectors are folded into one until a single vector holds a sum in every lane:
+        some three instructions a vector instead of six.
+        """
+        sums = []
+        for start in range(0, len(vectors), self.lanes):
+            group = list(vectors[start : start + self.lanes])
+            count = len(group)
+            group += [self.constant(0.0)] * (self.lanes - count)
+            while len(group) > 1:
+                group = [self._fold(a, b) for a, b in zip(group[::2], group[1::2], strict=True)]
+            sums += [
+                self.builder.extract_element(group[0], ir.Constant(_INT32, lane))
+                for lane in range(count)
+            ]
+        return sums
+
+    def _fold(self, a, b):
+        """Neighbouring lanes of a, then those of b, added in pairs."""
+        mask = ir.VectorType(_INT32, self.lanes)
+        even = ir.Constant(mask, list(range(0, 2 * self.lanes, 2)))
+        odd = ir.Constant(mask, list(range(1, 2 * self.lanes, 2)))
+        return self.builder.fadd(
+            self.builder.shuffle_vector(a, b, even), self.builder.shuffle_vector(a, b, odd)
+        )
+
+    # -- control -----------------------------------------------------------------------------------
+    def at(self, row, stride, column=None):
+        """Offset ``row * stride + column``."""
+        offset = self.builder.mul(row, stride)
+        return offset if column is None else self.builder.add(offset, column)
+
+    def plus(self, offset, number):
+        """Offset plus a Python integer."""
+        return self.builder.add(offset, self.index(number)) if number else offset
+
+    def loop(self, start, stop, step, carried, body):
+        """Emit ``for i in range(start, stop, step): carried = body(i, carried)``.
+
+        Parameters
+        ----------
+        start, stop : int or LLVM integer
+        step : int
+        carried : list of LLVM values
+            What passes from one turn to the next, in registers.
+        body : callable (index, list of values) -> list of values
+
+        Returns
+        -------
+        list of LLVM values
+            `carried` after the last turn.
+        """
+        builder = self.builder
+        start, stop = (self.index(x) if isinstance(x, int) else x for x in (start, stop))
+        before = builder.block
+        head = builder.append_basic_block("loop.head")
+        inside = builder.append_basic_block("loop.body")
+        after = builder.append_basic_block("loop.end")
+        builder.branch(head)
+        builder.position_at_end(head)
+        i = builder.phi(_INT)
+        i.add_incoming(start, before)
+        values = [builder.phi(value.type) for value in carried]
+        for phi, value in zip(values, carried, strict=True):
+            phi.add_incoming(value, before)
+        builder.cbranch(builder.icmp_signed("<", i, stop), inside, after)
+        builder.position_at_end(inside)
+        results = body(i, list(values)) or []
+        end_of_body = builder.block
+        i.add_incoming(self.plus(i, step), end_of_body)
+        for phi, value in zip(values, results, strict=True):
+            phi.add_incoming(value, end_of_body)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return values
+
+    def blocks(self, stop, carried, body):
+        """Emit ``body(i, rows, carried)`` for rows 0 to `stop`, `BLOCK` at a time, then singly."""
+        whole = self.builder.and_(stop, self.index(-BLOCK))
+        carried = self.loop(0, whole, BLOCK, carried, lambda i, v: body(i, BLOCK, v))
+        return self.loop(whole, stop, 1, carried, lambda i, v: body(i, 1, v))

@@ -1,0 +1,75 @@
+"""Tiles: some hundred rows as a structure of arrays, and how large they are."""
+
+import numpy as np
+
+from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.simd import GROUP_BYTES
+
+_TILE_BYTES = 1 << 19
+"""What one tile and all that a pass keeps for it may take: half of a usual L2 cache."""
+
+_MOST_GROUPS = 16
+
+
+@kernel
+def tile_points(n_rows, n_features, n_components, itemsize):
+    """Points of a tile: whole groups, by bytes, no more than there are rows."""
+    per_group = GROUP_BYTES * 2 * (n_features + 1 + n_components)
+    groups = min(max(_TILE_BYTES // per_group, 1), _MOST_GROUPS)
+    needed = (n_rows * itemsize + GROUP_BYTES - 1) // GROUP_BYTES
+    return min(groups, max(needed, 1)) * (GROUP_BYTES // itemsize)
+
+
+@kernel
+def aligned_rows(n_rows, points, like):
+    """Uninitialised (n_rows, stride), stride >= points, of the dtype of `like`.
+
+    Rows start on cache lines, an odd number of lines apart: a power of two would send every row of
+    a column to the same few sets of the cache.
+    """
+    per_line = 64 // like.itemsize
+    stride = points + per_line * (1 - (points // per_line) % 2)
+    buffer = np.empty((n_rows * stride + per_line), dtype=like.dtype)
+    start = (-(buffer.ctypes.data // like.itemsize)) % per_line
+    return buffer[start : start + n_rows * stride].reshape(n_rows, stride)
+
+
+@kernel
+def load_tile(X, start, stop, origin, tile):
+    """Rows start to stop of X, less the origin, as columns; a last row of ones.
+
+    Returns the number of columns to work on: whole groups, filled up with zeros.
+    """
+    d = X.shape[1]
+    count = stop - start
+    group = GROUP_BYTES // tile.itemsize
+    points = (count + group - 1) // group * group
+    for t in range(count):
+        for j in range(d):
+            tile[j, t] = X[start + t, j] - origin[j]
+        tile[d, t] = 1.0
+    for j in range(d + 1):
+        for t in range(count, points):
+            tile[j, t] = 0.0
+    return points
+
+
+@kernel
+def load_weights(sample_weight, start, stop, points, weights):
+    """Weights of the rows start to stop, 1 where none are given; zero beyond."""
+    count = stop - start
+    for t in range(count):
+        weights[t] = sample_weight[start + t] if len(sample_weight) else 1.0
+    for t in range(count, points):
+        weights[t] = 0.0
+
+
+@kernel
+def load_responsibilities(given, start, stop, points, weights, responsibilities):
+    """Given responsibilities (rows, k), weighted, as rows of a tile."""
+    count = stop - start
+    for c in range(given.shape[1]):
+        for t in range(count):
+            responsibilities[c, t] = given[start + t, c] * weights[t]
+        for t in range(count, points):
+            responsibilities[c, t] = 0.0
