@@ -36,7 +36,7 @@ def chunk_statistics(
     statistics = SufficientStatistics.zero(structure.moment_form, reference)
     if responsibilities is None:
         responsibilities = np.empty((0, len(reference)))
-    add_statistics = statistics_pass(structure.density_form, chunk.rows.dtype.name)
+    add_statistics = statistics_pass(structure.density_form, chunk.rows.dtype)
     add_statistics(chunk.rows, chunk.weights, responsibilities, *operands, statistics.sums)
     return statistics
 
@@ -52,7 +52,7 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> np.ndarray:
     from fastgmm.kernels.em_pass import scatter_pass
 
     block = np.zeros((len(reference) + 1, len(reference) + 1))
-    scatter_pass(chunk.rows.dtype.name)(chunk.rows, chunk.weights, reference, block)
+    scatter_pass(chunk.rows.dtype)(chunk.rows, chunk.weights, reference, block)
     return block
 
 
@@ -85,5 +85,5 @@ def chunk_predictions(
         vector = out
     else:
         matrix = out
-    predict = prediction_pass(structure.density_form, dtype.name)
+    predict = prediction_pass(structure.density_form, dtype)
     predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)

@@ -19,7 +19,7 @@ from fastgmm.em import EMResult, Listener, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.expectation import chunk_predictions, chunk_scatter, chunk_statistics
-from fastgmm.initialization import SingleRows, Start
+from fastgmm.initialization import Shares, SingleRows, Start
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -144,9 +144,7 @@ class MixtureFit:
         bound = statistics.log_likelihood / statistics.total_weight
         return self._parameters(weights, gaussians.means, gaussians.covariances, None), bound
 
-    def _accumulate(
-        self, operands: Operands, start: Start | None = None
-    ) -> SufficientStatistics:
+    def _accumulate(self, operands: Operands, start: Shares | None = None) -> SufficientStatistics:
         """One pass over the rows."""
         reference = operands.reference
 
@@ -177,7 +175,7 @@ class MixtureFit:
         means = gaussians.means if given.means is None else given.means
         return self._parameters(weights, means, gaussians.covariances, given.precisions)
 
-    def _from_responsibilities(self, start: Start) -> Gaussians:
+    def _from_responsibilities(self, start: Shares) -> Gaussians:
         """Estimates from responsibilities of all rows."""
         k = self.options.n_components
         about = np.broadcast_to(self._centre, (k, self.source.n_features))
@@ -290,9 +288,7 @@ def predict_rows(
 
     def write(index: int) -> None:
         start, stop = grid.bounds(index)
-        chunk_predictions(
-            source.read(start, stop), structure, operands, output, out[start:stop]
-        )
+        chunk_predictions(source.read(start, stop), structure, operands, output, out[start:stop])
 
     engine.for_each(write, len(grid))
     return out

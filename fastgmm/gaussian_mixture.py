@@ -6,6 +6,7 @@ import inspect
 import math
 import warnings
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
@@ -35,6 +36,13 @@ _NOT_CONVERGED = (
     "Try different init parameters, or increase max_iter, "
     "tol, or check for degenerate data."
 )
+
+
+_TAKES_NAMESPACE = (
+    "xp" in inspect.signature(sklearn.mixture.GaussianMixture._check_parameters).parameters
+)
+_NAMESPACE = {"xp": np} if _TAKES_NAMESPACE else {}
+"""scikit-learn 1.8 and later pass the array namespace through private methods."""
 
 
 class GaussianMixture(sklearn.mixture.GaussianMixture):
@@ -91,7 +99,7 @@ default='kmeans'
     array([1, 0])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **sklearn.mixture.GaussianMixture._parameter_constraints,
         "init_params": [
             *sklearn.mixture.GaussianMixture._parameter_constraints["init_params"],
@@ -206,10 +214,11 @@ default='kmeans'
                 f"but got n_components = {self.n_components}, "
                 f"n_samples = {len(rows)}"
             )
+        engine = self._engine
         fit = MixtureFit(
             ArraySource(rows, weights),
             self._structure,
-            self._engine,
+            engine,
             FitOptions(self.n_components, self.tol, self.reg_covar, self.max_iter),
         )
         if self.warm_start and hasattr(self, "lower_bound_"):
@@ -218,7 +227,7 @@ default='kmeans'
             )
         else:
             random_state = check_random_state(self.random_state)
-            starts = make_starts(rows, self.n_components, method, random_state, weights)
+            starts = make_starts(rows, self.n_components, method, random_state, weights, engine)
             result = fit.run(fit.starts(starts, given, self.n_init), _Verbose(self))
         self._keep(result, X.dtype)
         return X
@@ -235,8 +244,7 @@ default='kmeans'
         It overwrites the arguments with arrays, so a copy of the estimator is checked.
         """
         checked = copy.copy(self)
-        arguments = {"xp": np} if "xp" in inspect.signature(super()._check_parameters).parameters else {}
-        checked._check_parameters(X, **arguments)
+        checked._check_parameters(X, **_NAMESPACE)
         return GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
 
     def _warm_parameters(self, rows) -> MixtureParameters:
@@ -383,7 +391,7 @@ default='kmeans'
     def _estimate_log_prob(self, X, xp=None):
         """Log-densities (n, k) without the weights; private in scikit-learn, but widely called."""
         if _array_api():
-            return super()._estimate_log_prob(X, xp=xp)
+            return super()._estimate_log_prob(X, **({"xp": xp} if _TAKES_NAMESPACE else {}))
         parameters = self._parameters()
         unweighted = dataclasses.replace(parameters, weights=np.ones(len(parameters.means)))
         return self._predict_rows(X, "log_densities", unweighted)
@@ -441,10 +449,9 @@ default='kmeans'
 
     def _parameters(self) -> MixtureParameters:
         """The public attributes as they stand, perhaps set by hand."""
-        attributes = (self.weights_, self.means_, None, self.precisions_cholesky_)
-        return MixtureParameters(
-            *(None if a is None else np.asarray(a, dtype=np.float64) for a in attributes)
-        )
+        attributes = (self.weights_, self.means_, self.precisions_cholesky_)
+        weights, means, factors = (np.asarray(a, dtype=np.float64) for a in attributes)
+        return MixtureParameters(weights, means, np.empty(0), factors)
 
     def _checked_rows(self, X):
         check_is_fitted(self)
@@ -508,9 +515,7 @@ def _array_api() -> bool:
 
 def _refuse_weights(sample_weight) -> None:
     if sample_weight is not None:
-        raise NotImplementedError(
-            "sample_weight is not supported with array_api_dispatch enabled."
-        )
+        raise NotImplementedError("sample_weight is not supported with array_api_dispatch enabled.")
 
 
 def _checked_weights(sample_weight, X) -> np.ndarray | None:

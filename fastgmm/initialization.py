@@ -1,7 +1,6 @@
 """Starts: which rows, or shares of rows, the components begin with.
 
-The draws from the random state are scikit-learn's, in the same order, through its own KMeans and
-kmeans_plusplus, so that both begin alike.
+The draws from the random state are scikit-learn's, in the same order, so that both begin alike.
 """
 
 import functools
@@ -12,6 +11,13 @@ import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils.validation import check_array
 from threadpoolctl import ThreadpoolController
+
+from fastgmm.engines.base import Engine
+from fastgmm.kmeans import KMeansFit
+from fastgmm.sources.array import ArraySource
+
+_OWN_KMEANS_ROWS = 8192
+"""Rows from which k-means runs on the package's kernels."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,7 +88,10 @@ class SingleRows:
     rows: np.ndarray
 
 
-Start = LabelledRows | GivenResponsibilities | RandomResponsibilities | SingleRows
+Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities
+"""Starts that share out all rows."""
+
+Start = Shares | SingleRows
 
 
 @functools.cache
@@ -91,26 +100,45 @@ def _thread_controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _kmeans(X, n_components, random_state, sample_weight, dtype) -> LabelledRows:
-    # One thread: its sums then have one order, so a fit has the same bits every time.
-    with _thread_controller().limit(limits=1, user_api="openmp"):
-        kmeans = KMeans(n_clusters=n_components, n_init=1, random_state=random_state)
-        labels = kmeans.fit(X, sample_weight=sample_weight).labels_
-    return LabelledRows(labels, n_components)
+def _kmeans(X, n_components, random_state, sample_weight, engine) -> LabelledRows:
+    """Clusters of k-means, by scikit-learn itself where there are few rows.
+
+    There, rows halfway between two centers are common (data rounded to a digit or two), and only
+    the same arithmetic breaks such ties the same way.
+    """
+    if len(X) < _OWN_KMEANS_ROWS:
+        # One thread: its sums then have one order, so a fit has the same bits every time.
+        with _thread_controller().limit(limits=1, user_api="openmp"):
+            kmeans = KMeans(n_clusters=n_components, n_init=1, random_state=random_state)
+            labels = kmeans.fit(X, sample_weight=sample_weight).labels_
+        return LabelledRows(labels, n_components)
+    fit = KMeansFit(ArraySource(X, sample_weight), engine, n_components)
+    if X.dtype == np.float32:
+        # scikit-learn draws by a running sum in float32, whose rounding decides which rows.
+        centred = X - X.mean(axis=0)
+        seeds = X[_plusplus_rows(centred, n_components, random_state, sample_weight)]
+    else:
+        seeds = fit.seeds(random_state)
+    return LabelledRows(fit.labels(seeds), n_components)
 
 
-def _kmeans_plusplus(X, n_components, random_state, sample_weight, dtype) -> SingleRows:
+def _plusplus_rows(X, n_components, random_state, sample_weight) -> np.ndarray:
+    """Rows that scikit-learn's k-means++ chooses."""
     _, rows = kmeans_plusplus(
         X, n_components, random_state=random_state, sample_weight=sample_weight
     )
-    return SingleRows(X[rows])
+    return rows
 
 
-def _random(X, n_components, random_state, sample_weight, dtype) -> RandomResponsibilities:
-    return RandomResponsibilities(random_state, n_components, dtype)
+def _kmeans_plusplus(X, n_components, random_state, sample_weight, engine) -> SingleRows:
+    return SingleRows(X[_plusplus_rows(X, n_components, random_state, sample_weight)])
 
 
-def _random_from_data(X, n_components, random_state, sample_weight, dtype) -> SingleRows:
+def _random(X, n_components, random_state, sample_weight, engine) -> RandomResponsibilities:
+    return RandomResponsibilities(random_state, n_components, X.dtype)
+
+
+def _random_from_data(X, n_components, random_state, sample_weight, engine) -> SingleRows:
     shares = None if sample_weight is None else sample_weight / sample_weight.sum()
     rows = random_state.choice(len(X), size=n_components, replace=False, p=shares)
     return SingleRows(X[rows])
@@ -130,6 +158,7 @@ def make_starts(
     method: str | Callable | Start,
     random_state: np.random.RandomState,
     sample_weight: np.ndarray | None,
+    engine: Engine,
 ) -> Iterator[Start]:
     """Starts without end, one draw after another from one random state.
 
@@ -143,6 +172,7 @@ def make_starts(
     random_state : RandomState
     sample_weight : ndarray of shape (n,) or None
         All positive.
+    engine : Engine
 
     Raises
     ------
@@ -151,7 +181,7 @@ def make_starts(
     """
     while True:
         if isinstance(method, str):
-            yield _METHODS[method](X, n_components, random_state, sample_weight, X.dtype)
+            yield _METHODS[method](X, n_components, random_state, sample_weight, engine)
         elif callable(method):
             made = method(X, n_components, random_state)
             yield given_start(made, len(X), n_components, "What init_params returns")

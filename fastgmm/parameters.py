@@ -91,7 +91,7 @@ def make_operands(
     """
     means = parameters.means
     # Any point amid the data would do; it has to follow from the parameters alone.
-    origin = np.average(means, axis=0, weights=parameters.weights)
+    origin = parameters.weights @ means / parameters.weights.sum()
     centred = means - origin
     with np.errstate(divide="ignore"):
         log_weights = np.log(parameters.weights)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgmm.kernels.layout import HEADER
 
+
 class MomentForm(Enum):
     """Which second moments a record holds; a block per component in `SufficientStatistics.sums`.
 
@@ -119,12 +120,15 @@ class SufficientStatistics:
     def second(self) -> np.ndarray:
         r"""Second moments about the reference.
 
-        (k, d, d) for OUTER, (k, d) for DIAGONAL, (k,) for TRACE (summed over features).
+        (k, d, d) for OUTER, a new array; (k, d) for DIAGONAL; (k,) for TRACE, summed over features.
         """
         d = self.reference.shape[1]
         if self.form is MomentForm.OUTER:
             lower = self._blocks[:, :d, :d]
-            return lower + np.tril(lower, -1).transpose(0, 2, 1)
+            full = lower + lower.transpose(0, 2, 1)
+            diagonal = np.arange(d)
+            full[:, diagonal, diagonal] *= 0.5
+            return full
         if self.form is MomentForm.DIAGONAL:
             return self._blocks[:, d + 1 :]
         if self.form is MomentForm.TRACE:

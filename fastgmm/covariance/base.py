@@ -100,7 +100,7 @@ class CovarianceStructure(ABC):
 
     @abstractmethod
     def regularize(self, covariances: np.ndarray, reg_covar: float) -> np.ndarray:
-        """Covariances with `reg_covar` added to every variance."""
+        """Covariances with `reg_covar` added to every variance; may work in place."""
 
     @abstractmethod
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:

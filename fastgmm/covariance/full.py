@@ -23,35 +23,36 @@ class Full(CovarianceStructure):
         return n_components * n_features * (n_features + 1) // 2
 
     def covariances(self, statistics, shift, weight, scatter):
-        second = statistics.second
-        cross = statistics.first[:, :, np.newaxis] * shift[:, np.newaxis, :]
-        square = shift[:, :, np.newaxis] * shift[:, np.newaxis, :]
-        moved = second - cross - cross.transpose(0, 2, 1)
-        moved += statistics.weight[:, np.newaxis, np.newaxis] * square
-        return moved / weight[:, np.newaxis, np.newaxis]
+        # S - f d^T - d f^T + N d d^T: all four terms, since d is not exactly f / N.
+        half = statistics.first - 0.5 * statistics.weight[:, np.newaxis] * shift
+        cross = half[:, :, np.newaxis] * shift[:, np.newaxis, :]
+        moved = statistics.second
+        moved -= cross + cross.transpose(0, 2, 1)
+        moved /= weight[:, np.newaxis, np.newaxis]
+        return moved
 
     def regularize(self, covariances, reg_covar):
-        return covariances + reg_covar * np.eye(covariances.shape[1])
+        return matrices.add_to_diagonals(covariances, reg_covar)
 
     def precisions_cholesky(self, covariances):
-        return np.stack([matrices.upper_precision_factor(c) for c in covariances])
+        return matrices.upper_precision_factors(covariances)
 
     def cholesky_of_precisions(self, precisions):
-        return np.stack([matrices.upper_factor_of(p) for p in precisions])
+        return matrices.upper_factors(precisions)
 
     def precisions(self, precisions_cholesky):
         return precisions_cholesky @ precisions_cholesky.transpose(0, 2, 1)
 
     def covariances_from_cholesky(self, precisions_cholesky):
-        return np.stack([matrices.covariance_of(factor) for factor in precisions_cholesky])
+        return matrices.covariances_of(precisions_cholesky)
 
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
         return make_operands(
             parameters,
             dtype,
-            factors=np.stack([matrices.upper_triangular(factor) for factor in factors]),
+            factors=matrices.triangular(factors),
             project=lambda means: means,
             scales=np.full(len(factors), -0.5),
-            log_determinants=np.array([matrices.log_diagonal(factor) for factor in factors]),
+            log_determinants=matrices.log_diagonals(factors),
         )

@@ -37,29 +37,29 @@ class Tied(CovarianceStructure):
         return (scatter.second - between) / weight.sum()
 
     def regularize(self, covariances, reg_covar):
-        return covariances + reg_covar * np.eye(len(covariances))
+        return matrices.add_to_diagonals(covariances[np.newaxis], reg_covar)[0]
 
     def precisions_cholesky(self, covariances):
-        return matrices.upper_precision_factor(covariances)
+        return matrices.upper_precision_factors(covariances[np.newaxis])[0]
 
     def cholesky_of_precisions(self, precisions):
-        return matrices.upper_factor_of(precisions)
+        return matrices.upper_factors(precisions[np.newaxis])[0]
 
     def precisions(self, precisions_cholesky):
         return precisions_cholesky @ precisions_cholesky.T
 
     def covariances_from_cholesky(self, precisions_cholesky):
-        return matrices.covariance_of(precisions_cholesky)
+        return matrices.covariances_of(precisions_cholesky[np.newaxis])[0]
 
     def operands(self, parameters, dtype):
         k = len(parameters.weights)
-        factor = parameters.precisions_cholesky
-        triangle = matrices.upper_triangular(factor)
+        factor = parameters.precisions_cholesky[np.newaxis]
+        triangle = matrices.triangular(factor)
         return make_operands(
             parameters,
             dtype,
-            factors=triangle[np.newaxis],
-            project=lambda means: means @ triangle,
+            factors=triangle,
+            project=lambda means: means @ triangle[0],
             scales=np.full(k, -0.5),
-            log_determinants=np.full(k, matrices.log_diagonal(factor)),
+            log_determinants=np.repeat(matrices.log_diagonals(factor), k),
         )

@@ -37,17 +37,28 @@ CHOLESKY, SHARED_CHOLESKY, DIAGONAL, ISOTROPIC = range(len(DENSITY_FORMS))
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, LOG_DENSITIES = range(len(OUTPUTS))
 
 
-def _array(dtype, ndim):
+def array_type(dtype, ndim):
+    """Type of a contiguous array that is only read."""
     return types.Array(dtype, ndim, "C", readonly=True)
 
 
-def _argument_types(real):
-    """Types of the rows, of their weights, and of the fields of `Operands`."""
+def row_types(dtype):
+    """Types of a chunk's rows and weights, of any layout, and of the rows' numbers.
+
+    Parameters
+    ----------
+    dtype : dtype
+        float64 or float32.
+    """
+    real = getattr(types, np.dtype(dtype).name)
     rows = types.Array(real, 2, "A", readonly=True)
-    weights = types.Array(types.float64, 1, "A", readonly=True)
-    matrix, vector = _array(real, 2), _array(real, 1)
-    operands = (_array(types.float64, 1), matrix, _array(real, 3), matrix, vector, vector)
-    return rows, weights, operands
+    return rows, types.Array(types.float64, 1, "A", readonly=True), real
+
+
+def _operand_types(real):
+    """Types of the fields of `fastgmm.parameters.Operands`."""
+    matrix, vector = array_type(real, 2), array_type(real, 1)
+    return array_type(types.float64, 1), matrix, array_type(real, 3), matrix, vector, vector
 
 
 @functools.cache
@@ -58,8 +69,8 @@ def statistics_pass(density_form, dtype):
     ----------
     density_form : str
         One of `DENSITY_FORMS`; it brings its moment form: outer, none, diagonal, trace.
-    dtype : str
-        ``"float64"`` or ``"float32"``: the type of the rows, and of all work on single points.
+    dtype : dtype
+        float64 or float32: the type of the rows, and of all work on single points.
 
     Returns
     -------
@@ -68,11 +79,11 @@ def statistics_pass(density_form, dtype):
         responsibilities, or empty to compute them; `sums` as `SufficientStatistics` keeps them.
     """
     form = DENSITY_FORMS.index(density_form)
-    rows, weights, operands = _argument_types(getattr(types, dtype))
+    rows, weights, real = row_types(dtype)
     given_type = types.Array(types.float64, 2, "A", readonly=True)
     sums_type = types.Array(types.float64, 1, "C")
 
-    @kernel(signature=types.void(rows, weights, given_type, *operands, sums_type))
+    @kernel(signature=types.void(rows, weights, given_type, *_operand_types(real), sums_type))
     def add_statistics(
         X, sample_weight, given, origin, means, factors, projected, scales, constants, sums
     ):
@@ -139,7 +150,7 @@ def scatter_pass(dtype):
 
     Parameters
     ----------
-    dtype : str
+    dtype : dtype
         Type of the rows.
 
     Returns
@@ -147,8 +158,8 @@ def scatter_pass(dtype):
     callable (X, sample_weight, reference, block)
         reference (d,), block (d + 1, d + 1) as for `outer_moments`, without a header.
     """
-    rows, weights, _ = _argument_types(getattr(types, dtype))
-    reference_type, block_type = _array(types.float64, 1), types.Array(types.float64, 2, "C")
+    rows, weights, _ = row_types(dtype)
+    reference_type, block_type = array_type(types.float64, 1), types.Array(types.float64, 2, "C")
 
     @kernel(signature=types.void(rows, weights, reference_type, block_type))
     def add_scatter(X, sample_weight, reference, block):
@@ -175,8 +186,8 @@ def prediction_pass(density_form, dtype):
     ----------
     density_form : str
         One of `DENSITY_FORMS`.
-    dtype : str
-        ``"float64"`` or ``"float32"``.
+    dtype : dtype
+        float64 or float32.
 
     Returns
     -------
@@ -185,11 +196,11 @@ def prediction_pass(density_form, dtype):
         responsibilities or log-densities, labels (rows,) labels; the other arrays are empty.
     """
     form = DENSITY_FORMS.index(density_form)
-    real = getattr(types, dtype)
-    rows, _, operands = _argument_types(real)
-    outputs = (types.Array(real, 1, "C"), types.Array(real, 2, "C"), types.Array(types.int64, 1, "C"))
+    rows, _, real = row_types(dtype)
+    written = (types.Array(real, 1, "C"), types.Array(real, 2, "C"))
+    outputs = (*written, types.Array(types.int64, 1, "C"))
 
-    @kernel(signature=types.void(rows, *operands, types.intp, *outputs))
+    @kernel(signature=types.void(rows, *_operand_types(real), types.intp, *outputs))
     def predict(
         X, origin, means, factors, projected, scales, constants, what, vector, matrix, labels
     ):

@@ -112,9 +112,11 @@ def _add_products(
 
     def step(t, totals):
         left = [v.load(a, v.at(v.plus(i, m), stride, t)) for m in range(height)]
-        right = left if on_diagonal else [
-            v.load(b, v.at(v.plus(j, n), stride, t)) for n in range(width)
-        ]
+        right = (
+            left
+            if on_diagonal
+            else [v.load(b, v.at(v.plus(j, n), stride, t)) for n in range(width)]
+        )
         return [
             v.fma(left[m], right[n], total) for (m, n), total in zip(pairs, totals, strict=True)
         ]
@@ -204,7 +206,8 @@ def trace_moments(typing, distances, points, responsibilities, sums, column):
 
         def component(c, _):
             def step(t, totals):
-                return [v.fma(v.load(q, v.at(c, stride, t)), v.load(r, v.at(c, stride, t)), totals[0])]
+                at = v.at(c, stride, t)
+                return [v.fma(v.load(q, at), v.load(r, at), totals[0])]
 
             (total,) = v.loop(0, count, v.lanes, [v.constant(0.0)], step)
             v.add_to(v.horizontal_sums([total])[0], out, v.at(c, out_stride, column))

@@ -47,9 +47,7 @@ def normalize(
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, distances.dtype)
-        q, count, scale, constant, w, r, norms = unpack_arguments(
-            context, builder, signature, args
-        )
+        q, count, scale, constant, w, r, norms = unpack_arguments(context, builder, signature, args)
         k, stride = q.shape
         width = GROUP // 2
         span = range(width)
@@ -82,9 +80,7 @@ def normalize(
             for n in span:
                 weight = v.load(w, v.plus(t, n * v.lanes))
                 impossible = v.builder.fcmp_ordered("==", sums[n], v.constant(0.0))
-                log_sum = v.builder.select(
-                    impossible, v.constant("-inf"), log_positive(v, sums[n])
-                )
+                log_sum = v.builder.select(impossible, v.constant("-inf"), log_positive(v, sums[n]))
                 norm = v.add(maxima[n], log_sum)
                 v.store(norm, norms, v.plus(t, n * v.lanes))
                 counted = v.builder.fcmp_ordered(">", weight, v.constant(0.0))

@@ -1,0 +1,25 @@
+"""The command line ``fastgmm``; one file per sub-command. Nothing in the package imports it."""
+
+import sys
+
+_REQUIRED = ("typer", "rich")
+
+
+def main() -> None:
+    """Run the command line; the console script ``fastgmm`` calls this.
+
+    Ends with exit code 2 and one line of text if the optional dependencies are missing.
+    """
+    try:
+        from fastgmm.cli.main import run
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _REQUIRED:
+            raise
+        print(
+            f"fastgmm: the command line needs {missing}, which is not installed; "
+            'get it by: pip install "fastgmm[cli]"',
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
+    run()

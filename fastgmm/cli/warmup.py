@@ -1,0 +1,51 @@
+"""``fastgmm warmup``: compile every kernel now, so that no later fit on this machine waits."""
+
+import itertools
+import time
+import warnings
+
+import numpy as np
+import typer
+from sklearn.exceptions import ConvergenceWarning
+
+import fastgmm
+from fastgmm.covariance import STRUCTURES
+
+DTYPES = ("float32", "float64")
+
+
+def exercise(
+    covariance_type: str, dtype: str, *, n_features: int = 3, n_components: int = 2
+) -> None:
+    """Call every method that runs kernels, on a few rows, through the public estimator.
+
+    Parameters
+    ----------
+    covariance_type : str
+        A name in the registry of covariance structures.
+    dtype : {'float32', 'float64'}
+    n_features, n_components : int
+        Sizes of the tiny problem.
+    """
+    n_rows = 8 * n_components * n_features
+    X = np.random.default_rng(0).standard_normal((n_rows, n_features)).astype(dtype)
+    model = fastgmm.GaussianMixture(
+        n_components, covariance_type=covariance_type, reg_covar=1e-2, max_iter=2, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, sample_weight=np.ones(n_rows))
+        model.fit(X)
+    model.predict(X)
+    model.predict_proba(X)
+    model.score_samples(X)
+
+
+def warmup() -> None:
+    """Compile every kernel; what was compiled before is only loaded."""
+    started = time.perf_counter()
+    for covariance_type, dtype in itertools.product(STRUCTURES, DTYPES):
+        before = time.perf_counter()
+        exercise(covariance_type, dtype)
+        typer.echo(f"{covariance_type:10} {dtype:8} {time.perf_counter() - before:7.2f} s")
+    typer.echo(f"all kernels ready in {time.perf_counter() - started:.2f} s")
