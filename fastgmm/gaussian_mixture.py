@@ -1,51 +1,24 @@
 """GaussianMixture: scikit-learn's estimator, on fastgmm's EM."""
 
-import copy
 import dataclasses
-import inspect
 import math
-import warnings
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
-from sklearn import get_config
-from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastgmm.covariance import STRUCTURES, CovarianceStructure
-from fastgmm.em import EMResult
-from fastgmm.engines.threads import ThreadEngine, resolve_n_jobs
-from fastgmm.fitting import (
-    FitOptions,
-    GivenParameters,
-    MixtureFit,
-    mean_log_likelihood,
-    predict_rows,
+from fastgmm.estimator import (
+    TAKES_NAMESPACE,
+    MixtureEstimator,
+    array_api,
+    constraints,
+    refuse_weights,
 )
-from fastgmm.initialization import given_start, make_starts
+from fastgmm.fitting import GivenParameters
 from fastgmm.parameters import MixtureParameters
-from fastgmm.sources.array import ArraySource
-
-_NOT_CONVERGED = (
-    "Best performing initialization did not converge. "
-    "Try different init parameters, or increase max_iter, "
-    "tol, or check for degenerate data."
-)
 
 
-_TAKES_NAMESPACE = (
-    "xp" in inspect.signature(sklearn.mixture.GaussianMixture._check_parameters).parameters
-)
-_NAMESPACE = {"xp": np} if _TAKES_NAMESPACE else {}
-"""scikit-learn 1.8 and later pass the array namespace through private methods."""
-
-
-class GaussianMixture(sklearn.mixture.GaussianMixture):
+class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
     """Gaussian mixture fitted by EM, on all cores: a drop-in for scikit-learn's.
 
     Arguments, attributes, methods, errors and results are those of
@@ -99,19 +72,8 @@ default='kmeans'
     array([1, 0])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        **sklearn.mixture.GaussianMixture._parameter_constraints,
-        "init_params": [
-            *sklearn.mixture.GaussianMixture._parameter_constraints["init_params"],
-            "array-like",
-            callable,
-        ],
-        "n_jobs": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-            None,
-        ],
-    }
+    _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
+    _parameter_constraints: ClassVar[dict] = constraints(_sklearn_class)
 
     def __init__(
         self,
@@ -150,194 +112,6 @@ default='kmeans'
         )
         self.n_jobs = n_jobs
 
-    # -- fitting -----------------------------------------------------------------------------------
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Estimate the parameters by EM, from `n_init` starts; the best stays.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            float32 and float64 keep their type; all else becomes float64.
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts; any non-negative numbers. A row of weight 0 is as good as
-            absent.
-
-        Returns
-        -------
-        self : GaussianMixture
-
-        Raises
-        ------
-        ValueError
-            If arguments or data are out of range, or a covariance degenerates.
-        """
-        if _array_api():
-            _refuse_weights(sample_weight)
-            return super().fit(X, y)
-        self._fit(X, sample_weight)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit_predict(self, X, y=None, sample_weight=None):
-        """Fit, and return the labels that `predict` then gives.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            See `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        if _array_api():
-            _refuse_weights(sample_weight)
-            return super().fit_predict(X, y)
-        X = self._fit(X, sample_weight)
-        return self._predict_rows(X, "labels")
-
-    def _fit(self, X, sample_weight):
-        """Fit to data as the caller gives them; returns them checked."""
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        given = self._given_parameters(X)
-        method = self._start_method(len(X))
-        rows, weights = X, _checked_weights(sample_weight, X)
-        if weights is not None and not weights.all():
-            present = weights > 0
-            rows, weights = X[present], weights[present]
-            method = method.take(present) if hasattr(method, "take") else method
-        if len(rows) < self.n_components:
-            raise ValueError(
-                "Expected n_samples >= n_components "
-                f"but got n_components = {self.n_components}, "
-                f"n_samples = {len(rows)}"
-            )
-        engine = self._engine
-        fit = MixtureFit(
-            ArraySource(rows, weights),
-            self._structure,
-            engine,
-            FitOptions(self.n_components, self.tol, self.reg_covar, self.max_iter),
-        )
-        if self.warm_start and hasattr(self, "lower_bound_"):
-            result = fit.run(
-                iter([self._warm_parameters(rows)]), _Verbose(self), float(self.lower_bound_)
-            )
-        else:
-            random_state = check_random_state(self.random_state)
-            starts = make_starts(rows, self.n_components, method, random_state, weights, engine)
-            result = fit.run(fit.starts(starts, given, self.n_init), _Verbose(self))
-        self._keep(result, X.dtype)
-        return X
-
-    def _start_method(self, n_rows):
-        """`init_params`, with arrays checked."""
-        if isinstance(self.init_params, str) or callable(self.init_params):
-            return self.init_params
-        return given_start(self.init_params, n_rows, self.n_components)
-
-    def _given_parameters(self, X) -> GivenParameters:
-        """The ``*_init`` arguments, checked by scikit-learn, in its words.
-
-        It overwrites the arguments with arrays, so a copy of the estimator is checked.
-        """
-        checked = copy.copy(self)
-        checked._check_parameters(X, **_NAMESPACE)
-        return GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
-
-    def _warm_parameters(self, rows) -> MixtureParameters:
-        """The fitted parameters, to go on from."""
-        k, d = self.n_components, rows.shape[1]
-        if np.shape(self.means_) != (k, d):
-            raise ValueError(
-                f"warm_start=True goes on from means of shape {np.shape(self.means_)}, but "
-                f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
-            )
-        return self._parameters()
-
-    def _keep(self, result: EMResult, dtype) -> None:
-        """Set the fitted attributes, in the type of the data."""
-        if not result.converged and self.max_iter > 0:
-            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=5)
-        parameters = result.parameters
-        self.weights_ = parameters.weights.astype(dtype)
-        self.means_ = parameters.means.astype(dtype)
-        self.covariances_ = parameters.covariances.astype(dtype)
-        self.precisions_cholesky_ = parameters.precisions_cholesky.astype(dtype)
-        self.precisions_ = self._structure.precisions(parameters.precisions_cholesky).astype(dtype)
-        self.converged_ = result.converged
-        self.n_iter_ = result.n_iter
-        self.lower_bound_ = result.lower_bound
-        self.lower_bounds_ = result.lower_bounds
-
-    # -- predictions -------------------------------------------------------------------------------
-    def predict(self, X):
-        """Label of the most probable component of every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n_samples,)
-        """
-        if _array_api():
-            return super().predict(X)
-        return self._predict_rows(self._checked_rows(X), "labels")
-
-    def predict_proba(self, X):
-        """Responsibilities: the probability of every component, given the row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        responsibilities : ndarray of shape (n_samples, n_components)
-        """
-        if _array_api():
-            return super().predict_proba(X)
-        return self._predict_rows(self._checked_rows(X), "responsibilities")
-
-    def score_samples(self, X):
-        """Log-likelihood of every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_likelihoods : ndarray of shape (n_samples,)
-            Natural logarithm of the density, in nats.
-        """
-        if _array_api():
-            return super().score_samples(X)
-        return self._predict_rows(self._checked_rows(X), "log_likelihoods")
-
-    def score(self, X, y=None, sample_weight=None):
-        """Mean log-likelihood per row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        log_likelihood : float
-            In nats.
-        """
-        if _array_api():
-            _refuse_weights(sample_weight)
-            return super().score(X, y)
-        return self._score(X, sample_weight)[0]
-
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion; the lower the better (Bishop 2006, eq. 4.139).
 
@@ -351,8 +125,8 @@ default='kmeans'
         -------
         bic : float
         """
-        if _array_api():
-            _refuse_weights(sample_weight)
+        if array_api():
+            refuse_weights(sample_weight)
             return super().bic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + self.n_parameters() * math.log(n)
@@ -369,8 +143,8 @@ default='kmeans'
         -------
         aic : float
         """
-        if _array_api():
-            _refuse_weights(sample_weight)
+        if array_api():
+            refuse_weights(sample_weight)
             return super().aic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
@@ -390,147 +164,18 @@ default='kmeans'
 
     def _estimate_log_prob(self, X, xp=None):
         """Log-densities (n, k) without the weights; private in scikit-learn, but widely called."""
-        if _array_api():
-            return super()._estimate_log_prob(X, **({"xp": xp} if _TAKES_NAMESPACE else {}))
+        if array_api():
+            return super()._estimate_log_prob(X, **({"xp": xp} if TAKES_NAMESPACE else {}))
         parameters = self._parameters()
         unweighted = dataclasses.replace(parameters, weights=np.ones(len(parameters.means)))
         return self._predict_rows(X, "log_densities", unweighted)
 
-    # -- scikit-learn and back ---------------------------------------------------------------------
-    def to_sklearn(self):
-        """The same model as scikit-learn's own class, for tools and machines that know only it.
-
-        Returns
-        -------
-        model : sklearn.mixture.GaussianMixture
-            `init_params` that scikit-learn does not know become its default.
-        """
-        arguments = self.get_params(deep=False)
-        del arguments["n_jobs"]
-        if not isinstance(self.init_params, str):
-            arguments["init_params"] = "kmeans"
-        return _with_fitted(sklearn.mixture.GaussianMixture(**arguments), self)
-
-    @classmethod
-    def from_sklearn(cls, model, n_jobs=None):
-        """The same model as this class.
-
-        Parameters
-        ----------
-        model : sklearn.mixture.GaussianMixture
-            Fitted or not.
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        model : GaussianMixture
-
-        Raises
-        ------
-        TypeError
-            If `model` is something else.
-        """
-        if not isinstance(model, sklearn.mixture.GaussianMixture):
-            raise TypeError(
-                "from_sklearn takes a sklearn.mixture.GaussianMixture, but got "
-                f"{type(model).__name__}."
-            )
-        arguments = {**model.get_params(deep=False), "n_jobs": n_jobs}
-        return _with_fitted(cls(**arguments), model)
-
-    # -- helpers -----------------------------------------------------------------------------------
-    @property
-    def _structure(self) -> CovarianceStructure:
-        return STRUCTURES[self.covariance_type]
-
-    @property
-    def _engine(self) -> ThreadEngine:
-        return ThreadEngine(resolve_n_jobs(self.n_jobs))
+    # -- what the shared estimator asks for --------------------------------------------------------
+    def _given_parameters(self, X) -> GivenParameters:
+        checked = self._checked_copy(X)
+        return GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
 
     def _parameters(self) -> MixtureParameters:
-        """The public attributes as they stand, perhaps set by hand."""
         attributes = (self.weights_, self.means_, self.precisions_cholesky_)
         weights, means, factors = (np.asarray(a, dtype=np.float64) for a in attributes)
         return MixtureParameters(weights, means, np.empty(0), factors)
-
-    def _checked_rows(self, X):
-        check_is_fitted(self)
-        return validate_data(self, X, reset=False)
-
-    def _prepared(self, X, sample_weight=None, parameters=None):
-        """Source and operands for predictions: in float32 if rows and parameters are."""
-        X = np.asarray(X)
-        parameters = parameters or self._parameters()
-        k, d = parameters.means.shape
-        if X.shape[1] != d:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting {d} features "
-                "as input."
-            )
-        expected = self._structure.shape(k, d)
-        if parameters.precisions_cholesky.shape != expected:
-            raise ValueError(
-                f"precisions_cholesky_ should have the shape of {expected} for "
-                f"covariance_type={self.covariance_type!r}, but got "
-                f"{parameters.precisions_cholesky.shape}."
-            )
-        single = X.dtype == np.asarray(self.means_).dtype == np.float32
-        dtype = np.dtype(np.float32 if single else np.float64)
-        source = ArraySource(X, sample_weight, dtype)
-        return source, self._structure.operands(parameters, dtype)
-
-    def _predict_rows(self, X, output, parameters=None):
-        source, operands = self._prepared(X, parameters=parameters)
-        return predict_rows(source, self._structure, self._engine, operands, output)
-
-    def _score(self, X, sample_weight):
-        """Mean log-likelihood, and the number of rows that it is the mean of."""
-        X = self._checked_rows(X)
-        weights = _checked_weights(sample_weight, X)
-        source, operands = self._prepared(X, weights)
-        score = mean_log_likelihood(source, self._structure, self._engine, operands)
-        return score, len(X) if weights is None else float(weights.sum())
-
-
-class _Verbose:
-    """Passes progress on to scikit-learn's own messages."""
-
-    def __init__(self, estimator):
-        self._estimator = estimator
-
-    def restart_begins(self, number):
-        self._estimator._print_verbose_msg_init_beg(number)
-
-    def iteration_ends(self, number, lower_bound, change):
-        self._estimator._print_verbose_msg_iter_end(number, change)
-
-    def restart_ends(self, lower_bound, converged):
-        self._estimator._print_verbose_msg_init_end(lower_bound, converged)
-
-
-def _array_api() -> bool:
-    """Whether arrays of other libraries are dispatched on; that is left to scikit-learn."""
-    return get_config()["array_api_dispatch"]
-
-
-def _refuse_weights(sample_weight) -> None:
-    if sample_weight is not None:
-        raise NotImplementedError("sample_weight is not supported with array_api_dispatch enabled.")
-
-
-def _checked_weights(sample_weight, X) -> np.ndarray | None:
-    """Weights as float64, checked; None stays None."""
-    if sample_weight is None:
-        return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
-
-
-def _with_fitted(target, model):
-    """Copy the fitted attributes of `model` to `target`."""
-    for name, value in vars(model).items():
-        if name.endswith("_") and not name.startswith("_"):
-            setattr(target, name, copy.deepcopy(value))
-    return target
