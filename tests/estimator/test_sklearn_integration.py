@@ -1,0 +1,532 @@
+"""The estimator among scikit-learn's tools, and among code that reads and sets its attributes."""
+
+import inspect
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import set_config
+from sklearn.base import BaseEstimator, DensityMixin, clone, is_clusterer
+from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm import GaussianMixture
+from tests import datasets, reference, structures, tolerances
+from tests.estimator.helpers import (
+    CLASSES,
+    PARAMETERS,
+    assert_close,
+    assert_identical_fit,
+    quiet_fit,
+)
+
+X = datasets.load("iris").X
+every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
+
+
+def fitted(covariance_type="full", **params):
+    params = {"random_state": 0, **params}
+    return quiet_fit(GaussianMixture(3, covariance_type=covariance_type, **params), X)
+
+
+# --- scikit-learn's own checks ------------------------------------------------------------
+
+
+def by_sign(X, n_components, random_state):
+    """A start that depends on the rows only, as equivalence of weights and repeats demands."""
+    return np.eye(n_components)[np.minimum(X[:, 0] > 0.5, n_components - 1).astype(int)]
+
+
+CHECKS = parametrize_with_checks(
+    [GaussianMixture()]
+    + [GaussianMixture(covariance_type=name, max_iter=5) for name in structures.ALL]
+    + [
+        GaussianMixture(2, covariance_type=name, init_params=by_sign, reg_covar=1e-2, n_jobs=2)
+        for name in structures.ALL
+    ]
+)
+# The check of array API input skips itself unless SCIPY_ARRAY_API was set before SciPy was
+# imported.
+APPLICABLE = [
+    (estimator, check)
+    for estimator, check in CHECKS.args[1]
+    if check.func.__name__ != "check_array_api_input"
+]
+
+
+@pytest.mark.parametrize(CHECKS.args[0], APPLICABLE, ids=CHECKS.kwargs["ids"])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_scikit_learns_checks_are_all_there():
+    names = {check.func.__name__ for _, check in APPLICABLE}
+    assert "check_sample_weight_equivalence_on_dense_data" in names
+    assert len(APPLICABLE) > 40 * (1 + 2 * len(structures.ALL))
+
+
+# --- the constructor ----------------------------------------------------------------------
+
+
+def test_the_constructor_is_scikit_learns_and_n_jobs():
+    mine, theirs = (inspect.signature(cls).parameters for cls in CLASSES)
+    *shared, last = mine.values()
+    assert shared == list(theirs.values())
+    assert (last.name, last.default, last.kind) == ("n_jobs", None, last.KEYWORD_ONLY)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["predict", "predict_proba", "score_samples", "sample", "get_params", "set_params"],
+)
+def test_methods_have_scikit_learns_signatures(method):
+    mine, theirs = (inspect.signature(getattr(cls, method)).parameters for cls in CLASSES)
+    assert list(mine.values()) == list(theirs.values())
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "score", "bic", "aic"])
+def test_methods_have_sample_weight_last(method):
+    mine, theirs = (inspect.signature(getattr(cls, method)).parameters for cls in CLASSES)
+    *shared, last = mine.values()
+    assert shared == list(theirs.values())
+    assert (last.name, last.default) == ("sample_weight", None)
+
+
+def test_subclass():
+    model = GaussianMixture()
+    assert isinstance(model, SklearnGaussianMixture)
+    assert isinstance(model, BaseEstimator)
+    assert isinstance(model, DensityMixin)
+    assert type(model).__name__ == "GaussianMixture"
+    assert not is_clusterer(model)
+
+
+def test_get_and_set_params():
+    model = GaussianMixture(4, covariance_type="diag", tol=0.1, n_jobs=2)
+    params = model.get_params()
+    assert params == {
+        **SklearnGaussianMixture(4, covariance_type="diag", tol=0.1).get_params(),
+        "n_jobs": 2,
+    }
+    assert GaussianMixture(**params).get_params() == params
+    assert model.set_params(n_components=2, n_jobs=None) is model
+    assert (model.n_components, model.n_jobs) == (2, None)
+
+
+def test_repr_shows_what_differs_from_the_defaults():
+    assert repr(GaussianMixture()) == "GaussianMixture()"
+    text = repr(GaussianMixture(3, n_jobs=2))
+    assert text == "GaussianMixture(n_components=3, n_jobs=2)"
+
+
+def given_start(covariance_type):
+    theirs = SklearnGaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
+    return {
+        "weights_init": theirs.weights_,
+        "means_init": theirs.means_,
+        "precisions_init": theirs.precisions_,
+    }
+
+
+@every_structure
+@pytest.mark.parametrize("form", ["array", "list", "float32"])
+def test_fit_does_not_change_the_arguments(covariance_type, form):
+    """scikit-learn replaces lists by arrays; ours leaves the very objects, and their values."""
+    convert = {
+        "array": lambda array: array,
+        "list": lambda array: array.tolist(),
+        "float32": lambda array: array.astype(np.float32),
+    }[form]
+    start = {key: convert(value) for key, value in given_start(covariance_type).items()}
+    arguments = {**start, "random_state": np.random.RandomState(0), "max_iter": 3}
+    copies = pickle.loads(pickle.dumps(start))
+    model = GaussianMixture(3, covariance_type=covariance_type, **arguments)
+    quiet_fit(model, X)
+    for name, value in arguments.items():
+        assert getattr(model, name) is value
+    for name, value in copies.items():
+        np.testing.assert_array_equal(start[name], value)
+
+
+@pytest.mark.parametrize("kind", ["labels", "responsibilities", "callable"])
+def test_array_and_callable_starts_are_ordinary_parameters(kind):
+    labels = np.repeat([0, 1, 2], 50)
+    soft = 0.7 * np.eye(3)[labels] + 0.1
+    start = {"labels": labels, "responsibilities": soft, "callable": three_parts}[kind]
+    model = GaussianMixture(3, init_params=start, tol=1e-5)
+    assert model.init_params is start
+    copy = clone(model)
+    repr(model), model._repr_html_(), get_tags(model)
+    assert_identical_fit(quiet_fit(copy, X), quiet_fit(model, X))
+    assert model.init_params is start
+    assert_identical_fit(pickle.loads(pickle.dumps(model)), model)
+
+    weights, means, covariances = reference.start_from_responsibilities(
+        X, soft if kind == "responsibilities" else np.eye(3)[labels], "full", 1e-6
+    )
+    factors = reference.precision_cholesky(covariances, "full")
+    fit = reference.em(X, weights, means, factors, "full", tol=1e-5)
+    assert model.n_iter_ == fit.n_iter
+    assert_close(model.means_, fit.means, tolerances.ORACLE_FIT_RTOL)
+    assert_close(model.covariances_, fit.covariances, tolerances.PARITY_RTOL)
+
+
+def three_parts(X, n_components, random_state):
+    assert isinstance(random_state, np.random.RandomState)
+    return np.eye(n_components)[np.arange(len(X)) * n_components // len(X)]
+
+
+def test_a_callable_draws_from_the_random_state_in_each_restart():
+    seen = []
+
+    def start(X, n_components, random_state):
+        seen.append(random_state.randint(1 << 30))
+        return random_state.dirichlet(np.ones(n_components), len(X))
+
+    quiet_fit(GaussianMixture(3, init_params=start, n_init=3, max_iter=2, random_state=5), X)
+    random = np.random.RandomState(5)
+    for drawn in seen:
+        assert drawn == random.randint(1 << 30)
+        random.dirichlet(np.ones(3), len(X))
+    assert len(seen) == 3
+
+
+# --- copies -------------------------------------------------------------------------------
+
+
+@every_structure
+def test_clone(covariance_type):
+    model = fitted(covariance_type, n_jobs=2)
+    copy = clone(model)
+    assert copy.get_params() == model.get_params()
+    assert not hasattr(copy, "means_")
+    assert_identical_fit(copy.fit(X), model)
+
+
+@every_structure
+@pytest.mark.parametrize("how", ["pickle", "joblib"])
+def test_pickle_and_joblib(covariance_type, how):
+    model = fitted(covariance_type)
+    if how == "pickle":
+        copy = pickle.loads(pickle.dumps(model))
+    else:
+        buffer = io.BytesIO()
+        joblib.dump(model, buffer)
+        copy = joblib.load(buffer)
+    assert_identical_fit(copy, model)
+    np.testing.assert_array_equal(copy.score_samples(X), model.score_samples(X))
+    np.testing.assert_array_equal(copy.sample(3)[0], model.sample(3)[0])
+    assert_identical_fit(copy.fit(X), model)
+
+
+def test_the_state_holds_parameters_and_attributes_only():
+    """No kernels and no threads, so a pickle can be read where nothing is compiled."""
+    model = fitted()
+    theirs = SklearnGaussianMixture(3, random_state=0).fit(X)
+    assert set(vars(model)) == set(vars(theirs)) | {"n_jobs", "lower_bounds_"}
+
+
+# --- pipelines, searches, tags, representation --------------------------------------------
+
+
+@every_structure
+def test_pipeline(covariance_type):
+    params = {"covariance_type": covariance_type, "random_state": 0}
+    model = make_pipeline(StandardScaler(), GaussianMixture(3, **params)).fit(X)
+    scaled = StandardScaler().fit_transform(X)
+    alone = GaussianMixture(3, **params).fit(scaled)
+    for method in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_array_equal(getattr(model, method)(X), getattr(alone, method)(scaled))
+    assert model.score(X) == alone.score(scaled)
+    np.testing.assert_array_equal(model.fit_predict(X), alone.predict(scaled))
+
+
+def test_pipeline_with_pandas_output():
+    columns = ["a", "b", "c", "d"]
+    model = make_pipeline(StandardScaler(), GaussianMixture(3, random_state=0))
+    model.set_output(transform="pandas")
+    frame = pd.DataFrame(X, columns=columns)
+    model.fit(frame).predict(frame)
+    np.testing.assert_array_equal(model[-1].feature_names_in_, columns)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_grid_search(n_jobs):
+    grid = {"n_components": [1, 2, 3], "covariance_type": structures.SHARED}
+    mine, theirs = (
+        GridSearchCV(cls(random_state=0, reg_covar=1e-3), grid, cv=3, n_jobs=n_jobs).fit(X[::-1])
+        for cls in CLASSES
+    )
+    assert mine.best_params_ == theirs.best_params_
+    for key in ("mean_test_score", "std_test_score"):
+        np.testing.assert_allclose(
+            mine.cv_results_[key], theirs.cv_results_[key], rtol=tolerances.PARITY_RTOL
+        )
+    assert isinstance(mine.best_estimator_, GaussianMixture)
+
+
+def test_tags():
+    mine, theirs = (get_tags(cls()) for cls in CLASSES)
+    for name in ("estimator_type", "target_tags", "input_tags", "transformer_tags",
+                 "classifier_tags", "regressor_tags", "no_validation", "non_deterministic",
+                 "requires_fit"):  # fmt: skip
+        assert getattr(mine, name) == getattr(theirs, name)
+    assert mine.estimator_type == "density_estimator"
+
+
+@pytest.mark.parametrize(
+    "init_params",
+    ["kmeans", "random", np.zeros(150, dtype=int)],
+    ids=["kmeans", "random", "labels"],
+)
+def test_tags_for_every_kind_of_start(init_params):
+    get_tags(GaussianMixture(init_params=init_params))
+
+
+def test_html_representation():
+    model = GaussianMixture(3, n_jobs=2, random_state=0)
+    before = model._repr_html_()
+    assert "GaussianMixture" in before
+    assert "Not fitted" in before
+    after = model.fit(X)._repr_html_()
+    assert "Not fitted" not in after
+    assert "Fitted" in after
+    bundle = model._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(model)
+    set_config(display="text")
+    try:
+        assert "text/html" not in model._repr_mimebundle_()
+    finally:
+        set_config(display="diagram")
+
+
+def test_check_is_fitted():
+    check_is_fitted(fitted())
+
+
+# --- conversion ---------------------------------------------------------------------------
+
+
+@every_structure
+def test_to_sklearn(covariance_type):
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    model = GaussianMixture(3, covariance_type=covariance_type, random_state=0, n_jobs=1)
+    theirs = model.fit(frame).to_sklearn()
+    assert type(theirs) is SklearnGaussianMixture
+    params = model.get_params()
+    del params["n_jobs"]
+    assert theirs.get_params() == params
+    for name in PARAMETERS:
+        np.testing.assert_array_equal(getattr(theirs, name), getattr(model, name))
+    for name in ("n_iter_", "converged_", "lower_bound_", "lower_bounds_", "n_features_in_"):
+        assert getattr(theirs, name) == getattr(model, name)
+    np.testing.assert_array_equal(theirs.feature_names_in_, frame.columns)
+    np.testing.assert_allclose(theirs.score_samples(frame), model.score_samples(frame), rtol=1e-10)
+    np.testing.assert_array_equal(theirs.predict(frame), model.predict(frame))
+    assert "fastgmm" not in pickle.dumps(theirs).decode("latin-1")
+
+
+@every_structure
+def test_from_sklearn(covariance_type):
+    theirs = SklearnGaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
+    model = GaussianMixture.from_sklearn(theirs)
+    assert type(model) is GaussianMixture
+    assert model.get_params() == {**theirs.get_params(), "n_jobs": None}
+    for name in PARAMETERS:
+        np.testing.assert_array_equal(getattr(model, name), getattr(theirs, name))
+    for name in ("n_iter_", "converged_", "lower_bound_", "n_features_in_"):
+        assert getattr(model, name) == getattr(theirs, name)
+    np.testing.assert_allclose(model.score_samples(X), theirs.score_samples(X), rtol=1e-10)
+    np.testing.assert_array_equal(model.predict(X), theirs.predict(X))
+
+
+@every_structure
+def test_there_and_back(covariance_type):
+    model = fitted(covariance_type)
+    back = GaussianMixture.from_sklearn(model.to_sklearn())
+    assert back.get_params() == model.get_params()
+    assert_identical_fit(back, model)
+
+
+def test_conversion_of_an_unfitted_model():
+    theirs = GaussianMixture(4, tol=0.5).to_sklearn()
+    assert theirs.get_params() == SklearnGaussianMixture(4, tol=0.5).get_params()
+    assert not hasattr(theirs, "means_")
+    model = GaussianMixture.from_sklearn(theirs)
+    assert model.get_params() == GaussianMixture(4, tol=0.5).get_params()
+    assert not hasattr(model, "means_")
+
+
+def test_conversion_copies():
+    """Changing one model's arrays does not change the other's."""
+    model = fitted()
+    before = model.means_.copy()
+    theirs = model.to_sklearn()
+    theirs.means_ += 1
+    np.testing.assert_array_equal(model.means_, before)
+    other = GaussianMixture.from_sklearn(theirs)
+    other.means_ += 1
+    np.testing.assert_array_equal(theirs.means_, before + 1)
+
+
+def test_a_warm_start_continues_a_converted_model():
+    theirs = quiet_fit(SklearnGaussianMixture(3, warm_start=True, max_iter=3, random_state=0), X)
+    model = GaussianMixture.from_sklearn(theirs)
+    for either in (model, theirs):
+        quiet_fit(either, X)
+    for name in PARAMETERS:
+        assert_close(getattr(model, name), getattr(theirs, name), tolerances.PARITY_RTOL)
+
+
+# --- attributes set by hand ---------------------------------------------------------------
+
+RANDOM = np.random.RandomState(31)
+ROWS = RANDOM.normal(size=(50, 3))
+
+
+def by_hand(cls, covariance_type, factors, with_covariances=True):
+    """An unfitted model with attributes assigned, as people do to load or reorder one."""
+    model = cls(2, covariance_type=covariance_type, random_state=0)
+    model.weights_ = np.array([0.3, 0.7])
+    model.means_ = np.array([[0.0, 0.5, 1.0], [1.0, -1.0, 0.0]])
+    model.precisions_cholesky_ = factors
+    if with_covariances:
+        precisions = factors**2
+        if covariance_type in ("full", "tied"):
+            precisions = factors @ np.swapaxes(factors, -1, -2)
+        inverse = np.linalg.inv if covariance_type in ("full", "tied") else np.reciprocal
+        model.covariances_ = inverse(precisions)
+    return model
+
+
+def factors_of_kind(covariance_type, kind):
+    random = np.random.RandomState(32)
+    if covariance_type == "diag":
+        return random.uniform(0.5, 2, (2, 3))
+    if covariance_type == "spherical":
+        return random.uniform(0.5, 2, 2)
+    matrices = np.stack([random.uniform(-0.4, 0.4, (3, 3)) + np.eye(3) for _ in range(2)])
+    matrices = {"upper": np.triu, "lower": np.tril, "dense": np.array}[kind](matrices)
+    return matrices if covariance_type == "full" else matrices[0]
+
+
+KINDS = [
+    (name, kind)
+    for name in structures.SHARED
+    for kind in (["upper", "lower", "dense"] if name in ("full", "tied") else ["vector"])
+]
+
+
+@pytest.mark.parametrize(("covariance_type", "kind"), KINDS)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("with_covariances", [True, False])
+def test_predictions_from_attributes_set_by_hand(covariance_type, kind, order, with_covariances):
+    """scikit-learn multiplies by the whole matrix, and adds the logs of its diagonal."""
+    factors = np.asarray(factors_of_kind(covariance_type, kind), order=order)
+    mine, theirs = (by_hand(cls, covariance_type, factors, with_covariances) for cls in CLASSES)
+    for method in ("score_samples", "predict_proba", "score", "bic", "aic"):
+        actual, desired = getattr(mine, method)(ROWS), getattr(theirs, method)(ROWS)
+        np.testing.assert_allclose(actual, desired, rtol=1e-11)
+    np.testing.assert_array_equal(mine.predict(ROWS), theirs.predict(ROWS))
+    for method in ("_estimate_log_prob", "_estimate_weighted_log_prob"):
+        actual, desired = getattr(mine, method)(ROWS), getattr(theirs, method)(ROWS)
+        np.testing.assert_allclose(actual, desired, rtol=1e-11)
+    if with_covariances:
+        for actual, desired in zip(mine.sample(20), theirs.sample(20), strict=True):
+            np.testing.assert_array_equal(actual, desired)
+
+
+@every_structure
+@pytest.mark.parametrize("dtype", [np.float32, int, list])
+def test_attributes_of_other_types_set_by_hand(covariance_type, dtype):
+    factors = factors_of_kind(covariance_type, "upper")
+    mine, theirs = (by_hand(cls, covariance_type, factors) for cls in CLASSES)
+    for model in (mine, theirs):
+        if dtype is list:
+            # Lists work in scikit-learn for the weights only.
+            model.weights_ = model.weights_.tolist()
+        else:
+            model.means_ = model.means_.astype(dtype)
+    np.testing.assert_allclose(mine.score_samples(ROWS), theirs.score_samples(ROWS), rtol=1e-11)
+
+
+@every_structure
+def test_attributes_changed_after_a_fit_take_effect(covariance_type):
+    """Reordering the components of a fitted model: nothing may be cached."""
+    model = fitted(covariance_type)
+    before = model.predict_proba(X)
+    order = [2, 0, 1]
+    model.weights_, model.means_ = model.weights_[order], model.means_[order]
+    if covariance_type != "tied":
+        model.precisions_cholesky_ = model.precisions_cholesky_[order]
+        model.covariances_ = model.covariances_[order]
+    assert_close(model.predict_proba(X), before[:, order], 1e-12)
+    model.means_ += 0.5  # in place
+    theirs = model.to_sklearn()
+    assert_close(model.score_samples(X), theirs.score_samples(X), 1e-10)
+
+
+@every_structure
+def test_a_component_of_weight_zero_set_by_hand(covariance_type):
+    factors = factors_of_kind(covariance_type, "upper")
+    model = by_hand(GaussianMixture, covariance_type, factors)
+    model.weights_ = np.array([1.0, 0.0])
+    np.testing.assert_array_equal(model.predict_proba(ROWS), np.tile([1.0, 0.0], (50, 1)))
+    np.testing.assert_array_equal(model.predict(ROWS), 0)
+    np.testing.assert_allclose(
+        model.score_samples(ROWS), model._estimate_log_prob(ROWS)[:, 0], rtol=1e-13
+    )
+
+
+# --- private methods that people call -----------------------------------------------------
+
+
+@every_structure
+def test_private_estimates(covariance_type):
+    model = fitted(covariance_type)
+    theirs = model.to_sklearn()
+    for name in ("_estimate_log_prob", "_estimate_weighted_log_prob"):
+        actual, desired = getattr(model, name)(X), getattr(theirs, name)(X)
+        assert actual.shape == (150, 3)
+        np.testing.assert_allclose(actual, desired, rtol=1e-9)
+    np.testing.assert_array_equal(model._estimate_log_weights(), np.log(model.weights_))
+    for actual, desired in zip(
+        model._estimate_log_prob_resp(X), theirs._estimate_log_prob_resp(X), strict=True
+    ):
+        assert actual.shape == desired.shape
+        # Log-responsibilities near 0 are differences of numbers of size 10.
+        np.testing.assert_allclose(actual, desired, rtol=1e-9, atol=1e-11)
+
+
+@every_structure
+def test_private_get_and_set_parameters(covariance_type):
+    model = fitted(covariance_type)
+    parameters = model._get_parameters()
+    names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+    for value, name in zip(parameters, names, strict=True):
+        np.testing.assert_array_equal(value, getattr(model, name))
+    other = GaussianMixture(3, covariance_type=covariance_type)
+    other._set_parameters(parameters)
+    for name in PARAMETERS:
+        np.testing.assert_array_equal(getattr(other, name), getattr(model, name))
+    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+
+
+@every_structure
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 1), (3, 7)])
+def test_number_of_parameters(covariance_type, shape):
+    k = shape[0]
+    model = GaussianMixture(k, covariance_type=covariance_type)
+    model.means_ = np.zeros(shape)
+    theirs = SklearnGaussianMixture(k, covariance_type=covariance_type)
+    theirs.means_ = np.zeros(shape)
+    assert model.n_parameters() == model._n_parameters() == theirs._n_parameters()
+    assert type(model.n_parameters()) is int
