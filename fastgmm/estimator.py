@@ -121,19 +121,21 @@ class MixtureEstimator(BaseEstimator):
     def _fit(self, X, sample_weight):
         """Fit to data as the caller gives them; returns them checked."""
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        given = self._given_parameters(X)
-        method = self._start_method(len(X))
-        rows, weights = X, _checked_weights(sample_weight, X)
-        if weights is not None and not weights.all():
-            present = weights > 0
-            rows, weights = X[present], weights[present]
-            method = method.take(present) if hasattr(method, "take") else method
-        if len(rows) < self.n_components:
+        weights = _checked_weights(sample_weight, X)
+        n_present = len(X) if weights is None else np.count_nonzero(weights)
+        if n_present < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
                 f"but got n_components = {self.n_components}, "
-                f"n_samples = {len(rows)}"
+                f"n_samples = {n_present}"
             )
+        given = self._given_parameters(X)
+        method = self._start_method(len(X))
+        rows = X
+        if n_present < len(X):
+            present = weights > 0
+            rows, weights = X[present], weights[present]
+            method = method.take(present) if hasattr(method, "take") else method
         engine = self._engine
         fit = MixtureFit(
             ArraySource(rows, weights),
@@ -195,6 +197,12 @@ class MixtureEstimator(BaseEstimator):
         self.n_iter_ = result.n_iter
         self.lower_bound_ = result.lower_bound
         self.lower_bounds_ = result.lower_bounds
+
+    def __sklearn_tags__(self):
+        # scikit-learn asks whether `init_params` is among some names, which an array cannot answer.
+        named = copy.copy(self)
+        named.init_params = self.init_params if isinstance(self.init_params, str) else "kmeans"
+        return super(MixtureEstimator, named).__sklearn_tags__()
 
     # -- predictions -------------------------------------------------------------------------------
     def predict(self, X):

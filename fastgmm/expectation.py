@@ -9,7 +9,7 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.kernels.layout import OUTPUTS
 from fastgmm.parameters import Operands
 from fastgmm.sources.base import Chunk
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 
 def chunk_statistics(
@@ -41,19 +41,20 @@ def chunk_statistics(
     return statistics
 
 
-def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> np.ndarray:
-    """Outer moments of a chunk about one point.
+def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
+    """Outer moments of a chunk about one point, in float64: as of a single component.
 
-    Returns
-    -------
-    ndarray of shape (d + 1, d + 1)
-        Lower triangle: second moments; in the last row the first moments and the weight.
+    Parameters
+    ----------
+    chunk : Chunk
+    reference : ndarray of shape (1, d)
     """
     from fastgmm.kernels.em_pass import scatter_pass
 
-    block = np.zeros((len(reference) + 1, len(reference) + 1))
-    scatter_pass(chunk.rows.dtype)(chunk.rows, chunk.weights, reference, block)
-    return block
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
+    add_scatter = scatter_pass(chunk.rows.dtype)
+    add_scatter(chunk.rows, chunk.weights, reference[0], statistics.sums)
+    return statistics
 
 
 def chunk_predictions(

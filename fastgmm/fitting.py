@@ -192,7 +192,7 @@ class MixtureFit:
         reference = np.asarray(start.rows, dtype=np.float64)
         d = self.source.n_features
         statistics = SufficientStatistics.zero(self.structure.moment_form, reference)
-        statistics.weight[:] = 1.0
+        statistics.weight[:] = self.source.total_weight / self.source.n_rows
         if not self.structure.needs_total_scatter:
             return self._estimate(statistics)
         # The scatter of all rows about zero, divided among these few: what scikit-learn starts
@@ -229,12 +229,13 @@ class MixtureFit:
     def _total_scatter(self) -> TotalScatter:
         """Moments of all rows about their centre."""
 
-        def scatter(index: int) -> np.ndarray:
-            return chunk_scatter(self.source.read(*self.grid.bounds(index)), self._centre)
+        reference = self._centre[np.newaxis]
 
-        block = self.engine.reduce(scatter, len(self.grid))
-        second = block[:-1, :-1] + np.tril(block[:-1, :-1], -1).T
-        return TotalScatter(self._centre, block[-1, -1], block[-1, :-1], second)
+        def scatter(index: int) -> SufficientStatistics:
+            return chunk_scatter(self.source.read(*self.grid.bounds(index)), reference)
+
+        total = self.engine.reduce(scatter, len(self.grid))
+        return TotalScatter(self._centre, total.weight[0], total.first[0], total.second[0])
 
     # -- parameters --------------------------------------------------------------------------------
     def _parameters(self, weights, means, covariances, precisions) -> MixtureParameters:

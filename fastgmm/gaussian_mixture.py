@@ -176,6 +176,7 @@ default='kmeans'
         return GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
 
     def _parameters(self) -> MixtureParameters:
-        attributes = (self.weights_, self.means_, self.precisions_cholesky_)
-        weights, means, factors = (np.asarray(a, dtype=np.float64) for a in attributes)
-        return MixtureParameters(weights, means, np.empty(0), factors)
+        # Predictions do without covariances, which a model set up by hand may lack.
+        covariances = getattr(self, "covariances_", ())
+        attributes = (self.weights_, self.means_, covariances, self.precisions_cholesky_)
+        return MixtureParameters(*(np.asarray(a, dtype=np.float64) for a in attributes))

@@ -179,6 +179,8 @@ def make_starts(
     ValueError
         If what the callable returns does not fit the data.
     """
+    if sample_weight is not None and (sample_weight == sample_weight[0]).all():
+        sample_weight = None  # so that equal weights draw what no weights draw
     while True:
         if isinstance(method, str):
             yield _METHODS[method](X, n_components, random_state, sample_weight, engine)

@@ -9,14 +9,14 @@ from enum import Enum
 
 import numpy as np
 
-from fastgmm.kernels.layout import HEADER
+from fastgmm.kernels.layout import BLOCK, HEADER, outer_blocks, outer_size
 
 
 class MomentForm(Enum):
     """Which second moments a record holds; a block per component in `SufficientStatistics.sums`.
 
     - ``OUTER``: lower triangle of a ``(d + 1, d + 1)`` matrix, whose last row holds the first
-      moments and, in the corner, the weight;
+      moments and the weight, in blocks (see `fastgmm.kernels.layout`);
     - ``DIAGONAL``: first (d), weight, second (d);
     - ``TRACE``: first (d), weight, second (1);
     - ``NONE``: first (d), weight.
@@ -30,7 +30,7 @@ class MomentForm(Enum):
     def block_size(self, n_features: int) -> int:
         """Numbers per component."""
         sizes = {
-            MomentForm.OUTER: (n_features + 1) ** 2,
+            MomentForm.OUTER: outer_size(n_features),
             MomentForm.DIAGONAL: 2 * n_features + 1,
             MomentForm.TRACE: n_features + 2,
             MomentForm.NONE: n_features + 1,
@@ -49,7 +49,7 @@ class SufficientStatistics:
     reference : ndarray of shape (k, d)
         The points that moments are taken about, one per component.
     sums : ndarray of shape (HEADER + k * block_size,)
-        All sums in one float64 array; the properties are views of it.
+        All sums in one float64 array, which the properties read.
     """
 
     form: MomentForm
@@ -100,37 +100,49 @@ class SufficientStatistics:
 
     @property
     def _blocks(self) -> np.ndarray:
-        k, d = self.reference.shape
-        blocks = self.sums[HEADER:].reshape(k, -1)
-        return blocks.reshape(k, d + 1, d + 1) if self.form is MomentForm.OUTER else blocks
+        return self.sums[HEADER:].reshape(len(self.reference), -1)
 
     @property
     def weight(self) -> np.ndarray:
         r"""(k,): :math:`N_c = \sum_t w_t r_{tc}` (Bishop 2006, eq. 9.27)."""
-        d = self.reference.shape[1]
-        return self._blocks[:, d, d] if self.form is MomentForm.OUTER else self._blocks[:, d]
+        k, d = self.reference.shape
+        if self.form is MomentForm.OUTER:
+            return self._blocks.reshape(k, -1, BLOCK, BLOCK)[:, -1, d % BLOCK, d % BLOCK]
+        return self._blocks[:, d]
 
     @property
     def first(self) -> np.ndarray:
         r"""(k, d): :math:`\sum_t w_t r_{tc} (x_t - \text{reference}_c)`."""
-        d = self.reference.shape[1]
-        return self._blocks[:, d, :d] if self.form is MomentForm.OUTER else self._blocks[:, :d]
+        k, d = self.reference.shape
+        if self.form is MomentForm.OUTER:
+            blocks = self._blocks.reshape(k, -1, BLOCK, BLOCK)
+            return blocks[:, -outer_blocks(d) :, d % BLOCK].reshape(k, -1)[:, :d]
+        return self._blocks[:, :d]
 
     @property
     def second(self) -> np.ndarray:
         r"""Second moments about the reference.
 
-        (k, d, d) for OUTER, a new array; (k, d) for DIAGONAL; (k,) for TRACE, summed over features.
+        (k, d, d) for OUTER, new each time; (k, d) for DIAGONAL; (k,) for TRACE, summed over features.
         """
         d = self.reference.shape[1]
         if self.form is MomentForm.OUTER:
-            lower = self._blocks[:, :d, :d]
-            full = lower + lower.transpose(0, 2, 1)
-            diagonal = np.arange(d)
-            full[:, diagonal, diagonal] *= 0.5
-            return full
+            return self._outer()[:, :d, :d]
         if self.form is MomentForm.DIAGONAL:
             return self._blocks[:, d + 1 :]
         if self.form is MomentForm.TRACE:
             return self._blocks[:, d + 1]
         raise AttributeError("These statistics hold no second moments.")
+
+    def _outer(self) -> np.ndarray:
+        """Symmetric matrices (k, >= d + 1, >= d + 1) from their blocks on and below the diagonal."""
+        k, d = self.reference.shape
+        n = outer_blocks(d)
+        full = np.zeros((k, n, BLOCK, n, BLOCK))
+        row, column = np.tril_indices(n)
+        blocks = self._blocks.reshape(k, -1, BLOCK, BLOCK).transpose(1, 0, 2, 3)
+        full[:, row, :, column, :] = blocks
+        full = full.reshape(k, n * BLOCK, n * BLOCK)
+        diagonal = np.arange(n * BLOCK)
+        full[:, diagonal, diagonal] *= 0.5
+        return full + full.transpose(0, 2, 1)

@@ -31,6 +31,9 @@ _LOG_32 = (0.66666776415118103611, 0.39977536979842951292, 0.2987186226740144710
 _LN2_64 = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
 _LN2_32 = (0.693359375, -2.12194440e-4)
 
+SMALLEST_EXP = {True: -708.0, False: -87.0}
+"""Where the exponential is still a normal number, by whether it is float64."""
+
 
 class _Format:
     """What the bit tricks need to know of a float type."""
@@ -41,7 +44,6 @@ class _Format:
         self.magic = 1.5 * 2.0**self.mantissa_bits
         self.magic_bits = 0x4338000000000000 if double else 0x4B400000
         self.sqrt_half_bits = 0x3FE6A09E667F3BCD if double else 0x3F3504F3
-        self.smallest_exp = -708.0 if double else -87.0
         self.ln2_high, self.ln2_low = _LN2_64 if double else _LN2_32
         self.exp_coefficients = _EXP_64 if double else _EXP_32
         self.log_coefficients = _LOG_64 if double else _LOG_32
@@ -55,18 +57,17 @@ def _polynomial(v, x, coefficients):
     return result
 
 
-def exp_nonpositive(v, x):
-    """exp(x) for x <= 0; zero where that is below the smallest normal number.
+def exp_nonpositive(v, x, counts):
+    """exp(x) for x <= 0 where `counts`, else zero.
 
     Parameters
     ----------
     v : Vectors
     x : LLVM vector
+    counts : LLVM vector of bool
+        At most where x is above `SMALLEST_EXP`.
     """
     f, b = _Format(v.double), v.builder
-    smallest = v.constant(f.smallest_exp)
-    underflows = b.fcmp_ordered("<", x, smallest)
-    x = b.select(underflows, smallest, x)
     magic = v.constant(f.magic)
     shifted = v.fma(x, v.constant(1.0 / math.log(2.0)), magic)
     n = v.sub(shifted, magic)
@@ -75,7 +76,7 @@ def exp_nonpositive(v, x):
     series = v.fma(v.mul(x, x), _polynomial(v, x, f.exp_coefficients), x)
     mantissa = b.bitcast(v.add(series, v.constant(1.0)), v.int_type)
     exponent = b.shl(b.bitcast(shifted, v.int_type), v.int_constant(f.mantissa_bits))
-    return b.select(underflows, v.constant(0.0), b.bitcast(b.add(mantissa, exponent), v.type))
+    return b.select(counts, b.bitcast(b.add(mantissa, exponent), v.type), v.constant(0.0))
 
 
 def log_positive(v, x):

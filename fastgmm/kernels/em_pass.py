@@ -10,7 +10,8 @@ import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import kernel
-from fastgmm.kernels.layout import DENSITY_FORMS, HEADER, OUTPUTS
+from fastgmm.kernels.elementary import SMALLEST_EXP
+from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER, OUTPUTS
 from fastgmm.kernels.log_density import (
     all_cholesky_distances,
     diagonal_distances,
@@ -35,6 +36,9 @@ from fastgmm.kernels.tiles import (
 
 CHOLESKY, SHARED_CHOLESKY, DIAGONAL, ISOTROPIC = range(len(DENSITY_FORMS))
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, LOG_DENSITIES = range(len(OUTPUTS))
+
+NEGLIGIBLE = -70.0
+"""Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
 
 
 def array_type(dtype, ndim):
@@ -91,7 +95,7 @@ def statistics_pass(density_form, dtype):
         k, d = means.shape
         tile_size = tile_points(n, d, k, X.itemsize)
         tile = aligned_rows(d + 1, tile_size, X)
-        scratch = aligned_rows(d + 1, tile_size, X)
+        scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
         weights = np.empty(tile_size, dtype=X.dtype)
@@ -116,7 +120,7 @@ def statistics_pass(density_form, dtype):
                 load_responsibilities(given, start, stop, points, weights, responsibilities)
             else:
                 sums[0] += normalize(
-                    distances, points, scales, constants, weights, responsibilities, norms
+                    distances, points, scales, constants, NEGLIGIBLE, weights, responsibilities, norms
                 )
             for t in range(stop - start):
                 sums[1] += weights[t]
@@ -155,25 +159,28 @@ def scatter_pass(dtype):
 
     Returns
     -------
-    callable (X, sample_weight, reference, block)
-        reference (d,), block (d + 1, d + 1) as for `outer_moments`, without a header.
+    callable (X, sample_weight, reference, sums)
+        reference (d,), sums as `SufficientStatistics` keeps them for one component.
     """
     rows, weights, _ = row_types(dtype)
-    reference_type, block_type = array_type(types.float64, 1), types.Array(types.float64, 2, "C")
+    reference_type, sums_type = array_type(types.float64, 1), types.Array(types.float64, 1, "C")
 
-    @kernel(signature=types.void(rows, weights, reference_type, block_type))
-    def add_scatter(X, sample_weight, reference, block):
+    @kernel(signature=types.void(rows, weights, reference_type, sums_type))
+    def add_scatter(X, sample_weight, reference, sums):
         n, d = X.shape
         tile_size = tile_points(n, d, 1, 8)
-        tile = aligned_rows(d + 1, tile_size, block)
-        scratch = aligned_rows(d + 1, tile_size, block)
+        tile = aligned_rows(d + 1, tile_size, sums)
+        scratch = aligned_rows(d + BLOCK, tile_size, sums)
         weights = np.empty(tile_size)
         zero = np.zeros(d)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, reference, tile)
             load_weights(sample_weight, start, stop, points, weights)
-            outer_moments(tile, points, zero, weights, scratch, block)
+            outer_moments(tile, points, zero, weights, scratch, sums[HEADER:])
+            for t in range(stop - start):
+                sums[1] += weights[t]
+        sums[2] += n
 
     return add_scatter
 
@@ -200,6 +207,8 @@ def prediction_pass(density_form, dtype):
     written = (types.Array(real, 1, "C"), types.Array(real, 2, "C"))
     outputs = (*written, types.Array(types.int64, 1, "C"))
 
+    smallest = SMALLEST_EXP[real == types.float64]
+
     @kernel(signature=types.void(rows, *_operand_types(real), types.intp, *outputs))
     def predict(
         X, origin, means, factors, projected, scales, constants, what, vector, matrix, labels
@@ -208,7 +217,7 @@ def prediction_pass(density_form, dtype):
         k, d = means.shape
         tile_size = tile_points(n, d, k, X.itemsize)
         tile = aligned_rows(d + 1, tile_size, X)
-        scratch = aligned_rows(d + 1, tile_size, X)
+        scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         weights = np.ones(tile_size, dtype=X.dtype)
         row = np.empty(tile_size, dtype=X.dtype)
@@ -233,7 +242,7 @@ def prediction_pass(density_form, dtype):
                     for c in range(k):
                         matrix[start + t, c] = constants[c] + scales[c] * distances[c, t]
             else:
-                normalize(distances, points, scales, constants, weights, distances, row)
+                normalize(distances, points, scales, constants, smallest, weights, distances, row)
                 if what == LOG_LIKELIHOODS:
                     for t in range(stop - start):
                         vector[start + t] = row[t]

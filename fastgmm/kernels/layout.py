@@ -8,3 +8,17 @@ OUTPUTS = ("log_likelihoods", "responsibilities", "labels", "log_densities")
 
 HEADER = 3
 """Sums before the components' blocks: log-likelihood, total weight, number of rows."""
+
+BLOCK = 4
+"""Rows and columns of the blocks that outer moments are kept in."""
+
+
+def outer_blocks(n_features: int) -> int:
+    """Rows of blocks that cover the outer moments, ``n_features + 1`` rows."""
+    return -(-(n_features + 1) // BLOCK)
+
+
+def outer_size(n_features: int) -> int:
+    """Numbers of a component's outer moments: the blocks on and below the diagonal, row by row."""
+    n = outer_blocks(n_features)
+    return n * (n + 1) // 2 * BLOCK * BLOCK

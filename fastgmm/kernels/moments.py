@@ -3,8 +3,8 @@ r"""Weighted sufficient statistics of the points of a tile, added to float64 sum
 With r the weighted responsibilities and :math:`u = x - \mu_c` (Bishop 2006, eq. 9.24 to 9.27, about
 the pass's own means instead of zero, which keeps what would cancel):
 
-- outer: :math:`\sum_t r\, (u, 1)(u, 1)^T`, the lower triangle of a ``(d + 1, d + 1)`` block: the
-  second moments, in the last row the first, in the corner the weight;
+- outer: :math:`\sum_t r\, (u, 1)(u, 1)^T`, the lower triangle of a ``(d + 1, d + 1)`` matrix, whose
+  last row holds the first moments and the weight, in blocks (see `fastgmm.kernels.layout`);
 - diagonal: ``first (d), weight, second (d)`` with :math:`\sum_t r\, u_j^2`;
 - trace: ``first (d), weight, second`` with :math:`\sum_t r\, \|u\|^2`;
 - none: ``first (d), weight``.
@@ -14,21 +14,26 @@ import numpy as np
 from numba.core import types
 
 from fastgmm.kernels.compile import kernel, microkernel
-from fastgmm.kernels.simd import BLOCK, GROUP, Vectors, unpack_arguments
+from fastgmm.kernels.layout import BLOCK, outer_blocks
+from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
 def _outer_definition(tile, points, mean, responsibilities, scratch, block):
-    d = len(mean)
-    centred = np.ones((d + 1, points))
+    d, n = len(mean), outer_blocks(len(mean))
+    centred = np.zeros((BLOCK * n, points))
     centred[:d] = tile[:d, :points] - mean[:, None]
-    block += np.tril((centred * responsibilities[:points]) @ centred.T)
+    centred[d] = 1.0
+    lower = np.tril((centred * responsibilities[:points]) @ centred.T)
+    blocks = lower.reshape(n, BLOCK, n, BLOCK).transpose(0, 2, 1, 3)
+    block += blocks[np.tril_indices(n)].ravel()
 
 
 @microkernel(_outer_definition)
 def outer_moments(typing, tile, points, mean, responsibilities, scratch, block):
-    """Add one component's outer moments to block (d + 1, d + 1).
+    """Add one component's outer moments to block (outer_size(d),).
 
-    tile (>= d, stride), mean (d,), responsibilities (stride,), scratch (>= d + 1, stride).
+    tile (>= d, stride), mean (d,), responsibilities (stride,), scratch (blocks of rows that cover
+    d + 1, stride).
     """
     signature = types.void(tile, types.intp, mean, responsibilities, scratch, block)
 
@@ -37,28 +42,54 @@ def outer_moments(typing, tile, points, mean, responsibilities, scratch, block):
         x, count, mu, r, z, sums = unpack_arguments(context, builder, signature, args)
         stride, (d,) = x.shape[1], mu.shape
 
-        def scale(t, _):
-            """z = sqrt(r) (x - mean) and, below, sqrt(r): one array serves both sides."""
-            root = v.sqrt(v.load(r, t))
-            v.store(root, z, v.at(d, stride, t))
+        # Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
+        def place(j, t):
+            block, row = builder.and_(j, v.index(-BLOCK)), builder.and_(j, v.index(BLOCK - 1))
+            within = builder.add(builder.mul(t, v.index(BLOCK)), builder.mul(row, v.index(v.lanes)))
+            return builder.add(builder.mul(block, stride), within)
 
-            def feature(j, _):
-                u = v.sub(v.load(x, v.at(j, stride, t)), v.broadcast(mu, j))
-                v.store(v.mul(u, root), z, v.at(j, stride, t))
+        def gather(t, kept):
+            """z = sqrt(r) (x - mean) and, below, sqrt(r): one array serves both sides.
 
-            v.loop(0, d, 1, [], feature)
+            Where no lane has any responsibility, nothing is kept.
+            """
+            weight = v.load(r, t)
+            some = v.any(builder.fcmp_ordered(">", weight, v.constant(0.0)))
+            with builder.if_then(some):
+                root = v.sqrt(weight)
+                v.store(root, z, place(d, kept[0]))
 
-        v.loop(0, count, v.lanes, [], scale)
+                def feature(j, _):
+                    u = v.sub(v.load(x, v.at(j, stride, t)), v.broadcast(mu, j))
+                    v.store(v.mul(u, root), z, place(j, kept[0]))
+
+                v.loop(0, d, 1, [], feature)
+            return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
+
+        (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
         rows = v.plus(d, 1)
 
         def block_row(i, height, _):
-            whole = i if height == BLOCK else v.builder.and_(rows, v.index(-BLOCK))
-            v.loop(0, whole, BLOCK, [], lambda j, _: product(i, height, j, BLOCK))
-            v.loop(whole, i, 1, [], lambda j, _: product(i, height, j, 1))
-            product(i, height, i, height, on_diagonal=True)
+            # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
+            above = builder.mul(i, v.plus(i, BLOCK))
+            row = builder.lshr(above, v.index(1))
 
-        def product(i, height, j, width, on_diagonal=False):
-            _add_products(v, z, stride, count, i, height, z, j, width, sums, rows, on_diagonal)
+            def load(first, n, t):
+                return v.load(z, v.plus(place(first, t), n * v.lanes))
+
+            def block(j, width, on_diagonal=False):
+                products = _products(
+                    v,
+                    lambda m, t: load(i, m, t),
+                    height,
+                    None if on_diagonal else lambda n, t: load(j, n, t),
+                    width,
+                    kept,
+                )
+                v.add_sums_to(products, sums, builder.add(row, builder.mul(j, v.index(BLOCK))))
+
+            v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
+            block(i, height, on_diagonal=True)
 
         v.blocks(rows, [], block_row)
         return context.get_dummy_value()
@@ -69,10 +100,8 @@ def outer_moments(typing, tile, points, mean, responsibilities, scratch, block):
 @kernel
 def all_outer_moments(tile, points, means, responsibilities, scratch, blocks):
     """`outer_moments` for every component."""
-    rows = means.shape[1] + 1
     for c in range(means.shape[0]):
-        block = blocks[c].reshape(rows, rows)
-        outer_moments(tile, points, means[c], responsibilities[c], scratch, block)
+        outer_moments(tile, points, means[c], responsibilities[c], scratch, blocks[c])
 
 
 def _first_definition(tile, points, responsibilities, sums):
@@ -94,7 +123,19 @@ def first_moments(typing, tile, points, responsibilities, sums):
 
         def components(c, height, _):
             def features(j, width, _):
-                _add_products(v, r, stride, count, c, height, x, j, width, out, out_stride)
+                products = _products(
+                    v,
+                    lambda m, t: v.load(r, v.at(v.plus(c, m), stride, t)),
+                    height,
+                    lambda n, t: v.load(x, v.at(v.plus(j, n), stride, t)),
+                    width,
+                    count,
+                )
+                for n, total in enumerate(v.horizontal_sums(products)):
+                    row, column = divmod(n, BLOCK)
+                    if row < height and column < width:
+                        at = v.at(v.plus(c, row), out_stride, v.plus(j, column))
+                        v.add_to(total, out, at)
 
             v.blocks(rows, [], features)
 
@@ -104,26 +145,26 @@ def first_moments(typing, tile, points, responsibilities, sums):
     return signature, emit
 
 
-def _add_products(
-    v, a, stride, count, i, height, b, j, width, sums, sums_stride, on_diagonal=False
-):
-    """sums[i:i+height, j:j+width] += a[i:i+height] b[j:j+width]^T, products over the points."""
-    pairs = [(m, n) for m in range(height) for n in range(width) if n <= m or not on_diagonal]
+def _products(v, left, height, right, width, count):
+    """Products of `height` rows on the left and `width` rows on the right over `count` points.
+
+    `left` and `right` load vector t of a row. Without a right side it is the left, and only pairs
+    on and below the diagonal are formed. Returns `BLOCK` squared vectors, row by row, whose lanes
+    are still to be summed; zero outside height and width.
+    """
+    pairs = [(m, n) for m in range(height) for n in range(width) if right or n <= m]
 
     def step(t, totals):
-        left = [v.load(a, v.at(v.plus(i, m), stride, t)) for m in range(height)]
-        right = (
-            left
-            if on_diagonal
-            else [v.load(b, v.at(v.plus(j, n), stride, t)) for n in range(width)]
-        )
+        rows = [left(m, t) for m in range(height)]
+        columns = [right(n, t) for n in range(width)] if right else rows
         return [
-            v.fma(left[m], right[n], total) for (m, n), total in zip(pairs, totals, strict=True)
+            v.fma(rows[m], columns[n], total) for (m, n), total in zip(pairs, totals, strict=True)
         ]
 
     totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
-    for (m, n), total in zip(pairs, v.horizontal_sums(totals), strict=True):
-        v.add_to(total, sums, v.plus(v.at(v.plus(i, m), sums_stride, j), n))
+    found = dict(zip(pairs, totals, strict=True))
+    zero = v.constant(0.0)
+    return [found.get((m, n), zero) for m in range(BLOCK) for n in range(BLOCK)]
 
 
 def _diagonal_definition(tile, points, mean, responsibilities, block):

@@ -5,6 +5,8 @@ m_t}`, :math:`m_t = \max_c a_{tc}`, and :math:`r_{tc} = e^{a_{tc} - \log p(x_t)}
 eq. 9.13 and 9.14; Murphy 2012, sec. 3.5.3 for the shift by the maximum).
 """
 
+import functools
+
 import numpy as np
 from numba.core import types
 
@@ -17,13 +19,14 @@ _LOWEST = {True: -1.7976931348623157e308, False: -3.4028234663852886e38}
 
 
 def _normalize_definition(
-    distances, points, scales, constants, weights, responsibilities, log_likelihoods
+    distances, points, scales, constants, cutoff, weights, responsibilities, log_likelihoods
 ):
     log_densities = constants[:, None] + scales[:, None] * distances[:, :points]
     lowest = _LOWEST[distances.dtype == np.float64]
     maximum = np.maximum(log_densities.max(axis=0), lowest)
     with np.errstate(divide="ignore", invalid="ignore"):
-        densities = np.exp(log_densities - maximum)
+        relative = log_densities - maximum
+        densities = np.where(relative > cutoff, np.exp(relative), 0.0)
         total = densities.sum(axis=0)
         log_likelihoods[:points] = maximum + np.log(total)
         responsibilities[:, :points] = densities * (weights[:points] / total)
@@ -33,25 +36,42 @@ def _normalize_definition(
 
 @microkernel(_normalize_definition)
 def normalize(
-    typing, distances, points, scales, constants, weights, responsibilities, log_likelihoods
+    typing,
+    distances,
+    points,
+    scales,
+    constants,
+    cutoff,
+    weights,
+    responsibilities,
+    log_likelihoods,
 ):
     """Weighted responsibilities of a tile; returns the weighted sum of its log-likelihoods.
 
-    distances (k, stride), points a multiple of the group, scales (k,), constants (k,), weights
+    distances (k, stride), points a multiple of the group, scales (k,), constants (k,), cutoff:
+    components whose log-density lies further below the point's largest count as zero, weights
     (stride,), out: responsibilities (k, stride), which may be `distances` itself, and
     log_likelihoods (stride,).
     """
     signature = types.float64(
-        distances, types.intp, scales, constants, weights, responsibilities, log_likelihoods
+        distances,
+        types.intp,
+        scales,
+        constants,
+        distances.dtype,
+        weights,
+        responsibilities,
+        log_likelihoods,
     )
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, distances.dtype)
-        q, count, scale, constant, w, r, norms = unpack_arguments(context, builder, signature, args)
+        q, count, scale, constant, least, w, r, norms = unpack_arguments(context, builder, signature, args)
         k, stride = q.shape
         width = GROUP // 2
         span = range(width)
         zeros = [v.constant(0.0)] * width
+        cutoff = v.splat(least)
 
         def whole_group(t, likelihoods):
             def at(c, n):
@@ -69,11 +89,24 @@ def normalize(
             maxima = v.loop(0, k, 1, lowest, log_densities)
 
             def densities(c, sums):
-                for n in span:
-                    e = exp_nonpositive(v, v.sub(v.load(r, at(c, n)), maxima[n]))
-                    v.store(e, r, at(c, n))
-                    sums[n] = v.add(sums[n], e)
-                return sums
+                relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
+                counts = [builder.fcmp_ordered(">", x, cutoff) for x in relative]
+                # Most components are far from most points: skip where no lane counts.
+                some = v.any(functools.reduce(builder.or_, counts))
+                with builder.if_else(some) as (near, far):
+                    with near:
+                        e = [exp_nonpositive(v, x, m) for x, m in zip(relative, counts, strict=True)]
+                        added = [v.add(sums[n], e[n]) for n in span]
+                        for n in span:
+                            v.store(e[n], r, at(c, n))
+                        near_end = builder.block
+                    with far:
+                        for n in span:
+                            v.store(zeros[n], r, at(c, n))
+                        far_end = builder.block
+                return [
+                    v.join((added[n], near_end), (sums[n], far_end)) for n in span
+                ]
 
             sums = v.loop(0, k, 1, zeros, densities)
             factors = []

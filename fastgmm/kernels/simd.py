@@ -15,15 +15,14 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.arrayobj import make_array
 
+from fastgmm.kernels.layout import BLOCK
+
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 LANE_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
 """Bytes of one vector register."""
 
 GROUP = 4 if LANE_BYTES == 64 else 2
 """Vectors of points that the blocked loops hold at once: with 4 rows, what registers allow."""
-
-BLOCK = 4
-"""Rows (features or components) of a register block."""
 
 GROUP_BYTES = GROUP * LANE_BYTES
 """Tiles are padded to whole groups of points."""
@@ -118,6 +117,18 @@ class Vectors:
         """Scalar of this type as float64."""
         return scalar if self.double else self.builder.fpext(scalar, ir.DoubleType())
 
+    def add_sums_to(self, vectors, array, offset):
+        """Add the sum of the lanes of each of `vectors` to neighbours in a float64 array."""
+        wide = ir.VectorType(ir.DoubleType(), self.lanes)
+        for start in range(0, len(vectors), self.lanes):
+            sums = self._folded(vectors[start : start + self.lanes])
+            address = self.builder.gep(array.pointer, [self.plus(offset, start)])
+            address = self.builder.bitcast(address, wide.as_pointer())
+            old = self.builder.load(address)
+            old.align = 8
+            sums = sums if self.double else self.builder.fpext(sums, wide)
+            self.builder.store(self.builder.fadd(old, sums), address).align = 8
+
     # -- arithmetic --------------------------------------------------------------------------------
     def add(self, a, b):
         """a + b."""
@@ -150,31 +161,43 @@ class Vectors:
         return self.builder.call(function, [a])
 
     def horizontal_sums(self, vectors):
-        """Sum of the lanes of each of `vectors`, as scalars.
-
-        Pairs of vectors are folded into one until a single vector holds a sum in every lane:
-        some three instructions a vector instead of six.
-        """
+        """Sum of the lanes of each of `vectors`, as scalars."""
         sums = []
         for start in range(0, len(vectors), self.lanes):
-            group = list(vectors[start : start + self.lanes])
-            count = len(group)
-            group += [self.constant(0.0)] * (self.lanes - count)
-            while len(group) > 1:
-                group = [self._fold(a, b) for a, b in zip(group[::2], group[1::2], strict=True)]
+            group = vectors[start : start + self.lanes]
+            folded = self._folded(group)
             sums += [
-                self.builder.extract_element(group[0], ir.Constant(_INT32, lane))
-                for lane in range(count)
+                self.builder.extract_element(folded, ir.Constant(_INT32, lane))
+                for lane in range(len(group))
             ]
         return sums
 
-    def _fold(self, a, b):
-        """Neighbouring lanes of a, then those of b, added in pairs."""
-        mask = ir.VectorType(_INT32, self.lanes)
-        even = ir.Constant(mask, list(range(0, 2 * self.lanes, 2)))
-        odd = ir.Constant(mask, list(range(1, 2 * self.lanes, 2)))
+    def _folded(self, vectors):
+        """Vector of the sums of the lanes of up to as many vectors as it has lanes.
+
+        Pairs of vectors are folded into one, again and again: some three instructions a vector
+        instead of six.
+        """
+        group = [*vectors, *[self.constant(0.0)] * (self.lanes - len(vectors))]
+        step = 1
+        while len(group) > 1:
+            pairs = zip(group[::2], group[1::2], strict=True)
+            group = [self._fold(a, b, step) for a, b in pairs]
+            step *= 2
+        return group[0]
+
+    def _fold(self, a, b, step):
+        """Lanes `step` apart added up: those of a where the lane's bit `step` is 0, else of b.
+
+        A blend and one shuffle, where taking even and odd lanes would need two shuffles.
+        """
+        n = self.lanes
+        straight = [lane + n if lane & step else lane for lane in range(n)]
+        crossed = [(lane ^ step) + n if lane & step else lane ^ step for lane in range(n)]
+        mask = ir.VectorType(_INT32, n)
         return self.builder.fadd(
-            self.builder.shuffle_vector(a, b, even), self.builder.shuffle_vector(a, b, odd)
+            self.builder.shuffle_vector(a, b, ir.Constant(mask, straight)),
+            self.builder.shuffle_vector(a, b, ir.Constant(mask, crossed)),
         )
 
     # -- control -----------------------------------------------------------------------------------
@@ -227,8 +250,30 @@ class Vectors:
         builder.position_at_end(after)
         return values
 
+    def join(self, *arms):
+        """The value of whichever arm, a pair of value and block, control came from."""
+        phi = self.builder.phi(arms[0][0].type)
+        for value, block in arms:
+            phi.add_incoming(value, block)
+        return phi
+
     def blocks(self, stop, carried, body):
-        """Emit ``body(i, rows, carried)`` for rows 0 to `stop`, `BLOCK` at a time, then singly."""
+        """Emit ``body(i, rows, carried)`` for rows 0 to `stop`: `BLOCK` at a time, then the rest.
+
+        The rest is a block of its own, for each possible height, of which one runs.
+        """
         whole = self.builder.and_(stop, self.index(-BLOCK))
+        rest = self.builder.sub(stop, whole)
         carried = self.loop(0, whole, BLOCK, carried, lambda i, v: body(i, BLOCK, v))
-        return self.loop(whole, stop, 1, carried, lambda i, v: body(i, 1, v))
+        for height in range(1, BLOCK):
+            runs = self.builder.icmp_signed("==", rest, self.index(height))
+            end = self.builder.select(runs, stop, whole)
+            carried = self.loop(whole, end, height, carried, lambda i, v: body(i, height, v))  # noqa: B023
+        return carried
+
+    def any(self, mask):
+        """Whether any lane of a comparison is true."""
+        bits = ir.IntType(self.lanes)
+        return self.builder.icmp_unsigned(
+            "!=", self.builder.bitcast(mask, bits), ir.Constant(bits, 0)
+        )

@@ -3,8 +3,7 @@
 import numpy as np
 
 from fastgmm.sources.base import Chunk
-
-_NO_WEIGHTS = np.empty(0)
+from fastgmm.sources.weights import NO_WEIGHTS, WeightScale
 
 
 class ArraySource:
@@ -14,8 +13,7 @@ class ArraySource:
     ----------
     X : ndarray of shape (n, d)
     sample_weight : ndarray of shape (n,), float64, optional
-        Any scale will do: weights are passed on divided by a power of two near their mean, which
-        changes no digit, and keeps tiny ones above the guard against empty components.
+        Any scale will do: weights are passed on divided by a power of two near their mean.
     dtype : dtype, optional
         Of the chunks, float64 or float32; they are converted one by one.
     """
@@ -29,14 +27,12 @@ class ArraySource:
         # Kernels are compiled for plain, aligned arrays.
         X = np.asarray(X)
         self._rows = X if X.flags.aligned else X.copy()
-        self._weights = _NO_WEIGHTS
-        if sample_weight is not None:
-            self._weights = np.ldexp(sample_weight, -np.frexp(sample_weight.mean())[1])
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype if dtype is None else np.dtype(dtype)
-        self.total_weight = (
-            float(self.n_rows) if sample_weight is None else float(self._weights.sum())
-        )
+        self._weights, self.total_weight = NO_WEIGHTS, float(self.n_rows)
+        if sample_weight is not None:
+            scale = WeightScale.of([sample_weight])
+            self._weights, self.total_weight = scale.apply(sample_weight), scale.total
 
     def read(self, start: int, stop: int) -> Chunk:
         """Rows start to stop: views, where the type is right."""

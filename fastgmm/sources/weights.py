@@ -1,0 +1,81 @@
+"""The scale of weights, the same for every source."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+NO_WEIGHTS = np.empty(0)
+"""Weights of a chunk whose rows all weigh 1."""
+
+_BLOCK = 1 << 16
+
+
+class WeightScale(NamedTuple):
+    """What weights are divided by, and what they then sum to.
+
+    A power of two near their mean: dividing by it changes no digit, and keeps tiny weights above
+    the guard against empty components. The sum has the same bits however the weights arrive,
+    because it is taken over blocks of a fixed length first, and exactly over those.
+
+    Parameters
+    ----------
+    exponent : int
+        Of the power of two.
+    total : float
+        Sum of the weights divided by it.
+    """
+
+    exponent: int
+    total: float
+
+    @classmethod
+    def of(cls, weights: Iterable[np.ndarray]) -> "WeightScale":
+        """Scale of weights that come in pieces of any length.
+
+        Parameters
+        ----------
+        weights : iterable of ndarray of float64
+            Non-negative, and not all zero.
+
+        Raises
+        ------
+        ValueError
+            If their sum is too large for a float.
+        """
+        n_rows, sums = 0, []
+        with np.errstate(over="ignore"):
+            for block in _blocks(weights):
+                n_rows += len(block)
+                sums.append(float(block.sum()))
+        try:
+            total = math.fsum(sums)
+        except OverflowError:
+            total = math.inf
+        if math.isinf(total):
+            raise ValueError("The weights are too large: their sum overflows. Scale them down.")
+        # The mean then lies in [1, 2): weights that are all 1 stay what they are.
+        exponent = math.frexp(total / n_rows)[1] - 1
+        return cls(exponent, math.ldexp(total, -exponent))
+
+    def apply(self, weights: np.ndarray) -> np.ndarray:
+        """Weights divided by the power of two."""
+        return np.ldexp(weights, -self.exponent)
+
+
+def _blocks(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same numbers in blocks of one length, but for the last."""
+    waiting: list[np.ndarray] = []
+    n_waiting = 0
+    for piece in pieces:
+        start = 0
+        while len(piece) - start >= _BLOCK - n_waiting:
+            stop = start + _BLOCK - n_waiting
+            yield np.concatenate([*waiting, piece[start:stop]])
+            waiting, n_waiting, start = [], 0, stop
+        if start < len(piece):
+            waiting.append(piece[start:].copy())
+            n_waiting += len(piece) - start
+    if waiting:
+        yield np.concatenate(waiting)
