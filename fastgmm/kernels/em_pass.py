@@ -120,7 +120,14 @@ def statistics_pass(density_form, dtype):
                 load_responsibilities(given, start, stop, points, weights, responsibilities)
             else:
                 sums[0] += normalize(
-                    distances, points, scales, constants, NEGLIGIBLE, weights, responsibilities, norms
+                    distances,
+                    points,
+                    scales,
+                    constants,
+                    NEGLIGIBLE,
+                    weights,
+                    responsibilities,
+                    norms,
                 )
             for t in range(stop - start):
                 sums[1] += weights[t]

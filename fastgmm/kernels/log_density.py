@@ -14,6 +14,7 @@ import numpy as np
 from numba.core import types
 
 from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
@@ -33,33 +34,62 @@ def cholesky_distances(typing, tile, points, mean, upper, scratch, distances):
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, mu, u, z, out = unpack_arguments(context, builder, signature, args)
-        stride, (d,) = x.shape[1], mu.shape
-        group = GROUP * v.lanes
-
-        def whole_group(t, _):
-            def centre(j, _):
-                mean_j = v.broadcast(mu, j)
-                for n in range(GROUP):
-                    x_j = v.load(x, v.plus(v.at(j, stride, t), n * v.lanes))
-                    v.store(v.sub(x_j, mean_j), z, v.plus(v.at(j, v.index(group)), n * v.lanes))
-
-            v.loop(0, d, 1, [], centre)
-            rows = _whitened_rows(v, z, v.index(group), v.index(0), u, d)
-
-            def add_squares(i, count, squares):
-                for row in rows(i, count):
-                    squares = [v.fma(y, y, s) for y, s in zip(row, squares, strict=True)]
-                return squares
-
-            squares = v.blocks(d, [v.constant(0.0)] * GROUP, add_squares)
-            for n in range(GROUP):
-                v.store(squares[n], out, v.plus(t, n * v.lanes))
-
-        v.loop(0, count, group, [], whole_group)
+        arrays = unpack_arguments(context, builder, signature, args)
+        (d,) = arrays[2].shape
+        for features in range(1, BLOCK + 1):
+            with builder.if_then(builder.icmp_signed("==", d, v.index(features))):
+                _cholesky_in_registers(v, features, *arrays)
+        with builder.if_then(builder.icmp_signed(">", d, v.index(BLOCK))):
+            _cholesky_in_blocks(v, *arrays)
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _cholesky_in_registers(v, d, x, count, mu, u, z, out):
+    """Distances for no more features than a block has rows: nothing is stored on the way."""
+    stride = x.shape[1]
+    means = [v.broadcast(mu, v.index(j)) for j in range(d)]
+    upper = {(j, i): v.broadcast(u, v.index(j * d + i)) for i in range(d) for j in range(i + 1)}
+
+    def vector(t, _):
+        centred = [v.sub(v.load(x, v.at(v.index(j), stride, t)), means[j]) for j in range(d)]
+        squares = v.constant(0.0)
+        for i in range(d):
+            y = v.mul(upper[0, i], centred[0])
+            for j in range(1, i + 1):
+                y = v.fma(upper[j, i], centred[j], y)
+            squares = v.fma(y, y, squares)
+        v.store(squares, out, t)
+
+    v.loop(0, count, v.lanes, [], vector)
+
+
+def _cholesky_in_blocks(v, x, count, mu, u, z, out):
+    """Distances for any number of features; centred groups of points go through the scratch z."""
+    stride, (d,) = x.shape[1], mu.shape
+    group = GROUP * v.lanes
+
+    def whole_group(t, _):
+        def centre(j, _):
+            mean_j = v.broadcast(mu, j)
+            for n in range(GROUP):
+                x_j = v.load(x, v.plus(v.at(j, stride, t), n * v.lanes))
+                v.store(v.sub(x_j, mean_j), z, v.plus(v.at(j, v.index(group)), n * v.lanes))
+
+        v.loop(0, d, 1, [], centre)
+        rows = _whitened_rows(v, z, v.index(group), v.index(0), u, d)
+
+        def add_squares(i, height, squares):
+            for row in rows(i, height):
+                squares = [v.fma(y, y, s) for y, s in zip(row, squares, strict=True)]
+            return squares
+
+        squares = v.blocks(d, [v.constant(0.0)] * GROUP, add_squares)
+        for n in range(GROUP):
+            v.store(squares[n], out, v.plus(t, n * v.lanes))
+
+    v.loop(0, count, group, [], whole_group)
 
 
 @kernel

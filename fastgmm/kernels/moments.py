@@ -39,62 +39,98 @@ def outer_moments(typing, tile, points, mean, responsibilities, scratch, block):
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, mu, r, z, sums = unpack_arguments(context, builder, signature, args)
-        stride, (d,) = x.shape[1], mu.shape
-
-        # Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
-        def place(j, t):
-            block, row = builder.and_(j, v.index(-BLOCK)), builder.and_(j, v.index(BLOCK - 1))
-            within = builder.add(builder.mul(t, v.index(BLOCK)), builder.mul(row, v.index(v.lanes)))
-            return builder.add(builder.mul(block, stride), within)
-
-        def gather(t, kept):
-            """z = sqrt(r) (x - mean) and, below, sqrt(r): one array serves both sides.
-
-            Where no lane has any responsibility, nothing is kept.
-            """
-            weight = v.load(r, t)
-            some = v.any(builder.fcmp_ordered(">", weight, v.constant(0.0)))
-            with builder.if_then(some):
-                root = v.sqrt(weight)
-                v.store(root, z, place(d, kept[0]))
-
-                def feature(j, _):
-                    u = v.sub(v.load(x, v.at(j, stride, t)), v.broadcast(mu, j))
-                    v.store(v.mul(u, root), z, place(j, kept[0]))
-
-                v.loop(0, d, 1, [], feature)
-            return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
-
-        (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
-        rows = v.plus(d, 1)
-
-        def block_row(i, height, _):
-            # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
-            above = builder.mul(i, v.plus(i, BLOCK))
-            row = builder.lshr(above, v.index(1))
-
-            def load(first, n, t):
-                return v.load(z, v.plus(place(first, t), n * v.lanes))
-
-            def block(j, width, on_diagonal=False):
-                products = _products(
-                    v,
-                    lambda m, t: load(i, m, t),
-                    height,
-                    None if on_diagonal else lambda n, t: load(j, n, t),
-                    width,
-                    kept,
-                )
-                v.add_sums_to(products, sums, builder.add(row, builder.mul(j, v.index(BLOCK))))
-
-            v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
-            block(i, height, on_diagonal=True)
-
-        v.blocks(rows, [], block_row)
+        arrays = unpack_arguments(context, builder, signature, args)
+        (d,) = arrays[2].shape
+        for features in range(1, BLOCK + 1):
+            with builder.if_then(builder.icmp_signed("==", d, v.index(features))):
+                _outer_in_registers(v, features, *arrays)
+        with builder.if_then(builder.icmp_signed(">", d, v.index(BLOCK))):
+            _outer_in_blocks(v, *arrays)
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _outer_in_registers(v, d, x, count, mu, r, z, sums):
+    """Outer moments of no more features than a block has rows: nothing is stored on the way."""
+    stride, means = x.shape[1], [v.broadcast(mu, v.index(j)) for j in range(d)]
+    pairs = [(m, n) for m in range(d + 1) for n in range(m + 1)]
+
+    def step(t, totals):
+        weight = v.load(r, t)
+        u = [v.sub(v.load(x, v.at(v.index(j), stride, t)), means[j]) for j in range(d)]
+        weighted = [v.mul(weight, u_j) for u_j in u]
+        terms = []
+        for (m, n), total in zip(pairs, totals, strict=True):
+            if m < d:
+                terms.append(v.fma(weighted[m], u[n], total))
+            else:
+                terms.append(v.add(total, weighted[n] if n < d else weight))
+        return terms
+
+    totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
+    found = dict(zip(pairs, totals, strict=True))
+    for number, (i, j) in enumerate(zip(*np.tril_indices(outer_blocks(d)), strict=True)):
+        rows = range(i * BLOCK, (i + 1) * BLOCK)
+        columns = range(j * BLOCK, (j + 1) * BLOCK)
+        block = [found.get((m, n), v.constant(0.0)) for m in rows for n in columns]
+        v.add_sums_to(block, sums, v.index(number * BLOCK * BLOCK))
+
+
+def _outer_in_blocks(v, x, count, mu, r, z, sums):
+    """Outer moments of any number of features, a block of rows by a block of columns at a time."""
+    builder, stride, (d,) = v.builder, x.shape[1], mu.shape
+
+    # Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
+    def place(j, t):
+        block, row = builder.and_(j, v.index(-BLOCK)), builder.and_(j, v.index(BLOCK - 1))
+        within = builder.add(builder.mul(t, v.index(BLOCK)), builder.mul(row, v.index(v.lanes)))
+        return builder.add(builder.mul(block, stride), within)
+
+    def gather(t, kept):
+        """z = sqrt(r) (x - mean) and, below, sqrt(r): one array serves both sides.
+
+        Where no lane has any responsibility, nothing is kept.
+        """
+        weight = v.load(r, t)
+        some = v.any(builder.fcmp_ordered(">", weight, v.constant(0.0)))
+        with builder.if_then(some):
+            root = v.sqrt(weight)
+            v.store(root, z, place(d, kept[0]))
+
+            def feature(j, _):
+                u = v.sub(v.load(x, v.at(j, stride, t)), v.broadcast(mu, j))
+                v.store(v.mul(u, root), z, place(j, kept[0]))
+
+            v.loop(0, d, 1, [], feature)
+        return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
+
+    (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
+    rows = v.plus(d, 1)
+
+    def block_row(i, height, _):
+        # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
+        above = builder.mul(i, v.plus(i, BLOCK))
+        row = builder.lshr(above, v.index(1))
+
+        def load(first, n, t):
+            return v.load(z, v.plus(place(first, t), n * v.lanes))
+
+        def block(j, width, on_diagonal=False):
+            products = _products(
+                v,
+                lambda m, t: load(i, m, t),
+                height,
+                None if on_diagonal else lambda n, t: load(j, n, t),
+                width,
+                kept,
+            )
+            v.add_sums_to(products, sums, builder.add(row, builder.mul(j, v.index(BLOCK))))
+
+        v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
+        block(i, height, on_diagonal=True)
+
+    v.blocks(rows, [], block_row)
 
 
 @kernel

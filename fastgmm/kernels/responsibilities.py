@@ -11,7 +11,7 @@ import numpy as np
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.elementary import exp_nonpositive, log_positive
+from fastgmm.kernels.elementary import LN_2, LOG2_E, exp2_nonpositive, log_positive
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 # Below every log-density of a point that has a likelihood at all; the start of maxima.
@@ -66,19 +66,24 @@ def normalize(
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, distances.dtype)
-        q, count, scale, constant, least, w, r, norms = unpack_arguments(context, builder, signature, args)
+        q, count, scale, constant, least, w, r, norms = unpack_arguments(
+            context, builder, signature, args
+        )
         k, stride = q.shape
-        width = GROUP // 2
+        width = GROUP
         span = range(width)
         zeros = [v.constant(0.0)] * width
-        cutoff = v.splat(least)
+        # Within, logarithms are to the base 2: their exponential is cheaper.
+        to_base_2 = v.constant(LOG2_E)
+        cutoff = v.mul(v.splat(least), to_base_2)
 
         def whole_group(t, likelihoods):
             def at(c, n):
                 return v.plus(v.at(c, stride, t), n * v.lanes)
 
             def log_densities(c, maxima):
-                constant_c, scale_c = v.broadcast(constant, c), v.broadcast(scale, c)
+                constant_c = v.mul(v.broadcast(constant, c), to_base_2)
+                scale_c = v.mul(v.broadcast(scale, c), to_base_2)
                 for n in span:
                     a = v.fma(scale_c, v.load(q, at(c, n)), constant_c)
                     v.store(a, r, at(c, n))
@@ -95,7 +100,7 @@ def normalize(
                 some = v.any(functools.reduce(builder.or_, counts))
                 with builder.if_else(some) as (near, far):
                     with near:
-                        e = [exp_nonpositive(v, x, m) for x, m in zip(relative, counts, strict=True)]
+                        e = [exp2_nonpositive(v, relative[n], counts[n]) for n in span]
                         added = [v.add(sums[n], e[n]) for n in span]
                         for n in span:
                             v.store(e[n], r, at(c, n))
@@ -104,9 +109,7 @@ def normalize(
                         for n in span:
                             v.store(zeros[n], r, at(c, n))
                         far_end = builder.block
-                return [
-                    v.join((added[n], near_end), (sums[n], far_end)) for n in span
-                ]
+                return [v.join((added[n], near_end), (sums[n], far_end)) for n in span]
 
             sums = v.loop(0, k, 1, zeros, densities)
             factors = []
@@ -114,7 +117,7 @@ def normalize(
                 weight = v.load(w, v.plus(t, n * v.lanes))
                 impossible = v.builder.fcmp_ordered("==", sums[n], v.constant(0.0))
                 log_sum = v.builder.select(impossible, v.constant("-inf"), log_positive(v, sums[n]))
-                norm = v.add(maxima[n], log_sum)
+                norm = v.fma(maxima[n], v.constant(LN_2), log_sum)
                 v.store(norm, norms, v.plus(t, n * v.lanes))
                 counted = v.builder.fcmp_ordered(">", weight, v.constant(0.0))
                 term = v.builder.select(counted, v.mul(weight, norm), v.constant(0.0))

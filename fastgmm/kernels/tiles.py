@@ -5,19 +5,27 @@ import numpy as np
 from fastgmm.kernels.compile import kernel
 from fastgmm.kernels.simd import GROUP_BYTES
 
-_TILE_BYTES = 1 << 19
-"""What one tile and all that a pass keeps for it may take: half of a usual L2 cache."""
+_NEAR_BYTES = 48 << 10
+"""A tile and all that a pass keeps for it should take about this much, to stay in the L1 cache..."""
 
-_MOST_GROUPS = 16
+_FAR_BYTES = 1 << 19
+"""...or, where that leaves too few points, at most this: half of a usual L2 cache."""
+
+_FEWEST_GROUPS, _MOST_GROUPS = 4, 16
 
 
 @kernel
 def tile_points(n_rows, n_features, n_components, itemsize):
     """Points of a tile: whole groups, by bytes, no more than there are rows."""
-    per_group = GROUP_BYTES * 2 * (n_features + 1 + n_components)
-    groups = min(max(_TILE_BYTES // per_group, 1), _MOST_GROUPS)
+    per_group = GROUP_BYTES * (2 * (n_features + 1) + n_components)
+    groups = _NEAR_BYTES // per_group
+    if groups < _FEWEST_GROUPS - 1:
+        groups = _FAR_BYTES // per_group
+        groups = max(groups, 1)
+    else:
+        groups = max(groups, _FEWEST_GROUPS)
     needed = (n_rows * itemsize + GROUP_BYTES - 1) // GROUP_BYTES
-    return min(groups, max(needed, 1)) * (GROUP_BYTES // itemsize)
+    return min(groups, _MOST_GROUPS, max(needed, 1)) * (GROUP_BYTES // itemsize)
 
 
 @kernel
