@@ -1,0 +1,91 @@
+"""Checks of values, and errors that say where a bad one stands."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Locate = Callable[[int], tuple[str, int]]
+"""From a row to its file and its number there."""
+
+
+def is_finite(rows: np.ndarray) -> bool:
+    """Whether no value is NaN or infinite."""
+    # The sum shows it with no temporary array; but it can also overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = rows.sum()
+    return bool(np.isfinite(total)) or bool(np.isfinite(rows).all())
+
+
+def describe_bad_value(
+    rows: np.ndarray, start: int, locate: Locate, column_label: Callable[[int], str]
+) -> str:
+    """Text for the first value that is NaN or infinite.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        That hold such a value.
+    start : int
+        Number of the first of them.
+    locate : callable
+    column_label : callable
+        From a feature's number to what its column is called.
+    """
+    row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
+    if np.isnan(rows[row, column]):
+        what = "a missing value (NaN or null)"
+    else:
+        what = f"infinity, or a value too large for {rows.dtype},"
+    file, row = locate(start + row)
+    return (
+        f"{file}: column {column_label(column)} has {what} in row {row}, counted "
+        "from 0. Leave such rows out, or fill them, first."
+    )
+
+
+def check_weights(weights: np.ndarray, start: int, locate: Locate) -> None:
+    """Check that weights are finite and not negative.
+
+    Parameters
+    ----------
+    weights : ndarray of float64
+    start : int
+        Number of the first row.
+    locate : callable
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not.
+    """
+    wrong = ~((weights >= 0) & (weights < np.inf))
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        file, row = locate(start + first)
+        value = weights[first]
+        what = "a missing value (NaN or null)" if np.isnan(value) else f"{value:g}"
+        raise ValueError(
+            f"{file}: the weight of row {row}, counted from 0, is {what}. Weights should be finite "
+            "and not negative."
+        )
+
+
+def check_number_type(dtype: np.dtype, name: str) -> np.dtype:
+    """Type that rows of a type are read as: float32 stays, all other real numbers become float64.
+
+    Raises
+    ------
+    ValueError
+        If the type does not hold real numbers.
+    """
+    if dtype.kind not in "fiub":
+        raise ValueError(f"{name} holds {dtype}, but numbers are needed.")
+    single = dtype.kind == "f" and dtype.itemsize == 4
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def check_distinct(columns: Sequence[object], name: str) -> None:
+    """Refuse a column that is asked for twice."""
+    for i, column in enumerate(columns):
+        if column in columns[:i]:
+            raise ValueError(f"{name}: column {column!r} is asked for twice.")

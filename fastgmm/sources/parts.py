@@ -1,0 +1,89 @@
+"""Several readers as one."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fastgmm.sources.reader import RowReader
+
+
+class PartsReader(RowReader):
+    """The rows of several readers, one after the other.
+
+    Parameters
+    ----------
+    parts : list of RowReader
+
+    Raises
+    ------
+    ValueError
+        If there is none, or they have different features, or only some have weights.
+    """
+
+    def __init__(self, parts: list[RowReader]):
+        if not parts:
+            raise ValueError("An empty list has no rows.")
+        first = parts[0]
+        for part in parts[1:]:
+            _check_alike(first, part)
+        self._parts = parts
+        self._starts = np.concatenate([[0], np.cumsum([part.n_rows for part in parts])])
+        self.name = first.name if len(parts) == 1 else f"The list of {len(parts)} parts"
+        self.n_rows, self.n_features = int(self._starts[-1]), first.n_features
+        single = all(part.dtype == np.float32 for part in parts)
+        self.dtype = np.dtype(np.float32 if single else np.float64)
+        named = (part.feature_names for part in parts if part.feature_names is not None)
+        self.feature_names = next(named, None)
+        self.weighted = first.weighted
+        self.read_ahead_rows = max(part.read_ahead_rows for part in parts)
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        pieces = [part.read(begin, end) for part, begin, end in self._pieces(start, stop)]
+        if not pieces:
+            return self._parts[0].read(0, 0)
+        if len(pieces) == 1:
+            return pieces[0]
+        with np.errstate(over="ignore"):
+            rows = np.concatenate([rows for rows, _ in pieces], dtype=self.dtype)
+        return rows, np.concatenate([weights for _, weights in pieces])
+
+    def weights(self) -> Iterator[np.ndarray]:
+        for part in self._parts:
+            yield from part.weights()
+
+    def locate(self, row: int) -> tuple[str, int]:
+        ((part, begin, _),) = self._pieces(row, row + 1)
+        return part.locate(begin)
+
+    def column_label(self, feature: int) -> str:
+        return self._parts[0].column_label(feature)
+
+    def prefetch(self, start: int, stop: int) -> None:
+        for part, begin, end in self._pieces(start, stop):
+            if part.read_ahead_rows:
+                part.prefetch(begin, end)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[RowReader, int, int]]:
+        """(part, its first row, the row after its last) of rows start to stop."""
+        number = int(np.searchsorted(self._starts, start, side="right")) - 1
+        while start < stop:
+            first, end = int(self._starts[number]), min(stop, int(self._starts[number + 1]))
+            if start < end:
+                yield self._parts[number], start - first, end - first
+            start, number = end, number + 1
+
+
+def _check_alike(first: RowReader, other: RowReader) -> None:
+    if first.n_features != other.n_features:
+        raise ValueError(
+            f"{other.name} has {other.n_features} features, but {first.name} has "
+            f"{first.n_features}."
+        )
+    names = (first.feature_names, other.feature_names)
+    if None not in names and names[0] != names[1]:
+        raise ValueError(
+            f"{other.name} has the features {names[1]}, but {first.name} has {names[0]}. Choose "
+            "them by columns=[...]."
+        )
+    if first.weighted != other.weighted:
+        raise ValueError("Either all parts of a list should have weights, or none.")

@@ -1,0 +1,67 @@
+"""The same rows give the same bits, whatever they are read from and on however many threads."""
+
+import numpy as np
+import pytest
+
+from fastgmm.covariance import STRUCTURES
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.fitting import FitOptions, GivenParameters, MixtureFit, predict_rows
+from fastgmm.initialization import make_starts
+from fastgmm.sources.array import ArraySource
+
+from tests.sources.kinds import SOURCES
+
+K = 3
+
+
+def make_rows(dtype):
+    random = np.random.RandomState(3)
+    X = random.standard_normal((9000, 4)) + 4 * random.randint(0, K, (9000, 1))
+    return X.astype(dtype), random.randint(1, 9, 9000) / 4
+
+
+class Silent:
+    def restart_begins(self, number): ...
+
+    def iteration_ends(self, number, lower_bound, change): ...
+
+    def restart_ends(self, lower_bound, converged): ...
+
+
+def fit_and_predict(source, X, weights, structure, n_threads):
+    """Everything that a fit and predictions come to, from a start at single rows of X."""
+    structure, engine = STRUCTURES[structure], ThreadEngine(n_threads)
+    fit = MixtureFit(source, structure, engine, FitOptions(K, 1e-4, 1e-6, 20))
+    random_state = np.random.RandomState(0)
+    starts = make_starts(X, K, "random_from_data", random_state, weights, engine)
+    result = fit.run(fit.starts(starts, GivenParameters(), 2), Silent())
+    parameters = result.parameters
+    operands = structure.operands(parameters, source.dtype)
+    predicted = [
+        predict_rows(source, structure, engine, operands, output)
+        for output in ("labels", "responsibilities", "log_likelihoods")
+    ]
+    return [
+        np.array(result.lower_bounds),
+        parameters.weights,
+        parameters.means,
+        parameters.covariances,
+        *predicted,
+    ]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("structure", ["full", "tied"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_same_bits(tmp_path, monkeypatch, name, structure, weighted):
+    # Many chunks, and blocks that do not fit in them.
+    monkeypatch.setattr("fastgmm.sources.base._LEAST_WORK", 1 << 16)
+    monkeypatch.setattr("fastgmm.sources.blocks._LARGEST_BLOCK_BYTES", 1 << 14)
+    X, weights = make_rows(np.float64 if weighted else np.float32)
+    weights = weights if weighted else None
+    expected = fit_and_predict(ArraySource(X, weights), X, weights, structure, 1)
+    source = SOURCES[name](tmp_path, X, weights)
+    for n_threads in (1, 3):
+        found = fit_and_predict(source, X, weights, structure, n_threads)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other, strict=True)
