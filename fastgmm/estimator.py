@@ -1,32 +1,34 @@
 """What the mixture estimators share: checks, fitting, predictions, and the way to scikit-learn."""
 
 import copy
-import inspect
 import warnings
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import sklearn.mixture
-from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.em import EMResult
 from fastgmm.engines.threads import ThreadEngine, resolve_n_jobs
 from fastgmm.fitting import (
     FitOptions,
-    GivenParameters,
     MixtureFit,
+    MixtureModel,
     mean_log_likelihood,
     predict_rows,
 )
 from fastgmm.initialization import given_start, make_starts
 from fastgmm.parameters import MixtureParameters
+from fastgmm.sklearn_interface import (
+    NAMESPACE,
+    array_api,
+    checked_weights,
+    copy_fitted,
+    refuse_weights,
+)
 from fastgmm.sources.array import ArraySource
 
 _NOT_CONVERGED = (
@@ -35,40 +37,16 @@ _NOT_CONVERGED = (
     "tol, or check for degenerate data."
 )
 
-TAKES_NAMESPACE = (
-    "xp" in inspect.signature(sklearn.mixture.GaussianMixture._check_parameters).parameters
-)
-_NAMESPACE = {"xp": np} if TAKES_NAMESPACE else {}
-"""scikit-learn 1.8 and later pass the array namespace through private methods."""
-
-
-def constraints(sklearn_class: Any) -> dict:
-    """Constraints of scikit-learn's arguments, and of those that are ours.
-
-    Parameters
-    ----------
-    sklearn_class : type
-        The class of scikit-learn that is extended.
-    """
-    theirs = sklearn_class._parameter_constraints
-    return {
-        **theirs,
-        "init_params": [*theirs["init_params"], "array-like", callable],
-        "n_jobs": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-            None,
-        ],
-    }
-
 
 class MixtureEstimator(BaseEstimator):
     """Work of an estimator, to be mixed in before the class of scikit-learn that it extends.
 
-    A subclass supplies `_sklearn_class`, `_given_parameters` and `_parameters`.
+    A subclass supplies `_sklearn_class`, `_model` and `_parameters`.
     """
 
     _sklearn_class: ClassVar[Any]
+    _fit_dtype: ClassVar[Any] = None
+    """Type that rows are fitted in, chunk by chunk; None is their own."""
 
     # -- fitting -----------------------------------------------------------------------------------
     @_fit_context(prefer_skip_nested_validation=True)
@@ -121,7 +99,7 @@ class MixtureEstimator(BaseEstimator):
     def _fit(self, X, sample_weight):
         """Fit to data as the caller gives them; returns them checked."""
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        weights = _checked_weights(sample_weight, X)
+        weights = checked_weights(sample_weight, X)
         n_present = len(X) if weights is None else np.count_nonzero(weights)
         if n_present < self.n_components:
             raise ValueError(
@@ -129,29 +107,29 @@ class MixtureEstimator(BaseEstimator):
                 f"but got n_components = {self.n_components}, "
                 f"n_samples = {n_present}"
             )
-        given = self._given_parameters(X)
+        checked = self._checked_copy(X.shape[1])
         method = self._start_method(len(X))
         rows = X
-        if n_present < len(X):
+        if weights is not None and n_present < len(X):
             present = weights > 0
             rows, weights = X[present], weights[present]
             method = method.take(present) if hasattr(method, "take") else method
         engine = self._engine
-        fit = MixtureFit(
-            ArraySource(rows, weights),
-            self._structure,
-            engine,
-            FitOptions(self.n_components, self.tol, self.reg_covar, self.max_iter),
-        )
+        source = ArraySource(rows, weights, self._fit_dtype)
+        tol = self._tolerance(source.total_weight * source.weight_scale)
+        options = FitOptions(self.n_components, tol, self.reg_covar, self.max_iter)
+        fit = MixtureFit(source, self._structure, engine, options)
+        model = self._model(checked, fit)
         if self.warm_start and hasattr(self, "lower_bound_"):
-            result = fit.run(
-                iter([self._warm_parameters(rows)]), _Verbose(self), float(self.lower_bound_)
-            )
+            first = iter([self._warm_parameters(rows)])
+            result = fit.run(model, first, _Verbose(self), float(self.lower_bound_))
         else:
             random_state = check_random_state(self.random_state)
             starts = make_starts(rows, self.n_components, method, random_state, weights, engine)
-            result = fit.run(fit.starts(starts, given, self.n_init), _Verbose(self))
-        self._keep(result, X.dtype)
+            result = fit.run(model, fit.starts(model, starts, self.n_init), _Verbose(self))
+        if not result.converged and self.max_iter > 0:
+            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=4)
+        self._keep(result, model, X.dtype)
         return X
 
     def _start_method(self, n_rows):
@@ -160,17 +138,18 @@ class MixtureEstimator(BaseEstimator):
             return self.init_params
         return given_start(self.init_params, n_rows, self.n_components)
 
-    def _given_parameters(self, X) -> GivenParameters:
-        """What the arguments fix of the first parameters, checked."""
+    def _model(self, checked, fit: MixtureFit) -> MixtureModel:
+        """The model to fit, from a copy of this estimator whose arguments have been checked."""
         raise NotImplementedError
 
-    def _checked_copy(self, X):
+    def _checked_copy(self, n_features):
         """A copy of the estimator whose arguments scikit-learn has checked, in its words.
 
-        It overwrites the arguments with arrays, hence the copy.
+        It overwrites some with arrays, or sets attributes, hence the copy. Of the rows only their
+        length enters a check.
         """
         checked = copy.copy(self)
-        checked._check_parameters(X, **_NAMESPACE)
+        checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
         return checked
 
     def _warm_parameters(self, rows) -> MixtureParameters:
@@ -183,10 +162,12 @@ class MixtureEstimator(BaseEstimator):
             )
         return self._parameters()
 
-    def _keep(self, result: EMResult, dtype) -> None:
+    def _tolerance(self, total_weight):
+        """Change of the bound below which EM stops, for rows of this weight."""
+        return self.tol
+
+    def _keep(self, result: EMResult, model, dtype) -> None:
         """Set the fitted attributes that all mixtures have, in the type of the data."""
-        if not result.converged and self.max_iter > 0:
-            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=5)
         parameters = result.parameters
         self.weights_ = parameters.weights.astype(dtype)
         self.means_ = parameters.means.astype(dtype)
@@ -283,7 +264,7 @@ class MixtureEstimator(BaseEstimator):
         arguments = {name: getattr(self, name) for name in known}
         if not isinstance(self.init_params, str):
             arguments["init_params"] = "kmeans"
-        return _with_fitted(self._sklearn_class(**arguments), self)
+        return copy_fitted(self._sklearn_class(**arguments), self)
 
     @classmethod
     def from_sklearn(cls, model, n_jobs=None):
@@ -311,7 +292,7 @@ class MixtureEstimator(BaseEstimator):
                 f"{type(model).__name__}."
             )
         arguments = {**model.get_params(deep=False), "n_jobs": n_jobs}
-        return _with_fitted(cls(**arguments), model)
+        return copy_fitted(cls(**arguments), model)
 
     # -- helpers -----------------------------------------------------------------------------------
     @property
@@ -359,7 +340,7 @@ class MixtureEstimator(BaseEstimator):
     def _score(self, X, sample_weight):
         """Mean log-likelihood, and the number of rows that it is the mean of."""
         X = self._checked_rows(X)
-        weights = _checked_weights(sample_weight, X)
+        weights = checked_weights(sample_weight, X)
         source, operands = self._prepared(X, weights)
         score = mean_log_likelihood(source, self._structure, self._engine, operands)
         return score, len(X) if weights is None else float(weights.sum())
@@ -379,32 +360,3 @@ class _Verbose:
 
     def restart_ends(self, lower_bound, converged):
         self._estimator._print_verbose_msg_init_end(lower_bound, converged)
-
-
-def array_api() -> bool:
-    """Whether arrays of other libraries are dispatched on; that is left to scikit-learn."""
-    return get_config()["array_api_dispatch"]
-
-
-def refuse_weights(sample_weight) -> None:
-    """Error for weights where work is left to scikit-learn, which knows none."""
-    if sample_weight is not None:
-        raise NotImplementedError("sample_weight is not supported with array_api_dispatch enabled.")
-
-
-def _checked_weights(sample_weight, X) -> np.ndarray | None:
-    """Weights as float64, checked; None stays None."""
-    if sample_weight is None:
-        return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
-
-
-def _with_fitted(target, model):
-    """Copy the fitted attributes of `model` to `target`."""
-    for name, value in vars(model).items():
-        if name.endswith("_") and not name.startswith("_"):
-            setattr(target, name, copy.deepcopy(value))
-    return target

@@ -3,23 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
+from itertools import islice, repeat
+from typing import Any, Protocol
 
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.base import (
-    EMPTY_GUARD,
-    FLOAT32_HINT,
-    ILL_DEFINED,
-    Gaussians,
-    TotalScatter,
-)
+from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter
 from fastgmm.em import EMResult, Listener, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.expectation import chunk_predictions, chunk_scatter, chunk_statistics
-from fastgmm.initialization import Shares, SingleRows, Start
+from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -41,30 +36,34 @@ class FitOptions:
     max_iter: int
 
 
-@dataclass(frozen=True, slots=True)
-class GivenParameters:
-    """Initial parameters that the caller fixes; None where the start decides.
+class MixtureModel(Protocol):
+    """What a fit asks of a model: all that follows from statistics, without a look at rows."""
 
-    Parameters
-    ----------
-    weights : ndarray of shape (k,) or None
-    means : ndarray of shape (k, d) or None
-    precisions : ndarray or None
-        In the structure's shape.
-    """
+    def first_parameters(self) -> MixtureParameters | None:
+        """Parameters to start from, if that is settled beforehand."""
+        ...
 
-    weights: np.ndarray | None = None
-    means: np.ndarray | None = None
-    precisions: np.ndarray | None = None
+    def start(self, gaussians: Gaussians, total_weight: float) -> MixtureParameters:
+        """Parameters to start from, estimated from a start."""
+        ...
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left to a start."""
-        return not any(part is None for part in (self.weights, self.means, self.precisions))
+    def maximize(self, gaussians: Gaussians) -> MixtureParameters:
+        """M-step."""
+        ...
+
+    def lower_bound(
+        self,
+        statistics: SufficientStatistics,
+        operands: Operands,
+        parameters: Any,
+        scatter: TotalScatter | None,
+    ) -> float:
+        """Bound from a pass with these operands, and the parameters of the M-step after it."""
+        ...
 
 
 class MixtureFit:
-    """Maximum-likelihood fit of a Gaussian mixture to the rows of a source.
+    """Fit of a Gaussian mixture to the rows of a source.
 
     Parameters
     ----------
@@ -89,14 +88,16 @@ class MixtureFit:
 
     def run(
         self,
+        model: MixtureModel,
         starts: Iterator[MixtureParameters],
         listener: Listener,
         lower_bound: float = -np.inf,
     ) -> EMResult:
-        """EM from each start; the result of the largest likelihood.
+        """EM from each start; the result of the largest bound.
 
         Parameters
         ----------
+        model : MixtureModel
         starts : iterator of MixtureParameters
         listener : Listener
         lower_bound : float, optional
@@ -108,7 +109,7 @@ class MixtureFit:
             If a covariance is no longer positive definite.
         """
         return best_of_restarts(
-            self._step,
+            partial(self._step, model),
             starts,
             tol=self.options.tol,
             max_iter=self.options.max_iter,
@@ -117,32 +118,42 @@ class MixtureFit:
         )
 
     def starts(
-        self, starts: Iterator[Start], given: GivenParameters, n_init: int
+        self, model: MixtureModel, starts: Iterator[Start], n_init: int
     ) -> Iterator[MixtureParameters]:
         """First parameters of `n_init` restarts, made when they are asked for.
 
         Parameters
         ----------
+        model : MixtureModel
         starts : iterator of Start
-            Not touched when `given` is complete.
-        given : GivenParameters
+            Not touched when the model needs none.
         n_init : int
         """
-        if given.complete:
-            for _ in range(n_init):
-                yield self._parameters(given.weights, given.means, None, given.precisions)
-        else:
-            for start in islice(starts, n_init):
-                yield self._first_parameters(start, given)
+        settled = model.first_parameters()
+        if settled is not None:
+            yield from repeat(settled, n_init)
+            return
+        for start in islice(starts, n_init):
+            if isinstance(start, SingleRows):
+                gaussians = self._from_single_rows(start)
+            else:
+                gaussians = self._from_responsibilities(start)
+            yield model.start(gaussians, self.source.total_weight)
 
-    def _step(self, parameters: MixtureParameters) -> tuple[MixtureParameters, float]:
-        """One iteration: E-step and M-step (Bishop 2006, sec. 9.2.2)."""
+    def pooled(self) -> Gaussians:
+        """Estimates from all rows as one component, without regularisation."""
+        everything = LabelledRows(np.broadcast_to(np.int64(0), self.source.n_rows), 1)
+        operands = self._moment_operands(self._centre[np.newaxis])
+        return self.structure.estimate(self._accumulate(operands, everything), 0.0, self._scatter)
+
+    def _step(
+        self, model: MixtureModel, parameters: MixtureParameters
+    ) -> tuple[MixtureParameters, float]:
+        """One iteration: E-step and M-step."""
         operands = self.structure.operands(parameters, self.source.dtype)
         statistics = self._accumulate(operands)
-        gaussians = self._estimate(statistics)
-        weights = gaussians.weight / gaussians.weight.sum()
-        bound = statistics.log_likelihood / statistics.total_weight
-        return self._parameters(weights, gaussians.means, gaussians.covariances, None), bound
+        parameters = model.maximize(self._estimate(statistics))
+        return parameters, model.lower_bound(statistics, operands, parameters, self._scatter)
 
     def _accumulate(self, operands: Operands, start: Shares | None = None) -> SufficientStatistics:
         """One pass over the rows."""
@@ -159,22 +170,13 @@ class MixtureFit:
         return engine.reduce(statistics, len(self.grid))
 
     def _estimate(self, statistics: SufficientStatistics) -> Gaussians:
-        scatter = self._total_scatter if self.structure.needs_total_scatter else None
-        return self.structure.estimate(statistics, self.options.reg_covar, scatter)
+        return self.structure.estimate(statistics, self.options.reg_covar, self._scatter)
+
+    @property
+    def _scatter(self) -> TotalScatter | None:
+        return self._total_scatter if self.structure.needs_total_scatter else None
 
     # -- starts ------------------------------------------------------------------------------------
-    def _first_parameters(self, start: Start, given: GivenParameters) -> MixtureParameters:
-        """M-step from a start, where the caller gives nothing else (scikit-learn's order)."""
-        if isinstance(start, SingleRows):
-            gaussians = self._from_single_rows(start)
-        else:
-            gaussians = self._from_responsibilities(start)
-        weights = given.weights
-        if weights is None:
-            weights = gaussians.weight / self.source.total_weight
-        means = gaussians.means if given.means is None else given.means
-        return self._parameters(weights, means, gaussians.covariances, given.precisions)
-
     def _from_responsibilities(self, start: Shares) -> Gaussians:
         """Estimates from responsibilities of all rows."""
         k = self.options.n_components
@@ -228,7 +230,6 @@ class MixtureFit:
     @cached_property
     def _total_scatter(self) -> TotalScatter:
         """Moments of all rows about their centre."""
-
         reference = self._centre[np.newaxis]
 
         def scatter(index: int) -> SufficientStatistics:
@@ -236,28 +237,6 @@ class MixtureFit:
 
         total = self.engine.reduce(scatter, len(self.grid))
         return TotalScatter(self._centre, total.weight[0], total.first[0], total.second[0])
-
-    # -- parameters --------------------------------------------------------------------------------
-    def _parameters(self, weights, means, covariances, precisions) -> MixtureParameters:
-        """Parameters with the precision factors that belong to them.
-
-        Parameters
-        ----------
-        covariances, precisions : ndarray or None
-            Precisions win where they are given.
-        """
-        structure = self.structure
-        try:
-            if precisions is None:
-                cholesky = structure.precisions_cholesky(covariances)
-            else:
-                cholesky = structure.cholesky_of_precisions(precisions)
-                covariances = structure.covariances_from_cholesky(cholesky)
-        except np.linalg.LinAlgError:
-            hint = FLOAT32_HINT if self.source.dtype == np.float32 else ""
-            raise ValueError(ILL_DEFINED + hint) from None
-        as_double = partial(np.asarray, dtype=np.float64)
-        return MixtureParameters(*map(as_double, (weights, means, covariances, cholesky)))
 
 
 def predict_rows(

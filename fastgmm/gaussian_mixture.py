@@ -7,15 +7,11 @@ from typing import ClassVar
 import numpy as np
 import sklearn.mixture
 
-from fastgmm.estimator import (
-    TAKES_NAMESPACE,
-    MixtureEstimator,
-    array_api,
-    constraints,
-    refuse_weights,
-)
-from fastgmm.fitting import GivenParameters
+from fastgmm.estimator import MixtureEstimator
+from fastgmm.fitting import MixtureFit
+from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.parameters import MixtureParameters
+from fastgmm.sklearn_interface import TAKES_NAMESPACE, array_api, constraints, refuse_weights
 
 
 class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
@@ -171,9 +167,9 @@ default='kmeans'
         return self._predict_rows(X, "log_densities", unweighted)
 
     # -- what the shared estimator asks for --------------------------------------------------------
-    def _given_parameters(self, X) -> GivenParameters:
-        checked = self._checked_copy(X)
-        return GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
+    def _model(self, checked, fit: MixtureFit) -> MaximumLikelihood:
+        given = GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
+        return MaximumLikelihood(self._structure, fit.source.dtype, given)
 
     def _parameters(self) -> MixtureParameters:
         # Predictions do without covariances, which a model set up by hand may lack.

@@ -28,6 +28,12 @@ class MixtureParameters:
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
 
+    @property
+    def log_weights(self) -> np.ndarray:
+        """(k,): what is added to the components' log-densities."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.weights)
+
 
 class Operands(NamedTuple):
     """What a kernel reads of a mixture, and all that it reads.
@@ -86,15 +92,14 @@ def make_operands(
     project : callable
         From centred means (k, d) to `Operands.projected`.
     scales : ndarray of shape (k,)
-    log_determinants : ndarray of shape (k,)
-        Logarithm of the determinant of each precision factor.
+    log_determinants : ndarray of shape (k,) or float
+        Logarithm of the determinant of each precision factor, or of the one they share.
     """
     means = parameters.means
     # Any point amid the data would do; it has to follow from the parameters alone.
     origin = parameters.weights @ means / parameters.weights.sum()
     centred = means - origin
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(parameters.weights)
+    log_weights = parameters.log_weights
     constants = log_weights + log_determinants - 0.5 * means.shape[1] * np.log(2.0 * np.pi)
 
     def cast(array):

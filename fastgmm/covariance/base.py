@@ -1,6 +1,8 @@
 """What a covariance structure has to supply, and what all of them share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -22,6 +24,27 @@ FLOAT32_HINT = (
 
 EMPTY_GUARD = 10 * np.finfo(np.float64).eps
 """Added to every component's weight, as scikit-learn does, so that an empty one divides."""
+
+
+@contextmanager
+def explain_ill_defined(dtype: np.dtype) -> Iterator[None]:
+    """Turn the failure of a Cholesky factorization into scikit-learn's error.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the rows.
+
+    Raises
+    ------
+    ValueError
+        Instead of `numpy.linalg.LinAlgError`.
+    """
+    try:
+        yield
+    except np.linalg.LinAlgError:
+        hint = FLOAT32_HINT if dtype == np.float32 else ""
+        raise ValueError(ILL_DEFINED + hint) from None
 
 
 class TotalScatter(NamedTuple):
@@ -125,8 +148,51 @@ class CovarianceStructure(ABC):
         """Covariances from the square roots of their inverses."""
 
     @abstractmethod
+    def log_determinants(self, precisions_cholesky: np.ndarray, n_features: int) -> np.ndarray:
+        """Logarithms of the determinants (k,) of the square roots; () where they share one."""
+
+    @abstractmethod
     def operands(self, parameters: MixtureParameters, dtype: np.dtype) -> Operands:
         """What the kernels read."""
+
+    # -- for variational Bayes ---------------------------------------------------------------------
+    @abstractmethod
+    def expected_exponent(
+        self, statistics: SufficientStatistics, operands: Operands, scatter: TotalScatter | None
+    ) -> float:
+        """Sum over rows and components of ``w * r * scale * q``, see `Operands`.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Of a pass with these operands.
+        operands : Operands
+        scatter : TotalScatter or None
+            Given when `needs_total_scatter`.
+        """
+
+    @abstractmethod
+    def posterior_scatter(
+        self, gaussians: Gaussians, pull: np.ndarray, offsets: np.ndarray
+    ) -> np.ndarray:
+        """What rows add to the inverse scale of the Wishart distribution (Bishop 2006, eq. 10.62).
+
+        Parameters
+        ----------
+        gaussians : Gaussians
+        pull : ndarray of shape (k,)
+            Weights of the offsets.
+        offsets : ndarray of shape (k, d)
+            Means less the prior's mean.
+        """
+
+    def degrees_gained(self, weight: np.ndarray) -> np.ndarray:
+        """What rows add to the degrees of freedom of the Wishart distribution (eq. 10.63)."""
+        return weight
+
+    def of_one(self, covariances: np.ndarray) -> np.ndarray:
+        """The covariance of the only component."""
+        return covariances[0]
 
     def estimate(
         self,

@@ -28,15 +28,25 @@ class Diag(Variances):
         moved += guard_residue(statistics.reference + shift)
         return moved / weight[:, np.newaxis]
 
+    def log_determinants(self, precisions_cholesky, n_features):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(precisions_cholesky).sum(axis=1)
+
+    def expected_exponent(self, statistics, operands, scatter):
+        distances = (statistics.second * operands.factors[0].astype(np.float64) ** 2).sum(axis=1)
+        return operands.scales.astype(np.float64) @ distances
+
+    def posterior_scatter(self, gaussians, pull, offsets):
+        weight = gaussians.weight[:, np.newaxis]
+        return weight * gaussians.covariances + pull[:, np.newaxis] * offsets**2
+
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_determinants = np.log(factors).sum(axis=1)
         return make_operands(
             parameters,
             dtype,
             factors=factors[np.newaxis],
             project=lambda means: means * factors,
             scales=np.full(len(factors), -0.5),
-            log_determinants=log_determinants,
+            log_determinants=self.log_determinants(factors, factors.shape[1]),
         )

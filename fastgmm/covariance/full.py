@@ -46,6 +46,18 @@ class Full(CovarianceStructure):
     def covariances_from_cholesky(self, precisions_cholesky):
         return matrices.covariances_of(precisions_cholesky)
 
+    def log_determinants(self, precisions_cholesky, n_features):
+        return matrices.log_diagonals(precisions_cholesky)
+
+    def expected_exponent(self, statistics, operands, scatter):
+        factors = operands.factors.astype(np.float64)
+        distances = ((statistics.second @ factors) * factors).sum(axis=(1, 2))
+        return operands.scales.astype(np.float64) @ distances
+
+    def posterior_scatter(self, gaussians, pull, offsets):
+        spread = (pull[:, np.newaxis] * offsets)[:, :, np.newaxis] * offsets[:, np.newaxis, :]
+        return gaussians.weight[:, np.newaxis, np.newaxis] * gaussians.covariances + spread
+
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
         return make_operands(
@@ -54,5 +66,5 @@ class Full(CovarianceStructure):
             factors=matrices.triangular(factors),
             project=lambda means: means,
             scales=np.full(len(factors), -0.5),
-            log_determinants=matrices.log_diagonals(factors),
+            log_determinants=self.log_determinants(factors, factors.shape[1]),
         )

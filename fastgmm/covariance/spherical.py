@@ -28,11 +28,18 @@ class Spherical(Variances):
         moved += guard_residue(statistics.reference + shift).sum(axis=1)
         return moved / (weight * shift.shape[1])
 
+    def log_determinants(self, precisions_cholesky, n_features):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return n_features * np.log(precisions_cholesky)
+
+    def expected_exponent(self, statistics, operands, scatter):
+        return operands.scales.astype(np.float64) @ statistics.second
+
+    def posterior_scatter(self, gaussians, pull, offsets):
+        return gaussians.weight * gaussians.covariances + pull * (offsets**2).mean(axis=1)
+
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
-        n_features = parameters.means.shape[1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_determinants = n_features * np.log(factors)
         return make_operands(
             parameters,
             dtype,
@@ -40,5 +47,5 @@ class Spherical(Variances):
             factors=np.zeros((1, 1, 1)),
             project=lambda means: means,
             scales=-0.5 * factors**2,
-            log_determinants=log_determinants,
+            log_determinants=self.log_determinants(factors, parameters.means.shape[1]),
         )

@@ -51,6 +51,26 @@ class Tied(CovarianceStructure):
     def covariances_from_cholesky(self, precisions_cholesky):
         return matrices.covariances_of(precisions_cholesky[np.newaxis])[0]
 
+    def log_determinants(self, precisions_cholesky, n_features):
+        return matrices.log_diagonals(precisions_cholesky[np.newaxis])[0]
+
+    def expected_exponent(self, statistics, operands, scatter):
+        # The scatter within components, about the means of the pass.
+        unmoved = np.zeros_like(statistics.reference)
+        within = self.covariances(statistics, unmoved, np.ones(1), scatter)
+        factor = operands.factors[0].astype(np.float64)
+        return float(operands.scales[0]) * ((within @ factor) * factor).sum()
+
+    def degrees_gained(self, weight):
+        return weight.mean()
+
+    def posterior_scatter(self, gaussians, pull, offsets):
+        k = len(pull)
+        return (gaussians.weight.sum() * gaussians.covariances + (pull * offsets.T) @ offsets) / k
+
+    def of_one(self, covariances):
+        return covariances
+
     def operands(self, parameters, dtype):
         k = len(parameters.weights)
         factor = parameters.precisions_cholesky[np.newaxis]
@@ -61,5 +81,5 @@ class Tied(CovarianceStructure):
             factors=triangle,
             project=lambda means: means @ triangle[0],
             scales=np.full(k, -0.5),
-            log_determinants=np.repeat(matrices.log_diagonals(factor), k),
+            log_determinants=matrices.log_diagonals(factor),
         )

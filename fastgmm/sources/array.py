@@ -30,9 +30,11 @@ class ArraySource:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype if dtype is None else np.dtype(dtype)
         self._weights, self.total_weight = NO_WEIGHTS, float(self.n_rows)
+        self.weight_scale = 1.0
         if sample_weight is not None:
             scale = WeightScale.of([sample_weight])
             self._weights, self.total_weight = scale.apply(sample_weight), scale.total
+            self.weight_scale = scale.divisor
 
     def read(self, start: int, stop: int) -> Chunk:
         """Rows start to stop: views, where the type is right."""

@@ -73,6 +73,8 @@ class RowSource(Protocol):
     n_features: int
     dtype: np.dtype
     total_weight: float
+    weight_scale: float
+    """What the weights were divided by, the total among them."""
 
     def read(self, start: int, stop: int) -> Chunk:
         """Rows start to stop."""

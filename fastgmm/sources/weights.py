@@ -59,6 +59,11 @@ class WeightScale(NamedTuple):
         exponent = math.frexp(total / n_rows)[1] - 1
         return cls(exponent, math.ldexp(total, -exponent))
 
+    @property
+    def divisor(self) -> float:
+        """The power of two."""
+        return math.ldexp(1.0, self.exponent)
+
     def apply(self, weights: np.ndarray) -> np.ndarray:
         """Weights divided by the power of two."""
         return np.ldexp(weights, -self.exponent)
