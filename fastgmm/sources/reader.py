@@ -83,6 +83,8 @@ class ReaderSource:
     dtype : dtype
     total_weight : float
         Sum of the scaled weights.
+    weight_scale : float
+        What they were divided by.
     n_absent : int
         Rows of weight 0.
     feature_names : list of str or None
@@ -100,11 +102,11 @@ class ReaderSource:
         self.n_rows, self.n_features = reader.n_rows, reader.n_features
         self.dtype = reader.dtype if dtype is None else np.dtype(dtype)
         self.feature_names = reader.feature_names
-        self.total_weight, self.n_absent = float(self.n_rows), 0
+        self.total_weight, self.weight_scale, self.n_absent = float(self.n_rows), 1.0, 0
         self._scale: WeightScale | None = None
         if reader.weighted:
             self._scale = WeightScale.of(self._checked_weights())
-            self.total_weight = self._scale.total
+            self.total_weight, self.weight_scale = self._scale.total, self._scale.divisor
         self._checked: set[tuple[int, int]] = set()
         self._ahead = ReadAhead(reader.prefetch, self.n_rows, reader.read_ahead_rows)
 

@@ -5,10 +5,10 @@ import pytest
 
 from fastgmm.covariance import STRUCTURES
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.fitting import FitOptions, GivenParameters, MixtureFit, predict_rows
+from fastgmm.fitting import FitOptions, MixtureFit, predict_rows
 from fastgmm.initialization import make_starts
+from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.sources.array import ArraySource
-
 from tests.sources.kinds import SOURCES
 
 K = 3
@@ -34,7 +34,8 @@ def fit_and_predict(source, X, weights, structure, n_threads):
     fit = MixtureFit(source, structure, engine, FitOptions(K, 1e-4, 1e-6, 20))
     random_state = np.random.RandomState(0)
     starts = make_starts(X, K, "random_from_data", random_state, weights, engine)
-    result = fit.run(fit.starts(starts, GivenParameters(), 2), Silent())
+    model = MaximumLikelihood(structure, source.dtype, GivenParameters())
+    result = fit.run(model, fit.starts(model, starts, 2), Silent())
     parameters = result.parameters
     operands = structure.operands(parameters, source.dtype)
     predicted = [
