@@ -115,11 +115,19 @@ def _kmeans(X, n_components, random_state, sample_weight, engine) -> LabelledRow
     fit = KMeansFit(ArraySource(X, sample_weight), engine, n_components)
     if X.dtype == np.float32:
         # scikit-learn draws by a running sum in float32, whose rounding decides which rows.
-        centred = X - X.mean(axis=0)
-        seeds = X[_plusplus_rows(centred, n_components, random_state, sample_weight)]
+        rows = _plusplus_rows(X - X.mean(axis=0), n_components, random_state, sample_weight)
     else:
-        seeds = fit.seeds(random_state)
-    return LabelledRows(fit.labels(seeds), n_components)
+        rows = fit.seeds(random_state)
+    return LabelledRows(fit.labels(X[rows]), n_components)
+
+
+def _kmeans_plusplus(X, n_components, random_state, sample_weight, engine) -> SingleRows:
+    if len(X) < _OWN_KMEANS_ROWS or X.dtype == np.float32:
+        rows = _plusplus_rows(X, n_components, random_state, sample_weight)
+    else:
+        fit = KMeansFit(ArraySource(X, sample_weight), engine, n_components)
+        rows = fit.seeds(random_state)
+    return SingleRows(X[rows])
 
 
 def _plusplus_rows(X, n_components, random_state, sample_weight) -> np.ndarray:
@@ -128,10 +136,6 @@ def _plusplus_rows(X, n_components, random_state, sample_weight) -> np.ndarray:
         X, n_components, random_state=random_state, sample_weight=sample_weight
     )
     return rows
-
-
-def _kmeans_plusplus(X, n_components, random_state, sample_weight, engine) -> SingleRows:
-    return SingleRows(X[_plusplus_rows(X, n_components, random_state, sample_weight)])
 
 
 def _random(X, n_components, random_state, sample_weight, engine) -> RandomResponsibilities:

@@ -65,6 +65,10 @@ class KMeansFit:
         self._warn_of_duplicates(labels)
         return labels
 
+    def rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Rows of the source, by number."""
+        return np.concatenate([self.source.read(int(i), int(i) + 1).rows for i in numbers])
+
     # -- seeding -----------------------------------------------------------------------------------
     def seeds(self, random_state: np.random.RandomState) -> np.ndarray:
         """Rows chosen by greedy k-means++: each the best of 2 + log(k) candidates.
@@ -75,32 +79,30 @@ class KMeansFit:
 
         Returns
         -------
-        seeds : ndarray of shape (k, d)
+        rows : ndarray of int, shape (k,)
+            Their numbers in the source.
         """
         n, k = self.source.n_rows, self.n_clusters
         weights = self._weights()
-        first = random_state.choice(n, p=weights / weights.sum())
+        seeds = np.empty(k, dtype=np.int64)
+        seeds[0] = random_state.choice(n, p=weights / weights.sum())
         del weights
         closest = np.full(n, np.inf, dtype=self.source.dtype)
-        centers = np.empty((k, self.source.n_features))
-        centers[0] = self._row(first)
-        shares = self._potentials(centers[:1], closest, take=True)
+        shares = self._potentials(seeds[:1], closest, take=True)
         n_trials = 2 + int(np.log(k))
         for c in range(1, k):
             draws = random_state.uniform(size=n_trials) * shares.sum()
-            candidates = np.array(
-                [self._row(self._row_at(draw, shares[:, 0], closest)) for draw in draws]
-            )
+            candidates = np.array([self._row_at(draw, shares[:, 0], closest) for draw in draws])
             potentials = self._potentials(candidates, closest, take=False).sum(axis=0)
-            centers[c] = candidates[np.argmin(potentials)]
-            shares = self._potentials(centers[c : c + 1], closest, take=True)
-        return centers + self.origin
+            seeds[c] = candidates[np.argmin(potentials)]
+            shares = self._potentials(seeds[c : c + 1], closest, take=True)
+        return seeds
 
-    def _potentials(self, candidates, closest, take: bool) -> np.ndarray:
-        """Potentials (chunks, candidates) of the rows with each candidate as a center."""
+    def _potentials(self, rows, closest, take: bool) -> np.ndarray:
+        """Potentials (chunks, candidates) with each of some rows as a center."""
         from fastgmm.kernels.kmeans_pass import seeding_pass
 
-        candidates = np.ascontiguousarray(candidates, dtype=self.source.dtype)
+        candidates = (self.rows(rows) - self.origin).astype(self.source.dtype)
         potentials = np.zeros((len(self.grid), len(candidates)))
         seed = seeding_pass(self.source.dtype)
 
@@ -196,10 +198,6 @@ class KMeansFit:
         return self.engine.reduce(
             lambda index: function(self.source.read(*self.grid.bounds(index))), len(self.grid)
         )
-
-    def _row(self, index: int) -> np.ndarray:
-        """One row, less the origin."""
-        return self.source.read(index, index + 1).rows[0] - self.origin
 
     def _weights(self) -> np.ndarray:
         """Weights of all rows."""

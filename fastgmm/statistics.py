@@ -123,7 +123,8 @@ class SufficientStatistics:
     def second(self) -> np.ndarray:
         r"""Second moments about the reference.
 
-        (k, d, d) for OUTER, new each time; (k, d) for DIAGONAL; (k,) for TRACE, summed over features.
+        (k, d, d) for OUTER, new each time; (k, d) for DIAGONAL; (k,), summed over features, for
+        TRACE.
         """
         d = self.reference.shape[1]
         if self.form is MomentForm.OUTER:
@@ -135,7 +136,7 @@ class SufficientStatistics:
         raise AttributeError("These statistics hold no second moments.")
 
     def _outer(self) -> np.ndarray:
-        """Symmetric matrices (k, >= d + 1, >= d + 1) from their blocks on and below the diagonal."""
+        """Symmetric matrices (k, >= d + 1, >= d + 1) from the blocks that are kept."""
         k, d = self.reference.shape
         n = outer_blocks(d)
         full = np.zeros((k, n, BLOCK, n, BLOCK))

@@ -6,7 +6,7 @@ from fastgmm.kernels.compile import kernel
 from fastgmm.kernels.simd import GROUP_BYTES
 
 _NEAR_BYTES = 48 << 10
-"""A tile and all that a pass keeps for it should take about this much, to stay in the L1 cache..."""
+"""What a tile and all that a pass keeps for it should take, so as to stay in the L1 cache..."""
 
 _FAR_BYTES = 1 << 19
 """...or, where that leaves too few points, at most this: half of a usual L2 cache."""
@@ -20,8 +20,7 @@ def tile_points(n_rows, n_features, n_components, itemsize):
     per_group = GROUP_BYTES * (2 * (n_features + 1) + n_components)
     groups = _NEAR_BYTES // per_group
     if groups < _FEWEST_GROUPS - 1:
-        groups = _FAR_BYTES // per_group
-        groups = max(groups, 1)
+        groups = max(_FAR_BYTES // per_group, 1)
     else:
         groups = max(groups, _FEWEST_GROUPS)
     needed = (n_rows * itemsize + GROUP_BYTES - 1) // GROUP_BYTES
