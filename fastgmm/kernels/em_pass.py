@@ -101,6 +101,7 @@ def statistics_pass(density_form, dtype):
         weights = np.empty(tile_size, dtype=X.dtype)
         norms = np.empty(tile_size, dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
+        about_origin = np.zeros_like(blocks) if form in (SHARED_CHOLESKY, ISOTROPIC) else blocks
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
@@ -136,23 +137,25 @@ def statistics_pass(density_form, dtype):
             elif form == DIAGONAL:
                 all_diagonal_moments(tile, points, means, responsibilities, blocks)
             else:
-                first_moments(tile, points, responsibilities, blocks)
+                first_moments(tile, points, responsibilities, about_origin)
                 if form == ISOTROPIC:
-                    trace_moments(distances, points, responsibilities, blocks, d + 1)
+                    trace_moments(distances, points, responsibilities, about_origin, d + 1)
         sums[2] += n
         if form in (SHARED_CHOLESKY, ISOTROPIC):
-            _first_about_means(means, blocks)
+            _add_about_means(about_origin, means, blocks)
 
     return add_statistics
 
 
 @kernel
-def _first_about_means(means, blocks):
-    """Shift first moments about the origin to the means."""
+def _add_about_means(about_origin, means, blocks):
+    """Add blocks whose first moments are about the origin to such about the means."""
     k, d = means.shape
     for c in range(k):
         for j in range(d):
-            blocks[c, j] -= blocks[c, d] * means[c, j]
+            blocks[c, j] += about_origin[c, j] - about_origin[c, d] * means[c, j]
+        for j in range(d, blocks.shape[1]):
+            blocks[c, j] += about_origin[c, j]
 
 
 @functools.cache

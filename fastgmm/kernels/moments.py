@@ -93,7 +93,7 @@ def _outer_in_blocks(v, x, count, mu, r, z, sums):
         Where no lane has any responsibility, nothing is kept.
         """
         weight = v.load(r, t)
-        some = v.any(builder.fcmp_ordered(">", weight, v.constant(0.0)))
+        some = v.any(builder.fcmp_unordered(">", weight, v.constant(0.0)))  # or NaN
         with builder.if_then(some):
             root = v.sqrt(weight)
             v.store(root, z, place(d, kept[0]))

@@ -26,7 +26,7 @@ def _normalize_definition(
     maximum = np.maximum(log_densities.max(axis=0), lowest)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = log_densities - maximum
-        densities = np.where(relative > cutoff, np.exp(relative), 0.0)
+        densities = np.where(relative <= cutoff, 0.0, np.exp(relative))
         total = densities.sum(axis=0)
         log_likelihoods[:points] = maximum + np.log(total)
         responsibilities[:, :points] = densities * (weights[:points] / total)
@@ -95,7 +95,8 @@ def normalize(
 
             def densities(c, sums):
                 relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
-                counts = [builder.fcmp_ordered(">", x, cutoff) for x in relative]
+                # Unordered: a NaN counts, so that it shows in the sum.
+                counts = [builder.fcmp_unordered(">", x, cutoff) for x in relative]
                 # Most components are far from most points: skip where no lane counts.
                 some = v.any(functools.reduce(builder.or_, counts))
                 with builder.if_else(some) as (near, far):
@@ -115,14 +116,16 @@ def normalize(
             factors = []
             for n in span:
                 weight = v.load(w, v.plus(t, n * v.lanes))
-                impossible = v.builder.fcmp_ordered("==", sums[n], v.constant(0.0))
-                log_sum = v.builder.select(impossible, v.constant("-inf"), log_positive(v, sums[n]))
+                # Where the sum is 0 its logarithm is minus infinity; where it is NaN, NaN.
+                special = builder.fcmp_unordered("==", sums[n], v.constant(0.0))
+                infinite = v.sub(sums[n], v.constant("inf"))
+                log_sum = builder.select(special, infinite, log_positive(v, sums[n]))
                 norm = v.fma(maxima[n], v.constant(LN_2), log_sum)
                 v.store(norm, norms, v.plus(t, n * v.lanes))
-                counted = v.builder.fcmp_ordered(">", weight, v.constant(0.0))
-                term = v.builder.select(counted, v.mul(weight, norm), v.constant(0.0))
+                counted = builder.fcmp_ordered(">", weight, v.constant(0.0))
+                term = builder.select(counted, v.mul(weight, norm), v.constant(0.0))
                 likelihoods[n] = v.add(likelihoods[n], term)
-                factors.append(v.builder.fdiv(weight, sums[n]))
+                factors.append(builder.fdiv(weight, sums[n]))
 
             def scale_to_one(c, _):
                 for n in span:
@@ -166,10 +169,10 @@ def assign(typing, distances, points, scales, constants, labels):
                 a = v.fma(
                     v.broadcast(scale, c), v.load(q, v.at(c, stride, t)), v.broadcast(constant, c)
                 )
-                better = v.builder.fcmp_ordered(">", a, maximum)
+                better = builder.fcmp_ordered(">", a, maximum)
                 return [
-                    v.builder.select(better, a, maximum),
-                    v.builder.select(better, this, label),
+                    builder.select(better, a, maximum),
+                    builder.select(better, this, label),
                     v.add(this, v.constant(1.0)),
                 ]
 
