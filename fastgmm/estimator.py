@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.em import EMResult
-from fastgmm.engines.threads import ThreadEngine, resolve_n_jobs
+from fastgmm.engines.threads import ThreadEngine
 from fastgmm.fitting import (
     FitOptions,
     MixtureFit,
@@ -180,9 +180,11 @@ class MixtureEstimator(BaseEstimator):
         self.lower_bounds_ = result.lower_bounds
 
     def __sklearn_tags__(self):
+        if isinstance(self.init_params, str):
+            return super().__sklearn_tags__()
         # scikit-learn asks whether `init_params` is among some names, which an array cannot answer.
         named = copy.copy(self)
-        named.init_params = self.init_params if isinstance(self.init_params, str) else "kmeans"
+        named.init_params = "kmeans"
         return super(MixtureEstimator, named).__sklearn_tags__()
 
     # -- predictions -------------------------------------------------------------------------------
@@ -301,7 +303,7 @@ class MixtureEstimator(BaseEstimator):
 
     @property
     def _engine(self) -> ThreadEngine:
-        return ThreadEngine(resolve_n_jobs(self.n_jobs))
+        return ThreadEngine(self.n_jobs)
 
     def _parameters(self) -> MixtureParameters:
         """The public attributes as they stand, perhaps set by hand."""

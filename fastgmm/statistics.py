@@ -4,12 +4,19 @@ Sums over rows, taken about a reference (the means that the pass started from), 
 cancels when the data lie far from zero, and records of different rows simply add.
 """
 
+import functools
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
 from fastgmm.kernels.layout import BLOCK, HEADER, outer_blocks, outer_size
+
+
+@functools.lru_cache(maxsize=8)
+def _lower(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the blocks on and below the diagonal."""
+    return np.tril_indices(n)
 
 
 class MomentForm(Enum):
@@ -140,7 +147,7 @@ class SufficientStatistics:
         k, d = self.reference.shape
         n = outer_blocks(d)
         full = np.zeros((k, n, BLOCK, n, BLOCK))
-        row, column = np.tril_indices(n)
+        row, column = _lower(n)
         blocks = self._blocks.reshape(k, -1, BLOCK, BLOCK).transpose(1, 0, 2, 3)
         full[:, row, :, column, :] = blocks
         full = full.reshape(k, n * BLOCK, n * BLOCK)

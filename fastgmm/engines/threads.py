@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import joblib
@@ -76,11 +77,17 @@ class ThreadEngine:
 
     Parameters
     ----------
-    n_threads : int
+    n_jobs : int or None, optional
+        See `resolve_n_jobs`.
     """
 
-    def __init__(self, n_threads: int):
-        self.n_threads = n_threads
+    def __init__(self, n_jobs: int | None = None):
+        self._n_jobs = n_jobs
+
+    @cached_property
+    def n_threads(self) -> int:
+        """Number of threads; counting cores takes longer than a small fit's iteration."""
+        return resolve_n_jobs(self._n_jobs)
 
     def reduce(self, function: Callable[[int], Any], n_chunks: int) -> Any:
         """Merge of ``function(i)`` for every chunk, by ``+`` along a fixed tree."""
@@ -96,8 +103,9 @@ class ThreadEngine:
         Exception
             The first that a call raises; chunks not yet begun are then left out.
         """
-        n_threads = min(self.n_threads, n_chunks)
-        if n_threads <= 1 or getattr(_in_worker, "flag", False):
+        inline = n_chunks == 1 or getattr(_in_worker, "flag", False)
+        n_threads = 1 if inline else min(self.n_threads, n_chunks)
+        if n_threads == 1:
             for i in range(n_chunks):
                 function(i)
             return
