@@ -73,10 +73,10 @@ class BlockReader(RowReader):
         keys = [(id(self), group, number) for group, number, _, _ in pieces]
         with self._cache.wanting(keys):
             blocks = [self._block(group, number) for group, number, _, _ in pieces]
-        parts = [
-            Block(block.rows[begin:end], block.weights[begin:end])
-            for block, (_, _, begin, end) in zip(blocks, pieces, strict=True)
-        ]
+        parts = []
+        for key, block, (_, _, begin, end) in zip(keys, blocks, pieces, strict=True):
+            parts.append(Block(block.rows[begin:end], block.weights[begin:end]))
+            self._cache.mark_read(key, end - begin)
         if len(parts) == 1:
             return parts[0].rows, parts[0].weights
         return (
@@ -86,7 +86,16 @@ class BlockReader(RowReader):
 
     def prefetch(self, start: int, stop: int) -> None:
         for group, number, _, _ in self._pieces(start, stop):
-            self._block(group, number)
+            if self._cache.get((id(self), group, number)) is None:
+                stream = self._stream(group)
+                with stream.lock:
+                    # What has been decoded and dropped already is not begun again for this.
+                    ahead = stream.blocks is None or stream.position <= number
+                    block_bytes = self._rows_per_block * self._row_bytes
+                    n_bytes = block_bytes * (number + 1 - stream.position)
+                    if not (ahead and (stream.kept or self._cache.make_room(n_bytes))):
+                        return
+                    self._advance(stream, number)
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
         """(group, block in it, first row in that, row after the last) of rows start to stop."""

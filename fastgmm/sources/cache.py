@@ -1,5 +1,6 @@
 """Decoded blocks of rows, kept within a limit of memory."""
 
+import os
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
@@ -7,6 +8,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+
+_FOR_DECODING = 1 << 26
+"""Memory for what the decoders hold, and for what the allocator does not give back at once."""
+
+_CHUNK_BYTES = 1 << 24
+"""Largest chunk of rows that is asked for at a time."""
+
+_CHUNKS_AHEAD = 4
 
 
 class Block(NamedTuple):
@@ -28,25 +37,29 @@ class Block(NamedTuple):
 
 
 class BlockCache:
-    """Blocks by key; of half the memory for good, of a quarter as long as there is room.
+    """Blocks by key; the first for good, the others as long as there is room.
 
     Rows are gone through in order, again and again. A cache that drops what was used longest ago
     would then never hit unless all fits; so what comes first stays, and only the rest is read anew
-    in every pass. The last quarter of the memory is for decoding.
+    in every pass. Of the rest, blocks that have been read to the end go first.
 
     Parameters
     ----------
     n_bytes : int
-        Memory in all.
+        Memory in all, with what decoding itself takes.
     """
 
     def __init__(self, n_bytes: int):
         self.n_bytes = n_bytes
+        room = n_bytes - min(_FOR_DECODING, n_bytes // 2)
+        # Every thread may be at a chunk of its own; what one decodes on its way stays for another.
+        passing = min(_CHUNK_BYTES * (_n_cores() + _CHUNKS_AHEAD), room // 4 * 3)
+        self._free_for_good = room - passing
+        self._free_for_passing = passing
         self._lock = threading.Lock()
         self._kept: dict[Hashable, Block] = {}
-        self._free_for_good = n_bytes // 2
         self._passing: OrderedDict[Hashable, Block] = OrderedDict()
-        self._free_for_passing = n_bytes // 4
+        self._unread: dict[Hashable, int] = {}
         self._wanted: Counter[Hashable] = Counter()
 
     def reserve(self, n_bytes: int) -> bool:
@@ -61,11 +74,7 @@ class BlockCache:
         """The block of this key, or None."""
         with self._lock:
             block = self._kept.get(key)
-            if block is None:
-                block = self._passing.get(key)
-                if block is not None:
-                    self._passing.move_to_end(key)
-            return block
+            return self._passing.get(key) if block is None else block
 
     def keep(self, key: Hashable, block: Block) -> None:
         """Store a block for good; `reserve` has made room."""
@@ -78,12 +87,20 @@ class BlockCache:
             if key in self._passing:
                 return
             self._passing[key] = block
+            self._unread[key] = len(block.rows)
             self._free_for_passing -= block.n_bytes
-            # What a thread waits for stays whatever the room: it is about to hold it anyway.
-            for old in [key for key in self._passing if not self._wanted[key]]:
-                if self._free_for_passing >= 0:
-                    break
-                self._free_for_passing += self._passing.pop(old).n_bytes
+            self._make_room(0, drop_unread=True)
+
+    def make_room(self, n_bytes: int) -> bool:
+        """Whether this much can be stored without dropping what has not been read."""
+        with self._lock:
+            return self._make_room(n_bytes, drop_unread=False)
+
+    def mark_read(self, key: Hashable, n_rows: int) -> None:
+        """Note that so many rows of a block have been read."""
+        with self._lock:
+            if key in self._unread:
+                self._unread[key] -= n_rows
 
     @contextmanager
     def wanting(self, keys: Sequence[Hashable]) -> Iterator[None]:
@@ -96,3 +113,20 @@ class BlockCache:
             with self._lock:
                 self._wanted.subtract(keys)
                 self._wanted += Counter()
+
+    def _make_room(self, n_bytes: int, drop_unread: bool) -> bool:
+        for unread in (False, True) if drop_unread else (False,):
+            # What a thread waits for stays whatever the room: it is about to hold it anyway.
+            for key in [key for key in self._passing if not self._wanted[key]]:
+                if self._free_for_passing >= n_bytes:
+                    return True
+                if (self._unread[key] > 0) == unread:
+                    self._free_for_passing += self._passing.pop(key).n_bytes
+                    del self._unread[key]
+        return self._free_for_passing >= n_bytes
+
+
+def _n_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

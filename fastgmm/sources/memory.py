@@ -20,7 +20,7 @@ _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
 DEFAULT_MEMORY_LIMIT = 10**9
 """Bytes that a source may keep when its user says nothing."""
 
-LEAST_MEMORY_LIMIT = 16 * 10**6
+LEAST_MEMORY_LIMIT = 64 * 10**6
 """Bytes below which decoding has no room to work."""
 
 

@@ -4,6 +4,8 @@
 are those of `open_source`. Columns are named x0, x1, ... where they have names.
 """
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
@@ -78,7 +80,7 @@ def _parquet_small_groups(folder, X, weights, **options):
 def _folder(folder, X, weights, **options):
     table = table_of(X, weights)
     cuts = [0, len(X) // 3, len(X) // 3, len(X) - 1, len(X)]  # one file has no row
-    for i, (start, stop) in enumerate(zip(cuts, cuts[1:], strict=False)):
+    for i, (start, stop) in enumerate(itertools.pairwise(cuts)):
         path = folder / "many" / f"part={i}" / "rows.parquet"
         path.parent.mkdir(parents=True)
         part = table.slice(start, stop - start)

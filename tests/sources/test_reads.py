@@ -8,7 +8,6 @@ import pytest
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.derived import present_rows
 from fastgmm.sources.reader import scan
-
 from tests.sources.kinds import SOURCES
 
 N_ROWS, N_FEATURES = 5000, 3

@@ -1,0 +1,54 @@
+"""A sample of a source's rows, as arrays."""
+
+import numpy as np
+
+from fastgmm.sources.reader import ReaderSource, scan
+
+
+def sample_rows(
+    source: ReaderSource, n_rows: int, random_state: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows drawn without replacement, in the source's order; one pass over it.
+
+    Parameters
+    ----------
+    source : ReaderSource
+    n_rows : int
+        How many. If the source has no more, all are taken, and nothing is drawn.
+    random_state : RandomState
+
+    Returns
+    -------
+    rows : ndarray of shape (min(n_rows, n), d)
+    weights : ndarray or None
+        As the source has them, divided by its scale; None if it has none.
+    """
+    n_rows = min(n_rows, source.n_rows)
+    chosen = _draw(source.n_rows, n_rows, random_state) if n_rows < source.n_rows else None
+    rows = np.empty((n_rows, source.n_features), source.dtype)
+    weights = np.empty(n_rows)
+    filled = 0
+    for chunk in scan(source):
+        local: np.ndarray | slice = slice(None)
+        n_local = len(chunk.rows)
+        if chosen is not None:
+            begin, end = np.searchsorted(chosen, (chunk.start, chunk.stop))
+            local, n_local = chosen[begin:end] - chunk.start, int(end - begin)
+        rows[filled : filled + n_local] = chunk.rows[local]
+        if len(chunk.weights):
+            weights[filled : filled + n_local] = chunk.weights[local]
+        filled += n_local
+    return rows, weights if source.reader.weighted else None
+
+
+def _draw(n_total: int, n_rows: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Distinct numbers below `n_total`, in order, in memory for no more than these."""
+    if n_rows > n_total // 2:
+        # Few are left out, so draw those.
+        left_out = _draw(n_total, n_total - n_rows, random_state)
+        return np.delete(np.arange(n_total), left_out)
+    chosen = np.empty(0, dtype=np.int64)
+    while len(chosen) < n_rows:
+        more = random_state.randint(n_total, size=n_rows - len(chosen), dtype=np.int64)
+        chosen = np.union1d(chosen, more)
+    return chosen

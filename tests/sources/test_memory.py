@@ -1,0 +1,85 @@
+"""Reading keeps within its limit of memory, measured in a process of its own."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zarr
+
+LIMIT, N_THREADS = 128, 2
+
+N_ROWS, N_FEATURES = 201 * 12_500, 16
+"""320 MB of numbers."""
+
+SCRIPT = f"""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from fastgmm.sources.base import RowGrid
+from fastgmm.sources.opening import open_source
+
+def memory():
+    "Memory of this process alone, without pages of mapped files, in MB."
+    lines = open("/proc/self/status").read().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1000
+
+def read(index):
+    total = source.read(*grid.bounds(index)).rows.sum()
+    return total, memory()
+
+source = open_source(sys.argv[1], memory_limit="{LIMIT}MB")
+grid = RowGrid.of(source.n_rows, source.n_features, 8)
+source.read(0, 1)
+before = memory()
+with ThreadPoolExecutor({N_THREADS}) as pool:
+    for _ in range(3):
+        totals, memories = zip(*pool.map(read, range(len(grid))))
+        assert sum(totals) == {N_ROWS} * 100 * {N_FEATURES}, sum(totals)
+print(max(memories) - before)
+"""
+
+
+def column(j):
+    return (np.arange(N_ROWS) + j) % 201.0
+
+
+def write_parquet(path, **options):
+    pq.write_table(pa.table({f"x{j}": column(j) for j in range(N_FEATURES)}), path, **options)
+
+
+def write_zarr(path):
+    array = zarr.create_array(
+        path, shape=(N_ROWS, N_FEATURES), chunks=(50_000, N_FEATURES), dtype="f8"
+    )
+    for start in range(0, N_ROWS, 502_500):
+        rows = np.arange(start, start + 502_500)[:, np.newaxis] + np.arange(N_FEATURES)
+        array[start : start + 502_500] = rows % 201.0
+
+
+def write_npy(path):
+    array = np.lib.format.open_memmap(path, "w+", shape=(N_ROWS, N_FEATURES))
+    for j in range(N_FEATURES):
+        array[:, j] = column(j)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "write", "options"),
+    [
+        ("small.parquet", write_parquet, {"row_group_size": 60_000}),
+        ("large.parquet", write_parquet, {"row_group_size": N_ROWS}),
+        ("rows.zarr", write_zarr, {}),
+        ("rows.npy", write_npy, {}),
+    ],
+)
+def test_memory_is_bounded(tmp_path, name, write, options):
+    write(tmp_path / name, **options)
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / name)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    # A chunk of 16 MB per thread stands beside the limit, and so does what the allocators of
+    # pyarrow and the C library do not give back at once.
+    assert float(done.stdout) < LIMIT + 16 * N_THREADS + 32
+    if name == "rows.npy":
+        assert float(done.stdout) < 32
