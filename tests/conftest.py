@@ -1,7 +1,12 @@
 """Fixtures for all tests."""
 
 import pytest
+from hypothesis import settings
 from threadpoolctl import threadpool_limits
+
+# The same examples in every run, and no time limit: the first example may compile a kernel.
+settings.register_profile("fastgmm", derandomize=True, deadline=None)
+settings.load_profile("fastgmm")
 
 
 @pytest.fixture(scope="session", autouse=True)

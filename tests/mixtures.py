@@ -49,3 +49,15 @@ def moment_operands(structure, means, dtype):
     if unit.ndim > 1 and unit.shape[-2:] == (d, d):
         unit = np.broadcast_to(np.eye(d), unit.shape)
     return structure.operands(MixtureParameters(np.full(k, 1 / k), means, unit, unit), dtype)
+
+
+def as_matrices(covariances, covariance_type, n_components, n_features):
+    """Covariances of any structure as matrices (k, d, d)."""
+    covariances = np.asarray(covariances)
+    unit = np.eye(n_features)
+    return {
+        "full": lambda: covariances,
+        "tied": lambda: np.stack([covariances] * n_components),
+        "diag": lambda: covariances[:, :, np.newaxis] * unit,
+        "spherical": lambda: covariances[:, np.newaxis, np.newaxis] * unit,
+    }[covariance_type]()

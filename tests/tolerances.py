@@ -45,6 +45,27 @@ SCALED_WEIGHTS_RTOL = 1e-9
 #: The laws of the statistics (zero, order, chunking) relative to the sum of the magnitudes.
 STATISTICS_RTOL = 1e-13
 
+#: Rows in other chunks, in another order, or as weights: float64 sums of up to a few hundred terms,
+#: each good to some roundings.
+CHUNKING_RTOL = 1e-12
+
+#: The same for float32 rows, whose responsibilities have 24 bits, and whose sums within a tile too.
+CHUNKING_RTOL_FLOAT32 = 1e-5
+
+#: By how much the mean log-likelihood may fall in an iteration of EM: rounding of the sum.
+LIKELIHOOD_FALL = 1e-9
+
+#: Fits to transformed rows, to rows and components in another order: rounding of the rows, passed
+#: on through a few iterations.
+TRANSFORMED_RTOL = 1e-11
+
+#: Fits to rows shifted by 7e7 in float64, relative to the standard deviation: means are rounded by
+#: 1e-8, the densities of the next iteration with them, and through these the covariances.
+FAR_SHIFT_RTOL = 2e-7
+
+#: In float32 shifted by 1000: the sums and the means between iterations are float64.
+FAR_SHIFT_RTOL_FLOAT32 = 1e-5
+
 # --- against reference.py -----------------------------------------------------------------
 
 #: One pass of a kernel against the oracle, in roundings of the rows' dtype relative to the largest

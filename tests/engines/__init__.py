@@ -1,0 +1,1 @@
+"""Grid, merge tree and threads: where chunks of rows run."""

@@ -1,0 +1,79 @@
+"""The grid covers all rows once, and depends on sizes only."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastgmm.engines import threads
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import RowGrid
+
+sizes = st.tuples(
+    st.integers(1, 10**9) | st.integers(1, 10**5),
+    st.integers(1, 5000) | st.integers(1, 20),
+    st.integers(1, 5000) | st.integers(1, 20),
+)
+
+
+@given(sizes, st.data())
+def test_chunks_cover_all_rows_once(sizes, data):
+    grid = RowGrid.of(*sizes)
+    n_rows, last = sizes[0], len(grid) - 1
+    assert grid.bounds(0)[0] == 0
+    assert grid.bounds(last)[1] == n_rows
+    index = data.draw(st.integers(0, last))
+    start, stop = grid.bounds(index)
+    assert 0 <= start < stop <= n_rows
+    if index < last:
+        assert stop == grid.bounds(index + 1)[0]
+        assert stop - start == grid.rows_per_chunk
+
+
+@given(sizes)
+def test_chunks_fit_in_memory_and_are_worth_a_thread(sizes):
+    _, n_features, n_components = sizes
+    grid = RowGrid.of(*sizes)
+    assert grid.rows_per_chunk * n_features * 8 <= (1 << 24) + 256 * 8 * n_features
+    if len(grid) > 1:
+        # A handful of microseconds to hand out a chunk should be little beside its work.
+        assert grid.rows_per_chunk * n_features * n_components * (n_features + 16) > 1 << 16
+
+
+def test_large_problems_have_chunks_for_many_threads():
+    assert len(RowGrid.of(10**6, 16, 16)) >= 32
+    assert len(RowGrid.of(100, 4, 3)) == 1
+
+
+def test_the_grid_depends_on_sizes_only(monkeypatch):
+    def grids():
+        return [RowGrid.of(n, 7, 5) for n in (10, 10_000, 1_000_000)]
+
+    before = grids()
+    for cores in (1, 64):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(threads, "usable_cores", lambda cores=cores: cores)
+        monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
+        assert grids() == before
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_chunks_of_an_array_are_its_rows(weighted):
+    X = np.random.RandomState(0).standard_normal((30_000, 8))
+    weights = np.random.RandomState(1).uniform(1, 2, len(X)) if weighted else None
+    source, grid = ArraySource(X, weights), RowGrid.of(len(X), 8, 8)
+    assert len(grid) > 2
+    chunks = [source.read(*grid.bounds(index)) for index in range(len(grid))]
+    np.testing.assert_array_equal(np.concatenate([chunk.rows for chunk in chunks]), X)
+    if weighted:
+        read = np.concatenate([chunk.weights for chunk in chunks])
+        # All weights may be scaled by one power of two.
+        scale = read[0] / weights[0]
+        assert np.log2(scale).is_integer()
+        np.testing.assert_array_equal(read, scale * weights)
+        assert source.total_weight == pytest.approx(read.sum())
+    else:
+        assert all(len(chunk.weights) == 0 for chunk in chunks)
+        assert source.total_weight == len(X)

@@ -1,0 +1,1 @@
+"""The kernels: micro-kernels, elementary functions, passes over rows."""

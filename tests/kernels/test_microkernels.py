@@ -1,0 +1,252 @@
+"""Every micro-kernel against its definition in NumPy.
+
+The micro-kernels are found, not listed: one without inputs in ``INPUTS`` fails a test.
+"""
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+
+import numpy as np
+import pytest
+
+import fastgmm.kernels
+from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.layout import BLOCK, outer_size
+from fastgmm.kernels.simd import GROUP_BYTES
+from tests import tolerances
+
+pytestmark = pytest.mark.compiled_only  # without the compiler a micro-kernel is its definition
+
+FEATURES = [*range(1, 10), 16, 17, 33]
+COMPONENTS = [1, 3, 4, 5, 9]
+GROUPS = [1, 2, 3]
+DTYPES = [np.float64, np.float32]
+UNTOUCHED = -777.0
+"""Stands in what is not to be read, and where nothing is to be written."""
+
+
+def find_microkernels():
+    """Micro-kernels by name, from all modules of the kernels' folder."""
+    modules = [
+        importlib.import_module(f"fastgmm.kernels.{module.name}")
+        for module in pkgutil.iter_modules(fastgmm.kernels.__path__)
+    ]
+    members = itertools.chain.from_iterable(vars(module).items() for module in modules)
+    return {name: value for name, value in members if hasattr(value, "definition")}
+
+
+class Scratch(np.ndarray):
+    """An array whose contents after the call are nobody's business."""
+
+
+class Problem:
+    """Random inputs of one size and dtype."""
+
+    def __init__(self, d, k, groups, dtype, seed=0):
+        self.random = np.random.RandomState(seed)
+        self.d, self.k, self.dtype = d, k, np.dtype(dtype)
+        self.points = groups * GROUP_BYTES // self.dtype.itemsize
+        self.stride = self.points + 64 // self.dtype.itemsize
+
+    def normal(self, *shape):
+        return self.random.standard_normal(shape).astype(self.dtype)
+
+    def points_of(self, *shape):
+        """Random numbers (..., stride), of which the kernel owns the first `points`."""
+        values = np.full((*shape, self.stride), UNTOUCHED, self.dtype)
+        values[..., : self.points] = self.random.standard_normal((*shape, self.points))
+        return values
+
+    def positive_points(self, *shape):
+        """The same, not negative, and zero here and there."""
+        values = self.points_of(*shape)
+        inside = values[..., : self.points]
+        np.maximum(inside, 0, out=inside)
+        return values
+
+    def output(self, *shape):
+        return np.full((*shape, self.stride), UNTOUCHED, self.dtype)
+
+    def scratch(self, rows):
+        return np.full((rows, self.stride), np.nan, self.dtype).view(Scratch)
+
+    def tile(self):
+        """A tile with its row of ones."""
+        tile = self.points_of(self.d + 1)
+        tile[-1] = 1.0
+        return tile
+
+    def sums(self, *shape):
+        return self.random.standard_normal(shape)
+
+    def upper(self):
+        """Triangular with rubbish below the diagonal, which is not to be read."""
+        upper = np.full((self.d, self.d), UNTOUCHED, self.dtype)
+        above = np.triu_indices(self.d)
+        upper[above] = self.normal(len(above[0]))
+        return upper
+
+    def log_densities(self):
+        """(distances, points, scales, constants), with one component of weight 0."""
+        constants = self.normal(self.k)
+        constants[1:2] = -np.inf
+        distances = 30 * self.positive_points(self.k)
+        return distances, self.points, np.full(self.k, -0.5, self.dtype), constants
+
+
+def cholesky_distances(p):
+    return p.tile(), p.points, p.normal(p.d), p.upper(), p.scratch(p.d), p.output()
+
+
+def whiten(p):
+    return p.tile(), p.points, p.upper(), p.output(p.d + 1)
+
+
+def isotropic_distances(p):
+    return p.tile(), p.points, p.normal(p.k, p.d), p.output(p.k)
+
+
+def diagonal_distances(p):
+    return p.tile(), p.points, p.normal(p.k, p.d), p.normal(p.k, p.d), p.output(p.k)
+
+
+def normalize(p):
+    cutoff = p.dtype.type(-10)  # so high that it cuts something off
+    return *p.log_densities(), cutoff, p.positive_points(), p.output(p.k), p.output()
+
+
+def assign(p):
+    return *p.log_densities(), p.output()
+
+
+def outer_moments(p):
+    responsibilities, block = p.positive_points(), p.sums(outer_size(p.d))
+    return p.tile(), p.points, p.normal(p.d), responsibilities, p.scratch(p.d + BLOCK), block
+
+
+def first_moments(p):
+    return p.tile(), p.points, p.positive_points(p.k), p.sums(p.k, p.d + 3)
+
+
+def diagonal_moments(p):
+    return p.tile(), p.points, p.normal(p.d), p.positive_points(), p.sums(2 * p.d + 1)
+
+
+def trace_moments(p):
+    sums = p.sums(p.k, p.d + 2)
+    return p.positive_points(p.k), p.points, p.positive_points(p.k), sums, p.d + 1
+
+
+def add_potentials(p):
+    closest, weights = p.positive_points(), p.positive_points()
+    return p.positive_points(p.k), p.points, closest, weights, p.sums(p.k)
+
+
+def nearest_centers(p):
+    return p.tile(), p.points, p.normal(p.k, p.d), p.normal(p.k), p.output()
+
+
+INPUTS = {
+    factory.__name__: factory
+    for factory in (
+        cholesky_distances,
+        whiten,
+        isotropic_distances,
+        diagonal_distances,
+        normalize,
+        assign,
+        outer_moments,
+        first_moments,
+        diagonal_moments,
+        trace_moments,
+        add_potentials,
+        nearest_centers,
+    )
+}
+
+
+def exact(argument):
+    """A copy with more digits, for the definition."""
+    if not isinstance(argument, np.ndarray):
+        return argument
+    return np.array(argument, dtype=np.longdouble)
+
+
+def assert_equal_results(actual, desired, dtype):
+    """Differences below some roundings of the largest number around."""
+    actual, desired = np.asarray(actual), np.asarray(desired)
+    finite = np.isfinite(desired)
+    np.testing.assert_array_equal(actual[~finite], desired[~finite])
+    scale = np.abs(desired[finite & (desired != UNTOUCHED)]).max(initial=1.0)
+    error = np.abs(actual[finite] - desired[finite]).max(initial=0.0)
+    assert error <= tolerances.MICROKERNEL_ROUNDINGS * np.finfo(dtype).eps * scale
+
+
+def check(microkernel, call, arguments, dtype):
+    copies = [exact(argument) for argument in arguments]
+    desired = microkernel.definition(*copies)
+    returned = call(*[a.view(np.ndarray) if isinstance(a, Scratch) else a for a in arguments])
+    if desired is not None:
+        assert_equal_results(returned, desired, dtype)
+    for argument, copy in zip(arguments, copies, strict=True):
+        if isinstance(argument, np.ndarray) and not isinstance(argument, Scratch):
+            assert_equal_results(argument, copy, dtype)
+
+
+def compiled(microkernel):
+    """The micro-kernel as a function; one compilation for all sizes of a dtype."""
+    names = ", ".join(inspect.signature(microkernel.definition).parameters)
+    namespace = {"microkernel": microkernel}
+    exec(f"def call({names}):\n    return microkernel({names})", namespace)
+    return kernel(namespace["call"])
+
+
+MICROKERNELS = find_microkernels()
+
+
+def test_every_microkernel_has_inputs():
+    assert len(MICROKERNELS) > 5
+    assert set(MICROKERNELS) == set(INPUTS)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MICROKERNELS)
+def test_a_microkernel_does_what_its_definition_says(name, dtype):
+    microkernel = MICROKERNELS[name]
+    call = compiled(microkernel)
+    for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
+        check(microkernel, call, INPUTS[name](Problem(d, k, groups, dtype)), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_responsibilities_may_overwrite_distances(dtype):
+    microkernel = MICROKERNELS["normalize"]
+    distances, points, *rest, output, norms = normalize(Problem(1, 5, 2, dtype))
+    in_place = distances.copy()
+    call = compiled(microkernel)
+    total = call(distances, points, *rest, output, norms)
+    assert call(in_place, points, *rest, in_place, norms) == total
+    np.testing.assert_array_equal(in_place[:, :points], output[:, :points])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_nan_is_lost(dtype):
+    """A row whose density overflowed to NaN must not come out with a likelihood."""
+    arguments = normalize(Problem(1, 4, 1, dtype))
+    distances, *_, responsibilities, norms = arguments
+    distances[2, 5] = np.nan
+    compiled(MICROKERNELS["normalize"])(*arguments)
+    assert np.isnan(norms[5])
+    assert np.isnan(responsibilities[:, 5]).any()
+    assert np.isfinite(norms[6])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_first_of_equal_components_is_assigned(dtype):
+    problem = Problem(1, 4, 1, dtype)
+    distances, output = np.zeros((4, problem.stride), dtype), problem.output()
+    scales, constants = np.full(4, -0.5, dtype), np.array([-1, 2, 2, 2], dtype)
+    compiled(MICROKERNELS["assign"])(distances, problem.points, scales, constants, output)
+    assert set(output[: problem.points]) == {1.0}

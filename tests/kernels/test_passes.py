@@ -1,0 +1,373 @@
+"""The passes over rows against the oracle, for every structure, dtype, shape and memory layout."""
+
+import numpy as np
+import pytest
+
+from fastgmm.covariance import STRUCTURES
+from fastgmm.expectation import chunk_predictions, chunk_scatter, chunk_statistics
+from fastgmm.kernels import em_pass, kmeans_pass
+from tests import mixtures, reference, structures, tolerances
+
+#: Rows, features, components: one row, part of a tile, several tiles, tiles made small by many
+#: features or components; no multiple of anything.
+SHAPES = [
+    (1, 1, 1),
+    (1, 3, 2),
+    (2, 1, 3),
+    (37, 2, 1),
+    (64, 4, 4),
+    (65, 5, 3),
+    (129, 8, 9),
+    (131, 17, 5),
+    (1337, 3, 4),
+    (2100, 2, 2),
+    (70, 130, 2),
+    (300, 2, 130),
+]
+RTOL = {
+    dtype: tolerances.PASS_ROUNDINGS * np.finfo(dtype).eps for dtype in (np.float64, np.float32)
+}
+
+every_structure = pytest.mark.parametrize("covariance_type", structures.ALL)
+every_dtype = pytest.mark.parametrize("dtype", list(RTOL))
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+def strided(X):
+    """Every second row and third column of a larger array, backwards."""
+    larger = np.full((2 * X.shape[0], 3 * X.shape[1]), np.nan, X.dtype)
+    larger[::2, ::3] = X[::-1, ::-1]
+    return larger[::2, ::3][::-1, ::-1]
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+LAYOUTS = [np.asfortranarray, strided, read_only]
+
+
+class Problem:
+    """Rows, weights and a mixture, and what the oracle says about them in long double."""
+
+    def __init__(self, covariance_type, dtype, shape, offset=0.0):
+        n, d, k = shape
+        random = np.random.RandomState(n)
+        self.covariance_type, self.dtype = covariance_type, np.dtype(dtype)
+        self.X = mixtures.random_rows(n, d, random, dtype, offset)
+        self.sample_weight = random.uniform(0, 3, n) * (random.uniform(size=n) > 0.2)
+        self.given = random.dirichlet(np.ones(k), n)
+        self.parameters = mixtures.random_parameters(covariance_type, k, d, random, offset)
+        self.structure = STRUCTURES[covariance_type]
+        self.operands = self.structure.operands(self.parameters, self.dtype)
+
+    def statistics(self, X=None, sample_weight=None, given=None):
+        chunk = mixtures.as_chunk(self.X if X is None else X, sample_weight)
+        about = self.operands.reference
+        return chunk_statistics(chunk, self.structure, self.operands, about, given)
+
+    def prediction(self, output, X=None):
+        X = self.X if X is None else X
+        matrix = output in ("responsibilities", "log_densities")
+        shape = (len(X), len(self.operands.means)) if matrix else len(X)
+        out = np.empty(shape, np.int64 if output == "labels" else self.dtype)
+        chunk = mixtures.as_chunk(X)
+        chunk_predictions(chunk, self.structure, self.operands, output, out)
+        return out
+
+    @property
+    def mixture(self):
+        parameters = self.parameters
+        return parameters.means, parameters.precisions_cholesky, self.covariance_type
+
+    def oracle_predictions(self):
+        """(responsibilities, log-likelihoods, weighted log-densities)."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.parameters.weights.astype(np.longdouble))
+        weighted = log_weights + reference.log_densities(self.X, *self.mixture, np.longdouble)
+        weights = self.parameters.weights
+        both = reference.responsibilities(self.X, weights, *self.mixture, np.longdouble)
+        return *both, weighted
+
+    def oracle_statistics(self, sample_weight=None, given=None):
+        responsibilities, log_likelihood, _ = self.oracle_predictions()
+        if given is not None:
+            responsibilities, log_likelihood = given, 0.0
+        return reference.sufficient_statistics(
+            self.X,
+            responsibilities,
+            self.operands.reference,
+            reference.MOMENT_FORMS[self.covariance_type],
+            sample_weight,
+            log_likelihood,
+            np.longdouble,
+        )
+
+
+def assert_close(actual, desired, rtol):
+    """Differences below ``rtol`` of the largest number."""
+    scale = np.abs(np.asarray(desired)[np.isfinite(desired)]).max(initial=0.0)
+    np.testing.assert_allclose(actual, desired, rtol=0, atol=rtol * float(scale))
+
+
+def assert_same_statistics(actual, desired, rtol):
+    for field in ("weight", "first", "second"):
+        if getattr(desired, field) is not None:
+            assert_close(getattr(actual, field), getattr(desired, field), rtol)
+    for field in ("log_likelihood", "total_weight"):
+        np.testing.assert_allclose(
+            getattr(actual, field), getattr(desired, field), rtol=rtol, atol=rtol
+        )
+    assert actual.n_rows == desired.n_rows
+
+
+# --- statistics ---------------------------------------------------------------------------
+
+
+@every_structure
+@every_dtype
+@every_shape
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_statistics(covariance_type, dtype, shape, weighted, given):
+    problem = Problem(covariance_type, dtype, shape)
+    sample_weight = problem.sample_weight if weighted else None
+    responsibilities = problem.given if given else None
+    actual = problem.statistics(sample_weight=sample_weight, given=responsibilities)
+    desired = problem.oracle_statistics(sample_weight, responsibilities)
+    assert_same_statistics(actual, desired, RTOL[dtype])
+
+
+@every_structure
+@every_dtype
+def test_statistics_add_to_what_is_there(covariance_type, dtype):
+    problem = Problem(covariance_type, dtype, (65, 3, 2))
+    statistics = problem.statistics()
+    once = statistics.sums.copy()
+    add_statistics = em_pass.statistics_pass(problem.structure.density_form, problem.dtype)
+    none = np.empty((0, 2))
+    add_statistics(problem.X, mixtures.NO_WEIGHTS, none, *problem.operands, statistics.sums)
+    np.testing.assert_array_equal(statistics.sums, 2 * once)
+
+
+@every_structure
+@pytest.mark.parametrize(("dtype", "offset"), [(np.float32, 1e4), (np.float64, 1e7)])
+def test_statistics_far_from_zero(covariance_type, dtype, offset):
+    """E[x^2] - mean^2 would have lost all digits."""
+    problem = Problem(covariance_type, dtype, (300, 3, 3), offset)
+    rtol = RTOL[dtype] + 10 * tolerances.EPS * offset
+    assert_same_statistics(problem.statistics(), problem.oracle_statistics(), rtol)
+
+
+@every_structure
+def test_the_reference_is_what_the_kernel_centred_by(covariance_type):
+    """First moments of rows at the reference itself are zero to the last bit, in float32 too."""
+    problem = Problem(covariance_type, np.float32, (65, 3, 1), offset=100.0)
+    rows = np.repeat(problem.operands.reference.astype(np.float32), 3, axis=0)
+    first = problem.statistics(rows).first
+    # The row itself is rounded to float32; nothing else is.
+    rounding = 3 * np.abs(rows[0] - problem.operands.reference[0])
+    assert np.all(np.abs(first[0]) <= rounding + 1e-12)
+
+
+@every_dtype
+@every_shape
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scatter(dtype, shape, weighted):
+    n, d, _ = shape
+    random = np.random.RandomState(n)
+    X = mixtures.random_rows(n, d, random, dtype)
+    weights = random.uniform(0, 3, n) if weighted else np.ones(n)
+    about = random.standard_normal(d)
+    chunk = mixtures.as_chunk(X, weights if weighted else None)
+    actual = chunk_scatter(chunk, about[np.newaxis])
+    desired = reference.sufficient_statistics(
+        X, np.ones((n, 1)), about[np.newaxis], "outer", weights, dtype=np.longdouble
+    )
+    assert_same_statistics(actual, desired, RTOL[np.float64])  # float64 whatever the rows are
+
+
+# --- predictions --------------------------------------------------------------------------
+
+
+@every_structure
+@every_dtype
+@every_shape
+def test_predictions(covariance_type, dtype, shape):
+    problem = Problem(covariance_type, dtype, shape)
+    responsibilities, log_likelihoods, log_densities = problem.oracle_predictions()
+    rtol = RTOL[dtype]
+    assert_close(problem.prediction("responsibilities"), responsibilities, rtol)
+    assert_close(problem.prediction("log_likelihoods"), log_likelihoods, rtol)
+    assert_close(problem.prediction("log_densities"), log_densities, rtol)
+    labels = problem.prediction("labels")
+    chosen = np.take_along_axis(log_densities, labels[:, np.newaxis], axis=1)[:, 0]
+    assert np.all(chosen >= log_densities.max(axis=1) - rtol * np.abs(log_densities).max())
+
+
+@every_structure
+@every_dtype
+def test_predictions_agree_with_each_other(covariance_type, dtype):
+    problem = Problem(covariance_type, dtype, (700, 3, 5))
+    responsibilities = problem.prediction("responsibilities")
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(responsibilities.sum(axis=1), 1, rtol=8 * eps)
+    most_probable = problem.prediction("log_densities").argmax(axis=1)
+    np.testing.assert_array_equal(problem.prediction("labels"), most_probable)
+
+
+@every_structure
+@every_dtype
+def test_a_component_of_weight_zero_takes_no_part(covariance_type, dtype):
+    problem = Problem(covariance_type, dtype, (70, 3, 3))
+    problem.parameters.weights[1] = 0
+    problem.operands = problem.structure.operands(problem.parameters, problem.dtype)
+    assert np.all(problem.prediction("responsibilities")[:, 1] == 0)
+    assert np.all(problem.prediction("log_densities")[:, 1] == -np.inf)
+    assert not np.any(problem.prediction("labels") == 1)
+    assert_same_statistics(problem.statistics(), problem.oracle_statistics(), RTOL[dtype])
+    assert problem.statistics().weight[1] == 0
+
+
+@every_structure
+@every_dtype
+def test_rows_beyond_the_range_of_densities(covariance_type, dtype):
+    """Log-likelihoods of -1e4 and less: nothing underflows before its logarithm is taken."""
+    problem = Problem(covariance_type, dtype, (40, 3, 3))
+    problem.X *= 1000
+    _, log_likelihoods, _ = problem.oracle_predictions()
+    assert log_likelihoods.max() < -1e4
+    np.testing.assert_allclose(
+        problem.prediction("log_likelihoods"), log_likelihoods.astype(float), rtol=RTOL[dtype]
+    )
+    np.testing.assert_allclose(problem.prediction("responsibilities").sum(axis=1), 1, rtol=1e-6)
+
+
+@every_structure
+@every_dtype
+@pytest.mark.parametrize("shape", [(9, 2, 3), (9, 6, 3)])
+@pytest.mark.parametrize("row", [0, 8])
+def test_a_row_without_a_likelihood_is_not_lost(covariance_type, dtype, shape, row):
+    """Its squared distances overflow. No finite answer is right, so none may come out."""
+    problem = Problem(covariance_type, dtype, shape)
+    problem.X[row] = np.sqrt(np.finfo(dtype).max) * 10
+    statistics = problem.statistics()
+    assert statistics.log_likelihood == -np.inf
+    assert not np.isfinite(statistics.weight).any()
+    assert not np.isfinite(statistics.first).any()
+    log_likelihoods = problem.prediction("log_likelihoods")
+    assert log_likelihoods[row] == -np.inf
+    assert np.isfinite(np.delete(log_likelihoods, row)).all()
+
+
+@every_structure
+@every_dtype
+def test_nan_in_a_mixture_comes_out_as_nan(covariance_type, dtype):
+    """As from attributes that were set by hand."""
+    problem = Problem(covariance_type, dtype, (70, 3, 3))
+    problem.parameters.means[1] = np.nan
+    problem.operands = problem.structure.operands(problem.parameters, problem.dtype)
+    assert np.isnan(problem.prediction("log_likelihoods")).all()
+    assert np.isnan(problem.statistics().log_likelihood)
+
+
+# --- memory layouts -----------------------------------------------------------------------
+
+
+@every_structure
+@every_dtype
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (131, 5, 3)])
+def test_the_layout_of_rows_changes_no_bit(covariance_type, dtype, layout, shape):
+    problem = Problem(covariance_type, dtype, shape)
+    X, weights, given = problem.X, problem.sample_weight, problem.given
+    plain = problem.statistics(X, weights)
+    weights_elsewhere = layout(weights[:, np.newaxis])[:, 0]
+    same = problem.statistics(layout(X), weights_elsewhere)
+    np.testing.assert_array_equal(same.sums, plain.sums)
+    plain = problem.statistics(X, weights, given)
+    same = problem.statistics(layout(X), weights_elsewhere, layout(given))
+    np.testing.assert_array_equal(same.sums, plain.sums)
+    for output in ("log_likelihoods", "responsibilities", "labels", "log_densities"):
+        np.testing.assert_array_equal(
+            problem.prediction(output, layout(X)), problem.prediction(output)
+        )
+    about = np.zeros((1, shape[1]))
+    plain = chunk_scatter(mixtures.as_chunk(X, weights), about)
+    same = chunk_scatter(mixtures.as_chunk(layout(X), weights_elsewhere), about)
+    np.testing.assert_array_equal(same.sums, plain.sums)
+
+
+# --- k-means ------------------------------------------------------------------------------
+
+
+class KMeansProblem:
+    def __init__(self, dtype, shape, weighted):
+        n, d, k = shape
+        random = np.random.RandomState(n)
+        self.X = mixtures.random_rows(n, d, random, dtype)
+        self.weights = random.uniform(0, 3, n) if weighted else mixtures.NO_WEIGHTS
+        self.weights_or_ones = self.weights if weighted else np.ones(n)
+        self.origin = random.standard_normal(d)
+        self.centers = random.standard_normal((k, d)).astype(dtype)
+        rows = (self.X - self.origin)[:, np.newaxis, :]
+        self.distances = ((rows - self.centers.astype(np.float64)) ** 2).sum(axis=2)
+
+    @property
+    def seeding_arguments(self):
+        return self.X, self.weights, self.origin
+
+
+kmeans_cases = pytest.mark.parametrize("weighted", [False, True])
+
+
+@every_dtype
+@every_shape
+@kmeans_cases
+def test_seeding_potentials(dtype, shape, weighted):
+    problem = KMeansProblem(dtype, shape, weighted)
+    closest = np.random.RandomState(1).uniform(0, 8, shape[0]).astype(dtype)
+    before, potentials = closest.copy(), np.zeros(shape[2])
+    seed = kmeans_pass.seeding_pass(np.dtype(dtype))
+    seed(*problem.seeding_arguments, problem.centers, False, closest, potentials)
+    nearer = np.minimum(problem.distances, before[:, np.newaxis])
+    assert_close(potentials, problem.weights_or_ones @ nearer, RTOL[dtype])
+    np.testing.assert_array_equal(closest, before)
+
+
+@every_dtype
+@every_shape
+@kmeans_cases
+def test_seeding_takes_up_a_center(dtype, shape, weighted):
+    problem = KMeansProblem(dtype, shape, weighted)
+    closest, potentials = np.full(shape[0], np.inf, dtype), np.zeros(1)
+    seed = kmeans_pass.seeding_pass(np.dtype(dtype))
+    for c, center in enumerate(problem.centers):
+        potentials[:] = 0
+        seed(*problem.seeding_arguments, center[np.newaxis], True, closest, potentials)
+        nearest = problem.distances[:, : c + 1].min(axis=1)
+        assert_close(closest, nearest, RTOL[dtype])
+        assert_close(potentials, [problem.weights_or_ones @ nearest], RTOL[dtype])
+
+
+@every_dtype
+@every_shape
+@kmeans_cases
+def test_lloyd_step(dtype, shape, weighted):
+    n, d, k = shape
+    problem = KMeansProblem(dtype, shape, weighted)
+    offsets = (-0.5 * (problem.centers**2).sum(axis=1)).astype(dtype)
+    labels, sums = np.full(n, -1, np.int32), np.zeros((k, d + 1))
+    step = kmeans_pass.lloyd_pass(np.dtype(dtype))
+    arguments = (*problem.seeding_arguments, problem.centers, offsets)
+    assert step(*arguments, labels, sums) == n
+    chosen = np.take_along_axis(problem.distances, labels[:, np.newaxis].astype(int), axis=1)
+    assert np.all(chosen[:, 0] <= problem.distances.min(axis=1) + 100 * np.finfo(dtype).eps)
+    rows = np.column_stack([problem.X - problem.origin, np.ones(n)])
+    shares = np.eye(k)[labels] * problem.weights_or_ones[:, np.newaxis]
+    assert_close(sums, shares.T @ rows, RTOL[dtype])
+    # Labels that are right already do not count as changed.
+    labels[: n // 2] = (labels[: n // 2] + 1) % k
+    assert step(*arguments, labels, np.zeros((k, d + 1))) == (n // 2 if k > 1 else 0)

@@ -1,0 +1,1 @@
+"""K-means of the package's own."""

@@ -1,0 +1,1 @@
+"""Laws that statistics and fits obey, whatever the data."""

@@ -1,0 +1,61 @@
+"""What Hypothesis draws for the laws: small problems of every structure."""
+
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from fastgmm.covariance import STRUCTURES, CovarianceStructure
+from fastgmm.expectation import chunk_statistics
+from fastgmm.parameters import Operands
+from fastgmm.statistics import SufficientStatistics
+from tests import mixtures, structures
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+class Problem(NamedTuple):
+    """Rows with weights, and the operands of one pass over them."""
+
+    structure: CovarianceStructure
+    X: np.ndarray
+    sample_weight: np.ndarray | None
+    responsibilities: np.ndarray | None
+    operands: Operands
+    reference: np.ndarray
+
+    def statistics(self, rows=slice(None), sample_weight=None) -> SufficientStatistics:
+        """Statistics of the rows that are chosen, with their weights or with others."""
+        weights = self.sample_weight if sample_weight is None else sample_weight
+        return chunk_statistics(
+            mixtures.as_chunk(self.X[rows], None if weights is None else weights[rows]),
+            self.structure,
+            self.operands,
+            self.reference,
+            None if self.responsibilities is None else self.responsibilities[rows],
+        )
+
+    def magnitudes(self):
+        """For every sum, the sum of the magnitudes of its terms: one record per row."""
+        rows = (self.statistics(slice(i, i + 1)) for i in range(len(self.X)))
+        return sum(np.abs(row.sums) for row in rows)
+
+
+@st.composite
+def problems(draw, dtypes=(np.float64, np.float32), weighted=(False, True)):
+    """A problem of a few dozen rows, near zero or far from it."""
+    name = draw(st.sampled_from(structures.ALL))
+    dtype = draw(st.sampled_from(dtypes))
+    n, d, k = draw(st.integers(1, 80)), draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    offset = draw(st.sampled_from([0.0, 100.0]))
+    random = np.random.RandomState(draw(seeds))
+    parameters = mixtures.random_parameters(name, k, d, random, offset)
+    operands = STRUCTURES[name].operands(parameters, np.dtype(dtype))
+    return Problem(
+        structure=STRUCTURES[name],
+        X=mixtures.random_rows(n, d, random, dtype, offset),
+        sample_weight=random.uniform(0, 3, n) if draw(st.sampled_from(weighted)) else None,
+        responsibilities=random.dirichlet(np.ones(k), n) if draw(st.booleans()) else None,
+        operands=operands,
+        reference=operands.reference,
+    )

@@ -1,0 +1,332 @@
+"""The cache of compiled kernels: never stale, used when it can be, and never in the way.
+
+Everything runs in new processes, on a copy of the package. Most need no more than two tiny kernels
+that are added to the copy, one in a file of its own that the other calls.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.compiled_only
+
+PACKAGE = Path(__file__).parents[1] / "fastgmm"
+TIMEOUT = 120
+
+INNER = """
+from numba import types
+from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.layout import HEADER
+
+CONSTANT = 1.0
+
+
+def emitted(context):
+    return context.get_constant(types.float64, 10.0)
+
+
+@microkernel(lambda: 10.0)
+def micro(typing):
+    return types.float64(), lambda context, builder, signature, args: emitted(context)
+
+
+@kernel
+def inner():
+    return CONSTANT
+"""
+OUTER = """
+from numba import types
+from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.inner import inner, micro
+
+
+@kernel(signature=types.float64())
+def outer():
+    return inner() + micro()
+"""
+#: Edits of the file that is called, one after the other, and what the kernel then returns: a
+#: constant, code, the emitter of a micro-kernel.
+EDITS = [
+    ("CONSTANT = 1.0", "CONSTANT = 2.0", 12.0),
+    ("return CONSTANT", "return -CONSTANT", 8.0),
+    ("types.float64, 10.0", "types.float64, 20.0", 18.0),
+]
+
+TINY = """
+from fastgmm.kernels.outer import outer
+value, dispatchers = outer(), [outer]
+"""
+PREDICTIONS = """
+import numpy as np
+from fastgmm.covariance import STRUCTURES
+from fastgmm.expectation import chunk_predictions
+from fastgmm.kernels.em_pass import prediction_pass
+from fastgmm.parameters import MixtureParameters
+from fastgmm.sources.base import Chunk
+
+X, ones = np.arange(6.0).reshape(3, 2), np.ones((2, 2))
+value, dispatchers = [], []
+for name in {names}:
+    structure, out = STRUCTURES[name], np.empty(3)
+    factors = {{"diag": ones, "spherical": ones[0]}}[name]
+    parameters = MixtureParameters(np.array([0.25, 0.75]), np.eye(2), factors, factors)
+    operands = structure.operands(parameters, X.dtype)
+    chunk_predictions(Chunk(0, 3, X, X[0, :0]), structure, operands, "log_likelihoods", out)
+    value += out.tolist()
+    dispatchers.append(prediction_pass(structure.density_form, X.dtype))
+"""
+FIT = """
+import numpy as np
+from fastgmm import GaussianMixture
+
+X = np.random.RandomState(0).normal(size=(60, 2))
+model = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
+value, dispatchers = model.predict(X).tolist(), []
+"""
+REPORT = """
+import json, fastgmm
+stats = [d.stats for d in dispatchers]
+print(json.dumps({
+    "package": fastgmm.__file__,
+    "value": value,
+    "hits": sum(sum(s.cache_hits.values()) for s in stats),
+    "misses": sum(sum(s.cache_misses.values()) for s in stats),
+}))
+"""
+
+
+class Copy:
+    """A copy of the package, with the two tiny kernels."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.kernels = folder / "fastgmm" / "kernels"
+
+    @classmethod
+    def make(cls, folder, public_face=False):
+        shutil.copytree(PACKAGE, folder / "fastgmm", ignore=shutil.ignore_patterns("__pycache__"))
+        copy = cls(folder)
+        if not public_face:
+            # The processes start faster without scikit-learn.
+            (folder / "fastgmm" / "__init__.py").write_text("")
+        (copy.kernels / "inner.py").write_text(INNER)
+        (copy.kernels / "outer.py").write_text(OUTER)
+        return copy
+
+    def edit(self, file, old, new):
+        """Replace text in a kernel file."""
+        path = self.kernels / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        # Python's own cache of byte code looks at whole seconds.
+        later = path.stat().st_mtime + 10
+        os.utime(path, (later, later))
+
+    def run(self, code=TINY, **environment):
+        """What a new process reports that runs `code` with the package's copy."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("NUMBA_", "FASTGMM_", "XDG_"))
+        }
+        finished = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code + REPORT],
+            cwd=self.folder,
+            env={**inherited, **environment},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        assert finished.returncode == 0, finished.stderr
+        report = json.loads(finished.stdout)
+        assert Path(report["package"]).is_relative_to(self.folder)
+        return report
+
+    def cache_files(self, suffix="nb[ic]"):
+        return sorted(self.folder.rglob(f"*.{suffix}"))
+
+
+@pytest.fixture
+def package(tmp_path):
+    return Copy.make(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """A copy whose cache is filled; not to be changed."""
+    package = Copy.make(tmp_path_factory.mktemp("warm"))
+    assert package.run()["value"] == 11.0
+    return package
+
+
+@pytest.fixture
+def warm_copy(warm, tmp_path):
+    shutil.copytree(warm.folder, tmp_path, dirs_exist_ok=True)
+    return Copy(tmp_path)
+
+
+# --- hits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["__pycache__", "NUMBA_CACHE_DIR"])
+def test_unchanged_sources_hit_the_cache(package, elsewhere):
+    environment = {"NUMBA_CACHE_DIR": str(package.folder / "cache")} if elsewhere else {}
+    first = package.run(**environment)
+    assert (first["value"], first["hits"], first["misses"]) == (11.0, 0, 1)
+    files = package.cache_files()
+    assert files
+    assert all(("__pycache__" not in path.parts) == elsewhere for path in files)
+    written = [path.stat().st_mtime_ns for path in files]
+    second = package.run(**environment)
+    assert (second["value"], second["hits"], second["misses"]) == (11.0, 1, 0)
+    assert package.cache_files() == files
+    assert [path.stat().st_mtime_ns for path in files] == written
+
+
+def test_every_kernel_has_an_index_of_its_own(package):
+    """In a shared one, two processes that compile at once could put their kernels into the same
+    file, and a third would run one for the other.
+    """
+    report = package.run(PREDICTIONS.format(names=["diag", "spherical"]))
+    assert report["misses"] == 2
+    assert len(package.cache_files("nbc")) == len(package.cache_files("nbi")) == 2
+
+
+# --- edits --------------------------------------------------------------------------------
+
+
+def test_edits_elsewhere_are_seen(package):
+    """Numba itself would look at the file of the outer kernel only."""
+    environment = {"NUMBA_CACHE_DIR": str(package.folder / "cache")}
+    assert package.run(**environment)["value"] == 11.0
+    for old, new, value in EDITS:
+        package.edit("inner.py", old, new)
+        assert package.run(**environment)["value"] == value
+
+
+def test_an_edit_of_any_kernel_file_misses_the_cache(warm_copy):
+    """One process for all: modules are loaded anew after each edit."""
+    code = """
+import importlib, pathlib
+from fastgmm.kernels import compile, outer
+value, dispatchers = [outer.outer()], [outer.outer]
+for path in sorted(pathlib.Path(compile.__file__).parent.glob("*.py")):
+    path.write_text(path.read_text() + "\\n# edited\\n")
+    importlib.reload(compile)
+    importlib.reload(outer)
+    value.append(outer.outer())
+    dispatchers.append(outer.outer)
+"""
+    report = warm_copy.run(code)
+    n_files = len(list(warm_copy.kernels.glob("*.py")))
+    assert n_files > 8
+    assert report["value"] == [11.0] * (n_files + 1)
+    assert (report["hits"], report["misses"]) == (1, n_files)
+
+
+def test_an_edited_coefficient_of_the_exponential_is_seen(package):
+    """The real thing, once: from elementary.py by way of responsibilities.py into em_pass.py."""
+    code = PREDICTIONS.format(names=["spherical"])
+    before, again = package.run(code), package.run(code)
+    assert (again["value"], again["hits"]) == (before["value"], 1)
+    coefficient = re.search(r"\b0\.\d{15,}", (package.kernels / "elementary.py").read_text())
+    package.edit("elementary.py", coefficient[0], "0.75")
+    after = package.run(code)
+    assert after["value"] != pytest.approx(before["value"], rel=1e-6)
+
+
+# --- no cache -----------------------------------------------------------------------------
+
+
+def test_the_cache_can_be_turned_off(package):
+    report = package.run(FASTGMM_NUMBA_CACHE="0")
+    assert (report["value"], report["hits"]) == (11.0, 0)
+    assert not package.cache_files()
+
+
+def make_unwritable(package):
+    """Nothing can be cached beside the sources; returns a path that nothing can be below.
+
+    Root may write into directories that are read-only, but nobody below a regular file.
+    """
+    file = package.folder / "file"
+    file.write_text("")
+    (package.kernels / "__pycache__").write_text("")
+    return file / "folder"
+
+
+@pytest.mark.parametrize("cache", ["unset", "unwritable"])
+def test_nothing_writable(package, cache):
+    nowhere = str(make_unwritable(package))
+    environment = {"HOME": nowhere}
+    if cache == "unwritable":
+        environment["NUMBA_CACHE_DIR"] = nowhere
+    report = package.run(**environment)
+    assert (report["value"], report["hits"]) == (11.0, 0)
+    assert not package.cache_files()
+
+
+def test_a_fit_with_nothing_writable(tmp_path):
+    package = Copy.make(tmp_path, public_face=True)
+    nowhere = str(make_unwritable(package))
+    report = package.run(FIT, HOME=nowhere, NUMBA_CACHE_DIR=nowhere)
+    assert set(report["value"]) == {0, 1}
+    assert not package.cache_files()
+
+
+def test_an_unwritable_cache_directory_falls_back(package):
+    """To the folder of the sources."""
+    environment = {"NUMBA_CACHE_DIR": str(package.kernels / "inner.py" / "folder")}
+    assert package.run(**environment)["value"] == 11.0
+    assert package.run(**environment)["hits"] == 1
+
+
+# --- damage -------------------------------------------------------------------------------
+
+
+def test_damaged_cache_files_are_survived(warm_copy):
+    """One process for all: the kernel's module is loaded anew after each damage."""
+    report = warm_copy.run(
+        """
+import importlib, pathlib, shutil
+from fastgmm.kernels import outer
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+def empty(path):
+    path.write_bytes(b"")
+
+def fill_with_rubbish(path):
+    path.write_bytes(bytes(range(256)) * 8)
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+def remove(path):
+    path.unlink()
+
+folder = pathlib.Path(outer.__file__).parent / "__pycache__"
+shutil.copytree(folder, "healthy")
+value, dispatchers = [outer.outer()], [outer.outer]
+for suffix in ("nbi", "nbc"):
+    for damage in (truncate, empty, fill_with_rubbish, replace_by_folder, remove):
+        shutil.rmtree(folder)
+        shutil.copytree("healthy", folder)
+        (path,) = folder.glob(f"*.{suffix}")
+        damage(path)
+        importlib.reload(outer)
+        value.append(outer.outer())
+        dispatchers.append(outer.outer)
+"""
+    )
+    assert report["value"] == [11.0] * 11
+    assert report["hits"] == 1  # of the healthy one
