@@ -18,6 +18,7 @@ LAYERS = [
     ["estimator"],
     ["sklearn_interface"],
     ["fitting"],
+    ["persistence"],
     ["em", "initialization", "maximum_likelihood", "variational"],
     ["kmeans", "expectation"],
     ["engines", "sources"],

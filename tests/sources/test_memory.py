@@ -1,5 +1,6 @@
 """Reading keeps within its limit of memory, measured in a process of its own."""
 
+import os
 import subprocess
 import sys
 
@@ -77,7 +78,9 @@ def write_npy(path):
 def test_memory_is_bounded(tmp_path, name, write, options):
     write(tmp_path / name, **options)
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / name)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    # The new process finds the same packages as this one.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     # A chunk of 16 MB per thread stands beside the limit, and so does what the allocators of
     # pyarrow and the C library do not give back at once.
     assert float(done.stdout) < LIMIT + 16 * N_THREADS + 32

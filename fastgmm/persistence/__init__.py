@@ -1,0 +1,1 @@
+"""Models, statistics and checkpoints on disk: npz files with a JSON header, never pickle."""

@@ -1,0 +1,260 @@
+"""Checkpoints: the state of a run of EM on disk, from which it goes on with the same bits."""
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.em import EMResult
+from fastgmm.parameters import MixtureParameters
+from fastgmm.persistence.atomic import check_writable
+from fastgmm.persistence.checks import check_mixture
+from fastgmm.persistence.codec import Decoder, Encoder
+from fastgmm.persistence.container import Contents, ModelFileError, read_file, write_file
+from fastgmm.sources.base import RowGrid, RowSource
+
+DEFAULT_SECONDS = 30.0
+"""Between two writes."""
+
+_FINGERPRINT_ROWS = 1024
+
+_CHANGES_NOTHING = ("n_jobs", "verbose", "verbose_interval")
+"""Arguments of an estimator that its result does not depend on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where a run stands: enough to go on.
+
+    Parameters
+    ----------
+    restart : int
+        Number of the restart that is under way.
+    parameters : object
+        After the last M-step.
+    lower_bounds : list of float
+        Of the iterations of this restart so far.
+    best : EMResult or None
+        Best of the earlier restarts; when the run is over, its result.
+    finished : bool
+    """
+
+    restart: int
+    parameters: Any
+    lower_bounds: list[float]
+    best: EMResult | None
+    finished: bool = False
+
+
+class Checkpoint:
+    """Keeps the state of a run in a file, from time to time.
+
+    Parameters
+    ----------
+    path : path
+    fingerprint : dict
+        What the run depends on, of what JSON has; see `fingerprint_of`. Another run's file is not
+        taken up.
+    random_state : RandomState
+        That starts are drawn from; its state is kept and restored, too.
+    every_seconds : float, optional
+        Least time between two writes. The first state is written at once.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written there.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        fingerprint: dict[str, Any],
+        random_state: np.random.RandomState,
+        every_seconds: float = DEFAULT_SECONDS,
+    ):
+        check_writable(path)
+        self.path = path
+        self.every_seconds = every_seconds
+        self._fingerprint = fingerprint
+        self._random_state = random_state
+        self._last_write = -np.inf
+        self._unwritten: RunState | None = None
+
+    def resume(self, structure: CovarianceStructure) -> RunState | None:
+        """The state in the file, or None if there is no file; the random state is set to it.
+
+        Parameters
+        ----------
+        structure : CovarianceStructure
+            Of the mixture.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged.
+        ValueError
+            If it belongs to another run; the text says what differs.
+        """
+        try:
+            contents = read_file(self.path, ("checkpoint",))
+        except FileNotFoundError:
+            return None
+        name = os.fspath(self.path)
+        try:
+            decoder = Decoder(contents.arrays)
+            fingerprint = decoder.decode(contents.header["fingerprint"])
+            random_state = decoder.decode(contents.header["random_state"])
+            state = decoder.decode(contents.header["state"])
+            _check_state(state, random_state)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ModelFileError(f"{name} holds no usable checkpoint: {error}") from error
+        self._check_same_run(fingerprint)
+        try:
+            _check_parameters(state, structure)
+        except Exception as error:
+            raise ModelFileError(f"{name} holds no usable checkpoint: {error}") from error
+        self._random_state.set_state(random_state.get_state())
+        return state
+
+    def update(self, state: RunState) -> None:
+        """Take note of a state, and write it if it is time to.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file then holds what it held before.
+        """
+        self._unwritten = state
+        if time.monotonic() - self._last_write >= self.every_seconds:
+            self.flush()
+
+    def finish(self, result: EMResult) -> None:
+        """Write that the run is over, and its result: the same call again then ends at once."""
+        bounds = result.lower_bounds
+        self._unwritten = RunState(0, result.parameters, bounds, result, finished=True)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the last state, if it has not been written; for the end, and for interruptions.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        if self._unwritten is None:
+            return
+        encoder = Encoder()
+        header = {
+            "fingerprint": encoder.encode(self._fingerprint, "fingerprint"),
+            "random_state": encoder.encode(self._random_state, "random_state"),
+            "state": encoder.encode(self._unwritten, "state"),
+        }
+        write_file(self.path, Contents("checkpoint", header, encoder.arrays))
+        self._unwritten = None
+        self._last_write = time.monotonic()
+
+    def _check_same_run(self, other: Any) -> None:
+        own = self._fingerprint
+        if not isinstance(other, dict):
+            raise ModelFileError(f"{os.fspath(self.path)} holds no usable checkpoint.")
+        different = [
+            f"{name} was {other.get(name)!r} and is {own.get(name)!r}"
+            for name in sorted({*own, *other})
+            if own.get(name) != other.get(name)
+        ]
+        if different:
+            raise ValueError(
+                f"{os.fspath(self.path)} is the checkpoint of another run: {'; '.join(different)}. "
+                "Give another path, or delete the file to begin anew."
+            )
+
+
+def fingerprint_of(estimator: Any, source: RowSource, grid: RowGrid) -> dict[str, Any]:
+    """What tells a run from others: the arguments, the rows, and how they are cut.
+
+    Of the rows only the first and the last are looked at, so that it takes no pass.
+
+    Parameters
+    ----------
+    estimator : estimator
+    source : RowSource
+    grid : RowGrid
+    """
+    arguments = {
+        name: _brief(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in _CHANGES_NOTHING
+    }
+    return {
+        "class": type(estimator).__name__,
+        **arguments,
+        "rows": source.n_rows,
+        "features": source.n_features,
+        "dtype": str(source.dtype),
+        "rows per chunk": grid.rows_per_chunk,
+        "sum of weights": float(source.total_weight * source.weight_scale),
+        "the digest of the first and last rows": _digest_of_rows(source),
+    }
+
+
+def _brief(value: Any) -> Any:
+    """A value itself where it is short, else a digest of it."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.random.RandomState):
+        _, key, *rest = value.get_state(legacy=True)
+        return f"random state {_digest(np.asarray(key), repr(rest).encode())}"
+    if callable(value):
+        return f"function {getattr(value, '__qualname__', type(value).__name__)}"
+    array = np.asarray(value)
+    return f"array of shape {array.shape} {_digest(array)}"
+
+
+def _digest_of_rows(source: RowSource) -> str:
+    last = max(source.n_rows - _FINGERPRINT_ROWS, 0)
+    head = source.read(0, min(_FINGERPRINT_ROWS, source.n_rows))
+    tail = source.read(last, source.n_rows)
+    return _digest(head.rows, head.weights, tail.rows, tail.weights)
+
+
+def _digest(*parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else np.asarray(part, order="C").tobytes())
+    return digest.hexdigest()[:16]
+
+
+# -- checks ----------------------------------------------------------------------------------------
+def _check_state(state: Any, random_state: Any) -> None:
+    if not isinstance(state, RunState) or not isinstance(random_state, np.random.RandomState):
+        raise ValueError("it has no state")
+    if type(state.restart) is not int or state.restart < 0 or type(state.finished) is not bool:
+        raise ValueError("its restart has no number")
+    if state.best is not None and not isinstance(state.best, EMResult):
+        raise ValueError("its best result is none")
+    if state.finished and state.best is None:
+        raise ValueError("it is finished, but has no result")
+    for bounds in (state.lower_bounds, [] if state.best is None else state.best.lower_bounds):
+        if not isinstance(bounds, list) or not all(type(bound) is float for bound in bounds):
+            raise ValueError("its lower bounds are no list of numbers")
+
+
+def _check_parameters(state: RunState, structure: CovarianceStructure) -> None:
+    for parameters in (state.parameters, *(() if state.best is None else (state.best.parameters,))):
+        if not isinstance(parameters, MixtureParameters):
+            raise ValueError("its parameters are those of no mixture")
+        parts = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
+        posterior = parts.pop("weight_posterior", None)
+        if posterior is not None:
+            parts["weight_concentration"] = posterior.concentration
+        check_mixture(structure, parts)

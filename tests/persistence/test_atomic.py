@@ -1,0 +1,225 @@
+"""A file is the old one or the new one, whatever happens while it is written."""
+
+import contextlib
+import os
+import random
+import re
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from fastgmm.persistence import atomic
+from fastgmm.persistence.atomic import atomic_write, check_writable
+from fastgmm.persistence.models import load, save_model
+from tests.persistence.models import assert_same_model, fitted
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+def test_writes_and_replaces(tmp_path):
+    path = tmp_path / "file"
+    for content in (b"one", b"", bytes(10**6)):
+        atomic_write(path, content)
+        assert path.read_bytes() == content
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_path_may_be_text_without_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    atomic_write("file", b"one")
+    assert (tmp_path / "file").read_bytes() == b"one"
+
+
+def test_the_mode_is_that_of_any_new_file(tmp_path):
+    atomic_write(tmp_path / "file", b"one")
+    (tmp_path / "other").touch()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "other")]
+    assert modes[0] == modes[1]
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "file")
+    atomic_write(tmp_path / "link", b"one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file").read_bytes() == b"one"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    for path, error in [(tmp_path, IsADirectoryError), ("/dev/null", OSError)]:
+        for write in (lambda path: atomic_write(path, b""), check_writable):
+            with pytest.raises(error, match=re.escape(str(path))):
+                write(path)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    path = tmp_path / "missing" / "file"
+    for write in (lambda path: atomic_write(path, b""), check_writable):
+        with pytest.raises(FileNotFoundError, match=re.escape(f"in writing: '{path}'")):
+            write(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="file"):
+        atomic_write(tmp_path / "file", b"")
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_any_failure_leaves_the_old_content(tmp_path, monkeypatch, step):
+    path = tmp_path / "file"
+    atomic_write(path, b"old")
+
+    def fail(*arguments):
+        raise OSError(5, "Input/output error")
+
+    if step == "write":
+        monkeypatch.setattr("builtins.open", fail)
+    else:
+        monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match=r"Input/output error, in writing: .*file"):
+        atomic_write(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_an_interruption_leaves_the_old_content(tmp_path, monkeypatch):
+    def interrupt(descriptor):
+        raise KeyboardInterrupt
+
+    atomic_write(tmp_path / "file", b"old")
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_leftovers_of_killed_processes_go(tmp_path):
+    old, new = tmp_path / ".fi[l]e.0123.tmp", tmp_path / ".fi[l]e.4567.tmp"
+    others = tmp_path / ".file2.0123.tmp", tmp_path / ".fi[l]e"
+    for leftover in (old, new, *others):
+        leftover.touch()
+        if leftover is not new:
+            os.utime(leftover, (0, 0))
+    atomic_write(tmp_path / "fi[l]e", b"")
+    assert names(tmp_path) == sorted(["fi[l]e", new.name, *(other.name for other in others)])
+
+
+def test_many_writers_do_not_mix(tmp_path):
+    path = tmp_path / "file"
+    contents = [bytes([i]) * 10**5 for i in range(8)]
+    seen = set()
+
+    def write(content):
+        for _ in range(20):
+            atomic_write(path, content)
+            seen.add(path.read_bytes())
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen <= set(contents)
+    assert names(tmp_path) == ["file"]
+
+
+# The one file by its path: importing the package takes a hundred times longer.
+WRITE_FOR_EVER = """
+import runpy
+import sys
+atomic_write = runpy.run_path(sys.argv[2])["atomic_write"]
+sizes = (10, 3_000_000, 100_000)
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    atomic_write(sys.argv[1], number.to_bytes(8, "little") * sizes[number % 3])
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment(tmp_path):
+    path = tmp_path / "file"
+    chance = random.Random(0)
+    last = 0
+    for _ in range(40):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOR_EVER, str(path), atomic.__file__],
+            stdout=subprocess.PIPE,
+        )
+        writer.stdout.readline()
+        time.sleep(chance.uniform(0.0, 0.1))
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        if last == 0 and not path.exists():
+            continue
+        content = path.read_bytes()
+        last = int.from_bytes(content[:8], "little")
+        assert content == content[:8] * (10, 3_000_000, 100_000)[last % 3]
+    assert last > 0
+    atomic_write(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+# -- a full disk -----------------------------------------------------------------------------------
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte, where the system lets us mount one."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "fastgmm-test", str(tmp_path)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a disk")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_leaves_the_last_good_file(small_disk):
+    path = small_disk / "model.npz"
+    save_model(fitted(), path)
+    (small_disk / "rubbish").write_bytes(bytes(900_000))
+    with pytest.raises(OSError, match=r"No space left on device, in writing: .*model\.npz"):
+        atomic_write(path, bytes(200_000))
+    assert names(small_disk) == ["model.npz", "rubbish"]
+    assert_same_model(load(path), fitted())
+
+
+@contextlib.contextmanager
+def largest_file(n_bytes):
+    """No file may become larger; a write beyond fails as on a full disk."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_file_that_may_not_grow_leaves_the_last_good_one(tmp_path):
+    path = tmp_path / "model.npz"
+    save_model(fitted(), path)
+    with (
+        largest_file(1000),
+        pytest.raises(OSError, match=r"File too large, in writing: .*model\.npz"),
+    ):
+        save_model(fitted(structure="tied"), path)
+    assert names(tmp_path) == ["model.npz"]
+    assert_same_model(load(path), fitted())
