@@ -89,6 +89,24 @@ X = np.random.RandomState(0).normal(size=(60, 2))
 model = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
 value, dispatchers = model.predict(X).tolist(), []
 """
+FIT_ON_THREADS = """
+import warnings
+import numpy as np
+from numba.core import event
+from fastgmm import GaussianMixture
+
+warnings.simplefilter("ignore")  # of no convergence
+X = np.random.RandomState(0).normal(size=(20_000, 20))
+model = GaussianMixture(
+    5, covariance_type="spherical", init_params="random_from_data", max_iter=1, n_jobs=4
+)
+with event.install_recorder("numba:compile") as recorder:
+    model.fit(X).predict(X)
+compiled = {id(e.data["dispatcher"]): e.data["dispatcher"].py_func for _, e in recorder.buffer}
+ours = [function for function in compiled.values() if function.__module__.startswith("fastgmm")]
+names = [function.__qualname__ for function in ours]
+value, dispatchers = {name: names.count(name) for name in names}, []
+"""
 REPORT = """
 import json, fastgmm
 stats = [d.stats for d in dispatchers]
@@ -197,6 +215,17 @@ def test_every_kernel_has_an_index_of_its_own(package):
     report = package.run(PREDICTIONS.format(names=["diag", "spherical"]))
     assert report["misses"] == 2
     assert len(package.cache_files("nbc")) == len(package.cache_files("nbi")) == 2
+
+
+def test_threads_do_not_compile_the_same_kernel_each(tmp_path):
+    """The threads of a first fit all need it at the same moment.
+
+    With a cache they would not compile, but load it one after the other.
+    """
+    package = Copy.make(tmp_path, public_face=True)
+    report = package.run(FIT_ON_THREADS, FASTGMM_NUMBA_CACHE="0")
+    assert len(report["value"]) > 5
+    assert set(report["value"].values()) == {1}
 
 
 # --- edits --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,42 @@ def _cache_wanted() -> bool:
     return os.environ.get("FASTGMM_NUMBA_CACHE", "1") != "0"
 
 
-def kernel(function: Callable | None = None, *, signature=None):
+class _Lock:
+    """Held while kernels are made; renewed in a forked child, as the parent may have held it."""
+
+    def __init__(self):
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self):
+        self.lock = threading.RLock()
+
+
+_making = _Lock()
+
+
+def entry_point(factory: Callable):
+    """Decorate a function that makes a compiled kernel: it is called once for given arguments.
+
+    The threads of a first fit all ask at the same moment; one compiles, and the others wait.
+    """
+    made: dict = {}
+
+    @functools.wraps(factory)
+    def get(*arguments):
+        try:
+            return made[arguments]
+        except KeyError:
+            with _making.lock:
+                if arguments not in made:
+                    made[arguments] = factory(*arguments)
+                return made[arguments]
+
+    return get
+
+
+def kernel(function: Callable | None = None, *, signature=None, variant: str = ""):
     """Compile `function` for use inside other kernels, or as an entry point.
 
     Parameters
@@ -44,6 +80,8 @@ def kernel(function: Callable | None = None, *, signature=None):
     signature : numba signature, optional
         Given for entry points: the one signature they are compiled for, at once. Arrays of other
         layouts are then converted to it instead of compiled for.
+    variant : str, optional
+        What tells entry points apart that one function makes: each has a cache file of its own.
 
     Returns
     -------
@@ -51,13 +89,13 @@ def kernel(function: Callable | None = None, *, signature=None):
         The compiled function; `function` itself when ``NUMBA_DISABLE_JIT`` is set.
     """
     if function is None:
-        return functools.partial(kernel, signature=signature)
+        return functools.partial(kernel, signature=signature, variant=variant)
     if config.DISABLE_JIT:
         return function
     signatures = () if signature is None else ([signature],)
     options = {"nogil": True, "error_model": "numpy", "fastmath": _FASTMATH}
     if signature is not None and _cache_wanted():
-        function.__qualname__ = f"{function.__qualname__}_{_source_digest()}"
+        function.__qualname__ = f"{function.__qualname__}_{variant}_{_source_digest()}"
         # No writable directory, a full disk or a damaged cache file costs only compile time; what
         # is wrong with the function itself shows again below.
         with contextlib.suppress(Exception):

@@ -4,12 +4,10 @@ Both are made for one density form at a time, an integer that the compiler sees 
 that what belongs to other forms is not compiled.
 """
 
-import functools
-
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER, OUTPUTS
 from fastgmm.kernels.log_density import (
@@ -65,7 +63,7 @@ def _operand_types(real):
     return array_type(types.float64, 1), matrix, array_type(real, 3), matrix, vector, vector
 
 
-@functools.cache
+@entry_point
 def statistics_pass(density_form, dtype):
     """Kernel that adds the statistics of a chunk of rows to `sums`.
 
@@ -87,7 +85,9 @@ def statistics_pass(density_form, dtype):
     given_type = types.Array(types.float64, 2, "A", readonly=True)
     sums_type = types.Array(types.float64, 1, "C")
 
-    @kernel(signature=types.void(rows, weights, given_type, *_operand_types(real), sums_type))
+    signature = types.void(rows, weights, given_type, *_operand_types(real), sums_type)
+
+    @kernel(signature=signature, variant=f"{density_form}_{real}")
     def add_statistics(
         X, sample_weight, given, origin, means, factors, projected, scales, constants, sums
     ):
@@ -158,7 +158,7 @@ def _add_about_means(about_origin, means, blocks):
             blocks[c, j] += about_origin[c, j]
 
 
-@functools.cache
+@entry_point
 def scatter_pass(dtype):
     """Kernel that adds the outer moments of all rows about one point, in float64.
 
@@ -175,7 +175,9 @@ def scatter_pass(dtype):
     rows, weights, _ = row_types(dtype)
     reference_type, sums_type = array_type(types.float64, 1), types.Array(types.float64, 1, "C")
 
-    @kernel(signature=types.void(rows, weights, reference_type, sums_type))
+    signature = types.void(rows, weights, reference_type, sums_type)
+
+    @kernel(signature=signature, variant=str(rows.dtype))
     def add_scatter(X, sample_weight, reference, sums):
         n, d = X.shape
         tile_size = tile_points(n, d, 1, 8)
@@ -195,7 +197,7 @@ def scatter_pass(dtype):
     return add_scatter
 
 
-@functools.cache
+@entry_point
 def prediction_pass(density_form, dtype):
     """Kernel that writes predictions for a chunk of rows.
 
@@ -219,7 +221,9 @@ def prediction_pass(density_form, dtype):
 
     smallest = SMALLEST_EXP[real == types.float64]
 
-    @kernel(signature=types.void(rows, *_operand_types(real), types.intp, *outputs))
+    signature = types.void(rows, *_operand_types(real), types.intp, *outputs)
+
+    @kernel(signature=signature, variant=f"{density_form}_{real}")
     def predict(
         X, origin, means, factors, projected, scales, constants, what, vector, matrix, labels
     ):

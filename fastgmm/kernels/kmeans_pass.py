@@ -1,11 +1,9 @@
 """Passes over rows for k-means: seeding potentials, and Lloyd steps."""
 
-import functools
-
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
@@ -103,7 +101,7 @@ def nearest_centers(typing, tile, points, centers, offsets, labels):
     return signature, emit
 
 
-@functools.cache
+@entry_point
 def seeding_pass(dtype):
     """Kernel for greedy k-means++: potentials of candidates, or taking one up.
 
@@ -133,7 +131,7 @@ def seeding_pass(dtype):
         potentials_type,
     )
 
-    @kernel(signature=signature)
+    @kernel(signature=signature, variant=str(real))
     def seed(X, sample_weight, origin, candidates, take, closest, potentials):
         n, d = X.shape
         n_candidates = len(candidates)
@@ -158,7 +156,7 @@ def seeding_pass(dtype):
     return seed
 
 
-@functools.cache
+@entry_point
 def lloyd_pass(dtype):
     """Kernel for a Lloyd step: nearest centers, and the sums of the rows that they take.
 
@@ -185,7 +183,7 @@ def lloyd_pass(dtype):
         types.Array(types.float64, 2, "C"),
     )
 
-    @kernel(signature=signature)
+    @kernel(signature=signature, variant=str(real))
     def step(X, sample_weight, origin, centers, offsets, labels, sums):
         n, d = X.shape
         k = len(centers)
