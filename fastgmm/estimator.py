@@ -24,10 +24,9 @@ from fastgmm.initialization import given_start, make_starts
 from fastgmm.parameters import MixtureParameters
 from fastgmm.sklearn_interface import (
     NAMESPACE,
-    array_api,
     checked_weights,
     copy_fitted,
-    refuse_weights,
+    left_to_sklearn,
 )
 from fastgmm.sources.array import ArraySource
 
@@ -71,8 +70,7 @@ class MixtureEstimator(BaseEstimator):
         ValueError
             If arguments or data are out of range, or a covariance degenerates.
         """
-        if array_api():
-            refuse_weights(sample_weight)
+        if left_to_sklearn(self, sample_weight):
             return super().fit(X, y)
         self._fit(X, sample_weight)
         return self
@@ -90,8 +88,7 @@ class MixtureEstimator(BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        if array_api():
-            refuse_weights(sample_weight)
+        if left_to_sklearn(self, sample_weight):
             return super().fit_predict(X, y)
         X = self._fit(X, sample_weight)
         return self._predict_rows(X, "labels")
@@ -199,7 +196,7 @@ class MixtureEstimator(BaseEstimator):
         -------
         labels : ndarray of int64, shape (n_samples,)
         """
-        if array_api():
+        if left_to_sklearn(self):
             return super().predict(X)
         return self._predict_rows(self._checked_rows(X), "labels")
 
@@ -214,7 +211,7 @@ class MixtureEstimator(BaseEstimator):
         -------
         responsibilities : ndarray of shape (n_samples, n_components)
         """
-        if array_api():
+        if left_to_sklearn(self):
             return super().predict_proba(X)
         return self._predict_rows(self._checked_rows(X), "responsibilities")
 
@@ -230,7 +227,7 @@ class MixtureEstimator(BaseEstimator):
         log_likelihoods : ndarray of shape (n_samples,)
             Natural logarithm of the density, in nats.
         """
-        if array_api():
+        if left_to_sklearn(self):
             return super().score_samples(X)
         return self._predict_rows(self._checked_rows(X), "log_likelihoods")
 
@@ -248,8 +245,7 @@ class MixtureEstimator(BaseEstimator):
         log_likelihood : float
             In nats.
         """
-        if array_api():
-            refuse_weights(sample_weight)
+        if left_to_sklearn(self, sample_weight):
             return super().score(X, y)
         return self._score(X, sample_weight)[0]
 

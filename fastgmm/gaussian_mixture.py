@@ -11,7 +11,7 @@ from fastgmm.estimator import MixtureEstimator
 from fastgmm.fitting import MixtureFit
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.parameters import MixtureParameters
-from fastgmm.sklearn_interface import TAKES_NAMESPACE, array_api, constraints, refuse_weights
+from fastgmm.sklearn_interface import TAKES_NAMESPACE, constraints, left_to_sklearn
 
 
 class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
@@ -121,8 +121,7 @@ default='kmeans'
         -------
         bic : float
         """
-        if array_api():
-            refuse_weights(sample_weight)
+        if left_to_sklearn(self, sample_weight):
             return super().bic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + self.n_parameters() * math.log(n)
@@ -139,8 +138,7 @@ default='kmeans'
         -------
         aic : float
         """
-        if array_api():
-            refuse_weights(sample_weight)
+        if left_to_sklearn(self, sample_weight):
             return super().aic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
@@ -160,7 +158,7 @@ default='kmeans'
 
     def _estimate_log_prob(self, X, xp=None):
         """Log-densities (n, k) without the weights; private in scikit-learn, but widely called."""
-        if array_api():
+        if left_to_sklearn(self):
             return super()._estimate_log_prob(X, **({"xp": xp} if TAKES_NAMESPACE else {}))
         parameters = self._parameters()
         unweighted = dataclasses.replace(parameters, weights=np.ones(len(parameters.means)))

@@ -17,6 +17,23 @@ TAKES_NAMESPACE = (
 NAMESPACE = {"xp": np} if TAKES_NAMESPACE else {}
 """scikit-learn 1.8 and later pass the array namespace through private methods."""
 
+_STEPS = (
+    "_initialize_parameters",
+    "_initialize",
+    "_e_step",
+    "_m_step",
+    "_compute_lower_bound",
+    "_estimate_log_prob",
+    "_estimate_log_weights",
+    "_estimate_weighted_log_prob",
+    "_estimate_log_prob_resp",
+    "_estimate_weights",
+    "_estimate_means",
+    "_estimate_precisions",
+    "_set_parameters",
+)
+"""Private steps of scikit-learn's fits and predictions."""
+
 
 def constraints(sklearn_class: Any) -> dict:
     """Constraints of scikit-learn's arguments, and of those that are ours.
@@ -38,15 +55,38 @@ def constraints(sklearn_class: Any) -> dict:
     }
 
 
-def array_api() -> bool:
-    """Whether arrays of other libraries are dispatched on; that is left to scikit-learn."""
-    return get_config()["array_api_dispatch"]
+def left_to_sklearn(estimator, sample_weight=None) -> bool:
+    """Whether scikit-learn's own code has to do the work.
 
+    It does where arrays of other libraries are dispatched on, and for subclasses that override
+    private steps of the fit.
 
-def refuse_weights(sample_weight) -> None:
-    """Error for weights where work is left to scikit-learn, which knows none."""
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    sample_weight : array-like or None
+
+    Raises
+    ------
+    NotImplementedError
+        If there are weights then, which scikit-learn does not know.
+    """
+    if get_config()["array_api_dispatch"]:
+        why = "with array_api_dispatch enabled"
+    else:
+        of_user = type(estimator)
+        of_ours = next(cls for cls in of_user.__mro__ if cls.__module__.startswith("fastgmm."))
+        overridden = [name for name in _STEPS if _differs(of_user, of_ours, name)]
+        if not overridden:
+            return False
+        why = f"in a subclass that overrides {overridden[0]}"
     if sample_weight is not None:
-        raise NotImplementedError("sample_weight is not supported with array_api_dispatch enabled.")
+        raise NotImplementedError(f"sample_weight is not supported {why}.")
+    return True
+
+
+def _differs(one: type, other: type, name: str) -> bool:
+    return getattr(one, name, None) is not getattr(other, name, None)
 
 
 def checked_weights(sample_weight, X) -> np.ndarray | None:

@@ -1,0 +1,144 @@
+"""scikit-learn's names lead to fastgmm's classes, and back; each test in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+from tests import datasets
+
+ROOT = Path(__file__).parents[1]
+X = datasets.load("iris").X
+
+
+def run(*arguments, expect=0, cwd=ROOT):
+    """What Python prints."""
+    finished = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == expect, finished.stderr
+    return finished.stdout + finished.stderr
+
+
+def test_names_are_replaced_and_put_back():
+    run(
+        "-c",
+        """if True:
+        import sklearn.mixture
+        from sklearn import mixture
+        from sklearn.mixture import BayesianGaussianMixture as Early, GaussianMixture
+        originals = Early, GaussianMixture
+        import fastgmm
+        fastgmm.patch_sklearn()
+        fastgmm.patch_sklearn()
+        for place in (sklearn.mixture, mixture):
+            assert place.GaussianMixture is GaussianMixture is fastgmm.GaussianMixture
+            assert place.BayesianGaussianMixture is Early is fastgmm.BayesianGaussianMixture
+        from sklearn.mixture import GaussianMixture as Late
+        assert Late is fastgmm.GaussianMixture and issubclass(Late, originals[1])
+        assert Late(2).to_sklearn().__class__ is originals[1]
+        fastgmm.unpatch_sklearn()
+        assert (Early, GaussianMixture) == originals
+        assert sklearn.mixture.GaussianMixture is originals[1]
+        assert fastgmm.GaussianMixture is Late is not originals[1]
+        fastgmm.unpatch_sklearn()
+        """,
+    )
+
+
+def test_models_and_their_pickles():
+    run(
+        "-c",
+        """if True:
+        import pickle, fastgmm, numpy as np
+        from sklearn.mixture import GaussianMixture
+        X = np.random.RandomState(0).standard_normal((50, 2))
+        old = GaussianMixture(random_state=0).fit(X)
+        bytes_of_old = pickle.dumps(old)
+        fastgmm.patch_sklearn()
+        for saved in (pickle.dumps(old), bytes_of_old):
+            assert type(pickle.loads(saved)) is type(old) is not GaussianMixture
+        new = GaussianMixture(random_state=0).fit(X)
+        assert type(pickle.loads(pickle.dumps(new))) is fastgmm.GaussianMixture
+        assert np.allclose(new.score_samples(X), old.score_samples(X))
+        """,
+    )
+
+
+def test_what_is_not_supported_is_left_to_scikit_learn():
+    run(
+        "-c",
+        """if True:
+        import fastgmm, numpy as np, sklearn
+        fastgmm.patch_sklearn()
+        from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+        X = np.random.RandomState(0).standard_normal((50, 2))
+        for parent in (BayesianGaussianMixture, GaussianMixture):
+            steps = []
+            class Watched(parent):
+                def _m_step(self, X, log_resp, **others):
+                    steps.append(log_resp.shape)
+                    super()._m_step(X, log_resp, **others)
+            model = Watched(n_components=2, random_state=0, max_iter=500).fit(X)
+            assert steps == [(50, 2)] * model.n_iter_
+            assert np.allclose(model.means_, parent(n_components=2, random_state=0, max_iter=500).fit(X).means_)
+            class Renamed(parent):
+                pass
+            Renamed(n_components=2, max_iter=500).fit(X, sample_weight=np.ones(50))
+            try:
+                model.fit(X, sample_weight=np.ones(50))
+            except NotImplementedError as error:
+                assert "overrides _m_step" in str(error)
+            else:
+                raise AssertionError
+        """,  # noqa: E501
+    )
+
+
+SCRIPT = """
+import sys
+from sklearn.datasets import load_iris
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+import beside
+X = load_iris().data
+for cls in (GaussianMixture, BayesianGaussianMixture):
+    model = cls(n_components=2, random_state=0, max_iter=300).fit(X)
+    print(cls.__module__, repr(float(model.score(X))))
+print(__name__, sys.argv[1:], __file__)
+sys.exit(3)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "some_script.py"
+    path.write_text(SCRIPT)
+    (tmp_path / "beside.py").write_text("")
+    return path
+
+
+@pytest.mark.parametrize("as_module", [False, True])
+def test_scripts_and_modules(script, as_module):
+    command = ["-m", "some_script"] if as_module else [script]
+    printed = run("-m", "fastgmm", *command, "--flag", "x", expect=3, cwd=script.parent)
+    plain = run(script, "--flag", "x", expect=3, cwd=script.parent)
+    ours, theirs = (text.splitlines() for text in (printed, plain))
+    modules = [line.split()[0] for line in ours[:2]]
+    assert modules == [GaussianMixture.__module__, BayesianGaussianMixture.__module__]
+    assert theirs[0].startswith("sklearn.")
+    for mine, other in zip(ours[:2], theirs[:2], strict=True):
+        assert float(mine.split()[1]) == pytest.approx(float(other.split()[1]), rel=1e-8)
+    assert ours[2] == theirs[2]
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m"], ["--help"]])
+def test_usage(arguments):
+    assert "python -m fastgmm script.py" in run("-m", "fastgmm", *arguments, expect=2)
