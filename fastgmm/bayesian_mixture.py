@@ -189,7 +189,7 @@ default='kmeans'
         attributes = (
             self.weight_concentration_,
             self.means_,
-            self.covariances_,
+            getattr(self, "covariances_", ()),  # predictions do without
             self.precisions_cholesky_,
             self.mean_precision_,
             self.degrees_of_freedom_,

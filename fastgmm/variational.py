@@ -16,6 +16,7 @@ from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.statistics import SufficientStatistics
 
 
+@dataclass(frozen=True, eq=False, slots=True)
 class WeightPosterior(ABC):
     """Posterior distribution of the mixing proportions.
 
@@ -24,8 +25,7 @@ class WeightPosterior(ABC):
     concentration : ndarray of shape (k,) or (2, k)
     """
 
-    def __init__(self, concentration: np.ndarray):
-        self.concentration = concentration
+    concentration: np.ndarray
 
     @classmethod
     @abstractmethod

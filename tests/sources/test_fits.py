@@ -9,6 +9,7 @@ from fastgmm.fitting import FitOptions, MixtureFit, predict_rows
 from fastgmm.initialization import make_starts
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.sources.array import ArraySource
+from fastgmm.variational import WEIGHT_POSTERIORS, Priors, VariationalBayes
 from tests.sources.kinds import SOURCES
 
 K = 3
@@ -28,13 +29,23 @@ class Silent:
     def restart_ends(self, lower_bound, converged): ...
 
 
-def fit_and_predict(source, X, weights, structure, n_threads):
+def make_model(kind, fit):
+    """Models by name; the priors are far from the data, and matter."""
+    structure, dtype = fit.structure, fit.source.dtype
+    if kind == "maximum likelihood":
+        return MaximumLikelihood(structure, dtype, GivenParameters())
+    covariance = structure.of_one(fit.pooled().covariances)
+    priors = Priors(WEIGHT_POSTERIORS[kind], 0.1, 2.0, np.ones(4), 5.0, covariance)
+    return VariationalBayes(structure, dtype, priors, fit.source.weight_scale)
+
+
+def fit_and_predict(source, X, weights, structure, kind, n_threads):
     """Everything that a fit and predictions come to, from a start at single rows of X."""
     structure, engine = STRUCTURES[structure], ThreadEngine(n_threads)
     fit = MixtureFit(source, structure, engine, FitOptions(K, 1e-4, 1e-6, 20))
     random_state = np.random.RandomState(0)
     starts = make_starts(X, K, "random_from_data", random_state, weights, engine)
-    model = MaximumLikelihood(structure, source.dtype, GivenParameters())
+    model = make_model(kind, fit)
     result = fit.run(model, fit.starts(model, starts, 2), Silent())
     parameters = result.parameters
     operands = structure.operands(parameters, source.dtype)
@@ -53,16 +64,17 @@ def fit_and_predict(source, X, weights, structure, n_threads):
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("structure", ["full", "tied"])
+@pytest.mark.parametrize("kind", ["maximum likelihood", "dirichlet_process"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_same_bits(tmp_path, monkeypatch, name, structure, weighted):
+def test_same_bits(tmp_path, monkeypatch, name, structure, kind, weighted):
     # Many chunks, and blocks that do not fit in them.
     monkeypatch.setattr("fastgmm.sources.base._LEAST_WORK", 1 << 16)
     monkeypatch.setattr("fastgmm.sources.blocks._LARGEST_BLOCK_BYTES", 1 << 14)
     X, weights = make_rows(np.float64 if weighted else np.float32)
     weights = weights if weighted else None
-    expected = fit_and_predict(ArraySource(X, weights), X, weights, structure, 1)
+    expected = fit_and_predict(ArraySource(X, weights), X, weights, structure, kind, 1)
     source = SOURCES[name](tmp_path, X, weights)
     for n_threads in (1, 3):
-        found = fit_and_predict(source, X, weights, structure, n_threads)
+        found = fit_and_predict(source, X, weights, structure, kind, n_threads)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other, strict=True)
