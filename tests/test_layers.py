@@ -12,8 +12,9 @@ PACKAGE = ROOT / "fastgmm"
 
 #: From the top down; a file may import from the lines below its own, and from its own folder.
 LAYERS = [
-    ["cli"],
+    ["cli", "__main__"],
     ["__init__"],
+    ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
     ["sklearn_interface"],
