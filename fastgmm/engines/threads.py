@@ -46,8 +46,16 @@ class _Pool:
 
 
 _pool = _Pool()
+
+
+def _forget_parent() -> None:
+    """In a forked child: no thread is left of the pool, and this one works for nobody."""
+    _pool.forget()
+    _in_worker.flag = False
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.forget)
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def usable_cores() -> int:

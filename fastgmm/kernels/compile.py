@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from numba import config, njit
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 # `contract` alone: a fused multiply-add rounds once instead of twice. No flag that lets the
@@ -99,6 +100,10 @@ def kernel(function: Callable | None = None, *, signature=None, variant: str = "
         # No writable directory, a full disk or a damaged cache file costs only compile time; what
         # is wrong with the function itself shows again below.
         with contextlib.suppress(Exception):
+            return njit(*signatures, cache=True, **options)(function)
+        # Emptied, a damaged file is good for the next process again.
+        with contextlib.suppress(Exception):
+            FunctionCache(function).flush()
             return njit(*signatures, cache=True, **options)(function)
     return njit(*signatures, **options)(function)
 
