@@ -1,16 +1,10 @@
-"""Benchmarks of fastgmm: the asv suite, and commands that print the figures in the documentation.
+"""How fast fastgmm is, and whether it stays so. Run from the top of the repository.
 
-Run them from the top of the repository: ``python -m benchmarks.iteration``, ``.startup``,
-``.memory``, or ``.figures`` for all three.
+- ``suite``: the asv benchmarks, ``asv run``; it imports nothing from the folders above it.
+- ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.
+- ``gate``: ``python -m benchmarks.gate BASE HEAD`` fails when HEAD is slower; ``prove_gate`` plants
+  regressions and shows that it does.
+- ``history``, ``report``: the figures of all commits, and a page that shows them.
+- ``iteration``, ``startup``, ``memory``, and ``figures`` for all three: the tables of the
+  documentation.
 """
-
-import os
-import tempfile
-from pathlib import Path
-
-# asv runs many commits on one machine: each gets a cache of compiled kernels of its own, set
-# before Numba is imported. Belt and braces, for the cache key holds a digest of the sources.
-if _commit := os.environ.get("ASV_COMMIT"):
-    os.environ.setdefault(
-        "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "fastgmm-asv-cache" / _commit)
-    )

@@ -21,7 +21,7 @@ import sklearn.mixture
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from benchmarks.data import make_mixture, start_parameters
+from benchmarks.suite.data import make_mixture, start_parameters
 
 SHAPES = (
     (1_000_000, 2, 8),

@@ -7,68 +7,14 @@ for scikit-learn's k-means, which copies the rows.
 """
 
 import argparse
-import ctypes
-import ctypes.util
-import gc
 import json
 import subprocess
 import sys
-import warnings
-from pathlib import Path
-from typing import Any
 
-from sklearn.exceptions import ConvergenceWarning
-
-from benchmarks.data import make_mixture
 from benchmarks.iteration import parse_shape
+from benchmarks.suite.memory import extra_bytes
 
 INITIALISATIONS = ("random_from_data", "kmeans")
-
-
-def process_bytes(name: str) -> int:
-    """Return a size such as VmRSS (now) or VmHWM (the peak) of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"/proc/self/status has no {name}")
-
-
-def forget_peak() -> None:
-    """Give free memory back and set the process's peak to its present size."""
-    gc.collect()
-    libc = ctypes.CDLL(ctypes.util.find_library("c"))
-    if hasattr(libc, "malloc_trim"):  # glibc only
-        libc.malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def make_model(library: str, k: int, init_params: str) -> Any:
-    """Return an estimator that runs three iterations."""
-    arguments: dict[str, Any] = {
-        "n_components": k,
-        "init_params": init_params,
-        "tol": 0.0,
-        "max_iter": 3,
-        "random_state": 0,
-    }
-    if library == "scikit-learn":
-        from sklearn.mixture import GaussianMixture
-    else:
-        from fastgmm import GaussianMixture
-    return GaussianMixture(**arguments)
-
-
-def extra_bytes(library: str, shape: tuple[int, int, int], init_params: str) -> int:
-    """Fit in this process and return the peak beyond the rows, in bytes."""
-    n, d, k = shape
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    make_model(library, 2, init_params).fit(make_mixture(50 * d, d, 2))
-    X = make_mixture(n, d, k)
-    model = make_model(library, k, init_params)
-    forget_peak()
-    before = process_bytes("VmRSS")
-    model.fit(X)
-    return process_bytes("VmHWM") - before
 
 
 def in_new_process(library: str, shape: tuple[int, int, int], init_params: str) -> int:

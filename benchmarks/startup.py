@@ -7,26 +7,15 @@ is then compared with scikit-learn's, in turn in one process.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
+
+from benchmarks.suite.startup import FIRST_FIT, run_python
 
 IMPORT = """
 import time
 started = time.perf_counter()
 import {module}
-print(time.perf_counter() - started)
-"""
-
-FIRST_FIT = """
-import time
-from sklearn.datasets import load_iris
-X = load_iris().data
-from fastgmm import GaussianMixture
-started = time.perf_counter()
-GaussianMixture(3, random_state=0).fit(X)
 print(time.perf_counter() - started)
 """
 
@@ -55,18 +44,6 @@ with threadpool_limits(1):
     result["one thread"] = medians(1)
 print(json.dumps(result))
 """
-
-
-def run_python(code: str, **variables: str) -> str:
-    """Run `code` in a new process and return what it prints."""
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return finished.stdout
 
 
 def import_seconds(modules: tuple[str, ...], repeats: int) -> dict[str, float]:

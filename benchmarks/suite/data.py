@@ -5,7 +5,7 @@ different commits stay comparable.
 """
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +14,25 @@ from sklearn.mixture import GaussianMixture
 
 BLOCK_ROWS = 16_384
 SUBSAMPLE_ROWS = 20_000
+SEPARATION = 4.0
+
+
+class Mixture(NamedTuple):
+    """A mixture to draw from: a row is ``mean + z @ factor``, z standard normal."""
+
+    weights: NDArray[Any]
+    means: NDArray[Any]
+    factors: list[NDArray[Any]]
+
+
+def _mixture(rng: np.random.Generator, d: int, k: int, separation: float) -> Mixture:
+    means = rng.standard_normal((k, d)) * (separation / np.sqrt(2 * d))
+    # Covariances A^T A with A = Q diag(s): eigenvalues between 1/2 and 2.
+    factors = [
+        np.linalg.qr(rng.standard_normal((d, d)))[0] * np.exp(rng.uniform(-0.35, 0.35, d))
+        for _ in range(k)
+    ]
+    return Mixture(rng.dirichlet(np.full(k, 10.0)), means, factors)
 
 
 def make_mixture(
@@ -23,7 +42,7 @@ def make_mixture(
     *,
     seed: int = 0,
     dtype: DTypeLike = np.float64,
-    separation: float = 4.0,
+    separation: float = SEPARATION,
 ) -> NDArray[Any]:
     """Draw `n` rows from a mixture of `k` Gaussians in `d` dimensions.
 
@@ -45,14 +64,7 @@ def make_mixture(
         Made in blocks, so that next to nothing but the result is ever held in memory.
     """
     rng = np.random.default_rng(seed)
-    means = rng.standard_normal((k, d)) * (separation / np.sqrt(2 * d))
-    # x = mean + z A with A = Q diag(s): a random symmetric positive definite covariance, its
-    # eigenvalues between 1/2 and 2.
-    factors = [
-        np.linalg.qr(rng.standard_normal((d, d)))[0] * np.exp(rng.uniform(-0.35, 0.35, d))
-        for _ in range(k)
-    ]
-    weights = rng.dirichlet(np.full(k, 10.0))
+    weights, means, factors = _mixture(rng, d, k, separation)
     X = np.empty((n, d), dtype=dtype)
     for start in range(0, n, BLOCK_ROWS):
         block = X[start : start + BLOCK_ROWS]
@@ -62,6 +74,31 @@ def make_mixture(
             members = labels == j
             block[members] = noise[members] @ factors[j] + means[j]
     return X
+
+
+def true_parameters(
+    d: int, k: int, covariance_type: str, *, seed: int = 0, separation: float = SEPARATION
+) -> dict[str, NDArray[Any]]:
+    """Return `weights_init`, `means_init` and `precisions_init` that `make_mixture` drew from.
+
+    EM from there is EM near its end, where rows belong to few components: the state that a fit
+    spends most of its iterations in. No library has a hand in it.
+    """
+    rng = np.random.default_rng(seed)
+    weights, means, factors = _mixture(rng, d, k, separation)
+    covariances = np.stack([factor.T @ factor for factor in factors])
+    variances = covariances.diagonal(axis1=1, axis2=2)
+    precisions = {
+        "full": np.linalg.inv(covariances),
+        "tied": np.linalg.inv(np.tensordot(weights, covariances, axes=1)),
+        "diag": 1.0 / variances,
+        "spherical": 1.0 / variances.mean(axis=1),
+    }
+    return {
+        "weights_init": weights,
+        "means_init": means,
+        "precisions_init": precisions[covariance_type],
+    }
 
 
 def start_parameters(X: NDArray[Any], k: int, covariance_type: str) -> dict[str, NDArray[Any]]:

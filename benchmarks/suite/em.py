@@ -1,0 +1,56 @@
+"""EM iterations: fits of a fixed number of them, from the parameters that rows were drawn from.
+
+Checking the rows is part of every fit, and so of these figures; `ITERATIONS` of them make it small.
+"""
+
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
+from . import problems
+from .problems import CENTRE, DTYPES, SHAPES, STRUCTURES, THREADS
+
+
+class EMIterations:
+    """Five EM iterations, for every structure, type, shape and number of threads."""
+
+    version = "1"
+    params = (STRUCTURES, DTYPES, SHAPES, THREADS)
+    param_names = ("covariance_type", "dtype", "shape", "threads")
+    rounds = 1
+    repeat = (6, 12, 0.6)
+    number = 1
+
+    def setup(self, covariance_type: str, dtype: str, shape: str, threads: int) -> None:
+        problems.needs_cores(threads)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        self.X = problems.rows(shape, dtype)
+        self.model = problems.mixture(threads, **problems.from_truth(shape, covariance_type))
+        problems.warm_up(self.model, self.X)
+
+    def time_five_iterations(
+        self, covariance_type: str, dtype: str, shape: str, threads: int
+    ) -> None:
+        self.model.fit(self.X)
+
+
+class WeightedEMIterations:
+    """The same with a weight for every row."""
+
+    version = "1"
+    params = (STRUCTURES, THREADS)
+    param_names = ("covariance_type", "threads")
+    rounds = 1
+    repeat = (6, 12, 0.6)
+    number = 1
+
+    def setup(self, covariance_type: str, threads: int) -> None:
+        problems.needs_cores(threads)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        self.X = problems.rows(CENTRE)
+        self.weights = problems.row_weights(len(self.X))
+        self.model = problems.mixture(threads, **problems.from_truth(CENTRE, covariance_type))
+        problems.warm_up(self.model, self.X, sample_weight=self.weights)
+
+    def time_five_iterations(self, covariance_type: str, threads: int) -> None:
+        self.model.fit(self.X, sample_weight=self.weights)
