@@ -1,0 +1,180 @@
+"""Counts the instructions of one pass of each kernel. Runs under ``valgrind --tool=callgrind``.
+
+Code is compiled for x86-64-v3 (AVX2 and FMA) whatever the processor: valgrind knows no AVX-512,
+and counts become the same on all machines. The process runs once without valgrind first, which
+compiles into the cache, since compiling under valgrind would take minutes.
+
+Valgrind collects only while a kernel runs, and writes one file per call, named after what runs.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import llvmlite.binding
+from llvmlite.binding.targets import FeatureMap
+
+CPU = "x86-64-v3"
+FEATURES = (
+    "avx avx2 bmi bmi2 cmov crc32 cx16 cx8 f16c fma fxsr lzcnt mmx movbe popcnt sahf sse sse2 "
+    "sse3 sse4.1 sse4.2 ssse3 xsave"
+)
+
+# Client requests of callgrind.h: ('C' << 24) + ('T' << 16) + number.
+_CALLGRIND = 0x43540000
+TOGGLE_COLLECT, DUMP_AT, START_INSTRUMENTATION = _CALLGRIND + 2, _CALLGRIND + 3, _CALLGRIND + 4
+
+USUAL = "2048x8x8"
+SHAPES = ("2048x2x8", USUAL, "1024x33x5")
+"""Few features, a usual number, and many with remainders in every block."""
+
+PREDICTIONS = ("predict", "predict_proba", "score_samples")
+
+CLUSTERED = "10000x4x4"
+"""Fewer rows are left to scikit-learn's k-means."""
+
+
+def compile_for_one_processor() -> None:
+    """Let llvmlite report one processor everywhere; before Numba or fastgmm is imported."""
+    llvmlite.binding.get_host_cpu_name = lambda: CPU
+    llvmlite.binding.get_host_cpu_features = lambda: FeatureMap(
+        dict.fromkeys(FEATURES.split(), True)
+    )
+
+
+def make_client_request() -> Callable[[int, int], int]:
+    """The function that talks to valgrind: instructions that do nothing elsewhere (valgrind.h)."""
+    from llvmlite import ir
+    from numba import njit, types
+    from numba.extending import intrinsic
+
+    llvmlite.binding.initialize_native_asmparser()
+
+    @intrinsic
+    def request(typing: Any, code: Any, argument: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word, index = ir.IntType(64), ir.IntType(32)
+            block = builder.alloca(ir.ArrayType(word, 6))
+            zero = ir.Constant(word, 0)
+            for i, value in enumerate([*args, zero, zero, zero, zero]):
+                place = builder.gep(block, [ir.Constant(index, 0), ir.Constant(index, i)])
+                builder.store(value, place)
+            assembly = ir.InlineAsm(
+                ir.FunctionType(word, [word, word]),
+                "rolq $$3, %rdi; rolq $$13, %rdi; rolq $$61, %rdi; rolq $$51, %rdi;"
+                "xchgq %rbx, %rbx",
+                "={rdx},{rax},0,~{cc},~{memory}",
+                side_effect=True,
+            )
+            return builder.call(assembly, [builder.ptrtoint(block, word), zero])
+
+        return types.int64(types.int64, types.int64), emit
+
+    @njit(types.int64(types.int64, types.int64))
+    def call(code: int, argument: int) -> int:
+        return request(code, argument)  # type: ignore[call-arg]
+
+    return call
+
+
+class Valgrind:
+    """Collects what runs inside ``collecting(kernel)``, under the name of the present problem."""
+
+    def __init__(self) -> None:
+        self._request = make_client_request()
+        self.problem = ""
+
+    def label(self, kernel: str) -> str:
+        """Name of the figure for a kernel in the present problem."""
+        return f"{self.problem}: {kernel}"
+
+    def begin(self) -> None:
+        """Instrument from here on; all before ran some ten times faster."""
+        self._request(START_INSTRUMENTATION, 0)
+
+    @contextlib.contextmanager
+    def collecting(self, kernel: str) -> Iterator[None]:
+        text = ctypes.create_string_buffer(self.label(kernel).encode())
+        self._request(TOGGLE_COLLECT, 0)
+        try:
+            yield
+        finally:
+            self._request(TOGGLE_COLLECT, 0)
+            self._request(DUMP_AT, ctypes.addressof(text))
+
+
+def problems_by_name() -> dict[str, Callable[[], Callable[[], Any]]]:
+    """Makers of calls to the public estimator, that between them run every kernel."""
+    from benchmarks.suite import problems
+
+    def em(structure: str, dtype: str, shape: str, weighted: bool = False) -> Callable[[], Any]:
+        model = problems.mixture(1, **problems.from_truth(shape, structure, iterations=1))
+        X = problems.rows(shape, dtype)
+        weights = problems.row_weights(len(X)) if weighted else None
+        return partial(model.fit, X, sample_weight=weights)
+
+    def prediction(method: str, structure: str) -> Callable[[], Any]:
+        model = em(structure, "float64", USUAL)()
+        return partial(getattr(model, method), problems.rows(USUAL))
+
+    def kmeans_start(dtype: str) -> Callable[[], Any]:
+        model = problems.mixture(1, n_components=4, max_iter=1, random_state=0)
+        return partial(model.fit, problems.rows(CLUSTERED, dtype))
+
+    structures, dtypes = problems.STRUCTURES, problems.DTYPES
+    return {
+        **{
+            f"{structure}, {dtype}, {shape}": partial(em, structure, dtype, shape)
+            for shape, dtype, structure in itertools.product(SHAPES, dtypes, structures)
+        },
+        f"full, weighted rows, {USUAL}": partial(em, "full", "float64", USUAL, weighted=True),
+        **{
+            f"{method}, {structure}, {USUAL}": partial(prediction, method, structure)
+            for structure, method in itertools.product(structures, PREDICTIONS)
+        },
+        **{
+            f"k-means start, {dtype}, {CLUSTERED}": partial(kmeans_start, dtype) for dtype in dtypes
+        },
+    }
+
+
+def main() -> None:
+    """Run every problem once, and under valgrind once more, collecting; print rows by name."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--select", default="", help="regular expression that names contain")
+    parser.add_argument("--collect", action="store_true", help="this process runs under valgrind")
+    parsed = parser.parse_args()
+    compile_for_one_processor()
+    from benchmarks.gate.recorder import Recorder
+    from benchmarks.suite import problems
+
+    valgrind = Valgrind()
+    recorder = Recorder(valgrind.collecting if parsed.collect else None)
+    with problems.quietly():
+        makers = {f"instructions: {name}": make for name, make in problems_by_name().items()}
+        # What selects no problem selects kernels; the caller then picks from all.
+        names = [name for name in makers if re.search(parsed.select, name)] or list(makers)
+        calls = {name: makers[name]() for name in names}
+        for call in calls.values():
+            call()
+        if not parsed.collect:
+            return
+        recorder.install()
+        valgrind.begin()
+        rows: dict[str, int] = {}
+        for valgrind.problem, call in calls.items():
+            with recorder.counting():
+                call()
+            for kernel, count in recorder.kernel_rows.items():
+                rows[valgrind.label(kernel)] = count
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Instruction counts of the kernels under valgrind, repeatable to the count."""
+
+import json
+import platform
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.gate.errors import GateError
+from benchmarks.gate.trees import Tree
+
+_NAME = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?")
+_TRIGGER = "desc: Trigger: Client Request: "
+
+# What runs between a kernel's first and last instruction but is not its work: the interpreter,
+# Numba's boxing of arguments, memory allocation. The addresses in play there shift by a few
+# instructions from run to run; the rest does not.
+_OVERHEAD = re.compile(r"python|_dispatcher|_nrt_python|_helperlib|_multiarray_umath|/ld[-.]")
+_C_LIBRARY = re.compile(r"/lib(c|pthread)[-.]")
+_WORK_OF_C_LIBRARY = re.compile(r"mem(set|cpy|move|cmp)")
+
+
+def why_not() -> str | None:
+    """Why this machine cannot count; None if it can."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return "instructions are counted on Linux on x86-64 only"
+    if shutil.which("valgrind") is None:
+        return "valgrind is not installed"
+    return None
+
+
+def count_instructions(tree: Tree, select: str = "") -> dict[str, tuple[float, str]]:
+    """Instructions per row of one pass of each kernel, and that unit, by name.
+
+    Parameters
+    ----------
+    tree : Tree
+    select : str
+        Regular expression; problems whose name does not contain it are left out, which saves their
+        compilation.
+
+    Raises
+    ------
+    GateError
+        If the kernels fail, or nothing was counted.
+    """
+    module, arguments = "benchmarks.gate.counting_worker", ("--select", select)
+    cache = str(tree.work / "counted-kernels")
+    tree.run(module, *arguments, NUMBA_CACHE_DIR=cache)
+    dumps = tree.work / "callgrind.out"
+    for old in tree.work.glob(f"{dumps.name}*"):
+        old.unlink()
+    valgrind = (
+        *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),
+        f"--callgrind-out-file={dumps}",
+    )
+    printed = tree.run(module, *arguments, "--collect", prefix=valgrind, NUMBA_CACHE_DIR=cache)
+    rows = json.loads(printed.splitlines()[-1])
+    totals: Counter[str] = Counter()
+    for path in tree.work.glob(f"{dumps.name}.*"):
+        name, instructions = read_dump(path)
+        totals[name] += instructions
+    if not rows or any(not totals[name] for name in rows):
+        raise GateError(f"{tree.role} {tree.name}: valgrind ran, but counted no instructions")
+    return {name: (totals[name] / rows[name], "instructions per row") for name in rows}
+
+
+def read_dump(path: Path) -> tuple[str, int]:
+    """Name and instructions of one file of callgrind.
+
+    The format (Callgrind Format Specification, valgrind's manual): lines of position and cost under
+    the object (``ob=``) and function (``fn=``) they belong to, names given in full on first use and
+    by number afterwards; the line after ``calls=`` repeats the cost of the callee.
+    """
+    name, total, skip = "", 0, False
+    names: dict[tuple[str, str], str] = {}
+    current = {"ob": "", "fn": ""}
+    for line in path.read_text().splitlines():
+        if match := _NAME.fullmatch(line):
+            callee, kind, number, text = match.groups()
+            if text is not None:
+                names[kind, number] = text
+            if not callee:
+                current[kind] = names[kind, number]
+        elif line.startswith("calls="):
+            skip = True
+        elif line[:1] in "+-*0123456789" and line:
+            if not skip and _is_work(current["ob"], current["fn"]):
+                total += int(line.split()[1])
+            skip = False
+        elif line.startswith(_TRIGGER):
+            name = line.removeprefix(_TRIGGER)
+    return name, total
+
+
+def _is_work(library: str, function: str) -> bool:
+    if _C_LIBRARY.search(library):
+        return bool(_WORK_OF_C_LIBRARY.search(function))
+    return not _OVERHEAD.search(library)

@@ -1,0 +1,173 @@
+"""The measurements of the gate, and the verdicts on them."""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from benchmarks.gate import verdict
+from benchmarks.gate.core_set import core_set
+from benchmarks.gate.errors import GateError
+from benchmarks.gate.instructions import count_instructions, why_not
+from benchmarks.gate.interleave import Pairs, prepare, take_samples
+from benchmarks.gate.trees import Tree
+from benchmarks.gate.verdict import Limit, Line, Verdict
+
+KINDS = ("figures", "instructions", "times")
+
+_FIGURE_LIMITS = {
+    "passes": verdict.EXACT,
+    "iterations": verdict.EXACT,
+    "bytes": verdict.BYTES,
+    "nats": verdict.ROUNDING,
+    "instructions per row": verdict.INSTRUCTIONS,
+}
+
+Figures = dict[str, tuple[float, str]]
+Progress = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure, and how long.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        Of `KINDS`.
+    select : str
+        Regular expression that a benchmark's name contains.
+    accept : str or None
+        Likewise: what may get worse. It is told, but does not fail.
+    time : Limit
+        For times of the core set.
+    rounds, pairs : int
+        Processes per side, and pairs of samples in each.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    select: str = ""
+    accept: str | None = None
+    time: Limit = verdict.TIME
+    rounds: int = 4
+    pairs: int = 15
+
+    def selected(self, name: str) -> bool:
+        return re.search(self.select, name) is not None
+
+
+@dataclass
+class Outcome:
+    """Lines of the table, and what was not measured."""
+
+    lines: list[Line] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def worse(self) -> list[Line]:
+        return [line for line in self.lines if line.verdict is Verdict.WORSE]
+
+
+def compare(base: Tree, head: Tree, options: Options, progress: Progress) -> Outcome:
+    """Measure both sides and judge.
+
+    Raises
+    ------
+    GateError
+        If a benchmark fails on HEAD, or none ran.
+    """
+    outcome = Outcome()
+    if "figures" in options.kinds:
+        progress("figures: passes, iterations, bytes")
+        outcome.lines += compare_sides(_on_both(_figures, base, head), options)
+    if "instructions" in options.kinds:
+        if reason := why_not():
+            outcome.notes.append(f"Instructions were not counted: {reason}.")
+        else:
+            progress("instructions, under valgrind")
+            sides = _on_both(lambda tree: count_instructions(tree, options.select), base, head)
+            outcome.lines += compare_sides(sides, options)
+    if "times" in options.kinds:
+        outcome.lines += _times(base, head, options, progress)
+    if all(line.verdict is Verdict.NOT_COMPARED for line in outcome.lines):
+        raise GateError(" ".join(["no benchmark ran on both sides.", *outcome.notes]))
+    outcome.lines = [_accepted(line, options) for line in outcome.lines]
+    return outcome
+
+
+def compare_sides(sides: tuple[Figures, Figures], options: Options) -> list[Line]:
+    """Verdicts on figures.
+
+    Raises
+    ------
+    GateError
+        If HEAD lacks one that BASE has: a benchmark that has stopped to run proves nothing.
+    """
+    base, head = sides
+    lost = [name for name in base if name not in head and options.selected(name)]
+    if lost:
+        raise GateError(f"measured on BASE, but not on HEAD: {'; '.join(lost)}")
+    lines = []
+    for name, (value, unit) in head.items():
+        if not options.selected(name):
+            continue
+        if name in base:
+            limit = _FIGURE_LIMITS[unit]
+            lines.append(verdict.compare_figures(name, base[name][0], value, limit, unit))
+        else:
+            lines.append(verdict.not_compared(name, unit, "new"))
+    return lines
+
+
+def _figures(tree: Tree) -> Figures:
+    printed = json.loads(tree.run("benchmarks.gate.figures_worker").splitlines()[-1])
+    return {name: (value, unit) for name, (value, unit) in printed.items()}
+
+
+def _on_both(measure: Callable[[Tree], T], base: Tree, head: Tree) -> tuple[T, T]:
+    """Measure both sides at once: for what noise does not touch."""
+    with ThreadPoolExecutor(2) as pool:
+        of_base, of_head = pool.submit(measure, base), pool.submit(measure, head)
+        return of_base.result(), of_head.result()
+
+
+def _times(base: Tree, head: Tree, options: Options, progress: Progress) -> list[Line]:
+    """Verdicts on times; what seems slower is measured again, in new processes."""
+    units = {name: benchmark.unit for name, benchmark in core_set().items()}
+    progress("times: compiling")
+    names, left_out = prepare(base, head, [name for name in units if options.selected(name)])
+
+    def lines(names: list[str]) -> dict[str, Line]:
+        samples = take_samples(
+            base, head, names, rounds=options.rounds, pairs=options.pairs, progress=progress
+        )
+        return {
+            name: _judge(name, pairs, units, options)
+            for name, pairs in samples.items()
+            if options.selected(name)
+        }
+
+    first = lines(names)
+    suspects = [name for name, line in first.items() if line.verdict is Verdict.WORSE]
+    if suspects:
+        progress(f"once more: {'; '.join(suspects)}")
+        second = lines([name for name in names if name in suspects])
+        first |= {name: verdict.confirm(first[name], second[name]) for name in suspects}
+    missing = [verdict.not_compared(name, units[name], why) for name, why in left_out.items()]
+    return [*first.values(), *missing]
+
+
+def _judge(name: str, pairs: Pairs, units: dict[str, str], options: Options) -> Line:
+    if name not in units:
+        return verdict.compare_times(name, pairs, verdict.START)
+    limit = options.time if units[name] == "s" else verdict.RATIO
+    return verdict.compare_times(name, pairs, limit, units[name])
+
+
+def _accepted(line: Line, options: Options) -> Line:
+    if line.verdict is Verdict.WORSE and options.accept and re.search(options.accept, line.name):
+        return replace(line, verdict=Verdict.ACCEPTED)
+    return line

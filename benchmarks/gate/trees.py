@@ -1,0 +1,163 @@
+"""The two sides of a comparison: sources of a commit or a directory, ready to run.
+
+fastgmm is pure Python to an installer (kernels are compiled on the first call), so a side is built
+by putting its sources first on the path of a new process, and importing them there.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.gate.errors import GateError, last_lines
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = "fastgmm"
+
+_WHERE = "import fastgmm; print(fastgmm.__file__)"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Sources to measure.
+
+    Parameters
+    ----------
+    role : str
+        BASE or HEAD.
+    name : str
+        As the caller named it, with the short hash of a commit.
+    sources : Path
+        The folder that holds a copy of ``fastgmm/``.
+    work : Path
+        Where compiled kernels and other files of this side go.
+    """
+
+    role: str
+    name: str
+    sources: Path
+    work: Path
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Variables of a process that imports fastgmm from these sources."""
+        return {
+            **os.environ,
+            # Second come the benchmarks of this checkout; its own fastgmm is never found.
+            "PYTHONPATH": os.pathsep.join([str(self.sources), str(REPOSITORY)]),
+            "NUMBA_CACHE_DIR": str(self.work / "kernels"),
+            "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            **variables,
+        }
+
+    def run(
+        self, module: str, *arguments: str, prefix: tuple[str, ...] = (), **variables: str
+    ) -> str:
+        """Run a module of the gate on these sources, and return what it prints.
+
+        Raises
+        ------
+        GateError
+            With the end of its messages, if it fails.
+        """
+        return self._run([*prefix, sys.executable, "-m", module, *arguments], variables)
+
+    def check(self) -> None:
+        """Import fastgmm, and see that it is the one meant.
+
+        Raises
+        ------
+        GateError
+            If it does not import, or another one is found.
+        """
+        found = Path(self._run([sys.executable, "-c", _WHERE], {}).strip())
+        if not found.is_relative_to(self.sources):
+            raise GateError(f"{self.role} {self.name}: fastgmm was imported from {found}")
+
+    def _run(self, command: list[str], variables: Mapping[str, str]) -> str:
+        finished = subprocess.run(
+            command,
+            cwd=self.work,
+            env=self.environment(**variables),
+            capture_output=True,
+            text=True,
+        )
+        if finished.returncode:
+            # A harmless warning in front would hide the reason, which comes last.
+            raise GateError(
+                f"{self.role} {self.name} failed ({' '.join(command[-3:])}):\n"
+                f"{last_lines(finished.stderr or finished.stdout)}"
+            )
+        return finished.stdout
+
+
+def open_tree(role: str, reference: str, work: Path) -> Tree:
+    """Sources of a commit, exported, or of a directory, where they are.
+
+    Parameters
+    ----------
+    role : str
+        BASE or HEAD.
+    reference : str
+        A directory, or anything that git resolves to a commit.
+    work : Path
+        Folder for exported sources and compiled files; made here.
+
+    Raises
+    ------
+    GateError
+        If it is neither, or does not import.
+    """
+    work.mkdir(parents=True)
+    sources = work.resolve() / "sources"
+    package = Path(reference) / PACKAGE
+    if package.is_dir():
+        # A copy: what is edited while the gate runs must not be measured half and half.
+        shutil.copytree(
+            package, sources / PACKAGE, ignore=shutil.ignore_patterns("__pycache__", "*.nb?")
+        )
+        tree = Tree(role, reference, sources, work)
+    else:
+        commit = _commit(role, reference)
+        _export(role, commit, sources)
+        name = reference if commit.startswith(reference) else f"{reference} ({commit[:8]})"
+        tree = Tree(role, name, sources, work)
+    tree.check()
+    return tree
+
+
+def _commit(role: str, reference: str) -> str:
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
+    if commit is None:
+        raise GateError(
+            f"{role} {reference!r} is no commit of this repository, and no directory that holds "
+            f"{PACKAGE}/ (in a shallow clone, fetch more history first)"
+        )
+    return commit.strip()
+
+
+def _export(role: str, commit: str, target: Path) -> None:
+    """The package alone: benchmarks are those of the present checkout on both sides."""
+    target.mkdir()
+    command = ["git", "-C", str(REPOSITORY), "archive", "--format=tar", commit, PACKAGE]
+    archive = subprocess.run(command, capture_output=True)
+    if archive.returncode:
+        raise GateError(f"{role} {commit[:8]} has no {PACKAGE}/: {archive.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(target, filter="data")
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints; None where it fails."""
+    command = ["git", "-C", str(REPOSITORY), *arguments]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise GateError("git is not installed") from None
+    return None if finished.returncode else finished.stdout

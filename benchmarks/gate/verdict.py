@@ -1,0 +1,132 @@
+"""When is something slower? Pure functions of samples and figures.
+
+A time is slower when the median over pairs of head's sample divided by base's is above the limit,
+when the medians differ by more than the floor, and when chance does not explain it: the lower end
+of an interval that holds the median ratio with 99.9 % (by order statistics, whatever the
+distribution) is above 1. All three, in each of two runs with different processes.
+"""
+
+import statistics
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from scipy.stats import quantile_test
+
+from benchmarks.gate.interleave import Pairs
+
+CONFIDENCE = 0.999
+
+
+class Verdict(Enum):
+    """What the gate says of one line."""
+
+    SAME = "same"
+    BETTER = "better"
+    WORSE = "**worse**"
+    ACCEPTED = "worse, accepted"
+    NOT_CONFIRMED = "worse once, not again"
+    NOT_COMPARED = "not compared"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much worse something may get.
+
+    Parameters
+    ----------
+    relative : float
+        Share of base's value.
+    absolute : float
+        In the unit of the value. Both must be exceeded.
+    """
+
+    relative: float
+    absolute: float
+
+
+TIME = Limit(0.06, 0.2e-3)
+START = Limit(0.25, 30e-3)
+"""Of a new process: few samples, and file systems have moods."""
+
+RATIO = Limit(0.08, 0.0)
+
+EXACT = Limit(0.0, 0.0)
+INSTRUCTIONS = Limit(0.01, 0.0)
+BYTES = Limit(0.02, 65_536.0)
+"""The interpreter's own small objects come and go."""
+
+ROUNDING = Limit(0.0, 1e-9)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Parameters
+    ----------
+    name, unit : str
+    base, head : float
+        Medians of times, or figures; NaN where there is none.
+    ratio : float
+        Head over base; of times, the median over pairs.
+    verdict : Verdict
+    note : str
+    """
+
+    name: str
+    unit: str
+    base: float
+    head: float
+    ratio: float
+    verdict: Verdict
+    note: str = ""
+
+
+def compare_times(name: str, pairs: Pairs, limit: Limit, unit: str = "s") -> Line:
+    """Verdict on one run of a benchmark."""
+    base, head = statistics.median(pairs.base), statistics.median(pairs.head)
+    ratios = np.divide(pairs.head, pairs.base)
+    ratio = float(np.median(ratios))
+    low, high = _interval(ratios)
+    verdict = Verdict.SAME
+    if ratio > 1 + limit.relative and head - base > limit.absolute and low > 1:
+        verdict = Verdict.WORSE
+    elif ratio < 1 / (1 + limit.relative) and base - head > limit.absolute and high < 1:
+        verdict = Verdict.BETTER
+    return Line(name, unit, base, head, ratio, verdict)
+
+
+def confirm(first: Line, second: Line) -> Line:
+    """Verdict on two runs, of which the first found the benchmark slower."""
+    if second.verdict is Verdict.WORSE:
+        note = f"{100 * (first.ratio - 1):+.1f} %, again {100 * (second.ratio - 1):+.1f} %"
+        return replace(second, note=note)
+    note = f"{100 * (first.ratio - 1):+.1f} %, then {100 * (second.ratio - 1):+.1f} %"
+    return replace(second, verdict=Verdict.NOT_CONFIRMED, note=note)
+
+
+def compare_figures(name: str, base: float, head: float, limit: Limit, unit: str) -> Line:
+    """Verdict on a figure that noise does not touch; lower is better."""
+    ratio = head / base if base else (1.0 if head == base else float("inf"))
+    verdict = Verdict.SAME
+    if head - base > max(limit.absolute, limit.relative * abs(base)):
+        verdict = Verdict.WORSE
+    elif base - head > max(limit.absolute, limit.relative * abs(base)):
+        verdict = Verdict.BETTER
+    return Line(name, unit, base, head, ratio, verdict)
+
+
+def not_compared(name: str, unit: str, note: str) -> Line:
+    """A line for what ran on one side only, or on neither."""
+    nan = float("nan")
+    return Line(name, unit, nan, nan, nan, Verdict.NOT_COMPARED, note)
+
+
+def _interval(ratios: np.ndarray) -> tuple[float, float]:
+    """Where the median ratio lies, with `CONFIDENCE`; from end to end for few samples."""
+    low, high = quantile_test(ratios, q=1.0).confidence_interval(CONFIDENCE)
+    return (
+        float(ratios.min() if np.isnan(low) else low),
+        float(ratios.max() if np.isnan(high) else high),
+    )

@@ -1,0 +1,98 @@
+"""``python -m benchmarks.prove_gate``: does the gate find what it should, and nothing else?
+
+Plants each regression of `benchmarks.gate.plants` in a copy of a tree and compares it with the
+tree, with all that the gate measures; then compares the tree with itself, again and again. Prints
+a Markdown report as it goes. Takes about five minutes per comparison.
+"""
+
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.gate.__main__ import fail, run
+from benchmarks.gate.errors import GateError
+from benchmarks.gate.plants import PLANTS, plant
+from benchmarks.gate.run import Options, Outcome
+from benchmarks.gate.trees import REPOSITORY
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(help="Plant regressions and see the gate find them; compare a tree with itself.")
+def prove(
+    tree: Annotated[Path, typer.Argument(help="Directory that holds fastgmm/.")] = REPOSITORY,
+    plants: Annotated[
+        list[str] | None, typer.Option("--plant", help="Only this; may be repeated.")
+    ] = None,
+    self_comparisons: Annotated[int, typer.Option(min=0)] = 10,
+    everything: Annotated[
+        bool, typer.Option(help="Measure all in every comparison, not only what can see it.")
+    ] = True,
+) -> None:
+    """Run the command."""
+    failures = 0
+    try:
+        print("| planted | reported as worse | found |\n|---|---|---|", flush=True)
+        for name in plants if plants is not None else PLANTS:
+            if name not in PLANTS:
+                raise GateError(f"no plant {name!r}; there are {', '.join(PLANTS)}")
+            with tempfile.TemporaryDirectory(prefix="fastgmm-plant-") as work:
+                planted = plant(name, tree, Path(work) / "planted")
+                options = Options() if everything else Options(kinds=PLANTS[name].kinds)
+                outcome = run(str(tree), str(planted), options)[1]
+            found = judge(name, outcome)
+            failures += not found
+            print(f"| {PLANTS[name].title} | {_summary(outcome)} | {_yes(found)} |", flush=True)
+        print(
+            "\n| against itself | alarms | largest changes of time | seconds |\n|---:|---|---|---:|"
+        )
+        for number in range(1, self_comparisons + 1):
+            started = time.perf_counter()
+            outcome = run(str(tree), str(tree), Options())[1]
+            failures += bool(outcome.worse)
+            alarms = "; ".join(line.name for line in outcome.worse) or "none"
+            seconds = time.perf_counter() - started
+            print(f"| {number} | {alarms} | {_extremes(outcome)} | {seconds:.0f} |", flush=True)
+    except (GateError, LookupError, OSError) as error:
+        fail(str(error))
+    print(f"\n{'proved' if not failures else f'{failures} not as it should be'}")
+    raise typer.Exit(1 if failures else 0)
+
+
+def judge(name: str, outcome: Outcome) -> bool:
+    """Whether the right benchmark was named, and none that the plant cannot have touched."""
+    worse = [line.name for line in outcome.worse]
+    found = any(re.search(PLANTS[name].found, each) for each in worse)
+    return found and not any(re.search(PLANTS[name].untouched, each) for each in worse)
+
+
+def _summary(outcome: Outcome) -> str:
+    """The largest change of each kind, and how many there are."""
+    kinds: dict[str, list] = {}
+    for line in outcome.worse:
+        kinds.setdefault(line.name.split(":")[0], []).append(line)
+    parts = []
+    for lines in kinds.values():
+        largest = max(lines, key=lambda line: line.ratio)
+        more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+        parts.append(f"{largest.name} {100 * (largest.ratio - 1):+.1f} %{more}")
+    return "; ".join(parts) or "nothing"
+
+
+def _extremes(outcome: Outcome) -> str:
+    ratios = [line.ratio for line in outcome.lines if line.unit in ("s", "of scikit-learn")]
+    if not ratios:
+        return ""
+    return " to ".join(f"{100 * (ratio - 1):+.1f} %" for ratio in (min(ratios), max(ratios)))
+
+
+def _yes(found: bool) -> str:
+    return "yes" if found else "**no**"
+
+
+if __name__ == "__main__":
+    app()
