@@ -19,6 +19,7 @@ LAYERS = [
     ["estimator"],
     ["sklearn_interface"],
     ["fitting"],
+    ["outputs"],
     ["persistence"],
     ["em", "initialization", "maximum_likelihood", "variational"],
     ["kmeans", "expectation"],

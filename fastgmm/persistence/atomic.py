@@ -1,10 +1,12 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _LEFTOVER_SECONDS = 3600.0
@@ -29,22 +31,36 @@ def atomic_write(path: str | os.PathLike, content: bytes | bytearray) -> None:
         If the disk is full, the folder is gone, and so on; the text names the path. What was there
         before is then still there.
     """
+    with replacing(path) as temporary, errors_of(path), open(temporary, "wb") as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A new file to be written, which takes the place of `path` at the end of the context.
+
+    If the context ends by an exception, the new file is removed, and the old one stays.
+
+    Parameters
+    ----------
+    path : path
+        Through a symbolic link, what it points to is written.
+    """
     target = Path(os.path.realpath(path))
-    with _errors_of(path):
-        _check_target(target)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
+    with errors_of(path):
+        temporary = _new_file(target)
+    try:
+        yield temporary
+        with errors_of(path):
+            _sync(temporary, os.O_RDONLY)
             os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(target.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if hasattr(os, "O_DIRECTORY"):
+        with errors_of(path):
+            _sync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     _remove_leftovers(target)
 
 
@@ -57,30 +73,26 @@ def check_writable(path: str | os.PathLike) -> None:
         If not.
     """
     target = Path(os.path.realpath(path))
-    with _errors_of(path):
-        _check_target(target)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        temporary.unlink()
+    with errors_of(path):
+        _new_file(target).unlink()
 
 
-def _check_target(target: Path) -> None:
-    """Refuse to replace what is no regular file."""
-    try:
+def _new_file(target: Path) -> Path:
+    """Make an empty file beside the target, which is no folder or device."""
+    with contextlib.suppress(FileNotFoundError):
         mode = target.stat().st_mode
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(21, "Is a directory")
-    if not stat.S_ISREG(mode):
-        raise OSError(22, "Not a regular file")
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "Not a regular file")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return temporary
 
 
-def _sync_folder(folder: Path) -> None:
-    """Force the new name to the disk, where folders can be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path, flags: int) -> None:
+    """Force a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -100,9 +112,11 @@ def _escaped(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _errors_of(path: str | os.PathLike):
-    """Name the path in errors of the system, and no temporary one."""
+def errors_of(path: str | os.PathLike) -> Iterator[None]:
+    """Name the path, and no temporary one, in errors of the system."""
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            raise
         raise OSError(error.errno, f"{error.strerror}, in writing", os.fspath(path)) from error

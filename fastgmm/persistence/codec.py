@@ -212,6 +212,5 @@ _KINDS = {
 
 
 def _field_names(record: type) -> list[str]:
-    if dataclasses.is_dataclass(record):
-        return [field.name for field in dataclasses.fields(record)]
-    return ["concentration"]
+    assert dataclasses.is_dataclass(record)
+    return [field.name for field in dataclasses.fields(record)]

@@ -1,0 +1,156 @@
+"""Predictions that are written to a file chunk by chunk, as they are made."""
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastgmm.persistence.atomic import errors_of, replacing
+from fastgmm.sources.optional import import_optional
+
+_ROWS_PER_GROUP = 1 << 17
+
+
+class RowOutput(Protocol):
+    """Takes values for rows, in any order and from any thread."""
+
+    def write(self, start: int, stop: int, values: np.ndarray) -> None:
+        """Take the values of rows start to stop."""
+        ...
+
+
+@contextlib.contextmanager
+def open_output(
+    path: str | os.PathLike, n_rows: int, columns: Sequence[str] | None, dtype: np.dtype
+) -> Iterator[RowOutput]:
+    """A file to write predictions to; it appears, whole, at the end of the context.
+
+    If the context ends by an exception, what was at the path before stays.
+
+    Parameters
+    ----------
+    path : path
+        Ending in ``.npy`` or ``.parquet``.
+    n_rows : int
+    columns : sequence of str or None
+        Names of the columns of a matrix; None for one number per row, whose column in Parquet is
+        then called ``value``.
+    dtype : dtype
+
+    Raises
+    ------
+    ValueError
+        If the path has another ending.
+    OSError
+        If the file cannot be written.
+    ImportError
+        If pyarrow is needed and missing.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".npy", ".parquet"):
+        raise ValueError(
+            f"Predictions are written to .npy and .parquet files, not to {os.fspath(path)}."
+        )
+    if suffix == ".parquet":
+        import_optional("pyarrow.parquet", "Writing Parquet")
+    with replacing(path) as temporary:
+        if suffix == ".npy":
+            shape = (n_rows,) if columns is None else (n_rows, len(columns))
+            with open(temporary, "r+b") as file:
+                yield _NpyOutput(file, shape, dtype, path)
+        else:
+            with _parquet_writer(temporary, columns or ["value"], dtype) as writer:
+                output = _ParquetOutput(writer, path)
+                yield output
+                output.finish()
+
+
+class _NpyOutput:
+    """Every chunk goes to its place in the file at once."""
+
+    def __init__(self, file: Any, shape: tuple[int, ...], dtype: np.dtype, path: str | os.PathLike):
+        self._path = path
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        with errors_of(path):
+            file.flush()
+        self._descriptor = file.fileno()
+        self._begin = file.tell()
+        self._row_bytes = dtype.itemsize * int(np.prod(shape[1:]))
+        self._dtype = dtype
+        self._allocate(shape[0] * self._row_bytes)
+
+    def write(self, start: int, stop: int, values: np.ndarray) -> None:
+        data = np.ascontiguousarray(values, dtype=self._dtype).reshape(-1).view(np.uint8).data
+        place = self._begin + start * self._row_bytes
+        with errors_of(self._path):
+            while len(data):
+                n_written = os.pwrite(self._descriptor, data, place)
+                data, place = data[n_written:], place + n_written
+
+    def _allocate(self, n_bytes: int) -> None:
+        """Take the space now: a disk that is too small then shows before the work."""
+        if not n_bytes or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            with errors_of(self._path):
+                os.posix_fallocate(self._descriptor, self._begin, n_bytes)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+                raise
+
+
+class _ParquetOutput:
+    """Chunks wait until those before them are there, and then for a row group of some size."""
+
+    def __init__(self, writer: Any, path: str | os.PathLike):
+        self._writer = writer
+        self._path = path
+        self._lock = threading.Lock()
+        self._waiting: dict[int, np.ndarray] = {}
+        self._group: list[np.ndarray] = []
+        self._next = 0
+
+    def write(self, start: int, stop: int, values: np.ndarray) -> None:
+        with self._lock:
+            self._waiting[start] = values
+            while self._next in self._waiting:
+                chunk = self._waiting.pop(self._next)
+                self._next += len(chunk)
+                self._group.append(chunk)
+                if sum(map(len, self._group)) >= _ROWS_PER_GROUP:
+                    self._write_group()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        with self._lock:
+            if self._group:
+                self._write_group()
+
+    def _write_group(self) -> None:
+        rows = np.concatenate(self._group)
+        self._group = []
+        matrix = rows.reshape(len(rows), -1)
+        schema = self._writer.schema
+        arrow = import_optional("pyarrow", "Writing Parquet")
+        arrays = [arrow.array(np.ascontiguousarray(column)) for column in matrix.T]
+        with errors_of(self._path):
+            self._writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+
+
+@contextlib.contextmanager
+def _parquet_writer(path: Path, columns: Sequence[str], dtype: np.dtype) -> Iterator[Any]:
+    arrow = import_optional("pyarrow", "Writing Parquet")
+    parquet = import_optional("pyarrow.parquet", "Writing Parquet")
+    schema = arrow.schema([(name, arrow.from_numpy_dtype(dtype)) for name in columns])
+    with parquet.ParquetWriter(path, schema) as writer:
+        yield writer

@@ -1,0 +1,102 @@
+"""Predictions written chunk by chunk are those that would have been returned."""
+
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fastgmm.outputs import open_output
+
+
+def read(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    table = pq.read_table(path)
+    columns = [column.to_numpy() for column in table.columns]
+    return columns[0] if table.column_names == ["value"] else np.column_stack(columns)
+
+
+def write_all(path, values, size=700, n_threads=3, columns="names"):
+    if columns == "names":
+        columns = None if values.ndim == 1 else [f"c{j}" for j in range(values.shape[1])]
+    bounds = [(start, min(start + size, len(values))) for start in range(0, len(values), size)]
+    random.Random(0).shuffle(bounds)
+    with (
+        open_output(path, len(values), columns, values.dtype) as output,
+        ThreadPoolExecutor(n_threads) as pool,
+    ):
+        list(pool.map(lambda bound: output.write(*bound, values[slice(*bound)]), bounds))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(10_000),
+        np.linspace(-1, 1, 10_000).astype(np.float32),
+        np.random.RandomState(0).standard_normal((10_000, 3)),
+        np.zeros((1, 5)),
+    ],
+    ids=["labels", "vector", "matrix", "one row"],
+)
+def test_what_is_written_is_read(tmp_path, suffix, values, monkeypatch):
+    monkeypatch.setattr("fastgmm.outputs._ROWS_PER_GROUP", 3000)
+    path = tmp_path / f"out.{suffix}"
+    write_all(path, values)
+    np.testing.assert_array_equal(read(path), values, strict=True)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_row_groups_have_some_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastgmm.outputs._ROWS_PER_GROUP", 3000)
+    write_all(tmp_path / "out.parquet", np.arange(10_000))
+    assert pq.ParquetFile(tmp_path / "out.parquet").metadata.num_row_groups == 3
+
+
+def test_names_of_columns(tmp_path):
+    write_all(tmp_path / "out.parquet", np.zeros((4, 2)), columns=["a", "b"])
+    assert pq.read_schema(tmp_path / "out.parquet").names == ["a", "b"]
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+def test_a_failure_leaves_the_old_file(tmp_path, suffix):
+    path = tmp_path / f"out.{suffix}"
+    write_all(path, np.arange(10))
+    for error in (KeyboardInterrupt(), FileNotFoundError(2, "No such file", "rows.npy")):
+
+        def fail(error=error):
+            with open_output(path, 10, None, np.dtype(int)) as output:
+                output.write(0, 5, np.zeros(5, int))
+                raise error
+
+        with pytest.raises(type(error)) as caught:
+            fail()
+        # Not every error in the context is one of the file that is written.
+        assert caught.value is error
+    np.testing.assert_array_equal(read(path), np.arange(10))
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_what_is_refused(tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"not to .*out\.csv"),
+        open_output(tmp_path / "out.csv", 1, None, np.dtype(int)),
+    ):
+        pass
+    with (
+        pytest.raises(FileNotFoundError, match=r"missing/out\.npy"),
+        open_output(tmp_path / "missing" / "out.npy", 1, None, np.dtype(int)),
+    ):
+        pass
+
+
+def test_too_small_a_disk_shows_at_once(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"(No space left|too large), in writing: .*out\.npy"),
+        open_output(tmp_path / "out.npy", 1 << 50, None, np.dtype(int)),
+    ):
+        raise AssertionError
+    assert os.listdir(tmp_path) == []
