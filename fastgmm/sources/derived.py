@@ -123,6 +123,11 @@ class PresentRows(RowReader):
         return counts
 
 
+def present_mask(source: ReaderSource) -> np.ndarray:
+    """Which rows have another weight than 0."""
+    return np.concatenate([weights != 0 for weights in source.reader.weights()])
+
+
 def present_rows(source: ReaderSource) -> ReaderSource:
     """The same source without its rows of weight 0."""
     if source.n_absent == 0:

@@ -74,6 +74,46 @@ def open_source(
     >>> open_source(np.zeros((100, 4)), columns=[0, 2])
     <rows of The array: 100 x 2, float64>
     """
+    return _open(thing, columns, weight, memory_limit, dtype, None)
+
+
+def open_for_model(
+    thing: Any,
+    feature_names: Sequence[str] | None,
+    n_features: int,
+    weight: Any = None,
+    dtype: Any = None,
+) -> RowSource:
+    """Open rows to be predicted: by the names of the model's features, where columns have names.
+
+    Parameters
+    ----------
+    thing, weight, dtype
+        See `open_source`.
+    feature_names : sequence of str or None
+        That the model was fitted with.
+    n_features : int
+
+    Raises
+    ------
+    ValueError
+        If the rows have other features.
+    """
+    source = _open(thing, None, weight, None, dtype, feature_names)
+    if source.n_features != n_features:
+        raise ValueError(
+            f"X has {source.n_features} features, but the model is expecting {n_features} features "
+            "as input."
+        )
+    names = getattr(source, "feature_names", None)
+    if names and feature_names and list(names) != list(feature_names):
+        raise ValueError(f"The model was fitted to the features {feature_names}, not to {names}.")
+    return source
+
+
+def _open(
+    thing: Any, columns: Any, weight: Any, memory_limit: Any, dtype: Any, names: Any
+) -> RowSource:
     n_bytes = parse_memory_limit(memory_limit)
     if dtype is not None:
         dtype = np.dtype(dtype)
@@ -85,7 +125,7 @@ def open_source(
         return thing
     array = np.asarray(weight) if isinstance(weight, (np.ndarray, list, tuple)) else None
     chosen = None if array is not None else weight
-    reader = _Opener(columns, chosen, BlockCache(n_bytes)).reader(thing)
+    reader = _Opener(columns, chosen, BlockCache(n_bytes), names).reader(thing)
     if array is not None:
         if reader.weighted:
             raise ValueError(f"{reader.name} has weights already.")
@@ -118,6 +158,8 @@ class _Opener:
     columns: Any
     weight: Any
     cache: BlockCache
+    names: Any
+    """Columns to take by default, where they have names."""
 
     def reader(self, thing: Any) -> RowReader:
         if isinstance(thing, ReaderSource):
@@ -157,7 +199,8 @@ class _Opener:
         raise ValueError(f"{path} is of no kind that rows are read from, by its name: {_KINDS}.")
 
     def _parquet(self, files: list[parquet.ParquetFile], name: str) -> RowReader:
-        return parquet.ParquetReader(files, self.columns, self.weight, self.cache, name)
+        columns = self.names if self.columns is None else self.columns
+        return parquet.ParquetReader(files, columns, self.weight, self.cache, name)
 
     def _dataset(self, dataset: Any) -> RowReader:
         if type(dataset).__name__ == "InMemoryDataset":
@@ -167,7 +210,8 @@ class _Opener:
     def _table(self, thing: Any) -> RowReader:
         pyarrow = import_optional("pyarrow", "Reading tables")
         table = thing if isinstance(thing, pyarrow.Table) else pyarrow.table(thing)
-        return TableReader(table, self.columns, self.weight, self.cache)
+        columns = self.names if self.columns is None else self.columns
+        return TableReader(table, columns, self.weight, self.cache)
 
     def _list(self, things: Sequence[Any]) -> RowReader:
         readers: list[RowReader] = []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fastgmm.sources.base import Chunk
+from fastgmm.sources.base import Chunk, RowSource
 from fastgmm.sources.checks import check_weights, describe_bad_value, is_finite
 from fastgmm.sources.read_ahead import ReadAhead
 from fastgmm.sources.weights import WeightScale
@@ -137,6 +137,10 @@ class ReaderSource:
             weights = self._scale.apply(weights)
         return Chunk(start, stop, rows, weights)
 
+    def astype(self, dtype: np.dtype) -> "ReaderSource":
+        """The same rows in float64 or float32."""
+        return self if self.dtype == dtype else ReaderSource(self.reader, dtype)
+
     def _converted(self, rows: np.ndarray) -> np.ndarray:
         # A number too large for float32 becomes infinite, which the check then finds.
         with np.errstate(over="ignore"):
@@ -175,7 +179,7 @@ def rows_per_scan(n_features: int) -> int:
     return max(SCAN_BYTES // (8 * n_features), 1)
 
 
-def scan(source: ReaderSource) -> Iterator[Chunk]:
+def scan(source: RowSource) -> Iterator[Chunk]:
     """All rows of a source, in order, in pieces of a few megabytes."""
     step = rows_per_scan(source.n_features)
     for start in range(0, source.n_rows, step):

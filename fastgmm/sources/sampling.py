@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from fastgmm.sources.reader import ReaderSource, scan
+from fastgmm.sources.base import RowSource
+from fastgmm.sources.reader import scan
 
 
 def sample_rows(
-    source: ReaderSource, n_rows: int, random_state: np.random.RandomState
+    source: RowSource, n_rows: int, random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows drawn without replacement, in the source's order; one pass over it.
 
     Parameters
     ----------
-    source : ReaderSource
+    source : RowSource
     n_rows : int
         How many. If the source has no more, all are taken, and nothing is drawn.
     random_state : RandomState
@@ -26,7 +27,7 @@ def sample_rows(
     n_rows = min(n_rows, source.n_rows)
     chosen = _draw(source.n_rows, n_rows, random_state) if n_rows < source.n_rows else None
     rows = np.empty((n_rows, source.n_features), source.dtype)
-    weights = np.empty(n_rows)
+    weights: np.ndarray | None = None
     filled = 0
     for chunk in scan(source):
         local: np.ndarray | slice = slice(None)
@@ -36,9 +37,10 @@ def sample_rows(
             local, n_local = chosen[begin:end] - chunk.start, int(end - begin)
         rows[filled : filled + n_local] = chunk.rows[local]
         if len(chunk.weights):
+            weights = np.empty(n_rows) if weights is None else weights
             weights[filled : filled + n_local] = chunk.weights[local]
         filled += n_local
-    return rows, weights if source.reader.weighted else None
+    return rows, weights
 
 
 def _draw(n_total: int, n_rows: int, random_state: np.random.RandomState) -> np.ndarray:

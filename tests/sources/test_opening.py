@@ -15,7 +15,7 @@ import zarr
 
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.memory import parse_memory_limit
-from fastgmm.sources.opening import holds_rows, open_source
+from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.sources.reader import ReaderSource
 
 X = np.arange(12.0).reshape(4, 3)
@@ -300,3 +300,34 @@ def test_too_little_memory(limit):
 def test_memory_limits_of_other_types(limit):
     with pytest.raises(TypeError, match="memory_limit should be"):
         parse_memory_limit(limit)
+
+
+# -- rows for a model ------------------------------------------------------------------------------
+def test_a_model_takes_its_features_by_name(tmp_path):
+    pq.write_table(TABLE.append_column("text", [["x", "y", "z"]]), tmp_path / "t.parquet")
+    for thing in (TABLE, tmp_path / "t.parquet", tmp_path):
+        source = open_for_model(thing, ["b", "a"], 2)
+        np.testing.assert_array_equal(rows_of(source), [[4, 1], [5, 2], [6, 3]])
+
+
+def test_a_model_takes_columns_without_names_as_they_are():
+    assert open_for_model([X], ["a", "b", "c"], 3).n_features == 3
+    assert open_for_model(open_source(X), None, 3).n_features == 3
+
+
+@pytest.mark.parametrize(
+    ("thing", "names", "text"),
+    [
+        ([X], None, "X has 3 features, but the model is expecting 2 features"),
+        (TABLE, None, "X has 3 features, but the model is expecting 2"),
+        (TABLE, ["a", "c"], "no column 'c'"),
+        (
+            open_source(TABLE, columns=["b", "a"]),
+            ["a", "b"],
+            r"fitted to the features \['a', 'b'\]",
+        ),
+    ],
+)
+def test_a_model_refuses_other_features(thing, names, text):
+    with pytest.raises(ValueError, match=text):
+        open_for_model(thing, names, 2)

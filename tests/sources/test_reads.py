@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastgmm.sources.array import ArraySource
-from fastgmm.sources.derived import present_rows
+from fastgmm.sources.derived import present_mask, present_rows
 from fastgmm.sources.reader import scan
 from tests.sources.kinds import SOURCES
 
@@ -72,6 +72,9 @@ def test_dtype_is_a_choice(make_source, wanted):
     source = make_source(X, None, dtype=wanted)
     assert source.dtype == wanted
     np.testing.assert_array_equal(source.read(3, 9).rows, X[3:9].astype(wanted), strict=True)
+    assert source.astype(wanted) is source
+    again = source.astype(np.float32)
+    np.testing.assert_array_equal(again.read(3, 9).rows, X[3:9].astype(np.float32), strict=True)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -93,6 +96,7 @@ def test_absent_rows_are_left_out(make_source):
     present = weights > 0
     source = make_source(X, weights)
     assert source.n_absent == np.count_nonzero(~present)
+    np.testing.assert_array_equal(present_mask(source), present)
     source, expected = present_rows(source), ArraySource(X[present], weights[present])
     assert source.total_weight == expected.total_weight
     random = np.random.RandomState(1)
