@@ -8,12 +8,11 @@ Valgrind collects only while a kernel runs, and writes one file per call, named 
 """
 
 import argparse
-import contextlib
 import ctypes
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -84,7 +83,7 @@ def make_client_request() -> Callable[[int, int], int]:
 
 
 class Valgrind:
-    """Collects what runs inside ``collecting(kernel)``, under the name of the present problem."""
+    """Collects the instructions of kernels, under the name of the present problem."""
 
     def __init__(self) -> None:
         self._request = make_client_request()
@@ -98,12 +97,12 @@ class Valgrind:
         """Instrument from here on; all before ran some ten times faster."""
         self._request(START_INSTRUMENTATION, 0)
 
-    @contextlib.contextmanager
-    def collecting(self, kernel: str) -> Iterator[None]:
-        text = ctypes.create_string_buffer(self.label(kernel).encode())
+    def collect(self, name: str, kernel: Callable[..., Any], arguments: tuple) -> Any:
+        """Call a kernel, and have its instructions written under its name."""
+        text = ctypes.create_string_buffer(self.label(name).encode())
         self._request(TOGGLE_COLLECT, 0)
         try:
-            yield
+            return kernel(*arguments)
         finally:
             self._request(TOGGLE_COLLECT, 0)
             self._request(DUMP_AT, ctypes.addressof(text))
@@ -155,7 +154,7 @@ def main() -> None:
     from benchmarks.suite import problems
 
     valgrind = Valgrind()
-    recorder = Recorder(valgrind.collecting if parsed.collect else None)
+    recorder = Recorder(valgrind.collect if parsed.collect else None)
     with problems.quietly():
         makers = {f"instructions: {name}": make for name, make in problems_by_name().items()}
         # What selects no problem selects kernels; the caller then picks from all.

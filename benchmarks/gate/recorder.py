@@ -21,14 +21,14 @@ class Recorder:
 
     Parameters
     ----------
-    around : context manager factory, optional
-        Entered around every call of a kernel, with the kernel's name.
+    call : callable (name, kernel, arguments), optional
+        Calls kernels in the place of a plain call.
     """
 
-    def __init__(self, around: Callable[[str], Any] | None = None):
+    def __init__(self, call: Callable[[str, Callable[..., Any], tuple], Any] | None = None):
         self.kernel_rows: Counter[str] = Counter()
         self.rows_read = 0
-        self._around = around
+        self._call = call or (lambda _, kernel, arguments: kernel(*arguments))
         self._reading = False
 
     def install(self) -> None:
@@ -39,12 +39,7 @@ class Recorder:
         LookupError
             If the package has no kernels or no sources where they are looked for.
         """
-        factories = [
-            (module, name)
-            for module in _modules("fastgmm.kernels")
-            for name, value in vars(module).items()
-            if name.endswith("_pass") and getattr(value, "__module__", "") == module.__name__
-        ]
+        factories = entry_points()
         sources = [
             value
             for module in _modules("fastgmm.sources")
@@ -75,10 +70,7 @@ class Recorder:
 
             def run(X: Any, *arguments: Any) -> Any:
                 self.kernel_rows[name] += len(X)
-                if self._around is None:
-                    return kernel(X, *arguments)
-                with self._around(name):
-                    return kernel(X, *arguments)
+                return self._call(name, kernel, (X, *arguments))
 
             return run
 
@@ -99,6 +91,16 @@ class Recorder:
                     self._reading = False
 
         return counted
+
+
+def entry_points() -> list[tuple[ModuleType, str]]:
+    """Module and name of every function that makes a kernel for callers outside."""
+    return [
+        (module, name)
+        for module in _modules("fastgmm.kernels")
+        for name, value in vars(module).items()
+        if name.endswith("_pass") and getattr(value, "__module__", "") == module.__name__
+    ]
 
 
 def _modules(package: str) -> Iterator[ModuleType]:

@@ -82,7 +82,8 @@ def compare(base: Tree, head: Tree, options: Options, progress: Progress) -> Out
     outcome = Outcome()
     if "figures" in options.kinds:
         progress("figures: passes, iterations, bytes")
-        outcome.lines += compare_sides(_on_both(_figures, base, head), options)
+        sides = _on_both(lambda tree: _figures(tree, options.select), base, head)
+        outcome.lines += compare_sides(sides, options)
     if "instructions" in options.kinds:
         if reason := why_not():
             outcome.notes.append(f"Instructions were not counted: {reason}.")
@@ -122,8 +123,9 @@ def compare_sides(sides: tuple[Figures, Figures], options: Options) -> list[Line
     return lines
 
 
-def _figures(tree: Tree) -> Figures:
-    printed = json.loads(tree.run("benchmarks.gate.figures_worker").splitlines()[-1])
+def _figures(tree: Tree, select: str) -> Figures:
+    lines = tree.run("benchmarks.gate.figures_worker", "--select", select).splitlines()
+    printed = json.loads(lines[-1])
     return {name: (value, unit) for name, (value, unit) in printed.items()}
 
 

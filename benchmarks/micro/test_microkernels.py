@@ -1,0 +1,56 @@
+"""Micro-kernels on one tile: those, and the inputs, that the tests find and make."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastgmm.kernels.compile import kernel
+from tests.kernels import test_elementary as elementary
+from tests.kernels.test_microkernels import INPUTS, MICROKERNELS, Problem
+
+SIZES = {"2x8": (2, 8), "8x8": (8, 8), "32x16": (32, 16)}
+"""Features and components."""
+
+GROUPS = 8
+"""Of points in a tile; kernels take from 4 to 16."""
+
+REPEATS = 50
+"""In compiled code, so that the call from Python is little beside them."""
+
+
+def repeated(microkernel: Any, arity: int) -> Any:
+    """The micro-kernel `REPEATS` times, as a compiled function."""
+    names = ", ".join(f"a{i}" for i in range(arity))
+    namespace = {"microkernel": microkernel, "range": range}
+    exec(
+        f"def call({names}):\n    for _ in range({REPEATS}):\n        microkernel({names})",
+        namespace,
+    )
+    return kernel(namespace["call"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", MICROKERNELS)
+def test_microkernel(benchmark: Any, name: str, size: str, dtype: str) -> None:
+    benchmark.group = f"{name}, tile of {GROUPS} groups, {REPEATS} times"
+    problem = Problem(*SIZES[size], GROUPS, np.dtype(dtype))
+    arguments = [
+        argument.view(np.ndarray) if isinstance(argument, np.ndarray) else argument
+        for argument in INPUTS[name](problem)
+    ]
+    call = repeated(MICROKERNELS[name], len(arguments))
+    call(*arguments)
+    benchmark(call, *arguments)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("function", ["exp2", "log"])
+def test_elementary_function(benchmark: Any, function: str, dtype: str) -> None:
+    benchmark.group = "elementary functions of 100 000 numbers"
+    call = getattr(elementary, function)
+    x = np.linspace(0.5, 60.0, 100_000).astype(dtype)
+    x = -x if function == "exp2" else x
+    call(x)
+    benchmark(call, x)

@@ -1,0 +1,79 @@
+"""Passes over rows: every kernel that the estimator calls, with the arguments it calls it with.
+
+A pass is timed over the first chunk of rows that a fit or a prediction gave it, on one thread.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks.gate.recorder import Recorder
+from benchmarks.suite import problems
+
+SHAPE = "20000x8x8"
+METHODS = ["predict", "predict_proba", "score_samples"]
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def em_iteration(structure: str, dtype: str) -> Callable[[], Any]:
+    model = problems.mixture(1, **problems.from_truth(SHAPE, structure, iterations=1))
+    return functools.partial(model.fit, problems.rows(SHAPE, dtype))
+
+
+def prediction(method: str, structure: str, dtype: str) -> Callable[[], Any]:
+    model = em_iteration(structure, dtype)()
+    return functools.partial(getattr(model, method), problems.rows(SHAPE, dtype))
+
+
+def kmeans_start(dtype: str) -> Callable[[], Any]:
+    model = problems.mixture(1, n_components=8, max_iter=1, random_state=0)
+    return functools.partial(model.fit, problems.rows(SHAPE, dtype))
+
+
+CASES = [
+    *(
+        ("statistics_pass", em_iteration, each)
+        for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
+    ),
+    *(("scatter_pass", em_iteration, ("tied", dtype)) for dtype in problems.DTYPES),
+    *(
+        ("prediction_pass", prediction, each)
+        for each in itertools.product(METHODS, problems.STRUCTURES, problems.DTYPES)
+    ),
+    ("seeding_pass", kmeans_start, ("float64",)),  # float32 seeds by scikit-learn's own sums
+    *(("lloyd_pass", kmeans_start, (dtype,)) for dtype in problems.DTYPES),
+]
+"""Kernel, what makes an action that calls it, and the arguments of that."""
+
+
+@functools.cache
+def watched() -> tuple[Recorder, dict[str, Call]]:
+    """The recorder of this process, and the first call of each kernel."""
+    calls: dict[str, Call] = {}
+
+    def remember(name: str, kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        calls.setdefault(name, (kernel, arguments))
+        return kernel(*arguments)
+
+    recorder = Recorder(remember)
+    recorder.install()
+    return recorder, calls
+
+
+@pytest.mark.parametrize(
+    ("kernel", "maker", "arguments"),
+    [pytest.param(*case, id="-".join([case[0], *case[2]])) for case in CASES],
+)
+def test_pass(benchmark: Any, kernel: str, maker: Callable, arguments: tuple[str, ...]) -> None:
+    benchmark.group = f"{kernel}, {SHAPE}"
+    recorder, calls = watched()
+    with problems.quietly(), recorder.counting():
+        action = maker(*arguments)
+        calls.clear()
+        action()
+    function, values = calls[kernel]
+    benchmark(function, *values)

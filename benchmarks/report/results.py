@@ -1,0 +1,120 @@
+"""asv's results of one machine, by commit, benchmark and parameters."""
+
+import ast
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from asv import results as asv_results
+from asv.util import UserError
+
+
+class ReportError(Exception):
+    """There is no page to be made; the message says why in terms of the caller."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What was measured at one commit.
+
+    Parameters
+    ----------
+    hash, name : str
+        The name is a tag, or the short hash.
+    date : datetime
+        Of the commit.
+    values : mapping
+        From benchmark and parameters, ``("em.EMIterations...", "full", ...)``, to a number.
+    versions : mapping of str to str
+        Of what fastgmm ran with.
+    """
+
+    hash: str
+    name: str
+    date: datetime
+    values: Mapping[tuple[Any, ...], float]
+    versions: Mapping[str, str]
+
+    def value(self, *key: Any) -> float | None:
+        """The figure of a benchmark and its parameters; None where there is none."""
+        return self.values.get(key)
+
+
+@dataclass(frozen=True)
+class History:
+    """Commits, oldest first, as one machine measured them."""
+
+    machine: Mapping[str, str]
+    commits: list[Commit]
+
+    @cached_property
+    def latest(self) -> Commit:
+        return self.commits[-1]
+
+
+def load_history(
+    directory: Path, machine: str | None = None, names: Mapping[str, str] | None = None
+) -> History:
+    """Read what asv wrote.
+
+    Parameters
+    ----------
+    directory : Path
+        asv's ``results_dir``.
+    machine : str, optional
+        Its name; needed only where several have results.
+    names : mapping of str to str, optional
+        From hashes to tags.
+
+    Raises
+    ------
+    ReportError
+        If there are no results, or of several machines and none is named.
+    """
+    machines = sorted(path.parent.name for path in directory.glob("*/machine.json"))
+    if machine is None:
+        if len(machines) > 1:
+            raise ReportError(f"{directory} has several machines; name one: {', '.join(machines)}")
+        if not machines:
+            raise ReportError(
+                f"{directory} has no results of any machine; run 'asv machine --yes' and 'asv run'"
+            )
+        machine = machines[0]
+    elif machine not in machines:
+        known = ", ".join(machines) or "none"
+        raise ReportError(f"{directory} has no machine file of {machine!r}; there are: {known}")
+    try:
+        description = json.loads((directory / machine / "machine.json").read_text())
+        found = list(asv_results.iter_results_for_machine(str(directory), machine))
+    except (UserError, ValueError) as error:
+        raise ReportError(f"{directory / machine}: {error}") from error
+    commits = [_commit(result, names or {}) for result in found]
+    commits = sorted((one for one in commits if one.values), key=lambda one: one.date)
+    if not commits:
+        raise ReportError(f"{directory / machine} has a machine file but no results; run 'asv run'")
+    return History(description, commits)
+
+
+def _commit(result: Any, tags: Mapping[str, str]) -> Commit:
+    values: dict[tuple[Any, ...], float] = {}
+    for benchmark in result.get_all_result_keys():
+        parameters = result.get_result_params(benchmark)
+        numbers = result.get_result_value(benchmark, parameters)
+        # asv keeps parameters as Python would print them.
+        names = ([ast.literal_eval(text) for text in axis] for axis in parameters)
+        for combination, number in zip(itertools.product(*names), numbers, strict=True):
+            if number is not None and math.isfinite(number):
+                values[(benchmark, *combination)] = number
+    return Commit(
+        hash=result.commit_hash,
+        name=tags.get(result.commit_hash, result.commit_hash[:7]),
+        date=datetime.fromtimestamp(result.date / 1000, UTC),
+        values=values,
+        versions={key: result.params[key] for key in ("python", "numpy", "numba", "scikit-learn")},
+    )
