@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastgmm.sources.base import RowSource
 from fastgmm.sources.checks import check_number_type
-from fastgmm.sources.reader import ReaderSource, RowReader, rows_per_scan
+from fastgmm.sources.reader import ReaderSource, RowReader, rows_per_scan, scan
 
 
 class WithWeights(RowReader):
@@ -54,6 +55,29 @@ class WithWeights(RowReader):
 
     def prefetch(self, start: int, stop: int) -> None:
         self._reader.prefetch(start, stop)
+
+
+class SourceReader(RowReader):
+    """The rows of any `RowSource`.
+
+    Parameters
+    ----------
+    source : RowSource
+    """
+
+    def __init__(self, source: RowSource):
+        self._source = source
+        self.name = f"The {type(source).__name__}"
+        self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
+        self.weighted = len(source.read(0, min(1, source.n_rows)).weights) > 0
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        chunk = self._source.read(start, stop)
+        return chunk.rows, chunk.weights * self._source.weight_scale
+
+    def weights(self) -> Iterator[np.ndarray]:
+        for chunk in scan(self._source):
+            yield chunk.weights * self._source.weight_scale
 
 
 class PresentRows(RowReader):

@@ -10,9 +10,8 @@ import numpy as np
 
 from fastgmm.sources import parquet, zarr
 from fastgmm.sources.arrow import TableReader
-from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
-from fastgmm.sources.derived import WithWeights
+from fastgmm.sources.derived import SourceReader, WithWeights
 from fastgmm.sources.memmap import ArrayReader, memmap_reader, npy_reader
 from fastgmm.sources.memory import parse_memory_limit
 from fastgmm.sources.optional import import_optional
@@ -29,7 +28,7 @@ def open_source(
     weight: str | int | np.ndarray | None = None,
     memory_limit: str | int | None = None,
     dtype: Any = None,
-) -> RowSource:
+) -> ReaderSource:
     """Rows to fit or predict, from a file or an object, without loading them as a whole.
 
     Parameters
@@ -53,7 +52,8 @@ def open_source(
 
     Returns
     -------
-    source : RowSource
+    source : ReaderSource
+        A `fastgmm.sources.base.RowSource`.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def open_for_model(
     n_features: int,
     weight: Any = None,
     dtype: Any = None,
-) -> RowSource:
+) -> ReaderSource:
     """Open rows to be predicted: by the names of the model's features, where columns have names.
 
     Parameters
@@ -105,7 +105,7 @@ def open_for_model(
             f"X has {source.n_features} features, but the model is expecting {n_features} features "
             "as input."
         )
-    names = getattr(source, "feature_names", None)
+    names = source.feature_names
     if names and feature_names and list(names) != list(feature_names):
         raise ValueError(f"The model was fitted to the features {feature_names}, not to {names}.")
     return source
@@ -113,16 +113,14 @@ def open_for_model(
 
 def _open(
     thing: Any, columns: Any, weight: Any, memory_limit: Any, dtype: Any, names: Any
-) -> RowSource:
+) -> ReaderSource:
     n_bytes = parse_memory_limit(memory_limit)
     if dtype is not None:
         dtype = np.dtype(dtype)
         if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ValueError(f"dtype should be float64 or float32, but got {dtype}.")
-    if is_row_source(thing) and not isinstance(thing, ReaderSource):
-        if (columns, weight, dtype) != (None, None, None):
-            raise ValueError("The source is open already: columns, weight and dtype are its own.")
-        return thing
+    if isinstance(thing, ReaderSource) and columns is None and weight is None:
+        return thing if dtype is None else thing.astype(dtype)
     array = np.asarray(weight) if isinstance(weight, (np.ndarray, list, tuple)) else None
     chosen = None if array is not None else weight
     reader = _Opener(columns, chosen, BlockCache(n_bytes), names).reader(thing)
@@ -162,10 +160,10 @@ class _Opener:
     """Columns to take by default, where they have names."""
 
     def reader(self, thing: Any) -> RowReader:
-        if isinstance(thing, ReaderSource):
+        if is_row_source(thing):
             if (self.columns, self.weight) != (None, None):
                 raise ValueError("The source is open already: columns and weight are its own.")
-            return thing.reader
+            return thing.reader if isinstance(thing, ReaderSource) else SourceReader(thing)
         if isinstance(thing, (str, os.PathLike)):
             return self._path(Path(thing))
         if isinstance(thing, np.memmap):

@@ -28,13 +28,27 @@ def rows_of(source):
 
 # -- what is taken -----------------------------------------------------------------------------
 def test_an_open_source_is_passed_on():
-    source = ArraySource(X)
-    assert open_source(source) is source
     opened = open_source(X, weight=np.ones(4))
+    assert open_source(opened) is opened
     again = open_source(opened, dtype=np.float32)
     assert isinstance(again, ReaderSource)
     assert again.dtype == np.float32
     assert again.total_weight == opened.total_weight
+
+
+@pytest.mark.parametrize("weights", [None, np.array([3.0, 0.0, 0.5, 100.0])])
+def test_sources_of_other_kinds(weights):
+    other = ArraySource(X, weights)
+    source = open_source(other)
+    assert source.total_weight == other.total_weight
+    for read, wanted in zip(source.read(1, 3), other.read(1, 3), strict=True):
+        np.testing.assert_array_equal(read, wanted)
+    if weights is None:
+        assert open_source(other, weight=np.ones(4)).total_weight == 2.0
+    else:
+        assert source.n_absent == 1
+        with pytest.raises(ValueError, match="has weights already"):
+            open_source(other, weight=np.ones(4))
 
 
 def test_names_of_features():
