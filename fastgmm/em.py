@@ -4,8 +4,10 @@ It knows neither rows nor covariances, only two functions: statistics from param
 parameters from statistics.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +54,30 @@ class EMResult:
         return self.lower_bounds[-1] if self.lower_bounds else -np.inf
 
 
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where a run stands after an iteration: enough to go on with the same bits.
+
+    Parameters
+    ----------
+    restart : int
+        Number of the restart that is under way.
+    parameters : object
+        After the last M-step.
+    lower_bounds : list of float
+        Of the iterations of this restart so far.
+    best : EMResult or None
+        Best of the earlier restarts; when the run is over, its result.
+    finished : bool
+    """
+
+    restart: int
+    parameters: Any
+    lower_bounds: list[float]
+    best: EMResult | None
+    finished: bool = False
+
+
 def run_em(
     step: Callable[[Any], tuple[Any, float]],
     start: Any,
@@ -60,6 +86,8 @@ def run_em(
     max_iter: int,
     lower_bound: float,
     listener: Listener,
+    lower_bounds: Sequence[float] = (),
+    observe: Callable[[Any, list[float]], None] = lambda parameters, lower_bounds: None,
 ) -> EMResult:
     """Iterate from `start` until the bound changes by less than `tol`.
 
@@ -75,18 +103,21 @@ def run_em(
     lower_bound : float
         The bound to compare the first one with; minus infinity for a fresh start.
     listener : Listener
+    lower_bounds : sequence of float, optional
+        Of iterations that were made already, before `start`.
+    observe : callable, optional
+        Called with the parameters and the bounds so far after every iteration.
     """
-    parameters, bounds, converged = start, [], False
-    for number in range(1, max_iter + 1):
+    parameters, bounds, change = start, list(lower_bounds), np.inf
+    if bounds:
+        change = bounds[-1] - [lower_bound, *bounds][-2]
+    while not abs(change) < tol and len(bounds) < max_iter:
         parameters, bound = step(parameters)
+        change = bound - (bounds[-1] if bounds else lower_bound)
         bounds.append(bound)
-        change = bound - lower_bound
-        lower_bound = bound
-        listener.iteration_ends(number, bound, change)
-        if abs(change) < tol:
-            converged = True
-            break
-    return EMResult(parameters, bounds, converged)
+        listener.iteration_ends(len(bounds), bound, change)
+        observe(parameters, list(bounds))
+    return EMResult(parameters, bounds, bool(abs(change) < tol))
 
 
 def best_of_restarts(
@@ -97,6 +128,8 @@ def best_of_restarts(
     max_iter: int,
     lower_bound: float,
     listener: Listener,
+    resume: RunState | None = None,
+    observe: Callable[[RunState], None] = lambda state: None,
 ) -> EMResult:
     """Run EM from each of `starts` and keep the run of largest final bound, the first among equals.
 
@@ -106,13 +139,29 @@ def best_of_restarts(
         Made one by one, just before they are needed.
     step, tol, max_iter, lower_bound, listener
         See `run_em`.
+    resume : RunState, optional
+        Of an earlier run, to go on with; `starts` are then those that follow.
+    observe : callable, optional
+        Called with the state after every iteration.
     """
     best: EMResult | None = None
-    for number, start in enumerate(starts):
+    first, bounds = 0, []
+    if resume is not None:
+        best, first, bounds = resume.best, resume.restart, resume.lower_bounds
+        starts = chain([resume.parameters], starts)
+    for number, start in enumerate(starts, first):
         listener.restart_begins(number)
         result = run_em(
-            step, start, tol=tol, max_iter=max_iter, lower_bound=lower_bound, listener=listener
+            step,
+            start,
+            tol=tol,
+            max_iter=max_iter,
+            lower_bound=lower_bound,
+            listener=listener,
+            lower_bounds=bounds,
+            observe=partial(_observe_run, observe, number, best),
         )
+        bounds = []
         if max_iter > 0:
             listener.restart_ends(result.lower_bound, result.converged)
         # Without a bound to choose by, as with max_iter=0, the last start stands (as in
@@ -121,3 +170,13 @@ def best_of_restarts(
             best = result
     assert best is not None
     return best
+
+
+def _observe_run(
+    observe: Callable[[RunState], None],
+    restart: int,
+    best: EMResult | None,
+    parameters: Any,
+    lower_bounds: list[float],
+) -> None:
+    observe(RunState(restart, parameters, lower_bounds, best))

@@ -21,7 +21,10 @@ from fastgmm.fitting import (
     predict_rows,
 )
 from fastgmm.initialization import given_start, make_starts
+from fastgmm.outputs import open_output
 from fastgmm.parameters import MixtureParameters
+from fastgmm.persistence.checkpoints import Checkpoint, fingerprint_of
+from fastgmm.persistence.models import save_model
 from fastgmm.sklearn_interface import (
     NAMESPACE,
     checked_weights,
@@ -29,6 +32,8 @@ from fastgmm.sklearn_interface import (
     left_to_sklearn,
 )
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.derived import present_mask, present_rows
+from fastgmm.sources.opening import holds_rows, is_row_source, open_for_model, open_source
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. "
@@ -49,7 +54,7 @@ class MixtureEstimator(BaseEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, *, checkpoint=None):
         """Estimate the parameters by EM, from `n_init` starts; the best stays.
 
         Parameters
@@ -72,7 +77,7 @@ class MixtureEstimator(BaseEstimator):
         """
         if left_to_sklearn(self, sample_weight):
             return super().fit(X, y)
-        self._fit(X, sample_weight)
+        self._fit(X, sample_weight, checkpoint)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -93,8 +98,82 @@ class MixtureEstimator(BaseEstimator):
         X = self._fit(X, sample_weight)
         return self._predict_rows(X, "labels")
 
-    def _fit(self, X, sample_weight):
+    def _fit(self, X, sample_weight, checkpoint=None):
         """Fit to data as the caller gives them; returns them checked."""
+        if holds_rows(X):
+            X, source, method, rows, weights = self._opened_rows(X, sample_weight)
+        else:
+            X, source, method, rows, weights = self._array_rows(X, sample_weight)
+        checked = self._checked_copy(source.n_features)
+        engine = self._engine
+        tol = self._tolerance(source.total_weight * source.weight_scale)
+        options = FitOptions(self.n_components, tol, self.reg_covar, self.max_iter)
+        fit = MixtureFit(source, self._structure, engine, options)
+        model = self._model(checked, fit)
+        dtype = X.dtype
+        if self.warm_start and hasattr(self, "lower_bound_"):
+            first = iter([self._warm_parameters(source.n_features)])
+            result = fit.run(model, first, _Verbose(self), float(self.lower_bound_))
+        else:
+            result = self._run(fit, model, method, rows, weights, checkpoint)
+        if not result.converged and self.max_iter > 0:
+            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=4)
+        self._keep(result, model, dtype)
+        return X
+
+    def _run(self, fit, model, method, rows, weights, checkpoint) -> EMResult:
+        """EM from new starts, or on from a checkpoint."""
+        random_state = check_random_state(self.random_state)
+        state, keeper = None, None
+        if checkpoint is not None:
+            keeper = Checkpoint(
+                checkpoint, fingerprint_of(self, fit.source, fit.grid), random_state
+            )
+            state = keeper.resume(self._structure)
+            if state is not None and state.finished:
+                assert state.best is not None
+                return state.best
+        left = self.n_init if state is None else self.n_init - state.restart - 1
+
+        def make(rows, weights):
+            return make_starts(rows, self.n_components, method, random_state, weights, fit.engine)
+
+        if rows is None and (isinstance(method, str) or callable(method)):
+            starts = fit.sampled_starts(model, make, left, random_state)
+        else:
+            starts = fit.starts(model, make(rows, weights), left)
+        if keeper is None:
+            return fit.run(model, starts, _Verbose(self))
+        try:
+            result = fit.run(model, starts, _Verbose(self), resume=state, observe=keeper.update)
+        except KeyboardInterrupt:
+            keeper.flush()
+            raise
+        keeper.finish(result)
+        return result
+
+    def _opened_rows(self, X, sample_weight):
+        X = open_source(X, weight=sample_weight) if not is_row_source(X) else X
+        source = present_rows(X)
+        if source.n_rows < max(self.n_components, 2):
+            raise ValueError(
+                "Expected n_samples >= n_components "
+                f"but got n_components = {self.n_components}, "
+                f"n_samples = {source.n_rows}"
+            )
+        method = self._start_method(X.n_rows)
+        if hasattr(method, "take") and source is not X:
+            method = method.take(present_mask(X))
+        if self._fit_dtype is not None:
+            source = source.astype(self._fit_dtype)
+        self.n_features_in_ = source.n_features
+        if source.feature_names is not None:
+            self.feature_names_in_ = np.array(source.feature_names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return X, source, method, None, None
+
+    def _array_rows(self, X, sample_weight):
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         weights = checked_weights(sample_weight, X)
         n_present = len(X) if weights is None else np.count_nonzero(weights)
@@ -104,30 +183,13 @@ class MixtureEstimator(BaseEstimator):
                 f"but got n_components = {self.n_components}, "
                 f"n_samples = {n_present}"
             )
-        checked = self._checked_copy(X.shape[1])
         method = self._start_method(len(X))
         rows = X
         if weights is not None and n_present < len(X):
             present = weights > 0
             rows, weights = X[present], weights[present]
             method = method.take(present) if hasattr(method, "take") else method
-        engine = self._engine
-        source = ArraySource(rows, weights, self._fit_dtype)
-        tol = self._tolerance(source.total_weight * source.weight_scale)
-        options = FitOptions(self.n_components, tol, self.reg_covar, self.max_iter)
-        fit = MixtureFit(source, self._structure, engine, options)
-        model = self._model(checked, fit)
-        if self.warm_start and hasattr(self, "lower_bound_"):
-            first = iter([self._warm_parameters(rows)])
-            result = fit.run(model, first, _Verbose(self), float(self.lower_bound_))
-        else:
-            random_state = check_random_state(self.random_state)
-            starts = make_starts(rows, self.n_components, method, random_state, weights, engine)
-            result = fit.run(model, fit.starts(model, starts, self.n_init), _Verbose(self))
-        if not result.converged and self.max_iter > 0:
-            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=4)
-        self._keep(result, model, X.dtype)
-        return X
+        return X, ArraySource(rows, weights, self._fit_dtype), method, rows, weights
 
     def _start_method(self, n_rows):
         """`init_params`, with arrays checked."""
@@ -149,9 +211,9 @@ class MixtureEstimator(BaseEstimator):
         checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
         return checked
 
-    def _warm_parameters(self, rows) -> MixtureParameters:
+    def _warm_parameters(self, n_features) -> MixtureParameters:
         """The fitted parameters, to go on from."""
-        k, d = self.n_components, rows.shape[1]
+        k, d = self.n_components, n_features
         if np.shape(self.means_) != (k, d):
             raise ValueError(
                 f"warm_start=True goes on from means of shape {np.shape(self.means_)}, but "
@@ -185,7 +247,7 @@ class MixtureEstimator(BaseEstimator):
         return super(MixtureEstimator, named).__sklearn_tags__()
 
     # -- predictions -------------------------------------------------------------------------------
-    def predict(self, X):
+    def predict(self, X, *, out=None):
         """Label of the most probable component of every row.
 
         Parameters
@@ -198,9 +260,9 @@ class MixtureEstimator(BaseEstimator):
         """
         if left_to_sklearn(self):
             return super().predict(X)
-        return self._predict_rows(self._checked_rows(X), "labels")
+        return self._predict_rows(self._checked_rows(X), "labels", out=out)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of every component, given the row.
 
         Parameters
@@ -213,9 +275,9 @@ class MixtureEstimator(BaseEstimator):
         """
         if left_to_sklearn(self):
             return super().predict_proba(X)
-        return self._predict_rows(self._checked_rows(X), "responsibilities")
+        return self._predict_rows(self._checked_rows(X), "responsibilities", out=out)
 
-    def score_samples(self, X):
+    def score_samples(self, X, *, out=None):
         """Log-likelihood of every row.
 
         Parameters
@@ -229,7 +291,7 @@ class MixtureEstimator(BaseEstimator):
         """
         if left_to_sklearn(self):
             return super().score_samples(X)
-        return self._predict_rows(self._checked_rows(X), "log_likelihoods")
+        return self._predict_rows(self._checked_rows(X), "log_likelihoods", out=out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-likelihood per row.
@@ -248,6 +310,15 @@ class MixtureEstimator(BaseEstimator):
         if left_to_sklearn(self, sample_weight):
             return super().score(X, y)
         return self._score(X, sample_weight)[0]
+
+    def save(self, path):
+        """Write the model to a file; `fastgmm.load` reads it.
+
+        Parameters
+        ----------
+        path : path
+        """
+        save_model(self, path)
 
     # -- scikit-learn and back ---------------------------------------------------------------------
     def to_sklearn(self):
@@ -307,16 +378,21 @@ class MixtureEstimator(BaseEstimator):
 
     def _checked_rows(self, X):
         check_is_fitted(self)
+        if holds_rows(X):
+            names = getattr(self, "feature_names_in_", None)
+            d = np.shape(self.means_)[1]
+            return open_for_model(X, None if names is None else list(names), d)
         return validate_data(self, X, reset=False)
 
     def _prepared(self, X, sample_weight=None, parameters=None):
         """Source and operands for predictions: in float32 if rows and parameters are."""
-        X = np.asarray(X)
+        X = X if is_row_source(X) else np.asarray(X)
         parameters = parameters or self._parameters()
         k, d = parameters.means.shape
-        if X.shape[1] != d:
+        n_features = X.n_features if is_row_source(X) else X.shape[1]
+        if n_features != d:
             raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting {d} features "
+                f"X has {n_features} features, but {type(self).__name__} is expecting {d} features "
                 "as input."
             )
         expected = self._structure.shape(k, d)
@@ -328,20 +404,28 @@ class MixtureEstimator(BaseEstimator):
             )
         single = X.dtype == np.asarray(self.means_).dtype == np.float32
         dtype = np.dtype(np.float32 if single else np.float64)
-        source = ArraySource(X, sample_weight, dtype)
+        source = X.astype(dtype) if is_row_source(X) else ArraySource(X, sample_weight, dtype)
         return source, self._structure.operands(parameters, dtype)
 
-    def _predict_rows(self, X, output, parameters=None):
+    def _predict_rows(self, X, output, parameters=None, out=None):
         source, operands = self._prepared(X, parameters=parameters)
-        return predict_rows(source, self._structure, self._engine, operands, output)
+        arguments = (source, self._structure, self._engine, operands, output)
+        if out is None:
+            return predict_rows(*arguments)
+        columns, dtype = None, np.dtype(np.int64 if output == "labels" else source.dtype)
+        if output == "responsibilities":
+            columns = [f"component_{c}" for c in range(len(operands.means))]
+        with open_output(out, source.n_rows, columns, dtype) as file:
+            predict_rows(*arguments, file)
+        return None
 
     def _score(self, X, sample_weight):
         """Mean log-likelihood, and the number of rows that it is the mean of."""
         X = self._checked_rows(X)
-        weights = checked_weights(sample_weight, X)
+        weights = None if is_row_source(X) else checked_weights(sample_weight, X)
         source, operands = self._prepared(X, weights)
         score = mean_log_likelihood(source, self._structure, self._engine, operands)
-        return score, len(X) if weights is None else float(weights.sum())
+        return score, source.total_weight * source.weight_scale
 
 
 class _Verbose:

@@ -1,6 +1,6 @@
 """The one place that puts rows, an engine, a structure, a start and the loop together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, repeat
@@ -10,14 +10,23 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter
-from fastgmm.em import EMResult, Listener, best_of_restarts
+from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.expectation import chunk_predictions, chunk_scatter, chunk_statistics
 from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
+from fastgmm.outputs import RowOutput
 from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowGrid, RowSource
+from fastgmm.sources.sampling import sample_rows
 from fastgmm.statistics import MomentForm, SufficientStatistics
+
+START_ROWS = 1 << 18
+"""Rows of a source that a start is made from, if it has more."""
+
+START_BYTES = 1 << 27
+"""Memory for them, in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,8 @@ class MixtureFit:
         starts: Iterator[MixtureParameters],
         listener: Listener,
         lower_bound: float = -np.inf,
+        resume: RunState | None = None,
+        observe: Callable[[RunState], None] = lambda state: None,
     ) -> EMResult:
         """EM from each start; the result of the largest bound.
 
@@ -102,6 +113,8 @@ class MixtureFit:
         listener : Listener
         lower_bound : float, optional
             Of a run that this one goes on from.
+        resume, observe
+            See `fastgmm.em.best_of_restarts`.
 
         Raises
         ------
@@ -115,6 +128,8 @@ class MixtureFit:
             max_iter=self.options.max_iter,
             lower_bound=lower_bound,
             listener=listener,
+            resume=resume,
+            observe=observe,
         )
 
     def starts(
@@ -139,6 +154,35 @@ class MixtureFit:
             else:
                 gaussians = self._from_responsibilities(start)
             yield model.start(gaussians, self.source.total_weight)
+
+    def sampled_starts(
+        self,
+        model: MixtureModel,
+        make: Callable[[np.ndarray, np.ndarray | None], Iterator[Start]],
+        n_init: int,
+        random_state: np.random.RandomState,
+    ) -> Iterator[MixtureParameters]:
+        """First parameters of restarts, made from samples of the rows; of all rows if they are few.
+
+        Parameters
+        ----------
+        model : MixtureModel
+        make : callable
+            ``make(rows, weights)`` gives starts for rows in memory.
+        n_init : int
+        random_state : RandomState
+            That samples are drawn from, each before its start; if all rows are taken, nothing is.
+        """
+        most = max(min(START_ROWS, START_BYTES // (8 * self.source.n_features)), 1)
+        for _ in range(n_init):
+            rows, weights = sample_rows(self.source, most, random_state)
+            if weights is not None:
+                weights *= self.source.weight_scale
+            fit = self
+            if len(rows) < self.source.n_rows:
+                source = ArraySource(rows, weights, self.source.dtype)
+                fit = MixtureFit(source, self.structure, self.engine, self.options)
+            yield from fit.starts(model, make(rows, weights), 1)
 
     def pooled(self) -> Gaussians:
         """Estimates from all rows as one component, without regularisation."""
@@ -223,7 +267,7 @@ class MixtureFit:
 
         def total(index: int) -> np.ndarray:
             chunk = self.source.read(*self.grid.bounds(index))
-            return chunk.rows.sum(axis=0, dtype=np.float64)
+            return np.ascontiguousarray(chunk.rows).sum(axis=0, dtype=np.float64)
 
         return self.engine.reduce(total, len(self.grid)) / self.source.n_rows
 
@@ -245,7 +289,8 @@ def predict_rows(
     engine: Engine,
     operands: Operands,
     output: str,
-) -> np.ndarray:
+    file: RowOutput | None = None,
+) -> np.ndarray | None:
     """Predictions for every row of a source.
 
     Parameters
@@ -256,22 +301,29 @@ def predict_rows(
     operands : Operands
     output : str
         One of `fastgmm.kernels.layout.OUTPUTS`.
+    file : RowOutput, optional
+        Takes the predictions chunk by chunk; nothing is then returned.
 
     Returns
     -------
-    ndarray of shape (n,) or (n, k)
+    ndarray of shape (n,) or (n, k), or None
     """
     k = len(operands.means)
-    shape = (source.n_rows, k) if output in ("responsibilities", "log_densities") else source.n_rows
-    out = np.empty(shape, dtype=np.int64 if output == "labels" else source.dtype)
+    width = (k,) if output in ("responsibilities", "log_densities") else ()
+    dtype = np.int64 if output == "labels" else source.dtype
+    out = np.empty((source.n_rows if file is None else 0, *width), dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, k)
 
     def write(index: int) -> None:
         start, stop = grid.bounds(index)
-        chunk_predictions(source.read(start, stop), structure, operands, output, out[start:stop])
+        chunk = source.read(start, stop)
+        values = out[start:stop] if file is None else np.empty((stop - start, *width), dtype)
+        chunk_predictions(chunk, structure, operands, output, values)
+        if file is not None:
+            file.write(start, stop, values)
 
     engine.for_each(write, len(grid))
-    return out
+    return out if file is None else None
 
 
 def mean_log_likelihood(

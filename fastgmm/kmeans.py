@@ -206,8 +206,8 @@ class KMeansFit:
 
 
 def _moments(chunk: Chunk) -> np.ndarray:
-    return chunk.rows.sum(axis=0, dtype=np.float64)[np.newaxis]
+    return np.ascontiguousarray(chunk.rows).sum(axis=0, dtype=np.float64)[np.newaxis]
 
 
 def _squares(chunk: Chunk, origin: np.ndarray) -> np.ndarray:
-    return ((chunk.rows - origin) ** 2).sum(axis=0)
+    return ((np.ascontiguousarray(chunk.rows) - origin) ** 2).sum(axis=0)

@@ -37,7 +37,7 @@ RESERVED = {
     "llvmlite": ["kernels"],
     "sklearn": ["cli", *ESTIMATORS, "initialization", "kmeans"],
 }
-EM_IMPORTS = {"collections", "dataclasses", "typing", "numpy"}
+EM_IMPORTS = {"collections", "dataclasses", "functools", "itertools", "typing", "numpy"}
 
 MOST_LINES, MOST_LINES_OF_FUNCTION = 420, 60  # "about 400"
 

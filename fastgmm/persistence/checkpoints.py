@@ -3,13 +3,13 @@
 import hashlib
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.em import EMResult
+from fastgmm.em import EMResult, RunState
 from fastgmm.parameters import MixtureParameters
 from fastgmm.persistence.atomic import check_writable
 from fastgmm.persistence.checks import check_mixture
@@ -24,30 +24,6 @@ _FINGERPRINT_ROWS = 1024
 
 _CHANGES_NOTHING = ("n_jobs", "verbose", "verbose_interval")
 """Arguments of an estimator that its result does not depend on."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """Where a run stands: enough to go on.
-
-    Parameters
-    ----------
-    restart : int
-        Number of the restart that is under way.
-    parameters : object
-        After the last M-step.
-    lower_bounds : list of float
-        Of the iterations of this restart so far.
-    best : EMResult or None
-        Best of the earlier restarts; when the run is over, its result.
-    finished : bool
-    """
-
-    restart: int
-    parameters: Any
-    lower_bounds: list[float]
-    best: EMResult | None
-    finished: bool = False
 
 
 class Checkpoint:

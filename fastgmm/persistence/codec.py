@@ -19,7 +19,7 @@ _RECORDS = {
     "Dirichlet": "fastgmm.variational",
     "StickBreaking": "fastgmm.variational",
     "EMResult": "fastgmm.em",
-    "RunState": "fastgmm.persistence.checkpoints",
+    "RunState": "fastgmm.em",
 }
 """Records that can be saved, and the modules that they are imported from when they are met."""
 

@@ -44,7 +44,7 @@ def test_sources_of_other_kinds(weights):
     for read, wanted in zip(source.read(1, 3), other.read(1, 3), strict=True):
         np.testing.assert_array_equal(read, wanted)
     if weights is None:
-        assert open_source(other, weight=np.ones(4)).total_weight == 2.0
+        assert open_source(other, weight=np.ones(4)).total_weight == 4.0
     else:
         assert source.n_absent == 1
         with pytest.raises(ValueError, match="has weights already"):
