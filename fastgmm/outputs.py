@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -14,6 +14,12 @@ from fastgmm.persistence.atomic import errors_of, replacing
 from fastgmm.sources.optional import import_optional
 
 _ROWS_PER_GROUP = 1 << 17
+
+_WRITERS = {
+    ".parquet": ("pyarrow.parquet", "Writing Parquet", "ParquetWriter"),
+    ".csv": ("pyarrow.csv", "Writing CSV", "CSVWriter"),
+}
+"""Module of a writer of tables, what to say it is for, and its name."""
 
 
 class RowOutput(Protocol):
@@ -26,7 +32,10 @@ class RowOutput(Protocol):
 
 @contextlib.contextmanager
 def open_output(
-    path: str | os.PathLike, n_rows: int, columns: Sequence[str] | None, dtype: np.dtype
+    path: str | os.PathLike | BinaryIO,
+    n_rows: int,
+    columns: Sequence[str] | None,
+    dtype: np.dtype,
 ) -> Iterator[RowOutput]:
     """A file to write predictions to; it appears, whole, at the end of the context.
 
@@ -34,12 +43,13 @@ def open_output(
 
     Parameters
     ----------
-    path : path
-        Ending in ``.npy`` or ``.parquet``.
+    path : path or binary file
+        Ending in ``.npy``, ``.parquet`` or ``.csv``. To a file that is open already, such as the
+        standard output, CSV is written.
     n_rows : int
     columns : sequence of str or None
-        Names of the columns of a matrix; None for one number per row, whose column in Parquet is
-        then called ``value``.
+        Names of the columns of a matrix; None for one number per row, whose column in Parquet and
+        CSV is then called ``value``.
     dtype : dtype
 
     Raises
@@ -51,23 +61,40 @@ def open_output(
     ImportError
         If pyarrow is needed and missing.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".npy", ".parquet"):
-        raise ValueError(
-            f"Predictions are written to .npy and .parquet files, not to {os.fspath(path)}."
-        )
-    if suffix == ".parquet":
-        import_optional("pyarrow.parquet", "Writing Parquet")
+    names = columns or ["value"]
+    if not isinstance(path, (str, os.PathLike)):
+        with _table_output(".csv", path, names, dtype, "the output") as output:
+            yield output
+        return
+    suffix = output_suffix(path)
     with replacing(path) as temporary:
         if suffix == ".npy":
             shape = (n_rows,) if columns is None else (n_rows, len(columns))
             with open(temporary, "r+b") as file:
                 yield _NpyOutput(file, shape, dtype, path)
         else:
-            with _parquet_writer(temporary, columns or ["value"], dtype) as writer:
-                output = _ParquetOutput(writer, path)
+            with _table_output(suffix, temporary, names, dtype, path) as output:
                 yield output
-                output.finish()
+
+
+def output_suffix(path: str | os.PathLike) -> str:
+    """The ending of a path that predictions are to be written to, checked.
+
+    Raises
+    ------
+    ValueError
+        If no such file can be written.
+    ImportError
+        If pyarrow is needed for it and missing.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".npy", *_WRITERS):
+        raise ValueError(
+            f"Rows are written to .npy, .parquet and .csv files, not to {os.fspath(path)}."
+        )
+    if suffix in _WRITERS:
+        import_optional(*_WRITERS[suffix][:2])
+    return suffix
 
 
 class _NpyOutput:
@@ -109,11 +136,12 @@ class _NpyOutput:
                 raise
 
 
-class _ParquetOutput:
+class _TableOutput:
     """Chunks wait until those before them are there, and then for a row group of some size."""
 
-    def __init__(self, writer: Any, path: str | os.PathLike):
+    def __init__(self, writer: Any, schema: Any, path: str | os.PathLike):
         self._writer = writer
+        self._schema = schema
         self._path = path
         self._lock = threading.Lock()
         self._waiting: dict[int, np.ndarray] = {}
@@ -140,17 +168,24 @@ class _ParquetOutput:
         rows = np.concatenate(self._group)
         self._group = []
         matrix = rows.reshape(len(rows), -1)
-        schema = self._writer.schema
-        arrow = import_optional("pyarrow", "Writing Parquet")
+        arrow = import_optional("pyarrow", "Writing tables")
         arrays = [arrow.array(np.ascontiguousarray(column)) for column in matrix.T]
         with errors_of(self._path):
-            self._writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+            self._writer.write_table(arrow.Table.from_arrays(arrays, schema=self._schema))
 
 
 @contextlib.contextmanager
-def _parquet_writer(path: Path, columns: Sequence[str], dtype: np.dtype) -> Iterator[Any]:
-    arrow = import_optional("pyarrow", "Writing Parquet")
-    parquet = import_optional("pyarrow.parquet", "Writing Parquet")
-    schema = arrow.schema([(name, arrow.from_numpy_dtype(dtype)) for name in columns])
-    with parquet.ParquetWriter(path, schema) as writer:
-        yield writer
+def _table_output(
+    suffix: str,
+    file: Path | BinaryIO,
+    columns: Sequence[str],
+    dtype: np.dtype,
+    path: str | os.PathLike,
+) -> Iterator[_TableOutput]:
+    arrow = import_optional("pyarrow", "Writing tables")
+    module, purpose, name = _WRITERS[suffix]
+    schema = arrow.schema([(column, arrow.from_numpy_dtype(dtype)) for column in columns])
+    with getattr(import_optional(module, purpose), name)(file, schema) as writer:
+        output = _TableOutput(writer, schema, path)
+        yield output
+        output.finish()

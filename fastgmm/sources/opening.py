@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.sources import parquet, zarr
+from fastgmm.sources import csv, parquet, zarr
 from fastgmm.sources.arrow import TableReader
 from fastgmm.sources.cache import BlockCache
 from fastgmm.sources.derived import SourceReader, WithWeights
@@ -18,7 +18,7 @@ from fastgmm.sources.optional import import_optional
 from fastgmm.sources.parts import PartsReader
 from fastgmm.sources.reader import ReaderSource, RowReader
 
-_KINDS = "a .npy file, a .parquet file, a folder of .parquet files, or a folder of a Zarr array"
+_KINDS = "a .npy, .csv or .parquet file, a folder of .parquet files, or a folder of a Zarr array"
 
 
 def open_source(
@@ -28,14 +28,15 @@ def open_source(
     weight: str | int | np.ndarray | None = None,
     memory_limit: str | int | None = None,
     dtype: Any = None,
+    header: bool = True,
 ) -> ReaderSource:
     """Rows to fit or predict, from a file or an object, without loading them as a whole.
 
     Parameters
     ----------
     thing : str, path, array, table, dataset or list
-        The path of a ``.npy`` file, a ``.parquet`` file, a folder of those (and of folders of
-        them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a pyarrow Table or
+        The path of a ``.npy``, ``.csv`` or ``.parquet`` file, a folder of the last (and of folders
+        of them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a pyarrow Table or
         Dataset of Parquet files; a pandas or polars frame; a ``zarr.Array``; or a list of such
         parts, whose rows follow one another.
     columns : sequence of str or int, optional
@@ -49,6 +50,8 @@ def open_source(
         thread. Pages of a mapped file are the system's and do not count.
     dtype : {float64, float32}, optional
         Type of the rows. By default float32 if all of the columns are, else float64.
+    header : bool, optional
+        Whether the first line of a CSV file names its columns; else they are ``"0"``, ``"1"``, ...
 
     Returns
     -------
@@ -74,7 +77,7 @@ def open_source(
     >>> open_source(np.zeros((100, 4)), columns=[0, 2])
     <rows of The array: 100 x 2, float64>
     """
-    return _open(thing, columns, weight, memory_limit, dtype, None)
+    return _open(thing, columns, weight, memory_limit, dtype, None, header)
 
 
 def open_for_model(
@@ -83,12 +86,14 @@ def open_for_model(
     n_features: int,
     weight: Any = None,
     dtype: Any = None,
+    memory_limit: str | int | None = None,
+    header: bool = True,
 ) -> ReaderSource:
     """Open rows to be predicted: by the names of the model's features, where columns have names.
 
     Parameters
     ----------
-    thing, weight, dtype
+    thing, weight, dtype, memory_limit, header
         See `open_source`.
     feature_names : sequence of str or None
         That the model was fitted with.
@@ -99,7 +104,7 @@ def open_for_model(
     ValueError
         If the rows have other features.
     """
-    source = _open(thing, None, weight, None, dtype, feature_names)
+    source = _open(thing, None, weight, memory_limit, dtype, feature_names, header)
     if source.n_features != n_features:
         raise ValueError(
             f"X has {source.n_features} features, but the model is expecting {n_features} features "
@@ -112,7 +117,7 @@ def open_for_model(
 
 
 def _open(
-    thing: Any, columns: Any, weight: Any, memory_limit: Any, dtype: Any, names: Any
+    thing: Any, columns: Any, weight: Any, memory_limit: Any, dtype: Any, names: Any, header: bool
 ) -> ReaderSource:
     n_bytes = parse_memory_limit(memory_limit)
     if dtype is not None:
@@ -123,7 +128,7 @@ def _open(
         return thing if dtype is None else thing.astype(dtype)
     array = np.asarray(weight) if isinstance(weight, (np.ndarray, list, tuple)) else None
     chosen = None if array is not None else weight
-    reader = _Opener(columns, chosen, BlockCache(n_bytes), names).reader(thing)
+    reader = _Opener(columns, chosen, BlockCache(n_bytes), names, header).reader(thing)
     if array is not None:
         if reader.weighted:
             raise ValueError(f"{reader.name} has weights already.")
@@ -158,6 +163,8 @@ class _Opener:
     cache: BlockCache
     names: Any
     """Columns to take by default, where they have names."""
+
+    header: bool
 
     def reader(self, thing: Any) -> RowReader:
         if is_row_source(thing):
@@ -194,6 +201,9 @@ class _Opener:
             return self._parquet([parquet.ParquetFile.local(path)], str(path))
         if path.suffix.lower() == ".npy":
             return npy_reader(path, self.columns, self.weight)
+        if csv.is_csv(path):
+            columns = self.names if self.columns is None else self.columns
+            return csv.CsvReader(path, columns, self.weight, self.header)
         raise ValueError(f"{path} is of no kind that rows are read from, by its name: {_KINDS}.")
 
     def _parquet(self, files: list[parquet.ParquetFile], name: str) -> RowReader:

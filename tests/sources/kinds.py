@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import zarr
@@ -64,6 +65,12 @@ def _npy_some_columns(folder, X, weights, **options):
 def _npy_big_endian(folder, X, weights, **options):
     np.save(folder / "big.npy", X.astype(X.dtype.newbyteorder(">")))
     return open_source(folder / "big.npy", weight=weights, **options)
+
+
+def _csv(folder, X, weights, **options):
+    pyarrow.csv.write_csv(table_of(X, weights), folder / "rows.csv")
+    options = {"dtype": np.float32 if X.dtype == np.float32 else None, **options}
+    return open_source(folder / "rows.csv", weight=_named(weights), **options)
 
 
 def _parquet(folder, X, weights, **options):
@@ -139,6 +146,7 @@ SOURCES = {
     "npy": _npy,
     "npy_some_columns": _npy_some_columns,
     "npy_big_endian": _npy_big_endian,
+    "csv": _csv,
     "parquet": _parquet,
     "parquet_small_groups": _parquet_small_groups,
     "folder": _folder,

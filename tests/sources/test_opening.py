@@ -206,7 +206,7 @@ def test_what_is_refused(thing, options, error, text):
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("rows.csv", b"1,2", "is of no kind that rows are read from"),
+        ("rows.txt", b"1,2", "is of no kind that rows are read from"),
         ("rows.npy", b"", "is not a whole .npy file"),
         ("rows.npy", b"\x93NUMPY\x01\x00v\x00{", "is not a whole .npy file"),
         ("rows.npy", b"PK\x03\x04", "is not a whole .npy file"),
