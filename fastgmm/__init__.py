@@ -3,11 +3,17 @@
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.patching import patch_sklearn, unpatch_sklearn
+from fastgmm.persistence.container import ModelFileError
+from fastgmm.persistence.models import load
+from fastgmm.sources.opening import open_source
 
 __all__ = [
     "BayesianGaussianMixture",
     "GaussianMixture",
+    "ModelFileError",
     "__version__",
+    "load",
+    "open_source",
     "patch_sklearn",
     "unpatch_sklearn",
 ]

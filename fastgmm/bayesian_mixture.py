@@ -6,7 +6,7 @@ import numpy as np
 import sklearn.mixture
 
 from fastgmm.em import EMResult
-from fastgmm.estimator import MixtureEstimator
+from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.fitting import MixtureFit
 from fastgmm.sklearn_interface import constraints
 from fastgmm.sources.base import RowSource

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import sklearn.mixture
 
-from fastgmm.estimator import MixtureEstimator
+from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.fitting import MixtureFit
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.parameters import MixtureParameters
@@ -121,7 +121,7 @@ default='kmeans'
         -------
         bic : float
         """
-        if left_to_sklearn(self, sample_weight):
+        if left_to_sklearn(self, sample_weight=sample_weight):
             return super().bic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + self.n_parameters() * math.log(n)
@@ -138,7 +138,7 @@ default='kmeans'
         -------
         aic : float
         """
-        if left_to_sklearn(self, sample_weight):
+        if left_to_sklearn(self, sample_weight=sample_weight):
             return super().aic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
@@ -162,7 +162,7 @@ default='kmeans'
             return super()._estimate_log_prob(X, **({"xp": xp} if TAKES_NAMESPACE else {}))
         parameters = self._parameters()
         unweighted = dataclasses.replace(parameters, weights=np.ones(len(parameters.means)))
-        return self._predict_rows(X, "log_densities", unweighted)
+        return self._estimated(X, "log_densities", unweighted)
 
     # -- what the shared estimator asks for --------------------------------------------------------
     def _model(self, checked, fit: MixtureFit) -> MaximumLikelihood:

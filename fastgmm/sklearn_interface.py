@@ -55,7 +55,7 @@ def constraints(sklearn_class: Any) -> dict:
     }
 
 
-def left_to_sklearn(estimator, sample_weight=None) -> bool:
+def left_to_sklearn(estimator, **ours: Any) -> bool:
     """Whether scikit-learn's own code has to do the work.
 
     It does where arrays of other libraries are dispatched on, and for subclasses that override
@@ -64,12 +64,13 @@ def left_to_sklearn(estimator, sample_weight=None) -> bool:
     Parameters
     ----------
     estimator : MixtureEstimator
-    sample_weight : array-like or None
+    **ours : object
+        Arguments of the call that scikit-learn does not know; None where they are not given.
 
     Raises
     ------
     NotImplementedError
-        If there are weights then, which scikit-learn does not know.
+        If scikit-learn has to do it, and one of those is given.
     """
     if get_config()["array_api_dispatch"]:
         why = "with array_api_dispatch enabled"
@@ -80,8 +81,9 @@ def left_to_sklearn(estimator, sample_weight=None) -> bool:
         if not overridden:
             return False
         why = f"in a subclass that overrides {overridden[0]}"
-    if sample_weight is not None:
-        raise NotImplementedError(f"sample_weight is not supported {why}.")
+    for name, value in ours.items():
+        if value is not None:
+            raise NotImplementedError(f"{name} is not supported {why}.")
     return True
 
 

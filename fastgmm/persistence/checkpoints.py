@@ -1,8 +1,11 @@
 """Checkpoints: the state of a run of EM on disk, from which it goes on with the same bits."""
 
+import copy
 import hashlib
+import itertools
 import os
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -42,6 +45,8 @@ class Checkpoint:
 
     Raises
     ------
+    ValueError
+        If `every_seconds` is no such time.
     OSError
         If the file cannot be written there.
     """
@@ -53,13 +58,58 @@ class Checkpoint:
         random_state: np.random.RandomState,
         every_seconds: float = DEFAULT_SECONDS,
     ):
+        if not isinstance(every_seconds, (int, float)) or not every_seconds >= 0:
+            raise ValueError(
+                "The time between two writes of a checkpoint should be a number of seconds, not "
+                f"negative, but got {every_seconds!r}."
+            )
         check_writable(path)
         self.path = path
         self.every_seconds = every_seconds
         self._fingerprint = fingerprint
         self._random_state = random_state
         self._last_write = -np.inf
-        self._unwritten: RunState | None = None
+        self._unwritten: tuple[RunState, np.random.RandomState] | None = None
+
+    def run(
+        self,
+        em: Callable[..., EMResult],
+        starts: Iterator[Any],
+        n_starts: int,
+        structure: CovarianceStructure,
+    ) -> EMResult:
+        """Run EM, or what is left of it, and keep its state; an interruption is written, too.
+
+        Parameters
+        ----------
+        em : callable
+            ``em(starts, resume=state, observe=function)``, as `fastgmm.em.best_of_restarts`.
+        starts : iterator
+            All of the run, not begun yet.
+        n_starts : int
+            How many they are.
+        structure : CovarianceStructure
+
+        Raises
+        ------
+        ModelFileError, ValueError
+            See `resume`.
+        OSError
+            If the state cannot be written; the file then holds what it held before.
+        """
+        state = self.resume(structure)
+        if state is not None:
+            if state.finished:
+                assert state.best is not None
+                return state.best
+            starts = itertools.islice(starts, n_starts - state.restart - 1)
+        try:
+            result = em(starts, resume=state, observe=self.update)
+        except KeyboardInterrupt:
+            self.flush()
+            raise
+        self.finish(result)
+        return result
 
     def resume(self, structure: CovarianceStructure) -> RunState | None:
         """The state in the file, or None if there is no file; the random state is set to it.
@@ -107,14 +157,16 @@ class Checkpoint:
         OSError
             If it cannot be written; the file then holds what it held before.
         """
-        self._unwritten = state
+        # The next start may draw before the state is written.
+        self._unwritten = state, copy.deepcopy(self._random_state)
         if time.monotonic() - self._last_write >= self.every_seconds:
             self.flush()
 
     def finish(self, result: EMResult) -> None:
         """Write that the run is over, and its result: the same call again then ends at once."""
         bounds = result.lower_bounds
-        self._unwritten = RunState(0, result.parameters, bounds, result, finished=True)
+        state = RunState(0, result.parameters, bounds, result, finished=True)
+        self._unwritten = state, self._random_state
         self.flush()
 
     def flush(self) -> None:
@@ -127,11 +179,12 @@ class Checkpoint:
         """
         if self._unwritten is None:
             return
+        state, random_state = self._unwritten
         encoder = Encoder()
         header = {
             "fingerprint": encoder.encode(self._fingerprint, "fingerprint"),
-            "random_state": encoder.encode(self._random_state, "random_state"),
-            "state": encoder.encode(self._unwritten, "state"),
+            "random_state": encoder.encode(random_state, "random_state"),
+            "state": encoder.encode(state, "state"),
         }
         write_file(self.path, Contents("checkpoint", header, encoder.arrays))
         self._unwritten = None
@@ -153,7 +206,9 @@ class Checkpoint:
             )
 
 
-def fingerprint_of(estimator: Any, source: RowSource, grid: RowGrid) -> dict[str, Any]:
+def fingerprint_of(
+    estimator: Any, source: RowSource, grid: RowGrid, warm: MixtureParameters | None = None
+) -> dict[str, Any]:
     """What tells a run from others: the arguments, the rows, and how they are cut.
 
     Of the rows only the first and the last are looked at, so that it takes no pass.
@@ -163,6 +218,8 @@ def fingerprint_of(estimator: Any, source: RowSource, grid: RowGrid) -> dict[str
     estimator : estimator
     source : RowSource
     grid : RowGrid
+    warm : MixtureParameters, optional
+        That a warm start goes on from.
     """
     arguments = {
         name: _brief(value)
@@ -178,6 +235,7 @@ def fingerprint_of(estimator: Any, source: RowSource, grid: RowGrid) -> dict[str
         "rows per chunk": grid.rows_per_chunk,
         "sum of weights": float(source.total_weight * source.weight_scale),
         "the digest of the first and last rows": _digest_of_rows(source),
+        "the model to go on from": None if warm is None else _digest_of_parameters(warm),
     }
 
 
@@ -201,6 +259,12 @@ def _digest_of_rows(source: RowSource) -> str:
     head = source.read(0, min(_FINGERPRINT_ROWS, source.n_rows))
     tail = source.read(last, source.n_rows)
     return _digest(head.rows, head.weights, tail.rows, tail.weights)
+
+
+def _digest_of_parameters(parameters: MixtureParameters) -> str:
+    encoder = Encoder()
+    encoder.encode(parameters, "parameters")
+    return _digest(*encoder.arrays.values())
 
 
 def _digest(*parts: Any) -> str:

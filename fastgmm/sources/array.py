@@ -1,5 +1,7 @@
 """Rows of an array in memory."""
 
+import copy
+
 import numpy as np
 
 from fastgmm.sources.base import Chunk
@@ -35,6 +37,12 @@ class ArraySource:
             scale = WeightScale.of([sample_weight])
             self._weights, self.total_weight = scale.apply(sample_weight), scale.total
             self.weight_scale = scale.divisor
+
+    def astype(self, dtype: np.dtype) -> "ArraySource":
+        """The same rows in another type."""
+        other = copy.copy(self)
+        other.dtype = np.dtype(dtype)
+        return other
 
     def read(self, start: int, stop: int) -> Chunk:
         """Rows start to stop: views, where the type is right."""

@@ -79,3 +79,7 @@ class RowSource(Protocol):
     def read(self, start: int, stop: int) -> Chunk:
         """Rows start to stop."""
         ...
+
+    def astype(self, dtype: np.dtype) -> "RowSource":
+        """The same rows in float64 or float32."""
+        ...

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import set_config
+from sklearn import config_context, set_config
 from sklearn.base import BaseEstimator, DensityMixin, clone, is_clusterer
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -83,21 +83,42 @@ def test_the_constructor_is_scikit_learns_and_n_jobs():
     assert (last.name, last.default, last.kind) == ("n_jobs", None, last.KEYWORD_ONLY)
 
 
-@pytest.mark.parametrize(
-    "method",
-    ["predict", "predict_proba", "score_samples", "sample", "get_params", "set_params"],
-)
+#: Arguments that methods have beyond scikit-learn's, which come first.
+ADDED_ARGUMENTS = {
+    "fit": ["sample_weight", "checkpoint", "checkpoint_every"],
+    "fit_predict": ["sample_weight", "checkpoint", "checkpoint_every"],
+    "predict": ["out"],
+    "predict_proba": ["out"],
+    "score_samples": ["out"],
+    "score": ["sample_weight"],
+    "bic": ["sample_weight"],
+    "aic": ["sample_weight"],
+    "sample": [],
+    "get_params": [],
+    "set_params": [],
+}
+
+
+@pytest.mark.parametrize("method", ADDED_ARGUMENTS)
 def test_methods_have_scikit_learns_signatures(method):
-    mine, theirs = (inspect.signature(getattr(cls, method)).parameters for cls in CLASSES)
-    assert list(mine.values()) == list(theirs.values())
+    mine, theirs = (
+        list(inspect.signature(getattr(cls, method)).parameters.values()) for cls in CLASSES
+    )
+    added = mine[len(theirs) :]
+    assert mine[: len(theirs)] == theirs
+    assert [parameter.name for parameter in added] == ADDED_ARGUMENTS[method]
+    for parameter in added:
+        assert parameter.default is not parameter.empty
+        assert parameter.name == "sample_weight" or parameter.kind == parameter.KEYWORD_ONLY
 
 
-@pytest.mark.parametrize("method", ["fit", "fit_predict", "score", "bic", "aic"])
-def test_methods_have_sample_weight_last(method):
-    mine, theirs = (inspect.signature(getattr(cls, method)).parameters for cls in CLASSES)
-    *shared, last = mine.values()
-    assert shared == list(theirs.values())
-    assert (last.name, last.default) == ("sample_weight", None)
+def test_files_are_no_metadata_to_route():
+    with config_context(enable_metadata_routing=True):
+        model = GaussianMixture().set_fit_request(sample_weight=True)
+        routing = model.get_metadata_routing()
+    assert routing.fit.requests == {"sample_weight": True}
+    assert routing.score.requests == {"sample_weight": None}
+    assert routing.predict.requests == routing.predict_proba.requests == {}
 
 
 def test_subclass():

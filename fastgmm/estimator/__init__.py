@@ -1,0 +1,1 @@
+"""What the mixture estimators share; `base` puts the parts together."""

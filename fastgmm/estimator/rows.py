@@ -1,0 +1,135 @@
+"""The rows that an estimator is given: arrays in memory, or whatever a source opens."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm.initialization import GivenResponsibilities, LabelledRows, given_start
+from fastgmm.sklearn_interface import checked_weights
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import RowSource
+from fastgmm.sources.derived import present_mask, present_rows
+from fastgmm.sources.opening import holds_rows, open_for_model, open_source
+
+
+class FitRows(NamedTuple):
+    """Rows to fit, checked.
+
+    Parameters
+    ----------
+    given : RowSource
+        All of them, in their own type, for predictions after the fit.
+    source : RowSource
+        Those whose weight is not zero, in the type to fit them in.
+    start : str, callable, LabelledRows or GivenResponsibilities
+        `init_params`; arrays are checked, and hold the rows of `source` only.
+    arrays : tuple of (ndarray, ndarray or None), or None
+        The rows of `source` and their weights, if they are in memory.
+    """
+
+    given: RowSource
+    source: RowSource
+    start: str | Callable | LabelledRows | GivenResponsibilities
+    arrays: tuple[np.ndarray, np.ndarray | None] | None
+
+
+def rows_to_fit(estimator, X, sample_weight) -> FitRows:
+    """Check rows to fit, and set what the estimator remembers of them: features and their names.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    X, sample_weight
+        See `fit`.
+
+    Raises
+    ------
+    ValueError
+        If rows or weights are out of range, or there are too few.
+    """
+    if holds_rows(X):
+        return _opened_rows(estimator, X, sample_weight)
+    X = validate_data(estimator, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+    weights = checked_weights(sample_weight, X)
+    n_present = len(X) if weights is None else int(np.count_nonzero(weights))
+    _check_enough(n_present, estimator.n_components)
+    start = _checked_start(estimator, len(X))
+    rows = X
+    if weights is not None and n_present < len(X):
+        present = weights > 0
+        rows, weights, start = X[present], weights[present], _of_present(start, present)
+    source = ArraySource(rows, weights, estimator._fit_dtype)
+    return FitRows(ArraySource(X), source, start, (rows, weights))
+
+
+def _opened_rows(estimator, X, sample_weight) -> FitRows:
+    given = open_source(X, weight=sample_weight)
+    if given.n_rows < 2:
+        raise ValueError(
+            f"{given.reader.name} has 1 row, while a minimum of 2 is required by "
+            f"{type(estimator).__name__}."
+        )
+    source = present_rows(given)
+    _check_enough(source.n_rows, estimator.n_components)
+    start = _checked_start(estimator, given.n_rows)
+    if source is not given and not isinstance(start, str):
+        start = _of_present(start, present_mask(given))
+    estimator.n_features_in_ = source.n_features
+    if source.feature_names is not None:
+        estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    if estimator._fit_dtype is not None:
+        source = source.astype(estimator._fit_dtype)
+    return FitRows(given, source, start, None)
+
+
+def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
+    """Check rows to predict, and their weights.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+        Fitted.
+    X, sample_weight
+        See `score`.
+
+    Raises
+    ------
+    ValueError
+        If rows or weights are out of range, or have not the features of the model.
+    sklearn.exceptions.NotFittedError
+    """
+    check_is_fitted(estimator)
+    if holds_rows(X):
+        names = getattr(estimator, "feature_names_in_", None)
+        n_features = np.shape(estimator.means_)[1]
+        names = None if names is None else list(names)
+        return open_for_model(X, names, n_features, weight=sample_weight)
+    X = validate_data(estimator, X, reset=False)
+    return ArraySource(X, checked_weights(sample_weight, X))
+
+
+def _check_enough(n_rows: int, n_components: int) -> None:
+    """Raise scikit-learn's error if there are fewer rows than components."""
+    if n_rows < n_components:
+        raise ValueError(
+            "Expected n_samples >= n_components "
+            f"but got n_components = {n_components}, "
+            f"n_samples = {n_rows}"
+        )
+
+
+def _checked_start(estimator, n_rows: int):
+    """`init_params`, with arrays checked."""
+    start = estimator.init_params
+    if isinstance(start, str) or callable(start):
+        return start
+    return given_start(start, n_rows, estimator.n_components)
+
+
+def _of_present(start, present: np.ndarray):
+    """A start for the rows that a mask chooses; what is no array sees those rows only anyway."""
+    return start.take(present) if hasattr(start, "take") else start

@@ -1,0 +1,209 @@
+"""Fits: EM from new starts, from fitted parameters, or on from a checkpoint."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from fastgmm.em import EMResult
+from fastgmm.estimator.rows import FitRows, rows_to_fit
+from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
+from fastgmm.initialization import make_starts
+from fastgmm.parameters import MixtureParameters
+from fastgmm.persistence.checkpoints import DEFAULT_SECONDS, Checkpoint, fingerprint_of
+from fastgmm.sklearn_interface import NAMESPACE, left_to_sklearn
+
+_NOT_CONVERGED = (
+    "Best performing initialization did not converge. "
+    "Try different init parameters, or increase max_iter, "
+    "tol, or check for degenerate data."
+)
+
+
+class FitMixin(BaseEstimator):
+    """`fit` and `fit_predict`."""
+
+    _fit_dtype: ClassVar[Any] = None
+    """Type that rows are fitted in, chunk by chunk; None is their own."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        checkpoint=None,
+        checkpoint_every=DEFAULT_SECONDS,
+    ):
+        """Estimate the parameters by EM, from `n_init` starts; the best stays.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            float32 and float64 keep their type; all else becomes float64. Besides arrays and
+            frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy`` or
+            ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
+            list of such parts. Its rows are read chunk by chunk, again in every iteration. Methods
+            of `init_params` see a random sample of the rows if there are more than 262,144, or
+            more than fit in 128 MiB; all of them otherwise.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            How often each row counts; any non-negative numbers. A row of weight 0 is as good as
+            absent. Of files and tables, also the column that holds the weights.
+        checkpoint : path, default=None
+            File that the state of the run is kept in. If the process is killed, the same call goes
+            on from there, and ends with the same bits as an undisturbed run; after the end it
+            returns at once. `random_state` should then be an integer, or None: a generator moves on
+            as it is drawn from, so that with the same object the call is another one.
+        checkpoint_every : float, default=30.0
+            Least time between two writes of the checkpoint, in seconds. The first iteration, the
+            end and ``KeyboardInterrupt`` are written in any case.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If arguments or data are out of range, a covariance degenerates, or the checkpoint
+            belongs to another run.
+        ModelFileError
+            If the checkpoint is damaged.
+        OSError
+            If a file cannot be read, or the checkpoint cannot be written; its last state is kept.
+        """
+        if left_to_sklearn(self, sample_weight=sample_weight, checkpoint=checkpoint):
+            return super().fit(X, y)
+        self._fit(X, sample_weight, checkpoint, checkpoint_every)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_predict(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        checkpoint=None,
+        checkpoint_every=DEFAULT_SECONDS,
+    ):
+        """Fit, and return the labels that `predict` then gives.
+
+        Parameters
+        ----------
+        X, y, sample_weight, checkpoint, checkpoint_every
+            See `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        if left_to_sklearn(self, sample_weight=sample_weight, checkpoint=checkpoint):
+            return super().fit_predict(X, y)
+        rows = self._fit(X, sample_weight, checkpoint, checkpoint_every)
+        return self._predict_rows(rows.given, "labels")
+
+    def _fit(self, X, sample_weight, checkpoint, checkpoint_every) -> FitRows:
+        """Fit to data as the caller gives them; returns them checked."""
+        rows = rows_to_fit(self, X, sample_weight)
+        source = rows.source
+        checked = self._checked_copy(source.n_features)
+        tol = self._tolerance(source.total_weight * source.weight_scale)
+        options = FitOptions(self.n_components, tol, self.reg_covar, self.max_iter)
+        fit = MixtureFit(source, self._structure, self._engine, options)
+        model = self._model(checked, fit)
+        random_state = check_random_state(self.random_state)
+        if self.warm_start and hasattr(self, "lower_bound_"):
+            warm, bound, n_starts = self._warm_parameters(source.n_features), self.lower_bound_, 1
+            starts = iter([warm])
+        else:
+            warm, bound, n_starts = None, -np.inf, self.n_init
+            starts = self._starts(fit, model, rows, random_state)
+        run = partial(fit.run, model, listener=_Verbose(self), lower_bound=float(bound))
+        if checkpoint is None:
+            result = run(starts)
+        else:
+            fingerprint = fingerprint_of(self, source, fit.grid, warm)
+            keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
+            result = keeper.run(run, starts, n_starts, self._structure)
+        if not result.converged and self.max_iter > 0:
+            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=4)
+        self._keep(result, model, rows.given.dtype)
+        return rows
+
+    def _starts(self, fit, model, rows: FitRows, random_state) -> Iterator[MixtureParameters]:
+        """First parameters of all restarts, made when they are asked for."""
+
+        def make(X, weights):
+            return make_starts(X, self.n_components, rows.start, random_state, weights, fit.engine)
+
+        if rows.arrays is not None:
+            return fit.starts(model, make(*rows.arrays), self.n_init)
+        if isinstance(rows.start, str) or callable(rows.start):
+            return fit.sampled_starts(model, make, self.n_init, random_state)
+        return fit.starts(model, make(None, None), self.n_init)
+
+    def _model(self, checked, fit: MixtureFit) -> MixtureModel:
+        """The model to fit, from a copy of this estimator whose arguments have been checked."""
+        raise NotImplementedError
+
+    def _checked_copy(self, n_features):
+        """A copy of the estimator whose arguments scikit-learn has checked, in its words.
+
+        It overwrites some with arrays, or sets attributes, hence the copy. Of the rows only their
+        length enters a check.
+        """
+        checked = copy.copy(self)
+        checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
+        return checked
+
+    def _warm_parameters(self, n_features) -> MixtureParameters:
+        """The fitted parameters, to go on from."""
+        k, d = self.n_components, n_features
+        if np.shape(self.means_) != (k, d):
+            raise ValueError(
+                f"warm_start=True goes on from means of shape {np.shape(self.means_)}, but "
+                f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
+            )
+        return self._parameters()
+
+    def _tolerance(self, total_weight):
+        """Change of the bound below which EM stops, for rows of this weight."""
+        return self.tol
+
+    def _keep(self, result: EMResult, model, dtype) -> None:
+        """Set the fitted attributes that all mixtures have, in the type of the data."""
+        parameters = result.parameters
+        self.weights_ = parameters.weights.astype(dtype)
+        self.means_ = parameters.means.astype(dtype)
+        self.covariances_ = parameters.covariances.astype(dtype)
+        self.precisions_cholesky_ = parameters.precisions_cholesky.astype(dtype)
+        self.precisions_ = self._structure.precisions(parameters.precisions_cholesky).astype(dtype)
+        self.converged_ = result.converged
+        self.n_iter_ = result.n_iter
+        self.lower_bound_ = result.lower_bound
+        self.lower_bounds_ = result.lower_bounds
+
+
+class _Verbose:
+    """Passes progress on to scikit-learn's own messages."""
+
+    def __init__(self, estimator):
+        self._estimator = estimator
+
+    def restart_begins(self, number):
+        self._estimator._print_verbose_msg_init_beg(number)
+
+    def iteration_ends(self, number, lower_bound, change):
+        self._estimator._print_verbose_msg_iter_end(number, change)
+
+    def restart_ends(self, lower_bound, converged):
+        self._estimator._print_verbose_msg_init_end(lower_bound, converged)
