@@ -28,8 +28,12 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
 
     Parameters
     ----------
-    n_components, covariance_type, tol, reg_covar, max_iter, n_init
+    n_components, covariance_type, tol, max_iter, n_init
         As in scikit-learn.
+    reg_covar : float or 'scale', default=1e-6
+        Added to every variance. 'scale' is 1e-6 of the feature's variance in X with its weights, so
+        that a model follows the units of the features; 'spherical' takes the mean over features. A
+        constant feature gets the mean of the others, or 1e-6 if there are none.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, array-like or callable, \
 default='kmeans'
         As for :class:`fastgmm.GaussianMixture`.
@@ -150,7 +154,7 @@ default='kmeans'
     def _model(self, checked, fit: MixtureFit) -> VariationalBayes:
         mean, covariance = checked.mean_prior_, checked.covariance_prior_
         if self.mean_prior is None or self.covariance_prior is None:
-            pooled = fit.pooled()
+            pooled = fit.pooled
             if self.mean_prior is None:
                 mean = pooled.means[0]
             if self.covariance_prior is None:

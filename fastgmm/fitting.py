@@ -1,7 +1,7 @@
 """The one place that puts rows, an engine, a structure, a start and the loop together."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice, repeat
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter
+from fastgmm.covariance.scales import RELATIVE_REGULARIZATION, feature_scales
 from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
@@ -35,13 +36,15 @@ class FitOptions:
 
     Parameters
     ----------
-    n_components, tol, reg_covar, max_iter
+    n_components, tol, max_iter
         See `fastgmm.GaussianMixture`.
+    reg_covar : float, ndarray of shape (d,) or 'scale'
+        An array holds a number per feature.
     """
 
     n_components: int
     tol: float
-    reg_covar: float
+    reg_covar: float | np.ndarray | str
     max_iter: int
 
 
@@ -181,14 +184,30 @@ class MixtureFit:
             fit = self
             if len(rows) < self.source.n_rows:
                 source = ArraySource(rows, weights, self.source.dtype)
-                fit = MixtureFit(source, self.structure, self.engine, self.options)
+                options = replace(self.options, reg_covar=self.regularization)
+                fit = MixtureFit(source, self.structure, self.engine, options)
             yield from fit.starts(model, make(rows, weights), 1)
 
+    @cached_property
     def pooled(self) -> Gaussians:
         """Estimates from all rows as one component, without regularisation."""
         everything = LabelledRows(np.broadcast_to(np.int64(0), self.source.n_rows), 1)
         operands = self._moment_operands(self._centre[np.newaxis])
         return self.structure.estimate(self._accumulate(operands, everything), 0.0, self._scatter)
+
+    @cached_property
+    def regularization(self) -> float | np.ndarray:
+        """What is added to the variances: of every feature alike, or (d,) of each.
+
+        Raises
+        ------
+        ValueError
+            If it is relative to variances that overflow.
+        """
+        reg_covar = self.options.reg_covar
+        if isinstance(reg_covar, str):
+            return RELATIVE_REGULARIZATION * feature_scales(self.structure, self.pooled)
+        return reg_covar
 
     def _step(
         self, model: MixtureModel, parameters: MixtureParameters
@@ -214,7 +233,7 @@ class MixtureFit:
         return engine.reduce(statistics, len(self.grid))
 
     def _estimate(self, statistics: SufficientStatistics) -> Gaussians:
-        return self.structure.estimate(statistics, self.options.reg_covar, self._scatter)
+        return self.structure.estimate(statistics, self.regularization, self._scatter)
 
     @property
     def _scatter(self) -> TotalScatter | None:
@@ -252,7 +271,7 @@ class MixtureFit:
             total.first + total.weight * total.reference,
             total.second + cross + cross.T + total.weight * square,
         )
-        return self.structure.estimate(statistics, self.options.reg_covar, about_zero)
+        return self.structure.estimate(statistics, self.regularization, about_zero)
 
     def _moment_operands(self, means: np.ndarray) -> Operands:
         """Operands for a pass that is given its responsibilities: only the means matter."""

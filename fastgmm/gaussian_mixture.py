@@ -22,8 +22,12 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
 
     Parameters
     ----------
-    n_components, covariance_type, tol, reg_covar, max_iter, n_init
+    n_components, covariance_type, tol, max_iter, n_init
         As in scikit-learn.
+    reg_covar : float or 'scale', default=1e-6
+        Added to every variance. 'scale' is 1e-6 of the feature's variance in X with its weights, so
+        that a model follows the units of the features; 'spherical' takes the mean over features. A
+        constant feature gets the mean of the others, or 1e-6 if there are none.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, array-like or callable, \
 default='kmeans'
         The methods are scikit-learn's. Besides: labels of shape (n_samples,); responsibilities of

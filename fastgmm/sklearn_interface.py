@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sklearn.mixture
 from sklearn import get_config
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 TAKES_NAMESPACE = (
@@ -46,6 +46,7 @@ def constraints(sklearn_class: Any) -> dict:
     theirs = sklearn_class._parameter_constraints
     return {
         **theirs,
+        "reg_covar": [*theirs["reg_covar"], StrOptions({"scale"})],
         "init_params": [*theirs["init_params"], "array-like", callable],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
@@ -65,7 +66,7 @@ def left_to_sklearn(estimator, **ours: Any) -> bool:
     ----------
     estimator : MixtureEstimator
     **ours : object
-        Arguments of the call that scikit-learn does not know; None where they are not given.
+        Arguments that scikit-learn does not know; None where they are not given.
 
     Raises
     ------

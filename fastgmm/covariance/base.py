@@ -122,8 +122,15 @@ class CovarianceStructure(ABC):
         """
 
     @abstractmethod
-    def regularize(self, covariances: np.ndarray, reg_covar: float) -> np.ndarray:
-        """Covariances with `reg_covar` added to every variance; may work in place."""
+    def regularize(self, covariances: np.ndarray, reg_covar: float | np.ndarray) -> np.ndarray:
+        """Covariances with `reg_covar` added to every variance; may work in place.
+
+        Parameters
+        ----------
+        covariances : ndarray
+        reg_covar : float or ndarray of shape (d,)
+            The same for every feature, or one for each.
+        """
 
     @abstractmethod
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
@@ -194,10 +201,17 @@ class CovarianceStructure(ABC):
         """The covariance of the only component."""
         return covariances[0]
 
+    def feature_variances(self, gaussians: Gaussians) -> np.ndarray:
+        """Variances (d,) of the features in the only component."""
+        covariance = self.of_one(gaussians.covariances)
+        if covariance.ndim == 2:
+            return np.diagonal(covariance)
+        return np.broadcast_to(covariance, gaussians.means.shape[1])
+
     def estimate(
         self,
         statistics: SufficientStatistics,
-        reg_covar: float,
+        reg_covar: float | np.ndarray,
         scatter: TotalScatter | None = None,
     ) -> Gaussians:
         r"""Weights, means and covariances of largest likelihood.

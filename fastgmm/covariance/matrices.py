@@ -62,8 +62,8 @@ def log_diagonals(factors: np.ndarray) -> np.ndarray:
         return np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
 
 
-def add_to_diagonals(matrices: np.ndarray, value: float) -> np.ndarray:
-    """Add a number to every diagonal element, in place."""
+def add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> np.ndarray:
+    """Add a number, or one per feature (d,), to every diagonal, in place."""
     diagonal = np.arange(matrices.shape[1])
     matrices[:, diagonal, diagonal] += value
     return matrices

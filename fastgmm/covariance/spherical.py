@@ -22,6 +22,9 @@ class Spherical(Variances):
     def n_free_parameters(self, n_components, n_features):
         return n_components
 
+    def regularize(self, covariances, reg_covar):
+        return covariances + np.mean(reg_covar)
+
     def covariances(self, statistics, shift, weight, scatter):
         moved = statistics.second - 2.0 * (statistics.first * shift).sum(axis=1)
         moved += statistics.weight * (shift**2).sum(axis=1)

@@ -55,12 +55,14 @@ class MixtureEstimator(FitMixin, PredictMixin):
         Returns
         -------
         model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
-            `init_params` that scikit-learn does not know become its default.
+            `init_params` and `reg_covar` that scikit-learn does not know become its defaults.
         """
-        known = self._sklearn_class().get_params(deep=False)
-        arguments = {name: getattr(self, name) for name in known}
+        defaults = self._sklearn_class().get_params(deep=False)
+        arguments = {name: getattr(self, name) for name in defaults}
         if not isinstance(self.init_params, str):
-            arguments["init_params"] = "kmeans"
+            arguments["init_params"] = defaults["init_params"]
+        if isinstance(self.reg_covar, str):
+            arguments["reg_covar"] = defaults["reg_covar"]
         return copy_fitted(self._sklearn_class(**arguments), self)
 
     @classmethod

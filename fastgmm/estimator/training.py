@@ -80,7 +80,7 @@ class FitMixin(BaseEstimator):
         OSError
             If a file cannot be read, or the checkpoint cannot be written; its last state is kept.
         """
-        if left_to_sklearn(self, sample_weight=sample_weight, checkpoint=checkpoint):
+        if self._left_to_sklearn(sample_weight, checkpoint):
             return super().fit(X, y)
         self._fit(X, sample_weight, checkpoint, checkpoint_every)
         return self
@@ -106,10 +106,17 @@ class FitMixin(BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        if left_to_sklearn(self, sample_weight=sample_weight, checkpoint=checkpoint):
+        if self._left_to_sklearn(sample_weight, checkpoint):
             return super().fit_predict(X, y)
         rows = self._fit(X, sample_weight, checkpoint, checkpoint_every)
         return self._predict_rows(rows.given, "labels")
+
+    def _left_to_sklearn(self, sample_weight, checkpoint) -> bool:
+        """Whether scikit-learn has to fit, and knows what it is asked for."""
+        ours = {"sample_weight": sample_weight, "checkpoint": checkpoint}
+        if isinstance(self.reg_covar, str):
+            ours["reg_covar='scale'"] = True
+        return left_to_sklearn(self, **ours)
 
     def _fit(self, X, sample_weight, checkpoint, checkpoint_every) -> FitRows:
         """Fit to data as the caller gives them; returns them checked."""

@@ -34,7 +34,7 @@ def make_model(kind, fit):
     structure, dtype = fit.structure, fit.source.dtype
     if kind == "maximum likelihood":
         return MaximumLikelihood(structure, dtype, GivenParameters())
-    covariance = structure.of_one(fit.pooled().covariances)
+    covariance = structure.of_one(fit.pooled.covariances)
     priors = Priors(WEIGHT_POSTERIORS[kind], 0.1, 2.0, np.ones(4), 5.0, covariance)
     return VariationalBayes(structure, dtype, priors, fit.source.weight_scale)
 
