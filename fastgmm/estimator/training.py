@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from fastgmm.em import EMResult
+from fastgmm.em import EMResult, Listener
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.initialization import make_starts
@@ -31,6 +31,9 @@ class FitMixin(BaseEstimator):
 
     _fit_dtype: ClassVar[Any] = None
     """Type that rows are fitted in, chunk by chunk; None is their own."""
+
+    _listener: Listener | None = None
+    """Hears of the progress of fits; None prints scikit-learn's messages, as `verbose` says."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -134,7 +137,8 @@ class FitMixin(BaseEstimator):
         else:
             warm, bound, n_starts = None, -np.inf, self.n_init
             starts = self._starts(fit, model, rows, random_state)
-        run = partial(fit.run, model, listener=_Verbose(self), lower_bound=float(bound))
+        listener = self._listener or _Verbose(self)
+        run = partial(fit.run, model, listener=listener, lower_bound=float(bound))
         if checkpoint is None:
             result = run(starts)
         else:
