@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter
+from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter, ill_defined
 from fastgmm.covariance.scales import RELATIVE_REGULARIZATION, feature_scales
 from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
@@ -55,7 +55,7 @@ class MixtureModel(Protocol):
         """Parameters to start from, if that is settled beforehand."""
         ...
 
-    def start(self, gaussians: Gaussians, total_weight: float) -> MixtureParameters:
+    def start(self, gaussians: Gaussians, total_weight: Any) -> MixtureParameters:
         """Parameters to start from, estimated from a start."""
         ...
 
@@ -69,7 +69,7 @@ class MixtureModel(Protocol):
         operands: Operands,
         parameters: Any,
         scatter: TotalScatter | None,
-    ) -> float:
+    ) -> Any:
         """Bound from a pass with these operands, and the parameters of the M-step after it."""
         ...
 
@@ -149,14 +149,14 @@ class MixtureFit:
         """
         settled = model.first_parameters()
         if settled is not None:
-            yield from repeat(settled, n_init)
+            yield from repeat(self._well_defined(settled), n_init)
             return
         for start in islice(starts, n_init):
             if isinstance(start, SingleRows):
                 gaussians = self._from_single_rows(start)
             else:
                 gaussians = self._from_responsibilities(start)
-            yield model.start(gaussians, self.source.total_weight)
+            yield self._well_defined(model.start(gaussians, self.source.total_weight))
 
     def sampled_starts(
         self,
@@ -215,8 +215,15 @@ class MixtureFit:
         """One iteration: E-step and M-step."""
         operands = self.structure.operands(parameters, self.source.dtype)
         statistics = self._accumulate(operands)
-        parameters = model.maximize(self._estimate(statistics))
-        return parameters, model.lower_bound(statistics, operands, parameters, self._scatter)
+        parameters = self._well_defined(model.maximize(self._estimate(statistics)))
+        bound = model.lower_bound(statistics, operands, parameters, self._scatter)
+        return parameters, float(bound)
+
+    def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
+        """The parameters, if all covariances are positive definite."""
+        if not np.isfinite(parameters.precisions_cholesky).all():
+            raise ill_defined(self.source.dtype)
+        return parameters
 
     def _accumulate(self, operands: Operands, start: Shares | None = None) -> SufficientStatistics:
         """One pass over the rows."""
@@ -248,7 +255,7 @@ class MixtureFit:
         if self.structure.moment_form is not MomentForm.NONE and not start.in_order:
             # Second moments are accurate about the means themselves, so a second pass follows.
             weight = statistics.weight + EMPTY_GUARD
-            means = statistics.reference + statistics.first / weight[:, np.newaxis]
+            means = statistics.reference + statistics.first / weight[..., np.newaxis]
             statistics = self._accumulate(self._moment_operands(means), start)
         return self._estimate(statistics)
 

@@ -1,11 +1,12 @@
 """Maximum likelihood: the M-step and the bound of a plain Gaussian mixture."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.base import Gaussians, TotalScatter, explain_ill_defined
+from fastgmm.covariance.base import Gaussians, TotalScatter, ill_defined
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.statistics import SufficientStatistics
 
@@ -55,20 +56,19 @@ class MaximumLikelihood:
             return None
         return self._parameters(given.weights, given.means, None)
 
-    def start(self, gaussians: Gaussians, total_weight: float) -> MixtureParameters:
+    def start(self, gaussians: Gaussians, total_weight: Any) -> MixtureParameters:
         """M-step from a start, where the caller gives nothing else (scikit-learn's order)."""
         weights, means = self.given.weights, self.given.means
         return self._parameters(
-            gaussians.weight / total_weight if weights is None else weights,
+            gaussians.weight / np.expand_dims(total_weight, -1) if weights is None else weights,
             gaussians.means if means is None else means,
             gaussians.covariances,
         )
 
     def maximize(self, gaussians: Gaussians) -> MixtureParameters:
         """Parameters of largest likelihood, given the responsibilities."""
-        weights = gaussians.weight / gaussians.weight.sum()
-        with explain_ill_defined(self.dtype):
-            factors = self.structure.precisions_cholesky(gaussians.covariances)
+        weights = gaussians.weight / gaussians.weight.sum(axis=-1, keepdims=True)
+        factors = self.structure.precisions_cholesky(gaussians.covariances)
         return MixtureParameters(weights, gaussians.means, gaussians.covariances, factors)
 
     def lower_bound(
@@ -77,18 +77,20 @@ class MaximumLikelihood:
         operands: Operands,
         parameters: MixtureParameters,
         scatter: TotalScatter | None,
-    ) -> float:
+    ) -> Any:
         """Mean log-likelihood per unit of weight, under the parameters of the pass."""
         return statistics.log_likelihood / statistics.total_weight
 
     def _parameters(self, weights, means, covariances) -> MixtureParameters:
         """Parameters with the precision factors that belong to them; given precisions win."""
         structure = self.structure
-        with explain_ill_defined(self.dtype):
-            if self.given.precisions is None:
-                factors = structure.precisions_cholesky(covariances)
-            else:
+        if self.given.precisions is None:
+            factors = structure.precisions_cholesky(covariances)
+        else:
+            try:
                 factors = structure.cholesky_of_precisions(self.given.precisions)
-                covariances = structure.covariances_from_cholesky(factors)
+            except np.linalg.LinAlgError:
+                raise ill_defined(self.dtype) from None
+            covariances = structure.covariances_from_cholesky(factors)
         fields = (weights, means, covariances, factors)
         return MixtureParameters(*(np.asarray(field, dtype=np.float64) for field in fields))

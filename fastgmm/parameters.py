@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MixtureParameters:
-    """Parameters of a Gaussian mixture, in float64.
+    """Parameters of a Gaussian mixture, in float64; of many at once, with an axis in front.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class MixtureParameters:
 
 
 class Operands(NamedTuple):
-    """What a kernel reads of a mixture, and all that it reads.
+    """What a kernel reads of a mixture, and all that it reads; of many, with an axis in front.
 
     The weighted log-density of component c at x is ``constants[c] + scales[c] * q``, with q the
     squared distance that the density form computes from the other fields.
@@ -65,7 +65,7 @@ class Operands(NamedTuple):
     @property
     def reference(self) -> np.ndarray:
         """(k, d): the means that the kernels really used, in the data's coordinates."""
-        return self.origin + self.means.astype(np.float64)
+        return self.origin[..., np.newaxis, :] + self.means.astype(np.float64)
 
 
 def make_operands(
@@ -92,15 +92,16 @@ def make_operands(
     project : callable
         From centred means (k, d) to `Operands.projected`.
     scales : ndarray of shape (k,)
-    log_determinants : ndarray of shape (k,) or float
+    log_determinants : ndarray of shape (k,) or (1,)
         Logarithm of the determinant of each precision factor, or of the one they share.
     """
     means = parameters.means
     # Any point amid the data would do; it has to follow from the parameters alone.
-    origin = parameters.weights @ means / parameters.weights.sum()
-    centred = means - origin
+    shares = parameters.weights / parameters.weights.sum(axis=-1, keepdims=True)
+    origin = (shares[..., np.newaxis] * means).sum(axis=-2)
+    centred = means - origin[..., np.newaxis, :]
     log_weights = parameters.log_weights
-    constants = log_weights + log_determinants - 0.5 * means.shape[1] * np.log(2.0 * np.pi)
+    constants = log_weights + log_determinants - 0.5 * means.shape[-1] * np.log(2.0 * np.pi)
 
     def cast(array):
         return np.ascontiguousarray(array, dtype=dtype)

@@ -7,6 +7,7 @@ cancels when the data lie far from zero, and records of different rows simply ad
 import functools
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,9 @@ class MomentForm(Enum):
 class SufficientStatistics:
     """Weighted sums over rows, about a reference.
 
+    Of many data sets at once, all arrays have an axis in front: ``(..., k, d)`` is then what is
+    called ``(k, d)`` here.
+
     Parameters
     ----------
     form : MomentForm
@@ -66,8 +70,8 @@ class SufficientStatistics:
     @classmethod
     def zero(cls, form: MomentForm, reference: np.ndarray) -> "SufficientStatistics":
         """The statistics of no rows, neutral under addition."""
-        k, d = reference.shape
-        return cls(form, reference, np.zeros(HEADER + k * form.block_size(d)))
+        *leading, k, d = reference.shape
+        return cls(form, reference, np.zeros((*leading, HEADER + k * form.block_size(d))))
 
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """Statistics of the rows of both.
@@ -91,14 +95,14 @@ class SufficientStatistics:
         return SufficientStatistics(self.form, self.reference, self.sums + other.sums)
 
     @property
-    def log_likelihood(self) -> float:
+    def log_likelihood(self) -> Any:
         """Weighted sum of the rows' log-likelihoods under the parameters of the pass."""
-        return float(self.sums[0])
+        return self.sums[..., 0][()]
 
     @property
-    def total_weight(self) -> float:
+    def total_weight(self) -> Any:
         """Sum of the rows' weights."""
-        return float(self.sums[1])
+        return self.sums[..., 1][()]
 
     @property
     def n_rows(self) -> int:
@@ -107,24 +111,29 @@ class SufficientStatistics:
 
     @property
     def _blocks(self) -> np.ndarray:
-        return self.sums[HEADER:].reshape(len(self.reference), -1)
+        return self.sums[..., HEADER:].reshape(*self.reference.shape[:-1], -1)
+
+    @property
+    def _outer_blocks(self) -> np.ndarray:
+        """(k, blocks, BLOCK, BLOCK)."""
+        return self._blocks.reshape(*self.reference.shape[:-1], -1, BLOCK, BLOCK)
 
     @property
     def weight(self) -> np.ndarray:
         r"""(k,): :math:`N_c = \sum_t w_t r_{tc}` (Bishop 2006, eq. 9.27)."""
-        k, d = self.reference.shape
+        d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks.reshape(k, -1, BLOCK, BLOCK)[:, -1, d % BLOCK, d % BLOCK]
-        return self._blocks[:, d]
+            return self._outer_blocks[..., -1, d % BLOCK, d % BLOCK]
+        return self._blocks[..., d]
 
     @property
     def first(self) -> np.ndarray:
         r"""(k, d): :math:`\sum_t w_t r_{tc} (x_t - \text{reference}_c)`."""
-        k, d = self.reference.shape
+        *leading, d = self.reference.shape
         if self.form is MomentForm.OUTER:
-            blocks = self._blocks.reshape(k, -1, BLOCK, BLOCK)
-            return blocks[:, -outer_blocks(d) :, d % BLOCK].reshape(k, -1)[:, :d]
-        return self._blocks[:, :d]
+            last_rows = self._outer_blocks[..., -outer_blocks(d) :, d % BLOCK, :]
+            return last_rows.reshape(*leading, -1)[..., :d]
+        return self._blocks[..., :d]
 
     @property
     def second(self) -> np.ndarray:
@@ -133,24 +142,25 @@ class SufficientStatistics:
         (k, d, d) for OUTER, new each time; (k, d) for DIAGONAL; (k,), summed over features, for
         TRACE.
         """
-        d = self.reference.shape[1]
+        d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._outer()[:, :d, :d]
+            return self._outer()[..., :d, :d]
         if self.form is MomentForm.DIAGONAL:
-            return self._blocks[:, d + 1 :]
+            return self._blocks[..., d + 1 :]
         if self.form is MomentForm.TRACE:
-            return self._blocks[:, d + 1]
+            return self._blocks[..., d + 1]
         raise AttributeError("These statistics hold no second moments.")
 
     def _outer(self) -> np.ndarray:
         """Symmetric matrices (k, >= d + 1, >= d + 1) from the blocks that are kept."""
-        k, d = self.reference.shape
+        *leading, d = self.reference.shape
         n = outer_blocks(d)
-        full = np.zeros((k, n, BLOCK, n, BLOCK))
-        row, column = _lower(n)
-        blocks = self._blocks.reshape(k, -1, BLOCK, BLOCK).transpose(1, 0, 2, 3)
-        full[:, row, :, column, :] = blocks
-        full = full.reshape(k, n * BLOCK, n * BLOCK)
-        diagonal = np.arange(n * BLOCK)
-        full[:, diagonal, diagonal] *= 0.5
-        return full + full.transpose(0, 2, 1)
+        if n == 1:
+            full = self._outer_blocks[..., 0, :, :].copy()
+        else:
+            full = np.zeros((*leading, n, BLOCK, n, BLOCK))
+            row, column = _lower(n)
+            full[..., row, :, column, :] = np.moveaxis(self._outer_blocks, -3, 0)
+            full = full.reshape(*leading, n * BLOCK, n * BLOCK)
+        np.einsum("...ii->...i", full)[...] *= 0.5  # a view of the diagonals
+        return full + full.swapaxes(-1, -2)

@@ -6,12 +6,13 @@ logarithms (Bishop 2006, sec. 10.2).
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import betaln, digamma, gammaln
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.base import Gaussians, TotalScatter, explain_ill_defined
+from fastgmm.covariance.base import Gaussians, TotalScatter
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.statistics import SufficientStatistics
 
@@ -41,7 +42,7 @@ class WeightPosterior(ABC):
         """Expected logarithms (k,) of the proportions."""
 
     @abstractmethod
-    def log_normalizer(self) -> float:
+    def log_normalizer(self) -> Any:
         """Logarithm of the constant that makes the density integrate to one."""
 
 
@@ -55,15 +56,15 @@ class Dirichlet(WeightPosterior):
 
     def mean(self):
         """Bishop 2006, eq. B.17."""
-        return self.concentration / self.concentration.sum()
+        return self.concentration / self.concentration.sum(axis=-1, keepdims=True)
 
     def expected_log(self):
         """Bishop 2006, eq. 10.66."""
-        return digamma(self.concentration) - digamma(self.concentration.sum())
+        return digamma(self.concentration) - digamma(self.concentration.sum(axis=-1, keepdims=True))
 
     def log_normalizer(self):
         """Bishop 2006, eq. B.23."""
-        return gammaln(self.concentration.sum()) - gammaln(self.concentration).sum()
+        return gammaln(self.concentration.sum(axis=-1)) - gammaln(self.concentration).sum(axis=-1)
 
 
 class StickBreaking(WeightPosterior):
@@ -75,23 +76,35 @@ class StickBreaking(WeightPosterior):
     @classmethod
     def of(cls, prior, weight):
         """Blei & Jordan 2006, eq. 18 and 19."""
-        beyond = np.append(np.cumsum(weight[::-1])[-2::-1], 0.0)
-        return cls(np.stack([1.0 + weight, prior + beyond]))
+        beyond = np.zeros_like(weight)
+        beyond[..., :-1] = np.cumsum(weight[..., ::-1], axis=-1)[..., -2::-1]
+        return cls(np.stack([1.0 + weight, prior + beyond], axis=-2))
 
     def mean(self):
         """Product of the mean breaks; what lies beyond the truncation is shared out."""
-        broken, left = self.concentration / self.concentration.sum(axis=0)
-        proportions = broken * np.append(1.0, np.cumprod(left[:-1]))
-        return proportions / proportions.sum()
+        broken, left = self._of_each(
+            self.concentration / self.concentration.sum(axis=-2, keepdims=True)
+        )
+        proportions = broken.copy()
+        proportions[..., 1:] *= np.cumprod(left[..., :-1], axis=-1)
+        return proportions / proportions.sum(axis=-1, keepdims=True)
 
     def expected_log(self):
         """Blei & Jordan 2006, below eq. 21."""
-        broken, left = digamma(self.concentration) - digamma(self.concentration.sum(axis=0))
-        return broken + np.append(0.0, np.cumsum(left[:-1]))
+        both = digamma(self.concentration.sum(axis=-2, keepdims=True))
+        broken, left = self._of_each(digamma(self.concentration) - both)
+        expected = broken.copy()
+        expected[..., 1:] += np.cumsum(left[..., :-1], axis=-1)
+        return expected
 
     def log_normalizer(self):
         """Of beta distributions (Bishop 2006, eq. 2.13)."""
-        return -betaln(*self.concentration).sum()
+        return -betaln(*self._of_each(self.concentration)).sum(axis=-1)
+
+    @staticmethod
+    def _of_each(pairs):
+        """The first of the two of every break, and the second."""
+        return pairs[..., 0, :], pairs[..., 1, :]
 
 
 WEIGHT_POSTERIORS: dict[str, type[WeightPosterior]] = {
@@ -150,8 +163,8 @@ class VariationalParameters(MixtureParameters):
 
         Bishop 2006, eq. 10.46, 10.64 to 10.66, with the factors of the normalised precisions.
         """
-        d = self.means.shape[1]
-        freedom = self.degrees_of_freedom
+        d = self.means.shape[-1]
+        freedom = _for_components(self.degrees_of_freedom, self.mean_precision)
         log_precision = d * np.log(2.0 / freedom) + _over_features(digamma, freedom, d)
         return self.weight_posterior.expected_log() + 0.5 * (
             log_precision - d / self.mean_precision
@@ -196,18 +209,18 @@ class VariationalBayes:
         posterior = priors.posterior_type.of(priors.weight_concentration, weight)
         mean_precision = priors.mean_precision + weight
         share = weight / mean_precision
-        offsets = gaussians.means - priors.mean
+        prior_mean = priors.mean[..., np.newaxis, :]
+        offsets = gaussians.means - prior_mean
         # Counted from the prior's mean, so that far from zero no digits are lost.
-        means = priors.mean + share[:, np.newaxis] * offsets
+        means = prior_mean + share[..., np.newaxis] * offsets
         freedom = np.asarray(priors.degrees_of_freedom + structure.degrees_gained(weight))
-        scatter = priors.covariance + structure.posterior_scatter(
+        scatter = structure.for_all(priors.covariance) + structure.posterior_scatter(
             gaussians, priors.mean_precision * share, offsets
         )
         covariances = scatter / freedom.reshape(
             freedom.shape + (1,) * (scatter.ndim - freedom.ndim)
         )
-        with explain_ill_defined(self.dtype):
-            factors = structure.precisions_cholesky(covariances)
+        factors = structure.precisions_cholesky(covariances)
         return VariationalParameters(
             posterior.mean(), means, covariances, factors, posterior, mean_precision, freedom
         )
@@ -218,7 +231,7 @@ class VariationalBayes:
         operands: Operands,
         parameters: VariationalParameters,
         scatter: TotalScatter | None,
-    ) -> float:
+    ) -> Any:
         r"""Bound on the log-evidence, without its constant terms (Bishop 2006, eq. 10.70 ff.).
 
         After an M-step all that is left is the entropy of the responsibilities and what normalises
@@ -226,22 +239,27 @@ class VariationalBayes:
         \sum p`, it is the sum of the logarithms that normalise the rows, less the expectation of
         the components' log-densities, which follows from the moments.
         """
-        expected = operands.constants.astype(np.float64) @ statistics.weight
+        expected = (operands.constants.astype(np.float64) * statistics.weight).sum(axis=-1)
         expected += self.structure.expected_exponent(statistics, operands, scatter)
         entropy = self.weight_scale * (statistics.log_likelihood - expected)
-        d = len(self.priors.mean)
-        freedom = parameters.degrees_of_freedom
+        d = parameters.means.shape[-1]
+        freedom = _for_components(parameters.degrees_of_freedom, parameters.mean_precision)
         log_determinants = self.structure.log_determinants(parameters.precisions_cholesky, d)
         log_determinants = log_determinants - 0.5 * d * np.log(0.5 * freedom)
         # Negative logarithm of eq. B.79, but for powers of pi.
         log_wishart = freedom * log_determinants + _over_features(gammaln, freedom, d)
         log_wishart = np.broadcast_to(log_wishart, parameters.mean_precision.shape)
-        return float(
+        return (
             entropy
-            + log_wishart.sum()
+            + log_wishart.sum(axis=-1)
             - parameters.weight_posterior.log_normalizer()
-            - 0.5 * d * np.log(parameters.mean_precision).sum()
+            - 0.5 * d * np.log(parameters.mean_precision).sum(axis=-1)
         )
+
+
+def _for_components(freedom: np.ndarray, per_component: np.ndarray) -> np.ndarray:
+    """Degrees of freedom (k,), or (1,) where all components share them."""
+    return freedom if freedom.ndim == per_component.ndim else freedom[..., np.newaxis]
 
 
 def _over_features(function, freedom: np.ndarray, n_features: int) -> np.ndarray:

@@ -1,8 +1,6 @@
 """What a covariance structure has to supply, and what all of them share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -26,25 +24,15 @@ EMPTY_GUARD = 10 * np.finfo(np.float64).eps
 """Added to every component's weight, as scikit-learn does, so that an empty one divides."""
 
 
-@contextmanager
-def explain_ill_defined(dtype: np.dtype) -> Iterator[None]:
-    """Turn the failure of a Cholesky factorization into scikit-learn's error.
+def ill_defined(dtype: np.dtype) -> ValueError:
+    """scikit-learn's error for a covariance that is not positive definite.
 
     Parameters
     ----------
     dtype : dtype
         Of the rows.
-
-    Raises
-    ------
-    ValueError
-        Instead of `numpy.linalg.LinAlgError`.
     """
-    try:
-        yield
-    except np.linalg.LinAlgError:
-        hint = FLOAT32_HINT if dtype == np.float32 else ""
-        raise ValueError(ILL_DEFINED + hint) from None
+    return ValueError(ILL_DEFINED + (FLOAT32_HINT if dtype == np.float32 else ""))
 
 
 class TotalScatter(NamedTuple):
@@ -84,13 +72,16 @@ class CovarianceStructure(ABC):
     """A family of covariance matrices: how densities, moments and the M-step look in it.
 
     A structure names kernels that exist, in `density_form` and `moment_form`, and owns the algebra
-    between them. It knows nothing of rows.
+    between them. It knows nothing of rows. The algebra is written for any axes in front of those
+    that are named, so that many mixtures can be worked on at once.
     """
 
     name: ClassVar[str]
     density_form: ClassVar[str]
     moment_form: ClassVar[MomentForm]
     needs_total_scatter: ClassVar[bool] = False
+    component_axis: ClassVar[int | None]
+    """Which axis of the covariances counts components, from the end; None if they share one."""
 
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -134,13 +125,7 @@ class CovarianceStructure(ABC):
 
     @abstractmethod
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
-        """Square roots of the inverse covariances.
-
-        Raises
-        ------
-        numpy.linalg.LinAlgError
-            If a covariance is not positive definite.
-        """
+        """Square roots of the inverse covariances; NaN for one that is not positive definite."""
 
     @abstractmethod
     def cholesky_of_precisions(self, precisions: np.ndarray) -> np.ndarray:
@@ -156,7 +141,7 @@ class CovarianceStructure(ABC):
 
     @abstractmethod
     def log_determinants(self, precisions_cholesky: np.ndarray, n_features: int) -> np.ndarray:
-        """Logarithms of the determinants (k,) of the square roots; () where they share one."""
+        """Logarithms of the determinants (k,) of the square roots; (1,) where they share one."""
 
     @abstractmethod
     def operands(self, parameters: MixtureParameters, dtype: np.dtype) -> Operands:
@@ -199,7 +184,15 @@ class CovarianceStructure(ABC):
 
     def of_one(self, covariances: np.ndarray) -> np.ndarray:
         """The covariance of the only component."""
-        return covariances[0]
+        if self.component_axis is None:
+            return covariances
+        return covariances.take(0, axis=self.component_axis)
+
+    def for_all(self, covariance: np.ndarray) -> np.ndarray:
+        """One covariance, shaped to be added to those of all components."""
+        if self.component_axis is None:
+            return covariance
+        return np.expand_dims(covariance, self.component_axis)
 
     def feature_variances(self, gaussians: Gaussians) -> np.ndarray:
         """Variances (d,) of the features in the only component."""
@@ -221,7 +214,7 @@ class CovarianceStructure(ABC):
         and the moments about it follow from those about m.
         """
         weight = statistics.weight + EMPTY_GUARD
-        shift = (statistics.first - EMPTY_GUARD * statistics.reference) / weight[:, np.newaxis]
+        shift = (statistics.first - EMPTY_GUARD * statistics.reference) / weight[..., np.newaxis]
         covariances = self.covariances(statistics, shift, weight, scatter)
         return Gaussians(
             weight, statistics.reference + shift, self.regularize(covariances, reg_covar)

@@ -15,6 +15,7 @@ class Diag(Variances):
     name = "diag"
     density_form = "diagonal"
     moment_form = MomentForm.DIAGONAL
+    component_axis = -2
 
     def shape(self, n_components, n_features):
         return n_components, n_features
@@ -24,29 +25,30 @@ class Diag(Variances):
 
     def covariances(self, statistics, shift, weight, scatter):
         moved = statistics.second - 2.0 * statistics.first * shift
-        moved += statistics.weight[:, np.newaxis] * shift**2
+        moved += statistics.weight[..., np.newaxis] * shift**2
         moved += guard_residue(statistics.reference + shift)
-        return moved / weight[:, np.newaxis]
+        return moved / weight[..., np.newaxis]
 
     def log_determinants(self, precisions_cholesky, n_features):
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(precisions_cholesky).sum(axis=1)
+            return np.log(precisions_cholesky).sum(axis=-1)
 
     def expected_exponent(self, statistics, operands, scatter):
-        distances = (statistics.second * operands.factors[0].astype(np.float64) ** 2).sum(axis=1)
-        return operands.scales.astype(np.float64) @ distances
+        factors = operands.factors[..., 0, :, :].astype(np.float64)
+        distances = (statistics.second * factors**2).sum(axis=-1)
+        return (operands.scales.astype(np.float64) * distances).sum(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):
-        weight = gaussians.weight[:, np.newaxis]
-        return weight * gaussians.covariances + pull[:, np.newaxis] * offsets**2
+        weight = gaussians.weight[..., np.newaxis]
+        return weight * gaussians.covariances + pull[..., np.newaxis] * offsets**2
 
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
         return make_operands(
             parameters,
             dtype,
-            factors=factors[np.newaxis],
+            factors=factors[..., np.newaxis, :, :],
             project=lambda means: means * factors,
-            scales=np.full(len(factors), -0.5),
-            log_determinants=self.log_determinants(factors, factors.shape[1]),
+            scales=np.full(factors.shape[:-1], -0.5),
+            log_determinants=self.log_determinants(factors, factors.shape[-1]),
         )

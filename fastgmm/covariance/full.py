@@ -15,6 +15,7 @@ class Full(CovarianceStructure):
     name = "full"
     density_form = "cholesky"
     moment_form = MomentForm.OUTER
+    component_axis = -3
 
     def shape(self, n_components, n_features):
         return n_components, n_features, n_features
@@ -24,11 +25,11 @@ class Full(CovarianceStructure):
 
     def covariances(self, statistics, shift, weight, scatter):
         # S - f d^T - d f^T + N d d^T: all four terms, since d is not exactly f / N.
-        half = statistics.first - 0.5 * statistics.weight[:, np.newaxis] * shift
-        cross = half[:, :, np.newaxis] * shift[:, np.newaxis, :]
+        half = statistics.first - 0.5 * statistics.weight[..., np.newaxis] * shift
+        cross = half[..., :, np.newaxis] * shift[..., np.newaxis, :]
         moved = statistics.second
-        moved -= cross + cross.transpose(0, 2, 1)
-        moved /= weight[:, np.newaxis, np.newaxis]
+        moved -= cross + cross.swapaxes(-1, -2)
+        moved /= weight[..., np.newaxis, np.newaxis]
         return moved
 
     def regularize(self, covariances, reg_covar):
@@ -41,7 +42,7 @@ class Full(CovarianceStructure):
         return matrices.upper_factors(precisions)
 
     def precisions(self, precisions_cholesky):
-        return precisions_cholesky @ precisions_cholesky.transpose(0, 2, 1)
+        return precisions_cholesky @ precisions_cholesky.swapaxes(-1, -2)
 
     def covariances_from_cholesky(self, precisions_cholesky):
         return matrices.covariances_of(precisions_cholesky)
@@ -51,12 +52,13 @@ class Full(CovarianceStructure):
 
     def expected_exponent(self, statistics, operands, scatter):
         factors = operands.factors.astype(np.float64)
-        distances = ((statistics.second @ factors) * factors).sum(axis=(1, 2))
-        return operands.scales.astype(np.float64) @ distances
+        distances = ((statistics.second @ factors) * factors).sum(axis=(-1, -2))
+        return (operands.scales.astype(np.float64) * distances).sum(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):
-        spread = (pull[:, np.newaxis] * offsets)[:, :, np.newaxis] * offsets[:, np.newaxis, :]
-        return gaussians.weight[:, np.newaxis, np.newaxis] * gaussians.covariances + spread
+        pulled = pull[..., np.newaxis] * offsets
+        spread = pulled[..., :, np.newaxis] * offsets[..., np.newaxis, :]
+        return gaussians.weight[..., np.newaxis, np.newaxis] * gaussians.covariances + spread
 
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
@@ -65,6 +67,6 @@ class Full(CovarianceStructure):
             dtype,
             factors=matrices.triangular(factors),
             project=lambda means: means,
-            scales=np.full(len(factors), -0.5),
-            log_determinants=self.log_determinants(factors, factors.shape[1]),
+            scales=np.full(factors.shape[:-2], -0.5),
+            log_determinants=self.log_determinants(factors, factors.shape[-1]),
         )

@@ -1,38 +1,29 @@
-"""Linear algebra that structures with matrices share, for stacks of matrices (k, d, d)."""
+"""Linear algebra that structures with matrices share, for stacks of matrices (..., d, d)."""
 
 import functools
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg import lapack
 
 
 def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = inv(covariance)``, for every matrix.
 
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If a covariance is not positive definite, or not finite.
+    NaN for a covariance that is not positive definite, or not finite.
     """
-    if not np.isfinite(covariances).all():
-        raise np.linalg.LinAlgError("A covariance is not finite.")
-    factors = np.empty_like(covariances)
-    for covariance, factor in zip(covariances, factors, strict=True):
-        # The transposes are in LAPACK's order, so nothing is copied on the way in.
-        lower, failed = lapack.dpotrf(covariance.T, lower=1, clean=1)
-        if not failed:
-            inverse, failed = lapack.dtrtri(lower, lower=1, overwrite_c=1)
-        if failed:
-            raise np.linalg.LinAlgError("A covariance is not positive definite.")
-        factor[:] = inverse.T
-    return factors
+    from fastgmm.kernels.factors import precision_factors
+
+    d = covariances.shape[-1]
+    stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
+    factors = np.empty_like(stack)
+    precision_factors()(stack, factors)
+    return factors.reshape(covariances.shape)
 
 
 def upper_factors(precisions: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = precision``: Cholesky from the last row upwards."""
-    flipped = np.linalg.cholesky(precisions[:, ::-1, ::-1])
-    return np.ascontiguousarray(flipped[:, ::-1, ::-1])
+    flipped = np.linalg.cholesky(precisions[..., ::-1, ::-1])
+    return np.ascontiguousarray(flipped[..., ::-1, ::-1])
 
 
 @functools.lru_cache(maxsize=8)
@@ -45,25 +36,26 @@ def triangular(factors: np.ndarray) -> np.ndarray:
 
     Attributes that people set by hand may hold any square roots of the precisions.
     """
-    if not factors[:, _below_diagonal(factors.shape[1])].any():
+    d = factors.shape[-1]
+    if not factors[..., _below_diagonal(d)].any():
         return factors
-    return np.stack([linalg.rq(factor, mode="r") for factor in factors])
+    stack = [linalg.rq(factor, mode="r") for factor in factors.reshape(-1, d, d)]
+    return np.stack(stack).reshape(factors.shape)
 
 
 def covariances_of(factors: np.ndarray) -> np.ndarray:
     """Inverses of ``factor @ factor.T``."""
     inverses = np.linalg.inv(factors)
-    return inverses.transpose(0, 2, 1) @ inverses
+    return inverses.swapaxes(-1, -2) @ inverses
 
 
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
 def add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> np.ndarray:
     """Add a number, or one per feature (d,), to every diagonal, in place."""
-    diagonal = np.arange(matrices.shape[1])
-    matrices[:, diagonal, diagonal] += value
+    np.einsum("...ii->...i", matrices)[...] += value
     return matrices

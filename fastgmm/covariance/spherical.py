@@ -15,6 +15,7 @@ class Spherical(Variances):
     name = "spherical"
     density_form = "isotropic"
     moment_form = MomentForm.TRACE
+    component_axis = -1
 
     def shape(self, n_components, n_features):
         return (n_components,)
@@ -26,20 +27,20 @@ class Spherical(Variances):
         return covariances + np.mean(reg_covar)
 
     def covariances(self, statistics, shift, weight, scatter):
-        moved = statistics.second - 2.0 * (statistics.first * shift).sum(axis=1)
-        moved += statistics.weight * (shift**2).sum(axis=1)
-        moved += guard_residue(statistics.reference + shift).sum(axis=1)
-        return moved / (weight * shift.shape[1])
+        moved = statistics.second - 2.0 * (statistics.first * shift).sum(axis=-1)
+        moved += statistics.weight * (shift**2).sum(axis=-1)
+        moved += guard_residue(statistics.reference + shift).sum(axis=-1)
+        return moved / (weight * shift.shape[-1])
 
     def log_determinants(self, precisions_cholesky, n_features):
         with np.errstate(divide="ignore", invalid="ignore"):
             return n_features * np.log(precisions_cholesky)
 
     def expected_exponent(self, statistics, operands, scatter):
-        return operands.scales.astype(np.float64) @ statistics.second
+        return (operands.scales.astype(np.float64) * statistics.second).sum(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):
-        return gaussians.weight * gaussians.covariances + pull * (offsets**2).mean(axis=1)
+        return gaussians.weight * gaussians.covariances + pull * (offsets**2).mean(axis=-1)
 
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
@@ -47,8 +48,8 @@ class Spherical(Variances):
             parameters,
             dtype,
             # The variance enters with the scale; the factors stay unread.
-            factors=np.zeros((1, 1, 1)),
+            factors=np.zeros((*factors.shape[:-1], 1, 1, 1)),
             project=lambda means: means,
             scales=-0.5 * factors**2,
-            log_determinants=self.log_determinants(factors, parameters.means.shape[1]),
+            log_determinants=self.log_determinants(factors, parameters.means.shape[-1]),
         )

@@ -19,6 +19,7 @@ class Tied(CovarianceStructure):
     name = "tied"
     density_form = "shared_cholesky"
     moment_form = MomentForm.NONE
+    component_axis = None
     needs_total_scatter = True
 
     def shape(self, n_components, n_features):
@@ -29,57 +30,56 @@ class Tied(CovarianceStructure):
 
     def covariances(self, statistics, shift, weight, scatter):
         # What the means explain, about the scatter's reference, comes off the total.
-        offsets = statistics.reference - scatter.reference
-        first = statistics.first + statistics.weight[:, np.newaxis] * offsets
+        offsets = statistics.reference - scatter.reference[..., np.newaxis, :]
+        counts = statistics.weight[..., np.newaxis]
+        first = statistics.first + counts * offsets
         means = offsets + shift
-        cross = first.T @ means
-        between = cross + cross.T - (statistics.weight * means.T) @ means
-        return (scatter.second - between) / weight.sum()
+        cross = first.swapaxes(-1, -2) @ means
+        between = cross + cross.swapaxes(-1, -2) - (counts * means).swapaxes(-1, -2) @ means
+        return (scatter.second - between) / weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
 
     def regularize(self, covariances, reg_covar):
-        return matrices.add_to_diagonals(covariances[np.newaxis], reg_covar)[0]
+        return matrices.add_to_diagonals(covariances, reg_covar)
 
     def precisions_cholesky(self, covariances):
-        return matrices.upper_precision_factors(covariances[np.newaxis])[0]
+        return matrices.upper_precision_factors(covariances)
 
     def cholesky_of_precisions(self, precisions):
-        return matrices.upper_factors(precisions[np.newaxis])[0]
+        return matrices.upper_factors(precisions)
 
     def precisions(self, precisions_cholesky):
-        return precisions_cholesky @ precisions_cholesky.T
+        return precisions_cholesky @ precisions_cholesky.swapaxes(-1, -2)
 
     def covariances_from_cholesky(self, precisions_cholesky):
-        return matrices.covariances_of(precisions_cholesky[np.newaxis])[0]
+        return matrices.covariances_of(precisions_cholesky)
 
     def log_determinants(self, precisions_cholesky, n_features):
-        return matrices.log_diagonals(precisions_cholesky[np.newaxis])[0]
+        return matrices.log_diagonals(precisions_cholesky)[..., np.newaxis]
 
     def expected_exponent(self, statistics, operands, scatter):
         # The scatter within components, about the means of the pass.
         unmoved = np.zeros_like(statistics.reference)
         within = self.covariances(statistics, unmoved, np.ones(1), scatter)
-        factor = operands.factors[0].astype(np.float64)
-        return float(operands.scales[0]) * ((within @ factor) * factor).sum()
+        factor = operands.factors[..., 0, :, :].astype(np.float64)
+        scale = operands.scales[..., 0].astype(np.float64)
+        return scale * ((within @ factor) * factor).sum(axis=(-1, -2))
 
     def degrees_gained(self, weight):
-        return weight.mean()
+        return weight.mean(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):
-        k = len(pull)
-        return (gaussians.weight.sum() * gaussians.covariances + (pull * offsets.T) @ offsets) / k
-
-    def of_one(self, covariances):
-        return covariances
+        total = gaussians.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        spread = (pull[..., np.newaxis] * offsets).swapaxes(-1, -2) @ offsets
+        return (total * gaussians.covariances + spread) / pull.shape[-1]
 
     def operands(self, parameters, dtype):
-        k = len(parameters.weights)
-        factor = parameters.precisions_cholesky[np.newaxis]
+        factor = parameters.precisions_cholesky
         triangle = matrices.triangular(factor)
         return make_operands(
             parameters,
             dtype,
-            factors=triangle,
-            project=lambda means: means @ triangle[0],
-            scales=np.full(k, -0.5),
-            log_determinants=matrices.log_diagonals(factor),
+            factors=triangle[..., np.newaxis, :, :],
+            project=lambda means: means @ triangle,
+            scales=np.full(parameters.weights.shape, -0.5),
+            log_determinants=self.log_determinants(factor, factor.shape[-1]),
         )

@@ -12,9 +12,8 @@ class Variances(CovarianceStructure):
         return covariances + reg_covar
 
     def precisions_cholesky(self, covariances):
-        if not (np.isfinite(covariances).all() and (covariances > 0).all()):
-            raise np.linalg.LinAlgError("A variance is not positive and finite.")
-        return 1.0 / np.sqrt(covariances)
+        good = (covariances > 0) & (covariances < np.inf)
+        return 1.0 / np.sqrt(np.where(good, covariances, np.nan))
 
     def cholesky_of_precisions(self, precisions):
         return np.sqrt(precisions)
@@ -33,5 +32,6 @@ def guard_residue(means: np.ndarray) -> np.ndarray:
     of a component that sits on one point just positive. Far from zero that point would swamp the
     variances; so it is kept within the spread of the means.
     """
-    spread = np.abs(means - means.mean(axis=0)).max(axis=0)
+    centre = means.mean(axis=-2, keepdims=True)
+    spread = np.abs(means - centre).max(axis=-2, keepdims=True)
     return EMPTY_GUARD * np.minimum(np.abs(means), spread) ** 2
