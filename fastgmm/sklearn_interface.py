@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sklearn.mixture
 from sklearn import get_config
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 TAKES_NAMESPACE = (
@@ -46,7 +46,8 @@ def constraints(sklearn_class: Any) -> dict:
     theirs = sklearn_class._parameter_constraints
     return {
         **theirs,
-        "reg_covar": [*theirs["reg_covar"], StrOptions({"scale"})],
+        # Hidden, so that the errors of bad numbers have scikit-learn's words.
+        "reg_covar": [*theirs["reg_covar"], Hidden(StrOptions({"scale"}))],
         "init_params": [*theirs["init_params"], "array-like", callable],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
