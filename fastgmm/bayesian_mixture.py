@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
+from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.em import EMResult
 from fastgmm.estimator.base import MixtureEstimator
@@ -18,6 +19,13 @@ from fastgmm.variational import (
 )
 
 _PRIORS = ("weight_concentration", "mean_precision", "mean", "degrees_of_freedom", "covariance")
+
+
+_NO_PRIORS = (
+    "This %(name)s instance has not all of the priors that an M-step needs "
+    "(weight_concentration_prior_, mean_prior_ and so on). Set them by fit with max_iter=0, or by "
+    "hand."
+)
 
 
 class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussianMixture):
@@ -170,6 +178,18 @@ default='kmeans'
         )
         source = fit.source
         return VariationalBayes(self._structure, source.dtype, priors, source.weight_scale)
+
+    def _fitted_model(self, dtype, weight_scale) -> VariationalBayes:
+        check_is_fitted(self, [f"{name}_prior_" for name in _PRIORS], msg=_NO_PRIORS)
+        priors = Priors(
+            WEIGHT_POSTERIORS[self.weight_concentration_prior_type],
+            self.weight_concentration_prior_,
+            self.mean_precision_prior_,
+            np.asarray(self.mean_prior_, dtype=np.float64),
+            self.degrees_of_freedom_prior_,
+            np.asarray(self.covariance_prior_, dtype=np.float64),
+        )
+        return VariationalBayes(self._structure, dtype, priors, weight_scale)
 
     def _tolerance(self, total_weight):
         return self.tol * total_weight if self.tol_per_sample else self.tol

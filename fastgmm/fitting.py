@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter, ill_defined
-from fastgmm.covariance.scales import RELATIVE_REGULARIZATION, feature_scales
+from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
@@ -206,8 +206,23 @@ class MixtureFit:
         """
         reg_covar = self.options.reg_covar
         if isinstance(reg_covar, str):
-            return RELATIVE_REGULARIZATION * feature_scales(self.structure, self.pooled)
+            return relative_regularization(self.structure, self.pooled)
         return reg_covar
+
+    def accumulate(self, operands: Operands) -> SufficientStatistics:
+        """E-step of all rows, in the units that their weights were given in.
+
+        Unlike within a fit, all moments are about points that follow from the parameters, so that
+        statistics of different rows add.
+
+        Parameters
+        ----------
+        operands : Operands
+        """
+        statistics = self._accumulate(operands)
+        if self.structure.needs_total_scatter:
+            statistics = replace(statistics, scatter=self._scatter_about(operands.origin))
+        return statistics.scaled(self.source.weight_scale)
 
     def _step(
         self, model: MixtureModel, parameters: MixtureParameters
@@ -300,13 +315,16 @@ class MixtureFit:
     @cached_property
     def _total_scatter(self) -> TotalScatter:
         """Moments of all rows about their centre."""
-        reference = self._centre[np.newaxis]
+        return TotalScatter.of(self._scatter_about(self._centre))
+
+    def _scatter_about(self, point: np.ndarray) -> SufficientStatistics:
+        """Outer moments of all rows about a point."""
+        reference = point[np.newaxis]
 
         def scatter(index: int) -> SufficientStatistics:
             return chunk_scatter(self.source.read(*self.grid.bounds(index)), reference)
 
-        total = self.engine.reduce(scatter, len(self.grid))
-        return TotalScatter(self._centre, total.weight[0], total.first[0], total.second[0])
+        return self.engine.reduce(scatter, len(self.grid))
 
 
 def predict_rows(

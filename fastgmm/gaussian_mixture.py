@@ -173,6 +173,9 @@ default='kmeans'
         given = GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
         return MaximumLikelihood(self._structure, fit.source.dtype, given)
 
+    def _fitted_model(self, dtype, weight_scale) -> MaximumLikelihood:
+        return MaximumLikelihood(self._structure, dtype, GivenParameters())
+
     def _parameters(self) -> MixtureParameters:
         # Predictions do without covariances, which a model set up by hand may lack.
         covariances = getattr(self, "covariances_", ())

@@ -11,6 +11,8 @@ from sklearn import get_config
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from fastgmm.statistics import SufficientStatistics
+
 TAKES_NAMESPACE = (
     "xp" in inspect.signature(sklearn.mixture.GaussianMixture._check_parameters).parameters
 )
@@ -104,8 +106,9 @@ def checked_weights(sample_weight, X) -> np.ndarray | None:
 
 
 def copy_fitted(target, model):
-    """Copy the fitted attributes of `model` to `target`."""
+    """Copy the fitted attributes of `model` to `target`, but for what only fastgmm can use."""
     for name, value in vars(model).items():
-        if name.endswith("_") and not name.startswith("_"):
+        fitted = name.endswith("_") and not name.startswith("_")
+        if fitted and not isinstance(value, SufficientStatistics):
             setattr(target, name, copy.deepcopy(value))
     return target

@@ -5,13 +5,18 @@ cancels when the data lie far from zero, and records of different rows simply ad
 """
 
 import functools
-from dataclasses import dataclass
+import importlib
+import os
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from fastgmm.kernels.layout import BLOCK, HEADER, outer_blocks, outer_size
+
+_N_ROWS = 2
+"""Place of the number of rows among the sums."""
 
 
 @functools.lru_cache(maxsize=8)
@@ -61,17 +66,65 @@ class SufficientStatistics:
         The points that moments are taken about, one per component.
     sums : ndarray of shape (HEADER + k * block_size,)
         All sums in one float64 array, which the properties read.
+    scatter : SufficientStatistics, optional
+        Outer moments of the same rows as of a single component, for structures whose M-step needs
+        them beside `sums`.
     """
 
     form: MomentForm
     reference: np.ndarray
     sums: np.ndarray
+    scatter: "SufficientStatistics | None" = None
 
     @classmethod
     def zero(cls, form: MomentForm, reference: np.ndarray) -> "SufficientStatistics":
         """The statistics of no rows, neutral under addition."""
         *leading, k, d = reference.shape
         return cls(form, reference, np.zeros((*leading, HEADER + k * form.block_size(d))))
+
+    @classmethod
+    def from_moments(
+        cls,
+        form: MomentForm,
+        reference: np.ndarray,
+        *,
+        log_likelihood: float,
+        total_weight: float,
+        n_rows: int,
+        weight: np.ndarray,
+        first: np.ndarray,
+        second: np.ndarray | None = None,
+        scatter: "SufficientStatistics | None" = None,
+    ) -> "SufficientStatistics":
+        """Statistics with these moments; the names are those of the properties.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not belong together.
+        """
+        if reference.ndim != 2 or 0 in reference.shape:
+            raise ValueError(f"the reference has the shape of {reference.shape}")
+        k, d = reference.shape
+        shapes = {
+            MomentForm.OUTER: (k, d, d),
+            MomentForm.DIAGONAL: (k, d),
+            MomentForm.TRACE: (k,),
+            MomentForm.NONE: None,
+        }
+        found = (weight.shape, first.shape, None if second is None else second.shape)
+        if found != ((k,), (k, d), shapes[form]):
+            raise ValueError(f"the moments have the shapes {found}")
+        blocks: list[np.ndarray] = [first, weight[:, np.newaxis]]
+        if second is not None:
+            blocks.append(second.reshape(k, -1))
+        if form is MomentForm.OUTER:
+            assert second is not None
+            blocks = [_blocks_of_outer(weight, first, second)]
+        header = np.zeros(HEADER)
+        header[:3] = log_likelihood, total_weight, n_rows
+        sums = np.concatenate([header, np.concatenate(blocks, axis=1).reshape(-1)])
+        return cls(form, reference, sums, scatter)
 
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """Statistics of the rows of both.
@@ -91,8 +144,84 @@ class SufficientStatistics:
         if self.reference is not other.reference and not np.array_equal(
             self.reference, other.reference
         ):
-            raise ValueError("Statistics about different references do not add.")
-        return SufficientStatistics(self.form, self.reference, self.sums + other.sums)
+            raise ValueError(
+                "Statistics about different references do not add: they come from the E-steps of "
+                "different parameters."
+            )
+        scatter = self.scatter
+        if scatter is not None and other.scatter is not None:
+            scatter = scatter + other.scatter
+        elif scatter is not other.scatter:
+            raise ValueError("Statistics with and without the scatter of all rows do not add.")
+        return SufficientStatistics(self.form, self.reference, self.sums + other.sums, scatter)
+
+    def __repr__(self) -> str:
+        k, d = self.reference.shape
+        return (
+            f"<statistics of {self.n_rows} rows of weight {self.total_weight:.6g}: {k} components, "
+            f"{d} features, {self.form.value} moments>"
+        )
+
+    def scaled(self, factor: float) -> "SufficientStatistics":
+        """Statistics of the same rows with all weights multiplied by a factor."""
+        sums = self.sums * factor
+        sums[_N_ROWS] = self.sums[_N_ROWS]
+        scatter = None if self.scatter is None else self.scatter.scaled(factor)
+        return replace(self, sums=sums, scatter=scatter)
+
+    def about(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        """The same moments about the reference of other statistics.
+
+        Their responsibilities stay what they were.
+        """
+        shift = self.reference - other.reference
+        weight = self.weight[:, np.newaxis]
+        half = self.first + 0.5 * weight * shift
+        second = None
+        if self.form is MomentForm.OUTER:
+            cross = half[:, :, np.newaxis] * shift[:, np.newaxis, :]
+            second = self.second + cross + cross.transpose(0, 2, 1)
+        elif self.form is MomentForm.DIAGONAL:
+            second = self.second + 2.0 * half * shift
+        elif self.form is MomentForm.TRACE:
+            second = self.second + 2.0 * (half * shift).sum(axis=1)
+        scatter = self.scatter
+        if scatter is not None and other.scatter is not None:
+            scatter = scatter.about(other.scatter)
+        return SufficientStatistics.from_moments(
+            self.form,
+            other.reference,
+            log_likelihood=self.log_likelihood,
+            total_weight=self.total_weight,
+            n_rows=self.n_rows,
+            weight=self.weight,
+            first=self.first + weight * shift,
+            second=second,
+            scatter=scatter,
+        )
+
+    def pooled(self) -> "SufficientStatistics":
+        """The same rows as one component, about their mean."""
+        mean = (self.weight @ self.reference + self.first.sum(axis=0)) / self.weight.sum()
+        everywhere = np.tile(mean, (len(self.reference), 1))
+        moved = self.about(SufficientStatistics.zero(self.form, everywhere))
+        sums = np.concatenate([self.sums[:HEADER], moved._blocks.sum(axis=0)])
+        return SufficientStatistics(self.form, mean[np.newaxis], sums, self.scatter)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the statistics to a file that :func:`fastgmm.load` reads.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what was there before is then still there.
+        """
+        # By its name, because files are the business of a layer above.
+        importlib.import_module("fastgmm.persistence.models").save_statistics(self, path)
 
     @property
     def log_likelihood(self) -> Any:
@@ -107,7 +236,7 @@ class SufficientStatistics:
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return int(self.sums[2])
+        return int(self.sums[_N_ROWS])
 
     @property
     def _blocks(self) -> np.ndarray:
@@ -164,3 +293,16 @@ class SufficientStatistics:
             full = full.reshape(*leading, n * BLOCK, n * BLOCK)
         np.einsum("...ii->...i", full)[...] *= 0.5  # a view of the diagonals
         return full + full.swapaxes(-1, -2)
+
+
+def _blocks_of_outer(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Lower triangles (k, blocks) of all outer moments, in blocks."""
+    k, d = first.shape
+    n = outer_blocks(d)
+    full = np.zeros((k, n * BLOCK, n * BLOCK))
+    full[:, :d, :d] = np.tril(second)
+    full[:, d, :d] = first
+    full[:, d, d] = weight
+    row, column = _lower(n)
+    blocks = full.reshape(k, n, BLOCK, n, BLOCK)[:, row, :, column, :]
+    return blocks.transpose(1, 0, 2, 3).reshape(k, -1)

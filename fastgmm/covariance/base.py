@@ -51,6 +51,12 @@ class TotalScatter(NamedTuple):
     first: np.ndarray
     second: np.ndarray
 
+    @classmethod
+    def of(cls, statistics: SufficientStatistics) -> "TotalScatter":
+        """From outer moments as of a single component."""
+        moments = (statistics.reference, statistics.weight, statistics.first, statistics.second)
+        return cls(*(moment[0] for moment in moments))
+
 
 class Gaussians(NamedTuple):
     """Maximum-likelihood estimates from statistics (Bishop 2006, eq. 9.24 to 9.27).

@@ -38,3 +38,8 @@ def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndar
         )
     varies = variances > (_ROUNDING * pooled.means[0]) ** 2
     return np.where(varies, variances, variances[varies].mean() if varies.any() else 1.0)
+
+
+def relative_regularization(structure: CovarianceStructure, pooled: Gaussians) -> np.ndarray:
+    """What ``reg_covar="scale"`` adds to the variances (d,); see `feature_scales`."""
+    return RELATIVE_REGULARIZATION * feature_scales(structure, pooled)

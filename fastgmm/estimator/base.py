@@ -7,6 +7,7 @@ from sklearn.utils.metadata_routing import UNUSED
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.merging import StatisticsMixin
 from fastgmm.estimator.predicting import PredictMixin
 from fastgmm.estimator.training import FitMixin
 from fastgmm.parameters import MixtureParameters
@@ -14,10 +15,10 @@ from fastgmm.persistence.models import save_model
 from fastgmm.sklearn_interface import copy_fitted
 
 
-class MixtureEstimator(FitMixin, PredictMixin):
+class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
     """Work of an estimator, to be mixed in before the class of scikit-learn that it extends.
 
-    A subclass supplies `_sklearn_class`, `_model` and `_parameters`.
+    A subclass supplies `_sklearn_class`, `_model`, `_fitted_model` and `_parameters`.
     """
 
     _sklearn_class: ClassVar[Any]

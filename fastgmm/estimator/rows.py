@@ -12,6 +12,7 @@ from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.derived import present_mask, present_rows
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
+from fastgmm.sources.reader import ReaderSource
 
 
 class FitRows(NamedTuple):
@@ -86,7 +87,7 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
     return FitRows(given, source, start, None)
 
 
-def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
+def rows_to_predict(estimator, X, sample_weight=None) -> ArraySource | ReaderSource:
     """Check rows to predict, and their weights.
 
     Parameters
@@ -110,6 +111,20 @@ def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
         return open_for_model(X, names, n_features, weight=sample_weight)
     X = validate_data(estimator, X, reset=False)
     return ArraySource(X, checked_weights(sample_weight, X))
+
+
+def rows_to_accumulate(estimator, X, sample_weight) -> ArraySource | ReaderSource:
+    """Check rows and weights as `rows_to_predict` does; rows of weight 0 are left out.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+        Fitted.
+    X, sample_weight
+        See `accumulate`.
+    """
+    source = rows_to_predict(estimator, X, sample_weight)
+    return source.present() if isinstance(source, ArraySource) else present_rows(source)
 
 
 def _check_enough(n_rows: int, n_components: int) -> None:

@@ -192,6 +192,8 @@ class FitMixin(BaseEstimator):
 
     def _keep(self, result: EMResult, model, dtype) -> None:
         """Set the fitted attributes that all mixtures have, in the type of the data."""
+        for name in ("n_batches_", "running_statistics_"):  # of a stream that is over now
+            self.__dict__.pop(name, None)
         parameters = result.parameters
         self.weights_ = parameters.weights.astype(dtype)
         self.means_ = parameters.means.astype(dtype)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.persistence.container import ModelFileError
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _RECORDS = {
     "MixtureParameters": "fastgmm.parameters",
@@ -65,6 +66,8 @@ class Encoder:
             return self._encode_array(value, name)
         if isinstance(value, np.random.RandomState):
             return {"random_state": self._encode_state(value, name)}
+        if isinstance(value, SufficientStatistics):
+            return {"statistics": self.encode_statistics(value, f"{name}_")}
         if isinstance(value, (list, tuple)):
             return self._encode_sequence(value, name)
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -83,6 +86,23 @@ class Encoder:
                 "cannot be saved. Set it to something else first."
             )
         raise ValueError(f"{name} is a {kind}, which cannot be saved.")
+
+    def encode_statistics(self, statistics: SufficientStatistics, prefix: str) -> dict[str, Any]:
+        """JSON for sufficient statistics, whose arrays' names begin with a prefix."""
+        totals = statistics.log_likelihood, statistics.total_weight, statistics.n_rows
+        arrays = {
+            "reference": statistics.reference,
+            "totals": np.array(totals, dtype=np.float64),
+            "weight": statistics.weight,
+            "first": statistics.first,
+        }
+        if statistics.form is not MomentForm.NONE:
+            arrays["second"] = statistics.second
+        names = {name: self._array(array, f"{prefix}{name}") for name, array in arrays.items()}
+        scatter = None
+        if statistics.scatter is not None:
+            scatter = self.encode_statistics(statistics.scatter, f"{prefix}scatter_")
+        return {"form": statistics.form.value, "arrays": names, "scatter": scatter}
 
     def _array(self, array: np.ndarray, name: str) -> str:
         # Names serve those who open the file by NumPy; what counts is that they differ.
@@ -150,6 +170,8 @@ class Decoder:
             return self._record(encoded["record"], encoded["fields"])
         if others:
             raise ModelFileError("has values of unknown kinds in its header.")
+        if kind == "statistics":
+            return self.decode_statistics(encoded[kind])
         return getattr(self, f"_decode_{_KINDS[kind]}")(encoded[kind])
 
     def _decode_array(self, key: str) -> np.ndarray:
@@ -191,6 +213,22 @@ class Decoder:
             raise ModelFileError("has an impossible state of a random generator.")
         random_state.set_state(("MT19937", key, position, has_gauss, gauss))
         return random_state
+
+    def decode_statistics(self, encoded: dict[str, Any]) -> SufficientStatistics:
+        """Sufficient statistics of what `Encoder.encode_statistics` gives."""
+        arrays = {name: self._arrays[key] for name, key in encoded["arrays"].items()}
+        if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in arrays.values()):
+            raise ModelFileError("has statistics with other things than finite numbers.")
+        log_likelihood, total_weight, n_rows = arrays.pop("totals")
+        scatter = encoded["scatter"]
+        return SufficientStatistics.from_moments(
+            MomentForm(encoded["form"]),
+            log_likelihood=log_likelihood,
+            total_weight=total_weight,
+            n_rows=int(n_rows),
+            scatter=None if scatter is None else self.decode_statistics(scatter),
+            **arrays,
+        )
 
     def _record(self, kind: str, fields: dict[str, Any]) -> Any:
         record = getattr(importlib.import_module(_RECORDS[kind]), kind)

@@ -11,8 +11,7 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.persistence.checks import check_mixture
 from fastgmm.persistence.codec import Decoder, Encoder
 from fastgmm.persistence.container import Contents, ModelFileError, read_file, write_file
-from fastgmm.persistence.moments import statistics_from_moments
-from fastgmm.statistics import MomentForm, SufficientStatistics
+from fastgmm.statistics import SufficientStatistics
 
 ESTIMATORS = {
     "GaussianMixture": "fastgmm.gaussian_mixture",
@@ -80,18 +79,9 @@ def save_statistics(statistics: SufficientStatistics, path: str | os.PathLike) -
     OSError
         If the file cannot be written.
     """
-    header = {"form": statistics.form.value}
-    arrays = {
-        "reference": statistics.reference,
-        "totals": np.array(
-            [statistics.log_likelihood, statistics.total_weight, statistics.n_rows], dtype=float
-        ),
-        "weight": statistics.weight,
-        "first": statistics.first,
-    }
-    if statistics.form is not MomentForm.NONE:
-        arrays["second"] = statistics.second
-    write_file(path, Contents("statistics", header, arrays))
+    encoder = Encoder()
+    header = encoder.encode_statistics(statistics, "")
+    write_file(path, Contents("statistics", header, encoder.arrays))
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -130,9 +120,10 @@ def load_statistics(path: str | os.PathLike) -> SufficientStatistics:
 
 def _load(path: str | os.PathLike, kinds: tuple[str, ...]) -> Any:
     contents = read_file(path, kinds)
-    make = _model if contents.kind == "model" else _statistics
     try:
-        return make(contents)
+        if contents.kind == "statistics":
+            return Decoder(contents.arrays).decode_statistics(contents.header)
+        return _model(contents)
     except MemoryError:
         raise
     except Exception as error:
@@ -181,21 +172,3 @@ def _as_array(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return np.asarray(value)
     return value
-
-
-# -- statistics ------------------------------------------------------------------------------------
-def _statistics(contents: Contents) -> SufficientStatistics:
-    arrays = contents.arrays
-    if not all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values()):
-        raise ValueError("it holds other things than finite numbers")
-    log_likelihood, total_weight, n_rows = arrays["totals"]
-    return statistics_from_moments(
-        MomentForm(contents.header["form"]),
-        arrays["reference"],
-        log_likelihood=log_likelihood,
-        total_weight=total_weight,
-        n_rows=int(n_rows),
-        weight=arrays["weight"],
-        first=arrays["first"],
-        second=arrays.get("second"),
-    )

@@ -38,6 +38,14 @@ class ArraySource:
             self._weights, self.total_weight = scale.apply(sample_weight), scale.total
             self.weight_scale = scale.divisor
 
+    def present(self) -> "ArraySource":
+        """The same source without its rows of weight 0."""
+        present = self._weights > 0
+        if present.all():
+            return self
+        weights = self._weights[present] * self.weight_scale
+        return ArraySource(self._rows[present], weights, self.dtype)
+
     def astype(self, dtype: np.dtype) -> "ArraySource":
         """The same rows in another type."""
         other = copy.copy(self)
