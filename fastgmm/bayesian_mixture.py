@@ -1,6 +1,6 @@
 """BayesianGaussianMixture: scikit-learn's estimator, on fastgmm's EM."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import sklearn.mixture
@@ -194,20 +194,23 @@ default='kmeans'
     def _tolerance(self, total_weight):
         return self.tol * total_weight if self.tol_per_sample else self.tol
 
-    def _keep(self, result: EMResult, model, dtype) -> None:
-        super()._keep(result, model, dtype)
+    def _fitted_attributes(self, result: EMResult, model, dtype) -> dict[str, Any]:
+        attributes = super()._fitted_attributes(result, model, dtype)
         for name in _PRIORS:
             prior = getattr(model.priors, name)
             # [()] makes a number of an array of no dimension.
             is_array = isinstance(prior, np.ndarray)
-            setattr(self, f"{name}_prior_", prior.astype(dtype)[()] if is_array else prior)
+            attributes[f"{name}_prior_"] = prior.astype(dtype)[()] if is_array else prior
         posterior = result.parameters
         concentration = posterior.weight_posterior.concentration.astype(dtype)
-        self.weight_concentration_ = (
-            tuple(concentration) if concentration.ndim > 1 else concentration
-        )
-        self.mean_precision_ = posterior.mean_precision.astype(dtype)
-        self.degrees_of_freedom_ = posterior.degrees_of_freedom.astype(dtype)[()]
+        return {
+            **attributes,
+            "weight_concentration_": (
+                tuple(concentration) if concentration.ndim > 1 else concentration
+            ),
+            "mean_precision_": posterior.mean_precision.astype(dtype),
+            "degrees_of_freedom_": posterior.degrees_of_freedom.astype(dtype)[()],
+        }
 
     def _parameters(self) -> VariationalParameters:
         attributes = (

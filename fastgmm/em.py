@@ -8,22 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-
-
-class Listener(Protocol):
-    """What hears of the progress of a run; `fastgmm.fitting` adapts the estimators to it."""
-
-    def restart_begins(self, number: int) -> None:
-        """Restart `number` begins."""
-
-    def iteration_ends(self, number: int, lower_bound: float, change: float) -> None:
-        """Iteration `number`, counted from 1, is done."""
-
-    def restart_ends(self, lower_bound: float, converged: bool) -> None:
-        """A restart is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +39,25 @@ class EMResult:
     def lower_bound(self) -> float:
         """The last bound; minus infinity when there was no iteration."""
         return self.lower_bounds[-1] if self.lower_bounds else -np.inf
+
+
+class Listener:
+    """What hears of the progress of a run; this one does nothing about it."""
+
+    def restart_begins(self, number: int) -> None:
+        """Restart `number`, counted from 0, begins."""
+
+    def iteration_begins(self, number: int) -> None:
+        """Iteration `number`, counted from 1, begins."""
+
+    def iteration_ends(self, result: EMResult, change: float) -> bool | None:
+        """An iteration is done: the restart so far, and the change of the bound.
+
+        Returns whether to stop iterating.
+        """
+
+    def restart_ends(self, result: EMResult) -> bool | None:
+        """A restart is done; returns whether to do without those that would follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +93,9 @@ def run_em(
     lower_bound: float,
     listener: Listener,
     lower_bounds: Sequence[float] = (),
-    observe: Callable[[Any, list[float]], None] = lambda parameters, lower_bounds: None,
+    observe: Callable[[EMResult], None] = lambda result: None,
 ) -> EMResult:
-    """Iterate from `start` until the bound changes by less than `tol`.
+    """Iterate from `start` until the bound changes by less than `tol`, or `listener` stops it.
 
     Parameters
     ----------
@@ -106,18 +112,19 @@ def run_em(
     lower_bounds : sequence of float, optional
         Of iterations that were made already, before `start`.
     observe : callable, optional
-        Called with the parameters and the bounds so far after every iteration.
+        Called with the result so far after every iteration.
     """
-    parameters, bounds, change = start, list(lower_bounds), np.inf
-    if bounds:
-        change = bounds[-1] - [lower_bound, *bounds][-2]
-    while not abs(change) < tol and len(bounds) < max_iter:
-        parameters, bound = step(parameters)
-        change = bound - (bounds[-1] if bounds else lower_bound)
-        bounds.append(bound)
-        listener.iteration_ends(len(bounds), bound, change)
-        observe(parameters, list(bounds))
-    return EMResult(parameters, bounds, bool(abs(change) < tol))
+    bounds = list(lower_bounds)
+    change = bounds[-1] - [lower_bound, *bounds][-2] if bounds else np.inf
+    result, stop = EMResult(start, bounds, bool(abs(change) < tol)), None
+    while not (result.converged or stop) and result.n_iter < max_iter:
+        listener.iteration_begins(result.n_iter + 1)
+        parameters, bound = step(result.parameters)
+        change = bound - (result.lower_bounds[-1] if result.n_iter else lower_bound)
+        result = EMResult(parameters, [*result.lower_bounds, bound], bool(abs(change) < tol))
+        stop = listener.iteration_ends(result, change)
+        observe(result)
+    return result
 
 
 def best_of_restarts(
@@ -162,12 +169,13 @@ def best_of_restarts(
             observe=partial(_observe_run, observe, number, best),
         )
         bounds = []
-        if max_iter > 0:
-            listener.restart_ends(result.lower_bound, result.converged)
+        stop = listener.restart_ends(result)
         # Without a bound to choose by, as with max_iter=0, the last start stands (as in
         # scikit-learn).
         if best is None or best.lower_bound == -np.inf or result.lower_bound > best.lower_bound:
             best = result
+        if stop:
+            break
     assert best is not None
     return best
 
@@ -176,7 +184,6 @@ def _observe_run(
     observe: Callable[[RunState], None],
     restart: int,
     best: EMResult | None,
-    parameters: Any,
-    lower_bounds: list[float],
+    result: EMResult,
 ) -> None:
-    observe(RunState(restart, parameters, lower_bounds, best))
+    observe(RunState(restart, result.parameters, result.lower_bounds, best))

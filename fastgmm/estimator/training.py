@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastgmm.em import EMResult, Listener
+from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.initialization import make_starts
@@ -26,7 +27,7 @@ _NOT_CONVERGED = (
 )
 
 
-class FitMixin(BaseEstimator):
+class FitMixin(CallbackSupportMixin, BaseEstimator):
     """`fit` and `fit_predict`."""
 
     _fit_dtype: ClassVar[Any] = None
@@ -85,7 +86,8 @@ class FitMixin(BaseEstimator):
         """
         if self._left_to_sklearn(sample_weight, checkpoint):
             return super().fit(X, y)
-        self._fit(X, sample_weight, checkpoint, checkpoint_every)
+        with telling(self, X, y, sample_weight) as listener_for:
+            self._fit(X, sample_weight, checkpoint, checkpoint_every, listener_for)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -111,7 +113,8 @@ class FitMixin(BaseEstimator):
         """
         if self._left_to_sklearn(sample_weight, checkpoint):
             return super().fit_predict(X, y)
-        rows = self._fit(X, sample_weight, checkpoint, checkpoint_every)
+        with telling(self, X, y, sample_weight) as listener_for:
+            rows = self._fit(X, sample_weight, checkpoint, checkpoint_every, listener_for)
         return self._predict_rows(rows.given, "labels")
 
     def _left_to_sklearn(self, sample_weight, checkpoint) -> bool:
@@ -121,7 +124,7 @@ class FitMixin(BaseEstimator):
             ours["reg_covar='scale'"] = True
         return left_to_sklearn(self, **ours)
 
-    def _fit(self, X, sample_weight, checkpoint, checkpoint_every) -> FitRows:
+    def _fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for) -> FitRows:
         """Fit to data as the caller gives them; returns them checked."""
         rows = rows_to_fit(self, X, sample_weight)
         source = rows.source
@@ -137,7 +140,8 @@ class FitMixin(BaseEstimator):
         else:
             warm, bound, n_starts = None, -np.inf, self.n_init
             starts = self._starts(fit, model, rows, random_state)
-        listener = self._listener or _Verbose(self)
+        attributes = partial(self._fitted_attributes, model=model, dtype=rows.given.dtype)
+        listener = listener_for(attributes)
         run = partial(fit.run, model, listener=listener, lower_bound=float(bound))
         if checkpoint is None:
             result = run(starts)
@@ -191,32 +195,27 @@ class FitMixin(BaseEstimator):
         return self.tol
 
     def _keep(self, result: EMResult, model, dtype) -> None:
-        """Set the fitted attributes that all mixtures have, in the type of the data."""
+        """Set the fitted attributes."""
         for name in ("n_batches_", "running_statistics_"):  # of a stream that is over now
             self.__dict__.pop(name, None)
+        for name, value in self._fitted_attributes(result, model, dtype).items():
+            setattr(self, name, value)
+
+    def _fitted_attributes(self, result: EMResult, model, dtype) -> dict[str, Any]:
+        """The fitted attributes that all mixtures have, in the type of the data."""
         parameters = result.parameters
-        self.weights_ = parameters.weights.astype(dtype)
-        self.means_ = parameters.means.astype(dtype)
-        self.covariances_ = parameters.covariances.astype(dtype)
-        self.precisions_cholesky_ = parameters.precisions_cholesky.astype(dtype)
-        self.precisions_ = self._structure.precisions(parameters.precisions_cholesky).astype(dtype)
-        self.converged_ = result.converged
-        self.n_iter_ = result.n_iter
-        self.lower_bound_ = result.lower_bound
-        self.lower_bounds_ = result.lower_bounds
-
-
-class _Verbose:
-    """Passes progress on to scikit-learn's own messages."""
-
-    def __init__(self, estimator):
-        self._estimator = estimator
-
-    def restart_begins(self, number):
-        self._estimator._print_verbose_msg_init_beg(number)
-
-    def iteration_ends(self, number, lower_bound, change):
-        self._estimator._print_verbose_msg_iter_end(number, change)
-
-    def restart_ends(self, lower_bound, converged):
-        self._estimator._print_verbose_msg_init_end(lower_bound, converged)
+        factors = parameters.precisions_cholesky
+        arrays = {
+            "weights_": parameters.weights,
+            "means_": parameters.means,
+            "covariances_": parameters.covariances,
+            "precisions_": self._structure.precisions(factors),
+            "precisions_cholesky_": factors,
+        }
+        return {
+            **{name: array.astype(dtype) for name, array in arrays.items()},
+            "converged_": result.converged,
+            "n_iter_": result.n_iter,
+            "lower_bound_": result.lower_bound,
+            "lower_bounds_": result.lower_bounds,
+        }

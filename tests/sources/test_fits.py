@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastgmm.covariance import STRUCTURES
+from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.fitting import FitOptions, MixtureFit, predict_rows
 from fastgmm.initialization import make_starts
@@ -19,14 +20,6 @@ def make_rows(dtype):
     random = np.random.RandomState(3)
     X = random.standard_normal((9000, 4)) + 4 * random.randint(0, K, (9000, 1))
     return X.astype(dtype), random.randint(1, 9, 9000) / 4
-
-
-class Silent:
-    def restart_begins(self, number): ...
-
-    def iteration_ends(self, number, lower_bound, change): ...
-
-    def restart_ends(self, lower_bound, converged): ...
 
 
 def make_model(kind, fit):
@@ -46,7 +39,7 @@ def fit_and_predict(source, X, weights, structure, kind, n_threads):
     random_state = np.random.RandomState(0)
     starts = make_starts(X, K, "random_from_data", random_state, weights, engine)
     model = make_model(kind, fit)
-    result = fit.run(model, fit.starts(model, starts, 2), Silent())
+    result = fit.run(model, fit.starts(model, starts, 2), Listener())
     parameters = result.parameters
     operands = structure.operands(parameters, source.dtype)
     predicted = [
