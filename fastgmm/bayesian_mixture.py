@@ -221,8 +221,15 @@ default='kmeans'
             self.mean_precision_,
             self.degrees_of_freedom_,
         )
+        prior_type = self.weight_concentration_prior_type
+        posterior_type = WEIGHT_POSTERIORS[prior_type]
+        if len(np.shape(self.weight_concentration_)) != posterior_type.n_dimensions:
+            raise ValueError(
+                f"weight_concentration_ is not of weight_concentration_prior_type={prior_type!r}. "
+                "Set the argument back, or fit anew with warm_start=False."
+            )
         concentration, *fields = (np.asarray(a, dtype=np.float64) for a in attributes)
-        posterior = WEIGHT_POSTERIORS[self.weight_concentration_prior_type](concentration)
+        posterior = posterior_type(concentration)
         means, covariances, factors, mean_precision, freedom = fields
         return VariationalParameters(
             posterior.mean(), means, covariances, factors, posterior, mean_precision, freedom

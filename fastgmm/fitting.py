@@ -351,6 +351,12 @@ def predict_rows(
     Returns
     -------
     ndarray of shape (n,) or (n, k), or None
+
+    Raises
+    ------
+    ValueError
+        If a row is so far from all components that its squared distances overflow, and
+        responsibilities are asked for.
     """
     k = len(operands.means)
     width = (k,) if output in ("responsibilities", "log_densities") else ()
@@ -363,6 +369,14 @@ def predict_rows(
         chunk = source.read(start, stop)
         values = out[start:stop] if file is None else np.empty((stop - start, *width), dtype)
         chunk_predictions(chunk, structure, operands, output, values)
+        # A row without responsibilities lacks them all.
+        if output == "responsibilities" and np.isnan(values[:, 0].sum()):
+            row = start + int(np.argmax(np.isnan(values[:, 0])))
+            raise ValueError(
+                f"Row {row}, counted from 0, has no responsibilities: its density vanishes under "
+                "every component, even as a logarithm. Is it on the scale of the data that the "
+                "model was fitted to?"
+            )
         if file is not None:
             file.write(start, stop, values)
 

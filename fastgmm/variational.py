@@ -6,7 +6,7 @@ logarithms (Bishop 2006, sec. 10.2).
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import betaln, digamma, gammaln
@@ -28,6 +28,9 @@ class WeightPosterior(ABC):
 
     concentration: np.ndarray
 
+    n_dimensions: ClassVar[int]
+    """Of the concentrations."""
+
     @classmethod
     @abstractmethod
     def of(cls, prior: float, weight: np.ndarray) -> "WeightPosterior":
@@ -48,6 +51,8 @@ class WeightPosterior(ABC):
 
 class Dirichlet(WeightPosterior):
     """Of a Dirichlet distribution, with its parameters (k,) (Bishop 2006, eq. 10.57)."""
+
+    n_dimensions = 1
 
     @classmethod
     def of(cls, prior, weight):
@@ -72,6 +77,8 @@ class StickBreaking(WeightPosterior):
 
     Blei & Jordan, Variational inference for Dirichlet process mixtures (2006), sec. 3.2.
     """
+
+    n_dimensions = 2
 
     @classmethod
     def of(cls, prior, weight):

@@ -462,3 +462,15 @@ APPLICABLE = [
 @pytest.mark.parametrize(CHECKS.args[0], APPLICABLE, ids=CHECKS.kwargs["ids"])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+@every_prior_type
+def test_another_kind_of_prior_is_no_warm_start(prior_type):
+    model = quiet_fit(Ours(n_components=K, warm_start=True, max_iter=2), X)
+    model.set_params(weight_concentration_prior_type=prior_type)
+    if prior_type == "dirichlet_process":
+        quiet_fit(model, X)
+        return
+    for call in (model.fit, model.predict):
+        with pytest.raises(ValueError, match="not of weight_concentration_prior_type='dirichlet_d"):
+            call(X)
