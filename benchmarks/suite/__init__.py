@@ -2,7 +2,8 @@
 
 asv imports this folder, from the present checkout, into environments that hold one commit of
 fastgmm and its dependencies, and nothing else. So modules here import each other relatively, need
-nothing but NumPy, SciPy, scikit-learn and threadpoolctl, and import fastgmm only when they run.
+nothing but NumPy, SciPy, scikit-learn and threadpoolctl (pyarrow for Parquet alone), and import
+fastgmm only when they run.
 
 A benchmark whose figures are no longer comparable gets another ``version``; asv then forgets its
 history. Everything has fixed seeds and, but for whole fits, a fixed number of iterations. Lower is

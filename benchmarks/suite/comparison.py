@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from . import problems
 from .fits import DATA_SETS, data_set
-from .problems import COMPARED, STRUCTURES
+from .problems import CENTRE, COMPARED, STRUCTURES
 
 ROUNDS = 5
 
@@ -33,11 +33,14 @@ class ToScikitLearn:
 
     def setup(self, covariance_type: str, shape: str) -> None:
         self.X = problems.rows(shape)
-        arguments = problems.from_truth(shape, covariance_type, iterations=3)
-        self.ours = problems.mixture(1, **arguments)
-        self.theirs = problems.scikit_learn_mixture(**arguments)
+        self.ours, self.theirs = self.models(covariance_type, shape)
         for model in (self.ours, self.theirs):
             problems.warm_up(model, self.X)
+
+    def models(self, covariance_type: str, shape: str) -> tuple[Any, Any]:
+        """The estimators to compare."""
+        arguments = problems.from_truth(shape, covariance_type, iterations=3)
+        return problems.mixture(1, **arguments), problems.scikit_learn_mixture(**arguments)
 
     def track_time_ratio(self, covariance_type: str, shape: str) -> float:
         """Median over fits taken in turn, each pair under the same mood of the machine."""
@@ -46,6 +49,19 @@ class ToScikitLearn:
                 (seconds(self.ours, self.X), seconds(self.theirs, self.X)) for _ in range(ROUNDS)
             )
             return statistics.median(ours / theirs for ours, theirs in pairs)
+
+
+class BayesianToScikitLearn(ToScikitLearn):
+    """The same for variational Bayes."""
+
+    params = (STRUCTURES, [CENTRE])
+
+    def models(self, covariance_type: str, shape: str) -> tuple[Any, Any]:
+        arguments = problems.from_rows(shape, covariance_type, iterations=3)
+        return (
+            problems.bayesian_mixture(1, **arguments),
+            problems.scikit_learn_bayesian_mixture(**arguments),
+        )
 
 
 class Convergence:

@@ -54,3 +54,25 @@ class WeightedEMIterations:
 
     def time_five_iterations(self, covariance_type: str, threads: int) -> None:
         self.model.fit(self.X, sample_weight=self.weights)
+
+
+class BayesianEMIterations:
+    """Five iterations of variational Bayes."""
+
+    version = "1"
+    params = (STRUCTURES, THREADS)
+    param_names = ("covariance_type", "threads")
+    rounds = 1
+    repeat = (6, 12, 0.6)
+    number = 1
+
+    def setup(self, covariance_type: str, threads: int) -> None:
+        problems.needs_cores(threads)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        self.X = problems.rows(CENTRE)
+        arguments = problems.from_rows(CENTRE, covariance_type)
+        self.model = problems.bayesian_mixture(threads, **arguments)
+        problems.warm_up(self.model, self.X)
+
+    def time_five_iterations(self, covariance_type: str, threads: int) -> None:
+        self.model.fit(self.X)

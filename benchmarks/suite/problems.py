@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture as ScikitLearnBayesianMixture
 from sklearn.mixture import GaussianMixture as ScikitLearnMixture
 
 from .data import make_mixture, true_parameters
@@ -66,6 +67,19 @@ def from_truth(shape: str, covariance_type: str, iterations: int = ITERATIONS) -
     }
 
 
+def from_rows(shape: str, covariance_type: str, iterations: int = ITERATIONS) -> dict[str, Any]:
+    """Likewise, from single rows as means: what a Bayesian mixture can be given."""
+    _, _, k = parse_shape(shape)
+    return {
+        "n_components": k,
+        "covariance_type": covariance_type,
+        "tol": 0.0,
+        "max_iter": iterations,
+        "init_params": "random_from_data",
+        "random_state": 0,
+    }
+
+
 def mixture(n_jobs: int | None, **arguments: Any) -> Any:
     """An estimator of the commit at hand."""
     from fastgmm import GaussianMixture
@@ -73,9 +87,21 @@ def mixture(n_jobs: int | None, **arguments: Any) -> Any:
     return GaussianMixture(**arguments, n_jobs=n_jobs)
 
 
+def bayesian_mixture(n_jobs: int | None, **arguments: Any) -> Any:
+    """Likewise, a Bayesian one."""
+    from fastgmm import BayesianGaussianMixture
+
+    return BayesianGaussianMixture(**arguments, n_jobs=n_jobs)
+
+
 def scikit_learn_mixture(**arguments: Any) -> Any:
     """The same of scikit-learn."""
     return ScikitLearnMixture(**arguments)
+
+
+def scikit_learn_bayesian_mixture(**arguments: Any) -> Any:
+    """Likewise, a Bayesian one."""
+    return ScikitLearnBayesianMixture(**arguments)
 
 
 def warm_up(model: Any, X: NDArray[Any], **fit_arguments: Any) -> None:
