@@ -7,9 +7,11 @@ its own, with the benchmark code of the present checkout:
   the machine does meets both (`interleave`). Something is slower when it is so by more than the
   limit, both relatively and absolutely, and is so again in a second run with new processes
   (`verdict`);
-- *figures* that no noise touches: passes over the rows, EM iterations, bytes (`figures`);
+- *figures* that no noise touches: passes over the rows, EM iterations, bytes (`figures_worker`);
 - *instructions* of one pass of each kernel, counted by valgrind where it is installed, repeatable
   to the count (`instructions`).
+
+What gets worse on purpose is named, with its reason, in ``benchmarks/accepted.toml`` (`accepted`).
 
 Exit codes: 0 nothing is slower; 1 something is; 2 the question could not be answered, because a
 commit, a benchmark or the machine failed. `python -m benchmarks.prove_gate` shows that it works.

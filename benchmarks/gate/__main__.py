@@ -1,9 +1,13 @@
 """The command line of the gate."""
 
+import math
 import os
+import re
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +17,8 @@ from rich.console import Console
 
 from benchmarks.gate import verdict
 from benchmarks.gate.errors import GateError
-from benchmarks.gate.run import KINDS, Options, Outcome, compare
+from benchmarks.gate.processes import stopped_by_signals
+from benchmarks.gate.run import KINDS, Options, compare
 from benchmarks.gate.table import markdown
 from benchmarks.gate.trees import open_tree
 
@@ -35,15 +40,12 @@ def gate(
     select: Annotated[
         str, typer.Option(help="Only benchmarks whose name contains this regular expression.")
     ] = "",
-    accept: Annotated[
-        str | None, typer.Option(help="What may get worse, likewise: told, but no failure.")
-    ] = None,
-    relative: Annotated[float, typer.Option(help="Share of time that counts as slower.")] = (
-        verdict.TIME.relative
-    ),
-    absolute: Annotated[float, typer.Option(help="Milliseconds that count as slower.")] = (
-        1e3 * verdict.TIME.absolute
-    ),
+    relative: Annotated[
+        float, typer.Option(min=0.0, help="Share of time that counts as slower.")
+    ] = verdict.TIME.relative,
+    absolute: Annotated[
+        float, typer.Option(min=0.0, help="Milliseconds that count as slower.")
+    ] = 1e3 * verdict.TIME.absolute,
     rounds: Annotated[int, typer.Option(min=1, help="New processes per side.")] = Options.rounds,
     pairs: Annotated[int, typer.Option(min=1, help="Samples in each.")] = Options.pairs,
     output: Annotated[
@@ -54,40 +56,58 @@ def gate(
     options = Options(
         kinds=tuple(kind.value for kind in kinds) if kinds else KINDS,
         select=select,
-        accept=accept,
         time=verdict.Limit(relative, 1e-3 * absolute),
         rounds=rounds,
         pairs=pairs,
     )
-    try:
-        text, outcome = run(base, head, options)
+    with answering():
+        check(options, output)
+        with tempfile.TemporaryDirectory(prefix="fastgmm-gate-") as work:
+            of_base = open_tree("BASE", base, Path(work) / "base")
+            of_head = open_tree("HEAD", head, Path(work) / "head")
+            outcome = compare(of_base, of_head, options, tell)
+        notes = [*outcome.notes, f"{os.cpu_count()} cores; one thread where nothing else is said."]
+        text = markdown(of_base.name, of_head.name, outcome.lines, notes)
         sys.stdout.write(text)
+        sys.stdout.flush()
         if output is not None:
             with output.open("a") as file:
                 file.write(text)
-    except GateError as error:
-        fail(str(error))
-    except OSError as error:  # a full disk, most likely
-        fail(f"{type(error).__name__}: {error}")
-    except Exception:
-        fail(f"the gate itself failed\n{traceback.format_exc()}")
     raise typer.Exit(WORSE if outcome.worse else OK)
 
 
-def run(base: str, head: str, options: Options) -> tuple[str, Outcome]:
-    """Compare two commits or directories; the table, and what is in it.
+def check(options: Options, output: Path | None) -> None:
+    """Find what cannot work before minutes of measuring, not after.
 
     Raises
     ------
     GateError
-        If there is no answer.
+        If a pattern is none, a limit is no number, or the table could not be written.
     """
-    with tempfile.TemporaryDirectory(prefix="fastgmm-gate-") as work:
-        of_base = open_tree("BASE", base, Path(work) / "base")
-        of_head = open_tree("HEAD", head, Path(work) / "head")
-        outcome = compare(of_base, of_head, options, tell)
-    notes = [*outcome.notes, f"{os.cpu_count()} cores; one thread where nothing else is said."]
-    return markdown(of_base.name, of_head.name, outcome.lines, notes), outcome
+    try:
+        re.compile(options.select)
+    except re.error as error:
+        raise GateError(f"--select {options.select!r} is no regular expression: {error}") from None
+    if not (math.isfinite(options.time.relative) and math.isfinite(options.time.absolute)):
+        raise GateError("--relative and --absolute must be finite numbers")
+    if output is not None:
+        output.open("a").close()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Within, whatever goes wrong ends with the exit code that says that there is no answer."""
+    try:
+        with stopped_by_signals():
+            yield
+    except GateError as error:
+        fail(str(error))
+    except OSError as error:  # a full disk, most likely
+        fail(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        fail("interrupted")
+    except Exception:
+        fail(f"the gate itself failed\n{traceback.format_exc()}")
 
 
 def tell(progress: str) -> None:

@@ -12,24 +12,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
+from benchmarks.gate import processes
 from benchmarks.gate.errors import GateError, last_lines
 from benchmarks.gate.trees import Tree
-
-
-@dataclass
-class Pairs:
-    """Samples of one benchmark; those with the same index were taken together."""
-
-    base: list[float] = field(default_factory=list)
-    head: list[float] = field(default_factory=list)
-
-    def add(self, base: float, head: float) -> None:
-        self.base.append(base)
-        self.head.append(head)
+from benchmarks.gate.verdict import Pairs
 
 
 class BenchmarkError(GateError):
@@ -45,30 +33,27 @@ class Worker:
 
     def __init__(self, tree: Tree):
         self.tree = tree
-        # A file, for nobody empties a pipe while samples are taken.
-        self._messages = (tree.work / "worker.log").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.gate.worker"],
-            cwd=tree.work,
-            env=tree.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._messages,
-            text=True,
-        )
+        self._open = ExitStack()
 
     def __enter__(self) -> "Worker":
+        with ExitStack() as stack:
+            # A file, for nobody empties a pipe while samples are taken.
+            self._messages = stack.enter_context((self.tree.work / "worker.log").open("w+"))
+            self._process = stack.enter_context(
+                processes.started(
+                    [sys.executable, "-m", "benchmarks.gate.worker"],
+                    cwd=self.tree.work,
+                    env=self.tree.environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._messages,
+                )
+            )
+            self._open = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._messages.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.close()
 
     def start(self) -> dict[str, float]:
         """What the process measured of its own start; comes first."""
@@ -101,12 +86,14 @@ class Worker:
 
     def _answer(self, what: str) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        with processes.patience(self._process) as late:
+            line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
+            end = f"took over {processes.PATIENCE:.0f} s" if late.is_set() else "ended"
             self._messages.seek(0)
             raise GateError(
-                f"{self.tree.role} {self.tree.name}: the process ended in {what}, exit code "
+                f"{self.tree.role} {self.tree.name}: the process {end} in {what}, exit code "
                 f"{code}\n{last_lines(self._messages.read())}"
             )
         return json.loads(line)

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.gate.errors import GateError
 from benchmarks.gate.trees import PACKAGE
 
 
@@ -128,7 +129,7 @@ def plant(name: str, sources: Path, target: Path) -> Path:
 
     Raises
     ------
-    LookupError
+    GateError
         If the sources are no longer what the plant was written for.
     """
     ignored = shutil.ignore_patterns("__pycache__", "*.nb?")
@@ -137,6 +138,6 @@ def plant(name: str, sources: Path, target: Path) -> Path:
         path = target / PACKAGE / edit.file
         text, count = re.subn(edit.pattern, edit.replacement, path.read_text(), flags=re.DOTALL)
         if count != 1:
-            raise LookupError(f"plant {name!r}: {edit.pattern!r} is {count} times in {edit.file}")
+            raise GateError(f"plant {name!r}: {edit.pattern!r} is {count} times in {edit.file}")
         path.write_text(text)
     return target

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from benchmarks.gate import verdict
+from benchmarks.gate.accepted import accept
 from benchmarks.gate.core_set import core_set
 from benchmarks.gate.errors import GateError
 from benchmarks.gate.instructions import count_instructions, why_not
-from benchmarks.gate.interleave import Pairs, prepare, take_samples
+from benchmarks.gate.interleave import prepare, take_samples
 from benchmarks.gate.trees import Tree
-from benchmarks.gate.verdict import Limit, Line, Verdict
+from benchmarks.gate.verdict import Limit, Line, Pairs, Verdict
 
 KINDS = ("figures", "instructions", "times")
 
@@ -40,17 +41,15 @@ class Options:
         Of `KINDS`.
     select : str
         Regular expression that a benchmark's name contains.
-    accept : str or None
-        Likewise: what may get worse. It is told, but does not fail.
     time : Limit
-        For times of the core set.
+        For times of the core set. A relative part above that of `verdict.RATIO` or `verdict.START`
+        is for those as well.
     rounds, pairs : int
         Processes per side, and pairs of samples in each.
     """
 
     kinds: tuple[str, ...] = KINDS
     select: str = ""
-    accept: str | None = None
     time: Limit = verdict.TIME
     rounds: int = 4
     pairs: int = 15
@@ -95,7 +94,7 @@ def compare(base: Tree, head: Tree, options: Options, progress: Progress) -> Out
         outcome.lines += _times(base, head, options, progress)
     if all(line.verdict is Verdict.NOT_COMPARED for line in outcome.lines):
         raise GateError(" ".join(["no benchmark ran on both sides.", *outcome.notes]))
-    outcome.lines = [_accepted(line, options) for line in outcome.lines]
+    outcome.lines = [accept(line, base.accepted, head.accepted) for line in outcome.lines]
     return outcome
 
 
@@ -163,13 +162,7 @@ def _times(base: Tree, head: Tree, options: Options, progress: Progress) -> list
 
 
 def _judge(name: str, pairs: Pairs, units: dict[str, str], options: Options) -> Line:
-    if name not in units:
-        return verdict.compare_times(name, pairs, verdict.START)
-    limit = options.time if units[name] == "s" else verdict.RATIO
-    return verdict.compare_times(name, pairs, limit, units[name])
-
-
-def _accepted(line: Line, options: Options) -> Line:
-    if line.verdict is Verdict.WORSE and options.accept and re.search(options.accept, line.name):
-        return replace(line, verdict=Verdict.ACCEPTED)
-    return line
+    unit = units.get(name, "s")
+    limit = verdict.START if name not in units else options.time if unit == "s" else verdict.RATIO
+    limit = replace(limit, relative=max(limit.relative, options.time.relative))
+    return verdict.compare_times(name, pairs, limit, unit)

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.gate import processes
+from benchmarks.gate.accepted import FILE, Acceptance, parse
 from benchmarks.gate.errors import GateError, last_lines
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,12 +38,15 @@ class Tree:
         The folder that holds a copy of ``fastgmm/``.
     work : Path
         Where compiled kernels and other files of this side go.
+    accepted : tuple of Acceptance
+        What its `accepted.FILE` says.
     """
 
     role: str
     name: str
     sources: Path
     work: Path
+    accepted: tuple[Acceptance, ...] = ()
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Variables of a process that imports fastgmm from these sources."""
@@ -81,20 +86,20 @@ class Tree:
             raise GateError(f"{self.role} {self.name}: fastgmm was imported from {found}")
 
     def _run(self, command: list[str], variables: Mapping[str, str]) -> str:
-        finished = subprocess.run(
-            command,
-            cwd=self.work,
-            env=self.environment(**variables),
-            capture_output=True,
-            text=True,
-        )
-        if finished.returncode:
-            # A harmless warning in front would hide the reason, which comes last.
-            raise GateError(
-                f"{self.role} {self.name} failed ({' '.join(command[-3:])}):\n"
-                f"{last_lines(finished.stderr or finished.stdout)}"
-            )
-        return finished.stdout
+        pipe, environment = subprocess.PIPE, self.environment(**variables)
+        with processes.started(
+            command, cwd=self.work, env=environment, stdout=pipe, stderr=pipe
+        ) as process:
+            with processes.patience(process) as late:
+                printed, messages = process.communicate()
+            if process.returncode:
+                # A harmless warning in front would hide the reason, which comes last.
+                reason = f"took over {processes.PATIENCE:.0f} s" if late.is_set() else "failed"
+                raise GateError(
+                    f"{self.role} {self.name} {reason} ({' '.join(command[-3:])}):\n"
+                    f"{last_lines(messages or printed)}"
+                )
+        return printed
 
 
 def open_tree(role: str, reference: str, work: Path) -> Tree:
@@ -114,6 +119,8 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
     GateError
         If it is neither, or does not import.
     """
+    if not reference:
+        raise GateError(f"{role} is empty")
     work.mkdir(parents=True)
     sources = work.resolve() / "sources"
     package = Path(reference) / PACKAGE
@@ -122,12 +129,15 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
         shutil.copytree(
             package, sources / PACKAGE, ignore=shutil.ignore_patterns("__pycache__", "*.nb?")
         )
-        tree = Tree(role, reference, sources, work)
+        acceptances = Path(reference) / FILE
+        text = acceptances.read_text() if acceptances.is_file() else ""
+        name = reference
     else:
         commit = _commit(role, reference)
         _export(role, commit, sources)
         name = reference if commit.startswith(reference) else f"{reference} ({commit[:8]})"
-        tree = Tree(role, name, sources, work)
+        text = _git("show", f"{commit}:{FILE}") or ""
+    tree = Tree(role, name, sources, work, tuple(parse(text, f"{role} {name}, {FILE}")))
     tree.check()
     return tree
 

@@ -7,13 +7,11 @@ distribution) is above 1. All three, in each of two runs with different processe
 """
 
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
 from scipy.stats import quantile_test
-
-from benchmarks.gate.interleave import Pairs
 
 CONFIDENCE = 0.999
 
@@ -27,6 +25,18 @@ class Verdict(Enum):
     ACCEPTED = "worse, accepted"
     NOT_CONFIRMED = "worse once, not again"
     NOT_COMPARED = "not compared"
+
+
+@dataclass
+class Pairs:
+    """Samples of one benchmark; those with the same index were taken together."""
+
+    base: list[float] = field(default_factory=list)
+    head: list[float] = field(default_factory=list)
+
+    def add(self, base: float, head: float) -> None:
+        self.base.append(base)
+        self.head.append(head)
 
 
 @dataclass(frozen=True)

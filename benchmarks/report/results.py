@@ -68,24 +68,22 @@ def load_history(
     directory : Path
         asv's ``results_dir``.
     machine : str, optional
-        Its name; needed only where several have results.
+        Its name; by default the one with the most results.
     names : mapping of str to str, optional
         From hashes to tags.
 
     Raises
     ------
     ReportError
-        If there are no results, or of several machines and none is named.
+        If there are no results, or none of the machine named, or they are damaged.
     """
     machines = sorted(path.parent.name for path in directory.glob("*/machine.json"))
     if machine is None:
-        if len(machines) > 1:
-            raise ReportError(f"{directory} has several machines; name one: {', '.join(machines)}")
         if not machines:
             raise ReportError(
                 f"{directory} has no results of any machine; run 'asv machine --yes' and 'asv run'"
             )
-        machine = machines[0]
+        machine = max(machines, key=lambda name: len(list((directory / name).iterdir())))
     elif machine not in machines:
         known = ", ".join(machines) or "none"
         raise ReportError(f"{directory} has no machine file of {machine!r}; there are: {known}")

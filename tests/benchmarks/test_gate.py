@@ -1,0 +1,329 @@
+"""The gate on real trees: it finds planted regressions, leaves the same code alone, and never takes
+a failure for a pass.
+
+Passes over rows, which are exact, stand for all that it measures; ``python -m
+benchmarks.prove_gate`` plants the rest, times among it, on a machine that is idle otherwise. Most
+trees here are a folder with a package of two lines, which is all that they need.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import benchmarks.gate.__main__ as command
+from benchmarks.gate import processes, trees
+from benchmarks.gate.errors import GateError
+from benchmarks.gate.instructions import read_dump
+from benchmarks.gate.plants import PLANTS, plant
+from benchmarks.gate.run import Options, Outcome, compare_sides
+from benchmarks.gate.trees import open_tree
+from benchmarks.gate.verdict import EXACT, Verdict, compare_figures
+
+ROOT = Path(__file__).parents[2]
+OK, WORSE, NO_ANSWER = 0, 1, 2
+
+PASSES = ("--kind", "figures", "--select", "passes per EM iteration: spherical")
+PREDICT = ("--kind", "times", "--select", "^predict:")
+
+
+def gate(base, head, *options):
+    """Exit code, table and messages."""
+    result = CliRunner().invoke(command.app, [str(base), str(head), *map(str, options)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def worse(table):
+    """Names of what the table reports as worse."""
+    return [line.split("|")[1].strip() for line in table.splitlines() if "**worse**" in line]
+
+
+def copy_of_package(target):
+    ignored = shutil.ignore_patterns("__pycache__", "*.nb?")
+    shutil.copytree(ROOT / "fastgmm", target / "fastgmm", ignore=ignored)
+    return target
+
+
+def package(target, text=""):
+    """A tree whose fastgmm is `text`."""
+    (target / "fastgmm").mkdir(parents=True)
+    (target / "fastgmm" / "__init__.py").write_text(textwrap.dedent(text))
+    return target
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """Passes over rows are as many when kernels run as plain Python, and need no compiling."""
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return package(tmp_path / "tiny")
+
+
+# -- planted regressions ---------------------------------------------------------------------------
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_plant_fits_the_present_sources(name, tmp_path):
+    planted = plant(name, ROOT, tmp_path / "planted")
+    changed = [
+        edit.file
+        for edit in PLANTS[name].edits
+        if (planted / "fastgmm" / edit.file).read_text()
+        != (ROOT / "fastgmm" / edit.file).read_text()
+    ]
+    assert len(changed) == len(PLANTS[name].edits)
+    for file in changed:
+        compile((planted / "fastgmm" / file).read_text(), file, "exec")
+
+
+def test_a_plant_that_no_longer_fits_is_an_error(tmp_path):
+    copy = copy_of_package(tmp_path / "copy")
+    (copy / "fastgmm" / "em.py").write_text("# rewritten\n")
+    with pytest.raises(GateError, match="sleep"):
+        plant("sleep", copy, tmp_path / "planted")
+
+
+def test_an_extra_pass_is_found(interpreted, tmp_path):
+    code, table, messages = gate(ROOT, plant("extra-pass", ROOT, tmp_path / "x"), *PASSES)
+    assert code == WORSE, messages
+    assert worse(table) == [
+        "read passes per EM iteration: spherical",
+        "kernel passes per EM iteration: spherical",
+    ]
+    assert "+100.0 %" in table
+
+
+def test_the_same_code_passes_without_valgrind_too(interpreted, monkeypatch, tmp_path):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    kept = tmp_path / "table.md"
+    code, table, messages = gate(ROOT, ROOT, *PASSES, "--kind", "instructions", "--output", kept)
+    assert code == OK, messages
+    assert "none of 2 worse" in table
+    assert "Instructions were not counted: " in table
+    assert kept.read_text() == table
+
+
+def test_instructions_alone_need_valgrind(tiny, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "no benchmark ran" in no_answer(tiny, tiny, "--kind", "instructions")
+
+
+def test_instructions_are_read_from_what_callgrind_writes(tmp_path):
+    # Of a kernel, of NumPy's dispatch within it, and of a callee that the kernel's line repeats.
+    (tmp_path / "dump").write_text(
+        """\
+        version: 1
+        desc: Trigger: Client Request: full: statistics_pass
+        positions: line
+        ob=(1) ???
+        fn=(1) kernel
+        3 100
+        +1 20
+        cfn=(2) part
+        calls=1 9
+        +2 5000
+        fn=(2)
+        9 7
+        ob=(2) /usr/lib/python3/numpy/_multiarray_umath.so
+        fn=(3) boxing
+        1 999
+        ob=(3) /lib/libc.so.6
+        fn=(4) memset
+        1 11
+        fn=(5) malloc
+        1 50
+        """.replace("        ", "")
+    )
+    assert read_dump(tmp_path / "dump") == ("full: statistics_pass", 100 + 20 + 7 + 11)
+
+
+# -- what is compared ------------------------------------------------------------------------------
+def test_figures_of_both_sides():
+    base = {"read passes": (1.0, "passes"), "bytes": (5e6, "bytes")}
+    head = {"read passes": (2.0, "passes"), "bytes": (4e6, "bytes"), "other": (1.0, "passes")}
+    verdicts = {line.name: line.verdict for line in compare_sides((base, head), Options())}
+    assert verdicts == {
+        "read passes": Verdict.WORSE,
+        "bytes": Verdict.BETTER,
+        "other": Verdict.NOT_COMPARED,
+    }
+
+
+def test_a_figure_that_is_no_longer_measured_is_no_pass():
+    with pytest.raises(GateError, match="not on HEAD: gone"):
+        compare_sides(({"gone": (1.0, "passes")}, {}), Options())
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A clone of two commits, in the place of this one."""
+    folder = tmp_path / "clone"
+    package(folder, "version = 1")
+
+    def git(*arguments):
+        named = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *named, *arguments], cwd=folder, check=True, capture_output=True)
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (folder / "fastgmm" / "__init__.py").write_text("version = 2")
+    git("commit", "-a", "-m", "second")
+    (folder / "fastgmm" / "__init__.py").write_text("version = 'not committed'")
+    monkeypatch.setattr(trees, "REPOSITORY", folder)
+    return folder
+
+
+def test_commits_are_taken_as_committed(repository, tmp_path):
+    for reference, text in {"HEAD~1": "version = 1", "HEAD": "version = 2"}.items():
+        tree = open_tree("BASE", reference, tmp_path / reference)
+        assert (tree.sources / "fastgmm" / "__init__.py").read_text() == text
+        assert tree.name.startswith(f"{reference} (")
+
+
+def test_a_directory_is_taken_as_it_is_now(repository, tmp_path):
+    tree = open_tree("HEAD", str(repository), tmp_path / "head")
+    assert "not committed" in (tree.sources / "fastgmm" / "__init__.py").read_text()
+
+
+# -- no answer is never a pass ---------------------------------------------------------------------
+def no_answer(base, head, *options):
+    """Messages of a run that must end without an answer."""
+    code, table, messages = gate(base, head, *options)
+    assert (code, table) == (NO_ANSWER, "")
+    assert "Traceback" not in messages.split("no answer:")[1].splitlines()[0]
+    return messages
+
+
+def test_an_unknown_commit(tiny):
+    assert "BASE 'no-such-commit' is no commit" in no_answer("no-such-commit", tiny)
+
+
+def test_an_empty_name(tiny):
+    # Of a variable that was not set; the present folder it must not be.
+    assert "HEAD is empty" in no_answer(tiny, "")
+
+
+def test_an_option_in_the_place_of_a_commit():
+    code, table, _ = gate("--upload-pack=x", ROOT)
+    assert (code, table) == (NO_ANSWER, "")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--select", "(", "--select '(' is no regular expression"),
+        ("--relative", "inf", "must be finite"),
+        ("--output", "no-such-folder/table.md", "no-such-folder"),
+    ],
+)
+def test_an_option_that_cannot_work_is_told_at_once(option, value, message, tiny):
+    assert message in no_answer(tiny, tiny, option, value)
+
+
+def test_a_tree_that_does_not_import(tiny, tmp_path):
+    messages = no_answer(tiny, package(tmp_path / "head", "def"))
+    assert "HEAD" in messages
+    assert "SyntaxError" in messages
+
+
+def test_another_fastgmm_is_not_measured_instead(tiny, tmp_path):
+    head = package(tmp_path / "head", "__file__ = '/elsewhere/fastgmm/__init__.py'")
+    assert "imported from /elsewhere" in no_answer(tiny, head)
+
+
+def test_a_tree_that_hangs(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "PATIENCE", 1.0)
+    head = package(tmp_path / "head", "import time; time.sleep(60)")
+    assert "took over 1 s" in no_answer(tiny, head)
+
+
+def test_a_tree_without_kernels(tiny):
+    assert "BASE" in no_answer(tiny, tiny, *PASSES)
+
+
+def broken(target, file, text):
+    """A copy with `text` at the end of a file."""
+    with (copy_of_package(target) / "fastgmm" / file).open("a") as opened:
+        opened.write(f"\n\n{text}\n")
+    return target
+
+
+RAISES = "def run_em(*args, **kwargs): raise RuntimeError('planted')"
+"""In the place of the loop: whatever fits, fails."""
+
+
+def test_a_figure_that_raises_on_head(interpreted, tmp_path):
+    messages = no_answer(ROOT, broken(tmp_path / "head", "em.py", RAISES), *PASSES)
+    assert "HEAD" in messages
+    assert "RuntimeError: planted" in messages
+
+
+NO_LARGE_FITS = """
+class Planted(GaussianMixture):
+    def fit(self, X, y=None):
+        if len(X) > 1000:
+            raise RuntimeError("planted")
+        return super().fit(X)
+
+GaussianMixture = Planted"""
+
+
+def test_a_benchmark_that_raises(interpreted, tmp_path):
+    tree = broken(tmp_path / "tree", "gaussian_mixture.py", NO_LARGE_FITS)
+    messages = no_answer(tree, tree, *PREDICT)
+    assert "benchmark 'predict: full, 40000x8x8' failed on HEAD" in messages
+    assert "RuntimeError: planted" in messages
+
+
+def test_a_process_that_dies(interpreted, tmp_path):
+    tree = broken(tmp_path / "tree", "em.py", "def run_em(*a, **k): import os; os.abort()")
+    assert "the process ended in its start, exit code -6" in no_answer(tree, tree, *PREDICT)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_a_full_disk(tiny, monkeypatch):
+    line = compare_figures("read passes", 1.0, 1.0, EXACT, "passes")
+    monkeypatch.setattr(command, "compare", lambda *_: Outcome([line]))
+    code, _, messages = gate(tiny, tiny, "--output", "/dev/full")
+    assert code == NO_ANSWER
+    assert os.strerror(28) in messages  # ENOSPC
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_gate_leaves_nothing_behind(number, tmp_path, tiny):
+    head = package(
+        tmp_path / "head",
+        f"""
+        import os, pathlib, time
+        pathlib.Path({str(tmp_path)!r}, "child").write_text(str(os.getpid()))
+        time.sleep(120)
+        """,
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.gate", str(tiny), str(head)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(work)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    child = tmp_path / "child"
+    while running.poll() is None and not (child.exists() and child.read_text()):
+        time.sleep(0.05)
+    running.send_signal(number)
+    _, messages = running.communicate(timeout=30)
+    assert running.returncode == NO_ANSWER
+    assert "interrupted" in messages
+    assert list(work.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child.read_text()), 0)
