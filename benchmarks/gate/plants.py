@@ -51,8 +51,8 @@ PLANTS = {
         (
             Edit(
                 "fitting.py",
-                r"(\n +)(statistics = self\._accumulate\(operands\))",
-                r"\1\2\1\2",
+                r"(def _step\(.*?)(\n +statistics = self\._accumulate\(operands\))",
+                r"\1\2\2",
             ),
         ),
         ("figures", "times"),
@@ -99,11 +99,10 @@ PLANTS = {
         "a sleep of 10 % in every iteration",
         (
             Edit(
-                "em.py",
-                r"\n( +)(parameters, bound = step\(parameters\))",
-                r"\n\1import time; started = time.perf_counter()"
-                r"\n\1\2"
-                r"\n\1time.sleep(0.1 * (time.perf_counter() - started))",
+                "fitting.py",
+                r"(def _step\(.*?\n)( +)(operands = .*?)(\n +return parameters, )",
+                r"\1\2import time; started = time.perf_counter()\n\2\3"
+                r"\n\2time.sleep(0.1 * (time.perf_counter() - started))\4",
             ),
         ),
         ("times",),
