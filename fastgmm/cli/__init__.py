@@ -8,7 +8,8 @@ _REQUIRED = ("typer", "rich")
 def main() -> None:
     """Run the command line; the console script ``fastgmm`` calls this.
 
-    Ends with exit code 2 and one line of text if the optional dependencies are missing.
+    Ends with exit code 2 and one line of text if the optional dependencies are missing. What
+    codes there are is said in `fastgmm.cli.main`.
     """
     try:
         from fastgmm.cli.main import run
@@ -22,4 +23,6 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     run()

@@ -1,26 +1,57 @@
-"""The sub-commands put together, and errors turned into one line and an exit code.
+"""The sub-commands put together.
 
-Exit codes: 0 all is well, 1 the answers differ (``demo``), 2 wrong usage or the command cannot run
-here, 130 interrupted.
+Exit codes: 0 all is well; 1 the answers differ (``demo``); 2 wrong usage or input, or the command
+cannot be carried out; 3 an error of fastgmm itself; 130 interrupted, 143 terminated; 141 nobody
+reads the output on.
 """
 
-from typing import Annotated
+import signal
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import fastgmm
 from fastgmm.cli.demo import demo
+from fastgmm.cli.errors import (
+    DONE,
+    REFUSED,
+    USAGE_ERROR,
+    end_on_sigterm,
+    errors_as_exits,
+    note,
+)
+from fastgmm.cli.fit import fit
+from fastgmm.cli.info import info
+from fastgmm.cli.predict import predict
+from fastgmm.cli.sample import sample
+from fastgmm.cli.score import score
 from fastgmm.cli.warmup import warmup
+
+
+class _Commands(TyperGroup):
+    """Sub-commands whose errors become exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with errors_as_exits():
+            return super().invoke(ctx)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)  # in the order of a user's way, not of the alphabet
+
 
 app = typer.Typer(
     name="fastgmm",
+    cls=_Commands,
     help="Gaussian mixtures on Numba kernels, with scikit-learn's interface and answers.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo)
-app.command()(warmup)
+for command in (fit, predict, score, sample, info, warmup, demo):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -41,10 +72,33 @@ def _options(
     pass
 
 
-def run() -> None:
-    """Run the application; a full disk or too little memory is no reason for a traceback."""
+def call(arguments: list[str]) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : list of str
+
+    Returns
+    -------
+    code : int
+        See the top of this file.
+    """
+    command = typer.main.get_command(app)
     try:
-        app()
-    except (MemoryError, OSError) as error:
-        typer.echo(f"fastgmm: {error or type(error).__name__}", err=True)
-        raise SystemExit(2) from None
+        return command.main(arguments or ["--help"], "fastgmm", standalone_mode=False) or DONE
+    except USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        path = "fastgmm" if context is None else context.command_path
+        text = error.format_message()  # type: ignore[attr-defined]
+        note(f"{text.rstrip('.')}. See: {path} --help")
+        return REFUSED
+
+
+def run() -> None:
+    """Run the command that the process was called with, and exit."""
+    end_on_sigterm()
+    code = call(sys.argv[1:])
+    # The work is over: a further Ctrl-C has nothing left to stop but the interpreter's own end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

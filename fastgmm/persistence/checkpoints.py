@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -127,25 +127,14 @@ class Checkpoint:
             If it belongs to another run; the text says what differs.
         """
         try:
-            contents = read_file(self.path, ("checkpoint",))
+            fingerprint, random_state, state = read_checkpoint(self.path)
         except FileNotFoundError:
             return None
-        name = os.fspath(self.path)
-        try:
-            decoder = Decoder(contents.arrays)
-            fingerprint = decoder.decode(contents.header["fingerprint"])
-            random_state = decoder.decode(contents.header["random_state"])
-            state = decoder.decode(contents.header["state"])
-            _check_state(state, random_state)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ModelFileError(f"{name} holds no usable checkpoint: {error}") from error
         self._check_same_run(fingerprint)
         try:
             _check_parameters(state, structure)
         except Exception as error:
-            raise ModelFileError(f"{name} holds no usable checkpoint: {error}") from error
+            raise _unusable(self.path, error) from error
         self._random_state.set_state(random_state.get_state())
         return state
 
@@ -190,10 +179,8 @@ class Checkpoint:
         self._unwritten = None
         self._last_write = time.monotonic()
 
-    def _check_same_run(self, other: Any) -> None:
+    def _check_same_run(self, other: dict[str, Any]) -> None:
         own = self._fingerprint
-        if not isinstance(other, dict):
-            raise ModelFileError(f"{os.fspath(self.path)} holds no usable checkpoint.")
         different = [
             f"{name} was {other.get(name)!r} and is {own.get(name)!r}"
             for name in sorted({*own, *other})
@@ -204,6 +191,50 @@ class Checkpoint:
                 f"{os.fspath(self.path)} is the checkpoint of another run: {'; '.join(different)}. "
                 "Give another path, or delete the file to begin anew."
             )
+
+
+class SavedRun(NamedTuple):
+    """What a checkpoint holds.
+
+    Parameters
+    ----------
+    fingerprint : dict
+        See `fingerprint_of`.
+    random_state : RandomState
+    state : RunState
+    """
+
+    fingerprint: dict[str, Any]
+    random_state: np.random.RandomState
+    state: RunState
+
+
+def read_checkpoint(path: str | os.PathLike) -> SavedRun:
+    """Read a checkpoint, whatever run it belongs to.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged.
+    OSError
+        If it is not there, or cannot be read.
+    """
+    contents = read_file(path, ("checkpoint",))
+    try:
+        decoder = Decoder(contents.arrays)
+        saved = SavedRun(*(decoder.decode(contents.header[name]) for name in SavedRun._fields))
+        _check_state(saved.state, saved.random_state)
+        if not isinstance(saved.fingerprint, dict):
+            raise ValueError("it does not say of which run")
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _unusable(path, error) from error
+    return saved
+
+
+def _unusable(path: str | os.PathLike, error: Exception) -> ModelFileError:
+    return ModelFileError(f"{os.fspath(path)} holds no usable checkpoint: {error}")
 
 
 def fingerprint_of(

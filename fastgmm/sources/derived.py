@@ -1,6 +1,6 @@
-"""Readers made of other readers: with weights of their own, or without absent rows."""
+"""Readers made of other readers: with weights of their own, without absent rows, and so on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -46,6 +46,40 @@ class WithWeights(RowReader):
         step = rows_per_scan(1)
         for start in range(0, self.n_rows, step):
             yield self._weights[start : start + step].astype(np.float64)
+
+    def locate(self, row: int) -> tuple[str, int]:
+        return self._reader.locate(row)
+
+    def column_label(self, feature: int) -> str:
+        return self._reader.column_label(feature)
+
+    def prefetch(self, start: int, stop: int) -> None:
+        self._reader.prefetch(start, stop)
+
+
+class CountedRows(RowReader):
+    """The rows of a reader, counted as they are read.
+
+    Parameters
+    ----------
+    reader : RowReader
+    count : callable
+        Called with the number of rows of every read, from any thread.
+    """
+
+    def __init__(self, reader: RowReader, count: Callable[[int], None]):
+        self._reader, self._count = reader, count
+        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
+        self.n_features, self.feature_names = reader.n_features, reader.feature_names
+        self.weighted, self.read_ahead_rows = reader.weighted, reader.read_ahead_rows
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._reader.read(start, stop)
+        self._count(stop - start)
+        return rows
+
+    def weights(self) -> Iterator[np.ndarray]:
+        return self._reader.weights()
 
     def locate(self, row: int) -> tuple[str, int]:
         return self._reader.locate(row)

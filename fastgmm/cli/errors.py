@@ -1,0 +1,97 @@
+"""What ends a command early, as one line of text and an exit code."""
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import typer
+
+DONE = 0
+DIFFERENT = 1
+REFUSED = 2
+BROKEN = 3
+INTERRUPTED = 128 + signal.SIGINT
+PIPE_CLOSED = 128 + signal.SIGPIPE
+TERMINATED = 128 + signal.SIGTERM
+
+_EXPECTED = (ValueError, TypeError, ArithmeticError, ImportError, OSError, MemoryError)
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, as batch systems do before they kill."""
+
+
+def note(text: str) -> None:
+    """Print a line to the standard error, whatever becomes of it."""
+    with suppress(OSError):
+        print(f"fastgmm: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def errors_as_exits() -> Iterator[None]:
+    """Turn exceptions into a line on the standard error and an exit; warnings into lines.
+
+    Raises
+    ------
+    typer.Exit
+        With one of the codes above.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+            # What the output still holds back may meet a closed pipe or a full disk.
+            sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, Terminated)
+        note(str(error) or ("terminated" if terminated else "interrupted"))
+        raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
+    except BrokenPipeError:
+        # Nobody reads on, as after `| head`. The interpreter would complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(PIPE_CLOSED) from None
+    except _EXPECTED as error:
+        note(_text(error))
+        raise typer.Exit(REFUSED) from None
+    except _TYPERS_OWN:
+        raise
+    except Exception as error:
+        if os.environ.get("FASTGMM_TRACEBACK"):
+            raise
+        note(
+            f"an error of fastgmm itself, {type(error).__name__}: {error}. Please report it with "
+            "what FASTGMM_TRACEBACK=1 in the environment shows."
+        )
+        raise typer.Exit(BROKEN) from None
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the process like Ctrl-C, so that a checkpoint is written."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""Base of typer's errors of usage, click's ClickException: older versions of typer import click,
+later ones bring their own."""
+
+_TYPERS_OWN = (typer.Exit, typer.Abort, USAGE_ERROR)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"there is too little memory. {error}"
+    return str(error) or type(error).__name__
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    note(f"warning: {message}")

@@ -1,0 +1,66 @@
+"""Files that commands write and models that they read, looked at before any work is done."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastgmm.persistence.atomic import check_writable
+from fastgmm.persistence.container import ModelFileError, read_file
+from fastgmm.persistence.models import load_model
+from fastgmm.sources.parquet import is_parquet
+
+Model = Annotated[
+    Path, typer.Argument(help="File that `fastgmm fit` has written.", show_default=False)
+]
+
+
+def check_output(path: Path | None, inputs: Iterable[Path], kind: str | None = None) -> None:
+    """Check that a file can be written, and that nothing is lost by it.
+
+    Parameters
+    ----------
+    path : Path or None
+        None is none to write.
+    inputs : iterable of Path
+        What the command also reads or writes; of folders, all Parquet files in them.
+    kind : str, optional
+        "model" or "checkpoint": a file that is there already should hold one, or it is not
+        overwritten. Files of rows are, as by other commands.
+
+    Raises
+    ------
+    ValueError
+        If it would overwrite something else.
+    OSError
+        If it cannot be written.
+    """
+    if path is None:
+        return
+    target = path.resolve()
+    for other in map(Path.resolve, inputs):
+        if other == target or (other in target.parents and is_parquet(path)):
+            raise ValueError(f"{path} is read or written otherwise already; write to another file.")
+    check_writable(path)
+    if kind is not None and path.exists() and path.stat().st_size:
+        try:
+            read_file(path, (kind,))
+        except ModelFileError as error:
+            raise ValueError(
+                f"{error} It is not overwritten; remove it, or write to another."
+            ) from error
+
+
+def load_fitted(path: Path) -> Any:
+    """Load a model that predictions can be made with.
+
+    Raises
+    ------
+    ValueError
+        If the file holds none; `fastgmm.ModelFileError` if it is damaged.
+    """
+    model = load_model(path)
+    if not hasattr(model, "means_"):
+        raise ValueError(f"{path} holds a model that has not been fitted.")
+    return model

@@ -1,0 +1,71 @@
+"""``fastgmm info``: what a file of fastgmm holds."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastgmm.cli.report import AsJson, describe, parameters_of, print_json, text_of
+from fastgmm.persistence.checkpoints import read_checkpoint
+from fastgmm.persistence.container import read_file
+from fastgmm.persistence.models import load
+
+KINDS = ("model", "statistics", "checkpoint")
+
+
+def info(
+    file: Annotated[
+        Path, typer.Argument(help="A model, statistics or a checkpoint.", show_default=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print what a file holds; with --json, all parameters of a model, too."""
+    kind = read_file(file, KINDS).kind
+    if kind == "checkpoint":
+        document, text = _checkpoint(file)
+    elif kind == "statistics":
+        document, text = _statistics(file)
+    else:
+        model = load(file)
+        document, text = {**describe(model), **parameters_of(model)}, text_of(model)
+    if as_json:
+        print_json({"kind": kind, **document})
+    else:
+        typer.echo(text)
+
+
+def _checkpoint(file: Path) -> tuple[dict[str, Any], str]:
+    run, _, state = read_checkpoint(file)
+    result = state.best if state.finished else None
+    bounds = state.lower_bounds
+    document = {
+        "finished": state.finished,
+        "converged": None if result is None else result.converged,
+        "start": state.restart,
+        "n_iter": len(bounds),
+        "lower_bound": bounds[-1] if bounds else None,
+        "run": run,
+    }
+    stands = "finished" if state.finished else f"in start {state.restart + 1}"
+    lines = [
+        f"Checkpoint of a fit, {stands}, after {len(bounds)} iterations"
+        + (f"; lower bound {bounds[-1]:.6f}" if bounds else ""),
+        *(f"  {name}: {value}" for name, value in run.items()),
+    ]
+    return document, "\n".join(lines)
+
+
+def _statistics(file: Path) -> tuple[dict[str, Any], str]:
+    statistics = load(file)
+    k, d = statistics.reference.shape
+    document = {
+        "form": statistics.form.value,
+        "n_components": k,
+        "n_features": d,
+        "n_rows": statistics.n_rows,
+        "total_weight": statistics.total_weight,
+        "log_likelihood": statistics.log_likelihood,
+    }
+    return document, "\n".join(
+        ["Sufficient statistics", *(f"  {name}: {value}" for name, value in document.items())]
+    )

@@ -1,0 +1,96 @@
+"""Options of ``fastgmm fit`` that are arguments of the estimators."""
+
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import fastgmm
+from fastgmm.covariance import STRUCTURES
+
+_STARTS = ("kmeans", "k-means++", "random", "random_from_data")
+_DEFAULTS = fastgmm.GaussianMixture().get_params()
+
+
+def _argument(name: str, help: str, *flags: str, **more: Any) -> Any:
+    """Option for an argument; unless it is given, the estimator's own default holds."""
+    default = _DEFAULTS.get(name)
+    shown = False if default is None else str(default)
+    return typer.Option(*flags, help=help, show_default=shown, **more)
+
+
+def _numbers(text: str) -> np.ndarray:
+    """Numbers of a prior: after one another, or in a file."""
+    try:
+        if text.endswith(".npy"):
+            return np.load(text, allow_pickle=False)
+        numbers = np.array([float(word) for word in text.split(",")])
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(
+            f"{text!r} is neither numbers, as in 1,2.5,3, nor a .npy file of numbers: {error}"
+        ) from None
+    return numbers[0] if numbers.size == 1 else numbers
+
+
+NComponents = Annotated[
+    int, typer.Option("--n-components", "-k", min=1, help="Number of Gaussians.")
+]
+CovarianceType = Annotated[
+    str | None,
+    _argument("covariance_type", f"One of {', '.join(STRUCTURES)}.", metavar="TYPE"),
+]
+Tol = Annotated[float | None, _argument("tol", "Stop when the bound changes by less than this.")]
+MaxIter = Annotated[int | None, _argument("max_iter", "Stop after so many iterations.")]
+NInit = Annotated[int | None, _argument("n_init", "Number of starts, of which the best stays.")]
+InitParams = Annotated[
+    str | None, _argument("init_params", f"Start by one of {', '.join(_STARTS)}.", metavar="METHOD")
+]
+RegCovar = Annotated[float | None, _argument("reg_covar", "Added to every variance.")]
+RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
+NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
+
+Bayesian = Annotated[
+    bool, typer.Option("--bayesian", help="Fit by variational Bayes. The options *prior* need it.")
+]
+PriorType = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="dirichlet_process or dirichlet_distribution.")
+]
+Prior = Annotated[float | None, typer.Option()]
+Numbers = Annotated[
+    np.ndarray | None,
+    typer.Option(parser=_numbers, metavar="NUMBERS", help="As 1,2.5,3, or in a .npy file."),
+]
+TolPerSample = Annotated[
+    bool, typer.Option("--tol-per-sample", help="--tol is meant per row; with --bayesian.")
+]
+
+
+def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
+    """An estimator whose arguments have been checked.
+
+    Parameters
+    ----------
+    given : dict
+        Options by name, those of other things among them; None and False are not given.
+    bayesian : bool
+
+    Raises
+    ------
+    typer.BadParameter
+        If there are priors, but the estimator is not Bayesian.
+    ValueError
+        If an argument is out of range.
+    """
+    plain = set(fastgmm.GaussianMixture().get_params())
+    all_names = set(fastgmm.BayesianGaussianMixture().get_params())
+    arguments = {
+        name: value
+        for name, value in given.items()
+        if name in all_names and value is not None and value is not False
+    }
+    of_bayes = sorted(set(arguments) - plain)
+    if of_bayes and not bayesian:
+        raise typer.BadParameter(f"--{of_bayes[0].replace('_', '-')} goes with --bayesian")
+    model = (fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture)(**arguments)
+    model._validate_params()
+    return model

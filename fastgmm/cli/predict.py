@@ -1,0 +1,53 @@
+"""``fastgmm predict``: labels, probabilities or log-likelihoods of rows."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastgmm.cli.files import Model, check_output, load_fitted
+from fastgmm.cli.options import NJobs
+from fastgmm.cli.rows import MEMORY_LIMIT, Columns, Data, MemoryLimit, NoHeader, open_rows_for
+from fastgmm.outputs import output_suffix
+
+RowsOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="File ending in .npy, .parquet or .csv; without it, CSV is printed."
+    ),
+]
+
+
+def predict(
+    model: Model,
+    data: Data,
+    out: RowsOut = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="The most probable component; the default.")
+    ] = False,
+    proba: Annotated[
+        bool, typer.Option("--proba", help="The probabilities of all components.")
+    ] = False,
+    log_likelihood: Annotated[
+        bool, typer.Option("--log-likelihood", help="The logarithm of the density.")
+    ] = False,
+    columns: Columns = None,
+    no_header: NoHeader = False,
+    memory_limit: MemoryLimit = MEMORY_LIMIT,
+    n_jobs: NJobs = None,
+) -> None:
+    """Print or write something for every row: its component, or its density."""
+    if labels + proba + log_likelihood > 1:
+        raise typer.BadParameter("choose one of --labels, --proba and --log-likelihood")
+    if out is not None:
+        output_suffix(out)
+    check_output(out, [model, *data])
+    mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    rows = open_rows_for(mixture, data, columns, None, memory_limit, no_header)
+    method = mixture.predict
+    if proba:
+        method = mixture.predict_proba
+    elif log_likelihood:
+        method = mixture.score_samples
+    method(rows, out=sys.stdout.buffer if out is None else out)

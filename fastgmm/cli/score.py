@@ -1,0 +1,39 @@
+"""``fastgmm score``: how likely a model says that rows are."""
+
+import typer
+
+from fastgmm.cli.files import Model, load_fitted
+from fastgmm.cli.options import NJobs
+from fastgmm.cli.report import AsJson, print_json
+from fastgmm.cli.rows import (
+    MEMORY_LIMIT,
+    Columns,
+    Data,
+    MemoryLimit,
+    NoHeader,
+    Weight,
+    open_rows_for,
+)
+
+
+def score(
+    model: Model,
+    data: Data,
+    columns: Columns = None,
+    weight: Weight = None,
+    no_header: NoHeader = False,
+    memory_limit: MemoryLimit = MEMORY_LIMIT,
+    n_jobs: NJobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the mean log-likelihood per row, in nats."""
+    mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    rows = open_rows_for(mixture, data, columns, weight, memory_limit, no_header)
+    log_likelihood = mixture.score(rows)
+    if as_json:
+        total_weight = rows.total_weight * rows.weight_scale
+        print_json(
+            {"log_likelihood": log_likelihood, "n_rows": rows.n_rows, "total_weight": total_weight}
+        )
+    else:
+        typer.echo(repr(float(log_likelihood)))

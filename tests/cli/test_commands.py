@@ -1,0 +1,252 @@
+"""What the commands do is what the estimators do."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture, __version__, load
+from fastgmm.persistence.models import save_statistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+FIT = ("-k", 2, "--random-state", 0)
+
+
+def read(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    return np.column_stack([column.to_numpy() for column in table.columns])
+
+
+def test_version_and_help(command):
+    assert command("--version").out == f"fastgmm {__version__}\n"
+    for arguments in ([], ["--help"], ["fit", "-h"]):
+        shown = command(*arguments)
+        assert shown.code == 0
+        assert "Usage: fastgmm" in shown.out
+
+
+# -- fit -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (["rows.csv"], []),
+        (["plain.csv"], ["--no-header"]),
+        (["rows.npy"], []),
+        (["rows.parquet"], ["--memory-limit", "600MB"]),
+        (["many"], []),
+        (["many/1.parquet", "many/2.parquet"], ["--n-jobs", 1]),
+        (["rows.zarr"], []),
+        (["more.csv"], ["--columns", "a,b,c"]),
+        (["more.parquet"], ["--columns", "a, b, c"]),
+        (["weighted.npy"], ["--columns", "0,1,2"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_any_file_gives_the_same_bits(command, files, tmp_path, model, data, options):
+    out = tmp_path / "model.npz"
+    done = command("fit", *(files / name for name in data), *FIT, *options, "--out", out)
+    assert done.code == 0, done.err
+    fitted = load(out)
+    np.testing.assert_array_equal(fitted.means_, model.means_)
+    np.testing.assert_array_equal(fitted.covariances_, model.covariances_)
+    assert "converged after" in done.out
+    lines = done.err.splitlines()
+    assert len(lines) == model.n_iter_
+    assert lines[-1].startswith(f"iteration {model.n_iter_}  log-likelihood ")
+    assert lines[-1].endswith("left")
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        ("more.csv", ["--columns", "a,b,c", "--weight", "w"]),
+        ("more.parquet", ["--columns", "a,b,c", "--weight", "w"]),
+        ("weighted.npy", ["--weight", 3]),
+    ],
+)
+def test_weights(command, files, tmp_path, rows, weights, data, options):
+    expected = GaussianMixture(2, random_state=0).fit(rows, sample_weight=weights)
+    out = tmp_path / "model.npz"
+    assert command("fit", files / data, *FIT, *options, "--out", out).code == 0
+    np.testing.assert_array_equal(load(out).means_, expected.means_)
+    shown = command("score", out, files / data, *options, "--json")
+    score = json.loads(shown.out)
+    assert score["log_likelihood"] == expected.score(rows, sample_weight=weights)
+    assert score["total_weight"] == pytest.approx(weights.sum())
+
+
+def test_arguments_reach_the_estimator(command, files, tmp_path):
+    out = tmp_path / "model.npz"
+    options = (
+        "--n-components 3 --covariance-type diag --tol 0.1 --max-iter 7 --n-init 2 --reg-covar 0.5 "
+        "--init-params random --random-state 5 --n-jobs 1 --dtype float32"
+    )
+    done = command("fit", files / "rows.npy", *options.split(), "-o", out)
+    assert done.code == 0
+    assert "start 2/2  iteration 1  " in done.err
+    fitted = load(out)
+    expected = GaussianMixture(
+        3,
+        covariance_type="diag",
+        tol=0.1,
+        max_iter=7,
+        n_init=2,
+        reg_covar=0.5,
+        init_params="random",
+        random_state=5,
+        n_jobs=1,
+    )
+    assert fitted.get_params() == expected.get_params()
+    assert fitted.means_.dtype == np.float32
+
+
+def test_bayesian(command, files, tmp_path, rows):
+    np.save(tmp_path / "covariance.npy", 2 * np.eye(3))
+    out = tmp_path / "model.npz"
+    options = (
+        "--bayesian --weight-concentration-prior-type dirichlet_distribution "
+        "--weight-concentration-prior 0.1 --mean-precision-prior 0.5 --mean-prior 1,-2,3 "
+        "--degrees-of-freedom-prior 4 --tol-per-sample --covariance-prior"
+    )
+    done = command(
+        "fit", files / "rows.npy", *FIT, *options.split(), tmp_path / "covariance.npy", "-o", out
+    )
+    assert done.code == 0, done.err
+    assert "lower bound" in done.err
+    expected = BayesianGaussianMixture(
+        n_components=2,
+        random_state=0,
+        weight_concentration_prior_type="dirichlet_distribution",
+        weight_concentration_prior=0.1,
+        mean_precision_prior=0.5,
+        mean_prior=[1, -2, 3],
+        degrees_of_freedom_prior=4,
+        covariance_prior=2 * np.eye(3),
+        tol_per_sample=True,
+    ).fit(rows)
+    fitted = load(out)
+    np.testing.assert_array_equal(fitted.means_, expected.means_)
+    assert fitted.lower_bound_ == expected.lower_bound_
+
+
+def test_json_and_quiet(command, files, tmp_path, model):
+    done = command("fit", files / "rows.npy", *FIT, "--json", "--quiet")
+    assert done.err == ""
+    document = json.loads(done.out)
+    assert document["n_iter"] == model.n_iter_
+    assert document["lower_bound"] == model.lower_bound_
+    assert document["n_rows"] == 600
+    assert document["means"] == model.means_.tolist()
+    out = tmp_path / "model.npz"
+    done = command("fit", files / "rows.npy", *FIT, "--json", "--out", out)
+    document = json.loads(done.out)
+    assert document["out"] == str(out)
+    assert "means" not in document
+    assert command("fit", files / "rows.npy", *FIT, "-q").out == ""
+
+
+def test_no_convergence_is_a_warning(command, files, tmp_path):
+    out = tmp_path / "model.npz"
+    done = command("fit", files / "rows.npy", *FIT, "--max-iter", 1, "-q", "--json", "-o", out)
+    assert done.code == 0
+    assert json.loads(done.out)["converged"] is False
+    assert done.err.startswith("fastgmm: warning: not converged after 1 iterations")
+    assert load(out).n_iter_ == 1
+
+
+def test_a_finished_checkpoint_is_the_result(command, files, tmp_path, model):
+    arguments = ["fit", files / "rows.npy", *FIT, "--checkpoint", tmp_path / "job.npz", "--json"]
+    first, second = command(*arguments), command(*arguments)
+    assert first.err.count("iteration") == model.n_iter_
+    assert second.err == ""
+    assert json.loads(second.out)["means"] == json.loads(first.out)["means"]
+    other = command(*arguments, "--tol", 1)
+    assert other.code == 2
+    assert "tol was 0.001 and is 1.0" in other.err
+
+
+def test_models_are_overwritten(command, files, tmp_path):
+    out = tmp_path / "model.npz"
+    out.touch()  # as mktemp makes it
+    for k in (1, 2):
+        assert command("fit", files / "rows.npy", "-k", k, "-o", out).code == 0
+        assert load(out).n_components == k
+
+
+# -- predict, score, sample, info ------------------------------------------------------------------
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".csv", "the output"])
+@pytest.mark.parametrize(
+    ("option", "method"),
+    [
+        ([], "predict"),
+        (["--labels"], "predict"),
+        (["--proba"], "predict_proba"),
+        (["--log-likelihood"], "score_samples"),
+    ],
+)
+def test_predict(command, files, tmp_path, rows, model, model_file, suffix, option, method):
+    arguments = ["predict", model_file, files / "more.csv", *option]
+    expected = getattr(model, method)(rows)
+    if suffix == "the output":
+        done = command(*arguments)
+        written = pyarrow.csv.read_csv(io.BytesIO(done.out.encode()))
+        written = np.column_stack([column.to_numpy() for column in written.columns])
+    else:
+        out = tmp_path / f"out{suffix}"
+        done = command(*arguments, "--out", out)
+        written = read(out)
+    assert (done.code, done.err) == (0, "")
+    np.testing.assert_array_equal(written.reshape(expected.shape), expected)
+
+
+def test_columns_are_found_by_name(command, files, tmp_path, rows, model, model_file):
+    shuffled = tmp_path / "shuffled.parquet"
+    pq.write_table(pq.read_table(files / "more.parquet").select(["name", "c", "a", "b"]), shuffled)
+    np.save(tmp_path / "wide.npy", np.column_stack([rows[:, ::-1], rows[:, 0]]))
+    for data, options in ((shuffled, []), (tmp_path / "wide.npy", ["--columns", "2,1,0"])):
+        done = command("score", model_file, data, *options)
+        assert float(done.out) == model.score(rows)
+
+
+def test_sample(command, tmp_path, model, model_file):
+    X, components = model.set_params(random_state=3).sample(20)
+    model.set_params(random_state=0)
+    arguments = ["sample", model_file, "-n", 20, "--random-state", 3]
+    assert command(*arguments, "--out", tmp_path / "X.npy").code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), X)
+    table = pyarrow.csv.read_csv(io.BytesIO(command(*arguments, "--labels").out.encode()))
+    assert table.column_names == ["a", "b", "c", "component"]
+    np.testing.assert_array_equal(table["c"], X[:, 2])
+    np.testing.assert_array_equal(table["component"], components)
+
+
+def test_info(command, files, tmp_path, model, model_file):
+    document = json.loads(command("info", model_file, "--json").out)
+    assert document["kind"] == "model"
+    assert document["feature_names"] == ["a", "b", "c"]
+    assert document["covariances"] == model.covariances_.tolist()
+    assert document["arguments"]["n_components"] == 2
+    text = command("info", model_file).out
+    assert "2 components x 3 features, full" in text
+    GaussianMixture(4).save(tmp_path / "new.npz")
+    assert "not fitted" in command("info", tmp_path / "new.npz").out
+
+    job = tmp_path / "job.npz"
+    command("fit", files / "rows.npy", *FIT, "--checkpoint", job)
+    document = json.loads(command("info", job, "--json").out)
+    assert document["kind"] == "checkpoint"
+    assert document["finished"]
+    assert document["n_iter"] == model.n_iter_
+    assert document["run"]["rows"] == 600
+    assert "Checkpoint of a fit, finished" in command("info", job).out
+
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, np.zeros((2, 3)))
+    save_statistics(statistics, tmp_path / "sums.npz")
+    document = json.loads(command("info", tmp_path / "sums.npz", "--json").out)
+    assert (document["kind"], document["n_features"]) == ("statistics", 3)
+    assert "Sufficient statistics" in command("info", tmp_path / "sums.npz").out

@@ -1,0 +1,148 @@
+"""Processes on terminals and pipes, interrupted and killed."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastgmm import load
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from fastgmm.cli import main; main()"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm"}
+PATIENCE = 60
+
+
+def start(*arguments, **options):
+    """A process of the command line, with pipes."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=options.pop("stderr", subprocess.PIPE),
+        text=True,
+        **options,
+    )
+
+
+def on_a_terminal(*arguments, until, keys):
+    """Exit code and all text of a process on a terminal of its own.
+
+    As soon as the text has the pattern `until`, `keys` are pressed.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [*COMMAND, *map(str, arguments)], ENVIRONMENT)
+    text, deadline = "", time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 1)[0]:
+            continue
+        try:
+            text += os.read(terminal, 1 << 16).decode(errors="replace")
+        except OSError:  # the process has closed it
+            break
+        if keys and re.search(until, text):
+            os.write(terminal, keys)
+            keys = None
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Rows that keep EM at work for a second or two."""
+    path = tmp_path_factory.mktemp("large") / "rows.npy"
+    np.save(path, np.random.RandomState(0).standard_normal((100_000, 4)))
+    return path
+
+
+def test_a_fit_survives(large, tmp_path, command):
+    """Killed, terminated and interrupted in turn, it ends with the bits of an undisturbed run."""
+    job, out = tmp_path / "job.npz", tmp_path / "model.npz"
+    options = "-k 8 --tol 0 --max-iter 150 --random-state 0 --init-params random --checkpoint-every"
+    fit = ["fit", large, *options.split(), 0]
+    resumed = [*fit, "--checkpoint", job, "--out", out]
+
+    seen = 0
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with start(*resumed) as process:
+            for line in process.stderr:
+                iteration = int(re.match(r"iteration (\d+) ", line)[1])
+                assert iteration >= seen  # an iteration is told of just before it is kept
+                if iteration == seen + 5:
+                    process.send_signal(number)
+                    break
+            rest = process.stderr.read()
+        seen = iteration
+        if number == signal.SIGTERM:
+            assert process.returncode == 143
+            assert f"{job} is kept. Go on by: fastgmm fit {large}" in rest
+            assert "Traceback" not in rest
+    code, text = on_a_terminal(*resumed, until=r"iteration \d+/150", keys=b"\x03")
+    assert code == 130
+    assert f"{job} is kept. Go on by: fastgmm fit" in text.replace("\r\n", "")
+    assert "Traceback" not in text
+    assert re.search(r"log-likelihood -\d\.\d+  [\d.]+[kMG]? rows/s  at most \d+:\d\d left", text)
+    assert not out.exists()
+
+    done = command(*resumed)
+    assert done.code == 0
+    first = int(re.match(r"iteration (\d+) ", done.err)[1])
+    assert first >= seen
+    assert done.err.count("rows/s") == 150 - first + 1
+    assert command(*fit, "--out", tmp_path / "undisturbed.npz").code == 0
+    expected, fitted = load(tmp_path / "undisturbed.npz"), load(out)
+    assert fitted.lower_bounds_ == expected.lower_bounds_
+    np.testing.assert_array_equal(fitted.means_, expected.means_)
+    np.testing.assert_array_equal(fitted.covariances_, expected.covariances_)
+
+
+def test_interrupted_without_a_checkpoint(large):
+    with start("fit", large, "-k", 8, "--tol", 0, "--init-params", "random") as process:
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read().splitlines()
+    assert process.returncode == 130
+    assert rest[-1] == "fastgmm: interrupted; nothing is kept, but is with --checkpoint FILE"
+
+
+def test_nobody_reads_on(large, model_file, tmp_path):
+    """As with `| head -1`: silence, and the code that the shell gives for a closed pipe."""
+    np.save(tmp_path / "rows.npy", np.zeros((100_000, 3)))
+    with start("predict", model_file, tmp_path / "rows.npy", "--proba") as process:
+        assert process.stdout.readline() == '"component_0","component_1"\n'
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+def test_progress_may_go_unread(files, tmp_path):
+    """As with `2>&1 >log | head -1`: the fit goes on, because its result is not in there."""
+    out = tmp_path / "model.npz"
+    arguments = ("fit", files / "rows.npy", "-k", 2, "--tol", 0, "--max-iter", 50, "--out", out)
+    with start(*arguments) as process:
+        process.stderr.readline()
+        process.stderr.close()
+        process.stdout.read()
+    assert process.returncode == 0
+    assert load(out).n_iter_ == 50
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_a_missing_package_of_the_command_line(package):
+    code = f"import sys; sys.modules[{package!r}] = None; from fastgmm.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"needs {package}" in done.stderr
+    assert 'pip install "fastgmm[cli]"' in done.stderr
