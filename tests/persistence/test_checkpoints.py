@@ -1,11 +1,6 @@
 """A run that was stopped at any moment goes on, and ends with the same bits."""
 
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -98,28 +93,6 @@ def test_what_is_not_yet_written_is_done_again(path, undisturbed):
 def test_a_finished_run_ends_at_once(path, undisturbed):
     run(path)
     assert iterations(path) == 0
-    assert_same_result(run(path), undisturbed)
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment(path, undisturbed):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "tests.persistence.runs", str(path), "0.2"]
-    chance, kills = random.Random(0), 0
-    while True:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-        assert process.stdout.readline() == b"ready\n"
-        if kills < 6:
-            time.sleep(chance.uniform(0.2, 1.2))
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        answer = process.stdout.read()
-        process.stdout.close()
-        process.wait()
-        if answer == b"done\n":
-            break
-        assert process.returncode == -signal.SIGKILL
-    assert kills > 2
     assert_same_result(run(path), undisturbed)
 
 
