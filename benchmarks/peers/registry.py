@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+import fastgmm
+
 OURS = "fastgmm"
 GAUSSIAN, BAYESIAN = "gaussian", "bayesian"
 ESTIMATORS = (GAUSSIAN, BAYESIAN)
@@ -33,7 +35,9 @@ class Peer:
     estimators: tuple[str, ...] = (GAUSSIAN,)
 
     def version(self) -> str | None:
-        """The version installed, or None."""
+        """The version installed, or None; fastgmm may run from its sources."""
+        if self.name == OURS:
+            return fastgmm.__version__
         try:
             return version(self.distribution)
         except PackageNotFoundError:
