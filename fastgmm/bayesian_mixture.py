@@ -164,19 +164,20 @@ default='kmeans'
         if self.mean_prior is None or self.covariance_prior is None:
             pooled = fit.pooled
             if self.mean_prior is None:
-                mean = pooled.means[0]
+                mean = pooled.means[..., 0, :]
             if self.covariance_prior is None:
                 biased = self._structure.of_one(pooled.covariances)
-                covariance = biased * _bessel_correction(fit.source)
+                covariance = biased * _bessel_correction(fit.source, biased.ndim)
+        source = fit.source
+        sets = np.shape(source.n_rows)  # none, or a number of data sets
         priors = Priors(
             WEIGHT_POSTERIORS[self.weight_concentration_prior_type],
             checked.weight_concentration_prior_,
             checked.mean_precision_prior_,
-            np.asarray(mean, dtype=np.float64),
+            _for_sets(sets, mean, np.shape(checked.mean_prior_)),
             checked.degrees_of_freedom_prior_,
-            np.asarray(covariance, dtype=np.float64),
+            _for_sets(sets, covariance, np.shape(checked.covariance_prior_)),
         )
-        source = fit.source
         return VariationalBayes(self._structure, source.dtype, priors, source.weight_scale)
 
     def _fitted_model(self, dtype, weight_scale) -> VariationalBayes:
@@ -202,11 +203,13 @@ default='kmeans'
             is_array = isinstance(prior, np.ndarray)
             attributes[f"{name}_prior_"] = prior.astype(dtype)[()] if is_array else prior
         posterior = result.parameters
-        concentration = posterior.weight_posterior.concentration.astype(dtype)
+        concentration = posterior.weight_posterior.attribute
         return {
             **attributes,
             "weight_concentration_": (
-                tuple(concentration) if concentration.ndim > 1 else concentration
+                tuple(part.astype(dtype) for part in concentration)
+                if isinstance(concentration, tuple)
+                else concentration.astype(dtype)
             ),
             "mean_precision_": posterior.mean_precision.astype(dtype),
             "degrees_of_freedom_": posterior.degrees_of_freedom.astype(dtype)[()],
@@ -236,10 +239,17 @@ default='kmeans'
         )
 
 
-def _bessel_correction(source: RowSource) -> float:
+def _for_sets(sets: tuple[int, ...], prior, shape: tuple[int, ...]) -> np.ndarray:
+    """A prior of this shape, for each of many data sets if there are many."""
+    return np.broadcast_to(np.asarray(prior, dtype=np.float64), sets + shape)
+
+
+def _bessel_correction(source: RowSource, n_axes: int) -> float | np.ndarray:
     """What makes a covariance unbiased, with weights that count repeats."""
-    total = source.total_weight * source.weight_scale
-    if total <= 1.0:
+    total: Any = source.total_weight * source.weight_scale
+    if np.ndim(total):  # of many data sets, which are not weighted
+        total = total.reshape(total.shape + (1,) * (n_axes - total.ndim))
+    elif total <= 1.0:
         raise ValueError(
             f"The sample weights sum to {total:.6g}, that is, to no more than one row, which has "
             "no covariance to take as covariance_prior. Give a covariance_prior, or scale the "

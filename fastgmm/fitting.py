@@ -73,6 +73,10 @@ class MixtureModel(Protocol):
         """Bound from a pass with these operands, and the parameters of the M-step after it."""
         ...
 
+    def take(self, chosen: np.ndarray) -> "MixtureModel":
+        """Of a model of many data sets: the model of those that are chosen."""
+        ...
+
 
 class MixtureFit:
     """Fit of a Gaussian mixture to the rows of a source.
@@ -191,8 +195,8 @@ class MixtureFit:
     @cached_property
     def pooled(self) -> Gaussians:
         """Estimates from all rows as one component, without regularisation."""
-        everything = LabelledRows(np.broadcast_to(np.int64(0), self.source.n_rows), 1)
-        operands = self._moment_operands(self._centre[np.newaxis])
+        everything = LabelledRows(np.broadcast_to(np.int64(0), np.sum(self.source.n_rows)), 1)
+        operands = self._moment_operands(self._centre[..., np.newaxis, :])
         return self.structure.estimate(self._accumulate(operands, everything), 0.0, self._scatter)
 
     @cached_property
@@ -232,7 +236,7 @@ class MixtureFit:
         statistics = self._accumulate(operands)
         parameters = self._well_defined(model.maximize(self._estimate(statistics)))
         bound = model.lower_bound(statistics, operands, parameters, self._scatter)
-        return parameters, float(bound)
+        return parameters, bound
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
         """The parameters, if all covariances are positive definite."""
@@ -265,7 +269,7 @@ class MixtureFit:
     def _from_responsibilities(self, start: Shares) -> Gaussians:
         """Estimates from responsibilities of all rows."""
         k = self.options.n_components
-        about = np.broadcast_to(self._centre, (k, self.source.n_features))
+        about = np.repeat(self._centre[..., np.newaxis, :], k, axis=-2)
         statistics = self._accumulate(self._moment_operands(about), start)
         if self.structure.moment_form is not MomentForm.NONE and not start.in_order:
             # Second moments are accurate about the means themselves, so a second pass follows.
@@ -279,27 +283,31 @@ class MixtureFit:
         reference = np.asarray(start.rows, dtype=np.float64)
         d = self.source.n_features
         statistics = SufficientStatistics.zero(self.structure.moment_form, reference)
-        statistics.weight[:] = self.source.total_weight / self.source.n_rows
+        mean_weight = self.source.total_weight / self.source.n_rows
+        statistics.weight[...] = np.expand_dims(mean_weight, -1)
         if not self.structure.needs_total_scatter:
             return self._estimate(statistics)
         # The scatter of all rows about zero, divided among these few: what scikit-learn starts
         # from, and so what gives its results.
         total = self._total_scatter
-        cross = np.outer(total.first, total.reference)
-        square = np.outer(total.reference, total.reference)
+        weight = np.expand_dims(total.weight, -1)
+        cross = total.first[..., :, np.newaxis] * total.reference[..., np.newaxis, :]
+        square = total.reference[..., :, np.newaxis] * total.reference[..., np.newaxis, :]
         about_zero = TotalScatter(
             np.zeros(d),
             total.weight,
-            total.first + total.weight * total.reference,
-            total.second + cross + cross.T + total.weight * square,
+            total.first + weight * total.reference,
+            total.second + cross + cross.swapaxes(-1, -2) + weight[..., np.newaxis] * square,
         )
         return self.structure.estimate(statistics, self.regularization, about_zero)
 
     def _moment_operands(self, means: np.ndarray) -> Operands:
         """Operands for a pass that is given its responsibilities: only the means matter."""
-        centred = np.ascontiguousarray(means - self._centre, dtype=self.source.dtype)
-        unread = np.zeros((1, 1, 1), dtype=centred.dtype)
-        zeros = np.zeros(len(means), dtype=centred.dtype)
+        about = self._centre[..., np.newaxis, :]
+        centred = np.ascontiguousarray(means - about, dtype=self.source.dtype)
+        *leading, k, _ = means.shape
+        unread = np.zeros((*leading, 1, 1, 1), dtype=centred.dtype)
+        zeros = np.zeros((*leading, k), dtype=centred.dtype)
         return Operands(self._centre, centred, unread, centred, zeros, zeros)
 
     @cached_property

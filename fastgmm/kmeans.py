@@ -13,8 +13,19 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.engines.base import Engine
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 
-_MAX_ITER = 300
-_TOL = 1e-4
+MAX_ITER = 300
+TOL = 1e-4
+"""Of the squared shift of the centers, relative to the mean variance of the features."""
+
+
+def n_draws(n_clusters: int) -> int:
+    """Uniform numbers that greedy k-means++ draws: one, and then one per candidate."""
+    return 1 + (n_clusters - 1) * n_trials(n_clusters)
+
+
+def n_trials(n_clusters: int) -> int:
+    """Candidates for a center, of which the best is taken."""
+    return 2 + int(np.log(n_clusters))
 
 
 class KMeansFit:
@@ -35,7 +46,7 @@ class KMeansFit:
         moments = self._reduce(_moments)
         self.origin = moments[0] / source.n_rows
         squares = self._reduce(lambda chunk: _squares(chunk, self.origin))
-        self.tolerance = _TOL * float(np.mean(squares / source.n_rows))
+        self.tolerance = TOL * float(np.mean(squares / source.n_rows))
 
     def labels(self, seeds: np.ndarray) -> np.ndarray:
         """Labels of the clusters that Lloyd's iterations end with.
@@ -51,7 +62,7 @@ class KMeansFit:
         """
         centers = seeds - self.origin
         labels = np.full(self.source.n_rows, -1, dtype=np.int32)
-        for _ in range(_MAX_ITER):
+        for _ in range(MAX_ITER):
             moved, changed = self._lloyd_step(centers, labels)
             if not changed:
                 break
@@ -89,9 +100,8 @@ class KMeansFit:
         del weights
         closest = np.full(n, np.inf, dtype=self.source.dtype)
         shares = self._potentials(seeds[:1], closest, take=True)
-        n_trials = 2 + int(np.log(k))
         for c in range(1, k):
-            draws = random_state.uniform(size=n_trials) * shares.sum()
+            draws = random_state.uniform(size=n_trials(k)) * shares.sum()
             candidates = np.array([self._row_at(draw, shares[:, 0], closest) for draw in draws])
             potentials = self._potentials(candidates, closest, take=False).sum(axis=0)
             seeds[c] = candidates[np.argmin(potentials)]

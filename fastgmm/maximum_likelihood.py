@@ -81,6 +81,10 @@ class MaximumLikelihood:
         """Mean log-likelihood per unit of weight, under the parameters of the pass."""
         return statistics.log_likelihood / statistics.total_weight
 
+    def take(self, chosen: np.ndarray) -> "MaximumLikelihood":
+        """The model of chosen data sets among many: the same."""
+        return self
+
     def _parameters(self, weights, means, covariances) -> MixtureParameters:
         """Parameters with the precision factors that belong to them; given precisions win."""
         structure = self.structure

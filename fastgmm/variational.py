@@ -5,7 +5,7 @@ logarithms (Bishop 2006, sec. 10.2).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,6 +39,11 @@ class WeightPosterior(ABC):
     @abstractmethod
     def mean(self) -> np.ndarray:
         """Proportions (k,) to quote, which sum to one."""
+
+    @property
+    def attribute(self) -> np.ndarray | tuple[np.ndarray, ...]:
+        """The concentration as scikit-learn's attribute: (k,), or a tuple of such arrays."""
+        return self.concentration
 
     @abstractmethod
     def expected_log(self) -> np.ndarray:
@@ -87,6 +92,11 @@ class StickBreaking(WeightPosterior):
         beyond[..., :-1] = np.cumsum(weight[..., ::-1], axis=-1)[..., -2::-1]
         return cls(np.stack([1.0 + weight, prior + beyond], axis=-2))
 
+    @property
+    def attribute(self):
+        """Both parameters of every break."""
+        return self._of_each(self.concentration)
+
     def mean(self):
         """Product of the mean breaks; what lies beyond the truncation is shared out."""
         broken, left = self._of_each(
@@ -134,8 +144,10 @@ class Priors:
     mean : ndarray of shape (d,)
     degrees_of_freedom : float
         More than d - 1.
-    covariance : ndarray or float
+    covariance : ndarray
         Inverse scale of the Wishart distribution, in the structure's shape for one component.
+
+    The last two have an axis in front if there are many data sets.
     """
 
     posterior_type: type[WeightPosterior]
@@ -262,6 +274,12 @@ class VariationalBayes:
             - parameters.weight_posterior.log_normalizer()
             - 0.5 * d * np.log(parameters.mean_precision).sum(axis=-1)
         )
+
+    def take(self, chosen: np.ndarray) -> "VariationalBayes":
+        """The model of chosen data sets among many."""
+        priors = self.priors
+        mean, covariance = priors.mean[chosen], priors.covariance[chosen]
+        return replace(self, priors=replace(priors, mean=mean, covariance=covariance))
 
 
 def _for_components(freedom: np.ndarray, per_component: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "fastgmm"
 LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
+    ["batch"],
     ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
@@ -35,7 +36,7 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["cli", *ESTIMATORS, "initialization", "kmeans"],
+    "sklearn": ["cli", "batch", *ESTIMATORS, "initialization", "kmeans"],
 }
 EM_IMPORTS = {"collections", "dataclasses", "functools", "itertools", "typing", "numpy"}
 

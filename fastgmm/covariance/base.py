@@ -1,7 +1,7 @@
 """What a covariance structure has to supply, and what all of them share."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,8 @@ def ill_defined(dtype: np.dtype) -> ValueError:
 class TotalScatter(NamedTuple):
     """Moments of all rows about one point, whatever the components: constant during a fit.
 
+    Of many data sets, with an axis in front.
+
     Parameters
     ----------
     reference : ndarray of shape (d,)
@@ -47,7 +49,7 @@ class TotalScatter(NamedTuple):
     """
 
     reference: np.ndarray
-    weight: float
+    weight: Any
     first: np.ndarray
     second: np.ndarray
 

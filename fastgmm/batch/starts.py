@@ -1,0 +1,165 @@
+"""Starts of many small data sets: what `fastgmm.initialization` makes, for all of them at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.initialization import LabelledRows, SingleRows, Start, make_starts
+from fastgmm.kmeans import MAX_ITER, TOL, n_draws
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ManyShares:
+    """Responsibilities of the rows of all data sets.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (n, k)
+    in_order : bool
+        See `fastgmm.initialization.RandomResponsibilities`.
+    """
+
+    responsibilities: np.ndarray
+    in_order: bool
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k) of the rows start to stop."""
+        return self.responsibilities[start:stop]
+
+
+class ManyStarts:
+    """Makes the starts of all data sets, one restart after another.
+
+    The draws are those of ``RandomState(seed)``, data set by data set, as in a fit of its own.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray (n_i, d)
+        Contiguous, of one type.
+    rows : ndarray of shape (n, d)
+        The same, one after another.
+    offsets : ndarray of int, shape (sets + 1,)
+    seeds : sequence of int
+    n_components : int
+    method : str or callable
+        See `fastgmm.initialization.make_starts`.
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[np.ndarray],
+        rows: np.ndarray,
+        offsets: np.ndarray,
+        seeds: Sequence[int],
+        n_components: int,
+        method: str | Callable,
+    ):
+        self._arrays, self._rows, self._offsets = arrays, rows, offsets
+        self._seeds, self._n_components, self._method = seeds, n_components, method
+        self.errors: dict[int, Exception] = {}
+        """What was wrong with single data sets."""
+
+    def restarts(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
+        """The starts of every data set, for one restart after another.
+
+        Parameters
+        ----------
+        n_init : int
+        """
+        kernel_knows = self._method in ("kmeans", "k-means++")
+        if kernel_knows and self._arrays[0].dtype == np.float64:
+            return self._clustered(n_init)
+        return self._one_by_one(n_init)
+
+    # -- k-means on a kernel for all ---------------------------------------------------------------
+    def _clustered(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
+        from fastgmm.kernels.small_kmeans import small_kmeans
+
+        k, n_sets = self._n_components, len(self._arrays)
+        per_start = n_draws(k)
+        draws = np.empty((n_sets, n_init, per_start))
+        random_state = _seeded(0)
+        for i, seed in enumerate(self._seeds):
+            random_state.seed(int(seed))
+            draws[i] = random_state.random_sample(n_init * per_start).reshape(n_init, per_start)
+        only_seeds = self._method == "k-means++"
+        seeds = np.empty((n_sets, k), dtype=np.int64)
+        labels = np.empty(len(self._rows), dtype=np.int32)
+        decided = np.empty(n_sets, dtype=bool)
+        cluster, no_weights = small_kmeans(), np.empty(0)
+        for number in range(n_init):
+            cluster(
+                self._rows,
+                no_weights,
+                self._offsets,
+                np.ascontiguousarray(draws[:, number]),
+                TOL,
+                0 if only_seeds else MAX_ITER,
+                seeds,
+                labels,
+                decided,
+            )
+            # Where rounding decides, scikit-learn's own does.
+            undecided = {
+                i: self._own_start(i, number * per_start) for i in np.flatnonzero(~decided).tolist()
+            }
+            if only_seeds:
+                chosen = self._rows[np.minimum(self._offsets[:-1, None] + seeds, len(labels) - 1)]
+                for i, start in undecided.items():
+                    chosen[i] = start.rows
+                yield SingleRows(chosen)
+            else:
+                for i, start in undecided.items():
+                    labels[self._offsets[i] : self._offsets[i + 1]] = start.labels
+                shares = np.zeros((len(labels), k))
+                shares[np.arange(len(labels)), labels] = 1.0
+                yield ManyShares(shares, in_order=False)
+
+    def _own_start(self, i: int, n_drawn: int) -> Any:
+        """Start of one data set, after a number of draws."""
+        random_state = _seeded(self._seeds[i])
+        random_state.random_sample(n_drawn)
+        X, engine = self._arrays[i], ThreadEngine(1)
+        return next(make_starts(X, self._n_components, self._method, random_state, None, engine))
+
+    # -- any method, data set by data set ----------------------------------------------------------
+    def _one_by_one(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
+        engine = ThreadEngine(1)
+        streams = [
+            make_starts(X, self._n_components, self._method, _seeded(seed), None, engine)
+            for X, seed in zip(self._arrays, self._seeds, strict=True)
+        ]
+        for _ in range(n_init):
+            yield self._joined([self._next(i, stream) for i, stream in enumerate(streams)])
+
+    def _next(self, i: int, stream: Iterator[Start]) -> Start:
+        """The next start of a data set; one that means nothing, if there is an error."""
+        if i not in self.errors:
+            try:
+                return next(stream)
+            except Exception as error:  # a callable of the user's, above all
+                self.errors[i] = error
+        if self._method == "random_from_data":
+            return SingleRows(np.zeros((self._n_components, self._rows.shape[1])))
+        return LabelledRows(np.zeros(len(self._arrays[i]), dtype=np.int64), self._n_components)
+
+    def _joined(self, starts: list[Start]) -> ManyShares | SingleRows:
+        """One method makes starts of one kind: single rows, or shares of all rows."""
+        if isinstance(starts[0], SingleRows):
+            return SingleRows(np.stack([s.rows for s in starts if isinstance(s, SingleRows)]))
+        shares = [
+            start.chunk(0, len(X))
+            for start, X in zip(starts, self._arrays, strict=True)
+            if not isinstance(start, SingleRows)
+        ]
+        return ManyShares(np.concatenate(shares), in_order=starts[0].in_order)
+
+
+def _seeded(seed: int) -> np.random.RandomState:
+    """``RandomState(seed)``, without asking the system for entropy first."""
+    random_state = np.random.RandomState(np.random.MT19937(0))
+    random_state.seed(int(seed))
+    return random_state
