@@ -115,7 +115,8 @@ def _groups(frame: Any, by: str | list, features: list) -> DataSetList:
             keys.append(key)
             places.append(where)
     else:  # polars
-        numbered = frame.select(by).with_row_index("fastgmm row").drop_nulls().sort(by)
+        numbered = frame.select(by).with_row_index("fastgmm row").drop_nulls()
+        numbered = numbered.sort(by, maintain_order=True)
         parts = numbered.partition_by(by, as_dict=True, maintain_order=True)
         for key, part in parts.items():
             keys.append(key[0] if isinstance(by, str) else key)

@@ -21,6 +21,7 @@ from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.fitting import FitOptions
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.sources.base import RowGrid
+from fastgmm.sources.opening import holds_rows, open_source
 
 _MOST_SETS = 1024
 """Data sets that run in lockstep; the more, the less each costs beside its kernels..."""
@@ -269,9 +270,7 @@ class _Run:
         errors = dict.fromkeys(np.flatnonzero(fit.failed).tolist(), fit.error()) | starts.errors
         good = np.ones(len(numbers), dtype=bool)
         good[list(errors)] = False
-        attributes = {
-            name: _of_all(value, len(numbers), good) for name, value in fitted.items()
-        }
+        attributes = {name: _of_all(value, len(numbers), good) for name, value in fitted.items()}
         bounds = [b for b, is_good in zip(bounds, good, strict=True) if is_good]
         with self._lock:
             report.put(
@@ -357,6 +356,8 @@ def _real_dtype(X: np.ndarray) -> np.dtype | None:
 
 
 def _n_rows(X: Any) -> int:
+    if holds_rows(X):
+        return open_source(X).n_rows
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 

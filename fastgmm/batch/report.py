@@ -89,7 +89,7 @@ class FitReport:
             "n_iter_": np.zeros(n, dtype=np.int64),
             "lower_bound_": np.full(n, np.nan),
         }
-        self._is_single = np.zeros(n, dtype=bool)
+        self._singles: dict[str, np.ndarray] = {}  # which values of a stack were float32
         self._n_features = 0
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ class FitReport:
             raise ValueError(f"The fit of data set {self.keys[i]!r} failed: {self.errors[i]}")
         model = self._make(int(self.seeds[i]))
         for name, stack in self._stacks.items():
-            parts = [self._value(part[i], i) for part in _parts(stack)]
+            parts = [self._value(name, part, i) for part in _parts(stack)]
             setattr(model, name, tuple(parts) if isinstance(stack, tuple) else parts[0])
         model.lower_bounds_ = list(self.lower_bounds_[i])
         model.n_features_in_ = self._n_features
@@ -182,11 +182,12 @@ class FitReport:
             raise KeyError(f"There is no data set {item!r}.")
         return self.keys.index(item)
 
-    def _value(self, value: Any, i: int) -> Any:
+    def _value(self, name: str, stack: np.ndarray, i: int) -> Any:
         """What an estimator of its own would hold."""
+        value = stack[i]
         if value.dtype.kind in "bi":
             return value.item()
-        return value.astype(np.float32 if self._is_single[i] else value.dtype)[()]
+        return value.astype(np.float32 if self._singles[name][i] else np.float64)[()]
 
     # -- filling -----------------------------------------------------------------------------------
     def put(
@@ -207,7 +208,8 @@ class FitReport:
                 for old, new in zip(_parts(stack), _parts(values), strict=True)
             )
             self._stacks[name] = filled if isinstance(values, tuple) else filled[0]
-        self._is_single[numbers] = attributes["means_"].dtype == np.float32
+            singles = self._singles.setdefault(name, np.zeros(len(self), dtype=bool))
+            singles[numbers] = _parts(values)[0].dtype == np.float32
         self._n_features = attributes["means_"].shape[-1]
         self.n_rows_[numbers] = n_rows
         self.log_likelihood_[numbers] = log_likelihoods

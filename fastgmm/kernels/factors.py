@@ -55,7 +55,8 @@ def precision_factors():
     Returns
     -------
     callable (covariances, factors)
-        Both (m, d, d); factors are NaN where a covariance is not positive definite, or not finite.
+        Both (m, d, d); a triangle of NaN where a covariance is not positive definite, or not
+        finite.
     """
     stack = types.Array(types.float64, 3, "C")
     signature = types.void(types.Array(types.float64, 3, "C", readonly=True), stack)
@@ -68,6 +69,8 @@ def precision_factors():
             if _upper_cholesky(covariances[m], root):
                 _invert_upper(root, factors[m])
             else:
-                factors[m] = np.nan
+                for i in range(d):
+                    for j in range(d):
+                        factors[m, i, j] = np.nan if i <= j else 0.0
 
     return factorize

@@ -1,0 +1,38 @@
+"""Ctrl-C ends a run, by real signals to a real process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CODE = """
+import numpy as np, fastgmm, threading
+sets = [np.random.default_rng(i).normal(size=(500, 2)) for i in range({n_sets})]
+fastgmm.fit_many(sets[:70], 3)
+print("begin", flush=True)
+try:
+    while True:
+        fastgmm.fit_many(sets, 3, tol=1e-9, max_iter=500, n_jobs=2)
+except KeyboardInterrupt:
+    print("ended", flush=True)
+report = fastgmm.fit_many(sets[:10], 3, random_state=0)
+print(report, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [0.05, 0.4])
+def test_ctrl_c_ends_it_and_leaves_the_process_sound(after):
+    code = CODE.format(n_sets=600)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "begin\n"
+        time.sleep(after)
+        os.kill(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert out.splitlines() == ["ended", "<FitReport: 10 mixtures fitted, 0 failed>"]
+    assert error == ""

@@ -1,0 +1,156 @@
+"""The report: status, frames, and what frames go in."""
+
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm.batch.progress import Progress
+from tests.batch.test_fit_many import alone, assert_same_model, clusters, many
+
+
+def table(n=300):
+    random = np.random.RandomState(0)
+    return pd.DataFrame(
+        {
+            "shop": random.choice(["north", "south", "west"], size=n),
+            "year": random.choice([2023, 2024], size=n),
+            "age": random.normal(40, 10, size=n),
+            "income": random.gamma(5, 300, size=n),
+        }
+    )
+
+
+def test_status():
+    data = many()
+    report = fit_many(data, 2, random_state=0)
+    assert len(report) == len(data)
+    for i, X in enumerate(data):
+        model, status = report[i], report.status(i)
+        assert status.converged == model.converged_
+        assert status.n_iter == model.n_iter_
+        assert (status.key, status.seed, status.n_rows) == (i, report.seeds[i], len(X))
+        assert status.log_likelihood == pytest.approx(model.score(X) * len(X), rel=1e-12)
+        assert status.bic == pytest.approx(model.bic(X), rel=1e-12)
+        assert status.error is None
+    assert repr(report) == "<FitReport: 6 mixtures fitted, 0 failed>"
+    assert "means_" in dir(report)
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = report.colour
+
+
+def test_the_bayesian_mixture_has_no_criterion():
+    report = fit_many(many(2), 2, estimator=BayesianGaussianMixture, random_state=0)
+    assert np.isnan(report.bic_).all()
+    assert np.isfinite(report.log_likelihood_).all()
+
+
+def test_positions_and_keys():
+    report = fit_many({"a": clusters(30), ("b", 2): clusters(40)}, random_state=0)
+    np.testing.assert_array_equal(report[-1].means_, report["b", 2].means_)
+    with pytest.raises(IndexError):
+        report[2]
+    with pytest.raises(KeyError):
+        report["c"]
+
+
+def test_to_frame():
+    report = fit_many([clusters(30), clusters(1)], 2, random_state=0)
+    frame = report.to_frame()
+    assert frame["n_rows"].tolist() == [30, 0]
+    assert frame["error"].isna().tolist() == [True, False]
+    assert frame["converged"].tolist() == [True, False]
+
+
+def test_to_frame_without_pandas(monkeypatch):
+    report = fit_many([clusters(30)], random_state=0)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pandas"):
+        report.to_frame()
+
+
+def test_a_report_can_be_kept():
+    report = fit_many(many(3), 2, random_state=0)
+    again = pickle.loads(pickle.dumps(report))
+    assert_same_model(again[1], report[1])
+
+
+@pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
+@pytest.mark.parametrize("by", ["shop", ["shop", "year"]], ids=str)
+def test_groups(make, by):
+    frame = table()
+    report = fit_many(make(frame), 2, by=by, columns=["age", "income"], random_state=0)
+    groups = dict(list(frame.groupby(by)[["age", "income"]]))
+    assert report.keys == list(groups)
+    for i, rows in enumerate(groups.values()):
+        assert_same_model(report[i], alone(report, i, rows, n_components=2))
+
+
+def test_features_are_the_other_columns():
+    report = fit_many(table().drop(columns="shop"), 2, by="year", random_state=0)
+    assert report.keys == [2023, 2024]
+    assert report[0].feature_names_in_.tolist() == ["age", "income"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
+@pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
+def test_each_column(make, estimator):
+    frame = table()
+    report = fit_many(make(frame), 2, columns="each", estimator=estimator, random_state=0)
+    assert report.keys == list(frame.columns)
+    assert report.failed.tolist() == [0]
+    assert "could not convert string to float" in report.errors[0]
+    for i, name in enumerate(frame.columns[1:], 1):
+        expected = alone(report, i, frame[[name]], estimator, n_components=2)
+        assert_same_model(report[name], expected)
+
+
+def test_missing_values_are_errors_of_their_column():
+    frame = table()
+    frame.loc[7, "age"] = np.nan
+    report = fit_many(frame, 2, columns=["age", "income"], random_state=0)
+    assert "NaN" in report.errors[0]
+    assert report.errors[1] is None
+
+
+def test_rows_without_a_group_are_left_out():
+    frame = table()
+    frame.loc[:9, "shop"] = None
+    for rows in (frame, pl.from_pandas(frame)):
+        report = fit_many(rows, 1, by="shop", random_state=0)
+        assert report.keys == ["north", "south", "west"]
+        assert report.n_rows_.sum() == 290
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({}, "give one of them"),
+        ({"by": "town"}, "no column 'town'"),
+        ({"columns": ["age", "size"]}, "no column 'size'"),
+        ({"columns": "all"}, "'each' or a list"),
+        ({"by": "shop", "columns": "each"}, "exclude"),
+        ({"by": "year"}, "Column 'shop' holds"),
+        ({"by": ["shop", "year", "age", "income"]}, "no column but"),
+    ],
+    ids=str,
+)
+def test_bad_frames(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        fit_many(table(), 2, **arguments)
+
+
+def test_progress_is_a_bar_or_lines(monkeypatch, capsys):
+    fit_many(many(3), 2, progress=True, random_state=0)
+    assert "100%" in capsys.readouterr().err
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    fit_many([*many(3), clusters(1)], 2, progress=True, random_state=0)
+    assert "4 of 4 data sets, 1 failed" in capsys.readouterr().err
+    with Progress(10, True) as bar:
+        bar.advance(1, 0)  # too soon for a line
+    assert capsys.readouterr().err == ""
