@@ -32,6 +32,14 @@ def _numbers(text: str) -> np.ndarray:
     return numbers[0] if numbers.size == 1 else numbers
 
 
+def _number_or_name(text: str) -> float | str:
+    """A number if it is one; the estimator knows which other words are good."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 NComponents = Annotated[
     int, typer.Option("--n-components", "-k", min=1, help="Number of Gaussians.")
 ]
@@ -45,7 +53,15 @@ NInit = Annotated[int | None, _argument("n_init", "Number of starts, of which th
 InitParams = Annotated[
     str | None, _argument("init_params", f"Start by one of {', '.join(_STARTS)}.", metavar="METHOD")
 ]
-RegCovar = Annotated[float | None, _argument("reg_covar", "Added to every variance.")]
+RegCovar = Annotated[
+    float | None,
+    _argument(
+        "reg_covar",
+        "Added to every variance; 'scale' is a millionth of each feature's own.",
+        parser=_number_or_name,
+        metavar="NUMBER",
+    ),
+]
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
 

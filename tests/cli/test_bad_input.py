@@ -66,6 +66,7 @@ CASES = [
     (f"fit rows.npy {K} --init-params best", "'init_params' parameter .* 'best'"),
     (f"fit rows.npy {K} --max-iter -1", "'max_iter' parameter"),
     (f"fit rows.npy {K} --tol nan", "tol"),
+    (f"fit rows.npy {K} --reg-covar much", "'reg_covar' parameter .* 'much'"),
     (f"fit rows.npy {K} --mean-prior 1,2,3", "--mean-prior goes with --bayesian"),
     (f"fit rows.npy {K} --tol-per-sample", "--tol-per-sample goes with --bayesian"),
     (f"fit rows.npy {K} --bayesian --mean-prior 1,b", "'1,b' is neither numbers"),
@@ -210,7 +211,7 @@ def test_a_missing_package(command, files, model_file, monkeypatch, package, arg
 def test_too_little_memory_is_said(command, files):
     done = command("fit", files / "rows.npy", "-k", 1, "--memory-limit", "100MB", "-q")
     assert done.code == 0
-    assert "at least 514MB" in done.err
+    assert "at least 664MB" in done.err
 
 
 def test_an_error_of_our_own(command, model_file, monkeypatch):

@@ -37,7 +37,7 @@ def test_version_and_help(command):
         (["rows.csv"], []),
         (["plain.csv"], ["--no-header"]),
         (["rows.npy"], []),
-        (["rows.parquet"], ["--memory-limit", "600MB"]),
+        (["rows.parquet"], ["--memory-limit", "700MB"]),
         (["many"], []),
         (["many/1.parquet", "many/2.parquet"], ["--n-jobs", 1]),
         (["rows.zarr"], []),
@@ -103,6 +103,12 @@ def test_arguments_reach_the_estimator(command, files, tmp_path):
     )
     assert fitted.get_params() == expected.get_params()
     assert fitted.means_.dtype == np.float32
+
+
+def test_reg_covar_may_be_a_name(command, files, tmp_path):
+    out = tmp_path / "model.npz"
+    assert command("fit", files / "rows.npy", *FIT, "--reg-covar", "scale", "-o", out).code == 0
+    assert load(out).reg_covar == "scale"
 
 
 def test_bayesian(command, files, tmp_path, rows):

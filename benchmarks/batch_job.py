@@ -1,0 +1,179 @@
+"""A data set larger than memory, fitted by the command line within its limit, and killed twice.
+
+``python -m benchmarks.batch_job --gigabytes 20 --directory /tmp/rows`` writes a folder of Parquet
+files, fits them by one command, does so again in a job that is killed with -9 twice on the way,
+compares the bits of both models, and prints what it saw. The files are removed unless ``--keep``;
+kept, they are taken again.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import fastgmm
+
+N_FEATURES = 16
+N_COMPONENTS = 4
+MAX_ITER = 3
+FILE_ROWS = 1 << 22
+ROW_BYTES = 8 * N_FEATURES
+KILLED_IN = (2, 3)  # iterations
+
+OPTIONS = (
+    f"-k {N_COMPONENTS} --tol 0 --max-iter {MAX_ITER} --random-state 0 --init-params k-means++ "
+    "--checkpoint-every 0 --json"
+)
+
+
+@dataclass
+class Run:
+    """What was seen of a process: the time that each line came, and the most memory it had."""
+
+    seconds: float
+    iterations: list[float]
+    peak_bytes: int
+    code: int
+
+
+def write_rows(folder: Path, n_rows: int) -> None:
+    """Write rows of a mixture, in files of half a gigabyte; what is there already is taken."""
+    if folder.exists():
+        return
+    final, folder = folder, folder.with_suffix(".unfinished")
+    folder.mkdir(parents=True)
+    centres = np.random.default_rng(0).uniform(-3, 3, (N_COMPONENTS, N_FEATURES))
+    names = [f"x{j}" for j in range(N_FEATURES)]
+    for number, start in enumerate(range(0, n_rows, FILE_ROWS)):
+        rng = np.random.default_rng([1, number])
+        with pq.ParquetWriter(
+            folder / f"part-{number:04}.parquet",
+            pa.schema([(name, pa.float64()) for name in names]),
+            compression="none",  # of random digits there is nothing to compress
+            use_dictionary=False,
+            write_statistics=False,
+        ) as writer:
+            for begin in range(start, min(start + FILE_ROWS, n_rows), 1 << 18):
+                n = min(1 << 18, n_rows - begin)
+                labels = rng.integers(N_COMPONENTS, size=n)
+                columns = [rng.standard_normal(n) + centres[labels, j] for j in range(N_FEATURES)]
+                writer.write_table(pa.table(columns, names=names))
+    folder.rename(final)
+
+
+def run(command: list[str], kill_in: int | None = None) -> Run:
+    """Run a command, and kill it in the middle of an iteration if it is asked for."""
+    began = last = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    peaks = [0]
+    watcher = threading.Thread(target=_watch_memory, args=(process.pid, peaks))
+    watcher.start()
+    iterations: list[float] = []
+    for line in process.stderr:
+        print(f"    {line.rstrip()}", flush=True)
+        found = re.match(r"iteration (\d+) ", line)
+        if found is None:
+            continue
+        iterations.append(time.monotonic() - last)
+        last = time.monotonic()
+        if int(found[1]) + 1 == kill_in:
+            time.sleep(iterations[-1] / 2)
+            process.kill()
+    code = process.wait()
+    watcher.join()
+    return Run(time.monotonic() - began, iterations, peaks[0], code)
+
+
+def _watch_memory(pid: int, peaks: list[int]) -> None:
+    """Note the kernel's high-water mark of a process's resident memory, until it ends."""
+    while True:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if found is None:  # it has ended, and waits to be asked for its code
+            return
+        peaks[0] = int(found[1]) * 1024
+        time.sleep(0.05)
+
+
+def same_bits(one: Path, other: Path) -> bool:
+    """Whether two files hold the same parameters, bit for bit, by the same way to them."""
+    models = fastgmm.load(one), fastgmm.load(other)
+    names = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
+    arrays = [[np.asarray(getattr(model, name)).tobytes() for name in names] for model in models]
+    return arrays[0] == arrays[1]
+
+
+def main() -> None:
+    """Make the data, run the jobs, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=20.0)
+    parser.add_argument("--directory", type=Path, required=True, help="a folder to be made")
+    parser.add_argument("--memory-limit", default="1GB")
+    parser.add_argument("--keep", action="store_true")
+    arguments = parser.parse_args()
+    folder, rows = arguments.directory, arguments.directory / "rows"
+    n_rows = int(arguments.gigabytes * 1e9 / ROW_BYTES)
+    try:
+        began = time.monotonic()
+        write_rows(rows, n_rows)
+        n_bytes = sum(path.stat().st_size for path in rows.iterdir())
+        n_files = len(list(rows.iterdir()))
+        print(
+            f"{n_rows} rows x {N_FEATURES} features in {n_files} files, {n_bytes / 1e9:.2f} GB, "
+            f"written in {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+
+        def command(name: str) -> list[str]:
+            line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit", str(rows)]
+            line += [*OPTIONS.split(), "--memory-limit", arguments.memory_limit]
+            return [
+                *line,
+                "--checkpoint",
+                str(folder / f"{name}-job.npz"),
+                "--out",
+                str(folder / f"{name}.npz"),
+            ]
+
+        print(f"undisturbed, --memory-limit {arguments.memory_limit}:", flush=True)
+        undisturbed = run(command("undisturbed"))
+        runs = [undisturbed]
+        for kill_in in (*KILLED_IN, None):
+            print(f"killed in iteration {kill_in}:" if kill_in else "the rest:", flush=True)
+            runs.append(run(command("disturbed"), kill_in))
+        assert [each.code for each in runs] == [0, -9, -9, 0], [each.code for each in runs]
+        passes = undisturbed.iterations[1:]
+        print(
+            f"undisturbed: {undisturbed.seconds:.0f} s, of which an iteration takes "
+            f"{np.median(passes):.1f} s ({n_bytes / 1e9 / np.median(passes):.2f} GB/s)"
+        )
+        print(
+            "peak memory of the processes: "
+            + ", ".join(f"{each.peak_bytes / 1e6:.0f} MB" for each in runs)
+        )
+        equal = same_bits(folder / "undisturbed.npz", folder / "disturbed.npz")
+        print(f"the same bits: {'yes' if equal else 'NO'}")
+        if not equal:
+            raise SystemExit(1)
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
