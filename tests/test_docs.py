@@ -10,7 +10,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["statistics.md"])
+@pytest.mark.parametrize("name", ["statistics.md", "batch.md"])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(_BLOCK.findall((DOCS / name).read_text()))

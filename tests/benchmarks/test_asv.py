@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import benchmarks.suite
-from benchmarks.suite import comparison, em, fits, memory, problems, stored
+from benchmarks.suite import comparison, em, fits, many, memory, problems, stored
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = json.loads((ROOT / "asv.conf.json").read_text())
@@ -128,6 +128,8 @@ def test_every_asked_for_figure_has_a_benchmark():
         "fits.DefaultFit.time_fit",
         "fits.KMeansStart.time_start",
         "fits.Predictions.time_predict",
+        "many.FitMany.time_fit",
+        "many.Lockstep.time_ten_iterations",
         "memory.PeakMemory.track_peak_beyond_rows",
         "startup.FirstFit.track_first_fit",
         "startup.Import.timeraw_import_fastgmm",
@@ -180,6 +182,8 @@ def test_benchmarks_run():
     run_once(fits.DefaultFit(), "time_fit", "iris", 1)
     run_once(fits.KMeansStart(), "time_start", problems.CENTRE, 1)
     run_once(fits.Predictions(), "time_predict", "predict", "tied", 1)
+    run_once(many.FitMany(), "time_fit", many.SETS, "GaussianMixture", 1)
+    run_once(many.Lockstep(), "time_ten_iterations", "spherical", "float64")
     ratio = run_once(comparison.ToScikitLearn(), "track_time_ratio", "full", problems.CENTRE)
     assert 0 < ratio < 1
     assert run_once(comparison.Iterations(), "track_iterations", "full", "iris") > 1
