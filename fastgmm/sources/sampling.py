@@ -52,5 +52,7 @@ def _draw(n_total: int, n_rows: int, random_state: np.random.RandomState) -> np.
     chosen = np.empty(0, dtype=np.int64)
     while len(chosen) < n_rows:
         more = random_state.randint(n_total, size=n_rows - len(chosen), dtype=np.int64)
-        chosen = np.union1d(chosen, more)
+        # As np.union1d, whose hash table takes a hundred times as long as a sort.
+        chosen = np.sort(np.concatenate([chosen, more]))
+        chosen = chosen[np.diff(chosen, prepend=-1) > 0]
     return chosen

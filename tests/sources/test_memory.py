@@ -1,4 +1,4 @@
-"""Reading keeps within its limit of memory, measured in a process of its own."""
+"""Reading and fitting keep within its limit of memory, measured in a process of its own."""
 
 import os
 import subprocess
@@ -10,22 +10,26 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
+from fastgmm.fitting import START_BYTES, START_ROWS
+
 LIMIT, N_THREADS = 128, 2
 
 N_ROWS, N_FEATURES = 201 * 12_500, 16
 """320 MB of numbers."""
 
-SCRIPT = f"""
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from fastgmm.sources.base import RowGrid
-from fastgmm.sources.opening import open_source
-
+MEMORY = """
 def memory():
     "Memory of this process alone, without pages of mapped files, in MB."
     lines = open("/proc/self/status").read().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1000
+"""
 
+READ = f"""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from fastgmm.sources.base import RowGrid
+from fastgmm.sources.opening import open_source
+{MEMORY}
 def read(index):
     total = source.read(*grid.bounds(index)).rows.sum()
     return total, memory()
@@ -38,6 +42,31 @@ with ThreadPoolExecutor({N_THREADS}) as pool:
     for _ in range(3):
         totals, memories = zip(*pool.map(read, range(len(grid))))
         assert sum(totals) == {N_ROWS} * 100 * {N_FEATURES}, sum(totals)
+print(max(memories) - before)
+"""
+
+FIT = f"""
+import sys, threading, warnings
+import numpy as np
+import fastgmm
+{MEMORY}
+model = fastgmm.GaussianMixture(3, max_iter=2, tol=0, random_state=0, n_jobs={N_THREADS})
+warnings.simplefilter("ignore")
+model.fit(np.random.standard_normal((20_000, {N_FEATURES})))  # loads the kernels
+source = fastgmm.open_source(sys.argv[1], memory_limit="{LIMIT}MB")
+source.read(0, 1)
+before, done, memories = memory(), threading.Event(), []
+
+def watch():
+    while not done.wait(0.002):
+        memories.append(memory())
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+model.fit(source)
+model.predict_proba(source, out=sys.argv[1] + ".out.npy")
+done.set()
+watcher.join()
 print(max(memories) - before)
 """
 
@@ -77,12 +106,25 @@ def write_npy(path):
 )
 def test_memory_is_bounded(tmp_path, name, write, options):
     write(tmp_path / name, **options)
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / name)]
-    # The new process finds the same packages as this one.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    megabytes = measured(READ, tmp_path / name)
     # A chunk of 16 MB per thread stands beside the limit, and so does what the allocators of
     # pyarrow and the C library do not give back at once.
-    assert float(done.stdout) < LIMIT + 16 * N_THREADS + 32
+    assert megabytes < LIMIT + 16 * N_THREADS + 32
     if name == "rows.npy":
-        assert float(done.stdout) < 32
+        assert megabytes < 32
+
+
+@pytest.mark.slow
+def test_memory_of_a_fit_is_bounded(tmp_path):
+    write_parquet(tmp_path / "rows.parquet", row_group_size=60_000)
+    # The rows that the start is made from, and what k-means takes beside them.
+    start = 3 * min(START_ROWS * N_FEATURES * 8, START_BYTES) / 1e6
+    assert measured(FIT, tmp_path / "rows.parquet") < LIMIT + start + 16 * N_THREADS + 32
+
+
+def measured(script, path):
+    """What a script prints, in a process that finds the same packages as this one."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    return float(done.stdout)
