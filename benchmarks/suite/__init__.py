@@ -11,12 +11,10 @@ better everywhere.
 """
 
 import os
-import tempfile
+import sys
 from pathlib import Path
 
-# asv runs many commits on one machine: each gets a cache of compiled kernels of its own, set
+# asv installs many commits into one environment, which holds the compiled kernels of each apart; set
 # before Numba is imported. Belt and braces, for the cache key holds a digest of the sources.
 if _commit := os.environ.get("ASV_COMMIT"):
-    os.environ.setdefault(
-        "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "fastgmm-asv-cache" / _commit)
-    )
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "kernels" / _commit))
