@@ -115,7 +115,7 @@ def _svg(draw: Callable[[], Figure], salt: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # Matplotlib names its groups figure_1, axes_1, ... in every drawing.
-    return re.sub(r'<g id="[^"]*">', "<g>", text)
+    return re.sub(r'<g id="[^"]*"', "<g", text)
 
 
 def _iteration_table(commit: Commit) -> str:

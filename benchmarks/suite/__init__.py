@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-# asv installs many commits into one environment, which holds the compiled kernels of each apart; set
-# before Numba is imported. Belt and braces, for the cache key holds a digest of the sources.
+# asv installs many commits into one environment, which keeps the compiled kernels of each apart;
+# set before Numba is imported. Belt and braces, for the cache key holds a digest of the sources.
 if _commit := os.environ.get("ASV_COMMIT"):
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "kernels" / _commit))
