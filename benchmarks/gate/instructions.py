@@ -10,6 +10,9 @@ from pathlib import Path
 from benchmarks.gate.errors import GateError
 from benchmarks.gate.trees import Tree
 
+Figures = dict[str, tuple[float, str]]
+"""Value and unit by name."""
+
 _NAME = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?")
 _TRIGGER = "desc: Trigger: Client Request: "
 
@@ -30,7 +33,7 @@ def why_not() -> str | None:
     return None
 
 
-def count_instructions(tree: Tree, select: str = "") -> dict[str, tuple[float, str]]:
+def count_instructions(tree: Tree, select: str = "") -> Figures:
     """Instructions per row of one pass of each kernel, and that unit, by name.
 
     Parameters
@@ -64,6 +67,33 @@ def count_instructions(tree: Tree, select: str = "") -> dict[str, tuple[float, s
     if not rows or any(not totals[name] for name in rows):
         raise GateError(f"{tree.role} {tree.name}: valgrind ran, but counted no instructions")
     return {name: (totals[name] / rows[name], "instructions per row") for name in rows}
+
+
+def alike(base: Figures, head: Figures) -> tuple[Figures, Figures]:
+    """The same, with the sum over kernels where the two sides solve a problem by other kernels.
+
+    A kernel that was renamed, split or replaced is no benchmark that was lost.
+    """
+    kernels: tuple[dict[str, set[str]], ...] = ({}, {})
+    for side, found in zip((base, head), kernels, strict=True):
+        for name in side:
+            problem, _, kernel = name.rpartition(": ")
+            found.setdefault(problem, set()).add(kernel)
+    differ = {problem for problem in kernels[0] if kernels[0][problem] != kernels[1].get(problem)}
+    differ &= set(kernels[1])
+    return _summed(base, differ), _summed(head, differ)
+
+
+def _summed(figures: Figures, problems: set[str]) -> Figures:
+    """Figures with all kernels of these problems as one."""
+    summed: Figures = {}
+    for name, (value, unit) in figures.items():
+        problem = name.rpartition(": ")[0]
+        if problem in problems:
+            name = f"{problem}: all kernels"
+            value += summed.get(name, (0.0, unit))[0]
+        summed[name] = (value, unit)
+    return summed
 
 
 def read_dump(path: Path) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from benchmarks.gate import verdict
 from benchmarks.gate.accepted import accept
 from benchmarks.gate.core_set import core_set
 from benchmarks.gate.errors import GateError
-from benchmarks.gate.instructions import count_instructions, why_not
+from benchmarks.gate.instructions import Figures, alike, count_instructions, why_not
 from benchmarks.gate.interleave import prepare, take_samples
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Limit, Line, Pairs, Verdict
@@ -26,7 +26,6 @@ _FIGURE_LIMITS = {
     "instructions per row": verdict.INSTRUCTIONS,
 }
 
-Figures = dict[str, tuple[float, str]]
 Progress = Callable[[str], None]
 T = TypeVar("T")
 
@@ -89,7 +88,7 @@ def compare(base: Tree, head: Tree, options: Options, progress: Progress) -> Out
         else:
             progress("instructions, under valgrind")
             sides = _on_both(lambda tree: count_instructions(tree, options.select), base, head)
-            outcome.lines += compare_sides(sides, options)
+            outcome.lines += compare_sides(alike(*sides), options)
     if "times" in options.kinds:
         outcome.lines += _times(base, head, options, progress)
     if all(line.verdict is Verdict.NOT_COMPARED for line in outcome.lines):

@@ -55,7 +55,9 @@ class History:
 
     @cached_property
     def latest(self) -> Commit:
-        return self.commits[-1]
+        """The newest commit that was measured as a whole; others may have a few series only."""
+        most = max(len(commit.values) for commit in self.commits)
+        return next(one for one in reversed(self.commits) if 2 * len(one.values) > most)
 
 
 def load_history(

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import benchmarks.gate.__main__ as command
 from benchmarks.gate import processes, trees
 from benchmarks.gate.errors import GateError
-from benchmarks.gate.instructions import read_dump
+from benchmarks.gate.instructions import alike, read_dump
 from benchmarks.gate.plants import PLANTS, plant
 from benchmarks.gate.run import Options, Outcome, compare_sides
 from benchmarks.gate.trees import open_tree
@@ -160,6 +160,17 @@ def test_figures_of_both_sides():
 def test_a_figure_that_is_no_longer_measured_is_no_pass():
     with pytest.raises(GateError, match="not on HEAD: gone"):
         compare_sides(({"gone": (1.0, "passes")}, {}), Options())
+
+
+def test_a_problem_that_other_kernels_solve_is_compared_as_a_whole():
+    unit = "instructions per row"
+    same = {"full: scatter_pass": (3.0, unit), "gone: statistics_pass": (1.0, unit)}
+    base = {**same, "tied: statistics_pass": (7.0, unit)}
+    head = {**same, "tied: near_pass": (4.0, unit), "tied: far_pass": (2.0, unit)}
+    del head["gone: statistics_pass"]
+    of_base, of_head = alike(base, head)
+    assert of_base == {**same, "tied: all kernels": (7.0, unit)}
+    assert of_head == {"full: scatter_pass": (3.0, unit), "tied: all kernels": (6.0, unit)}
 
 
 @pytest.fixture
