@@ -100,8 +100,9 @@ def scaling(commit: Commit) -> Figure:
         ax.minorticks_off()
         ax.set_title(f"{_ARM_NAMES[arm]}, {_fixed(arm)}")
         ax.margins(x=0.08)
-        _proportional(ax, sizes)
         ax.ends = ends
+    for ax, (arm, shapes) in zip(axes[0], ARMS.items(), strict=True):
+        _proportional(ax, [parse_shape(shape)["ndk".index(arm)] for shape in shapes])
     axes[0, 0].set_ylabel("milliseconds per EM iteration")
     axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

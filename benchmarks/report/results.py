@@ -89,16 +89,19 @@ def load_history(
     elif machine not in machines:
         known = ", ".join(machines) or "none"
         raise ReportError(f"{directory} has no machine file of {machine!r}; there are: {known}")
+    path = directory / machine / "machine.json"
+    found = []
     try:
-        description = json.loads((directory / machine / "machine.json").read_text())
-        found = list(asv_results.iter_results_for_machine(str(directory), machine))
-    except (UserError, ValueError) as error:
-        raise ReportError(f"{directory / machine}: {error}") from error
+        description = dict(json.loads(path.read_text()))
+        for path in sorted((directory / machine).glob("*-*.json")):
+            found.append(asv_results.Results.load(str(path), machine_name=machine))
+    except (UserError, ValueError, LookupError, TypeError) as error:
+        raise ReportError(f"{path}: {error}") from error
     commits = [_commit(result, names or {}) for result in found]
     commits = sorted((one for one in commits if one.values), key=lambda one: one.date)
     if not commits:
         raise ReportError(f"{directory / machine} has a machine file but no results; run 'asv run'")
-    return History(description, commits)
+    return History({**description, "machine": machine}, commits)
 
 
 def _commit(result: Any, tags: Mapping[str, str]) -> Commit:
