@@ -1,10 +1,10 @@
 """`fit_many`: which data sets run in lockstep, which by themselves, and on which threads."""
 
+import functools
 import threading
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,7 @@ def fit_many(
             "estimator should be fastgmm.GaussianMixture or fastgmm.BayesianGaussianMixture, but "
             f"got {estimator!r}."
         )
-    make = partial(_make, estimator, n_components, parameters)
+    make = functools.partial(_make, estimator, n_components, parameters)
     make(0)._validate_params()
     estimator(n_jobs=n_jobs)._validate_params()
     items = data_sets(datasets, by, columns)
@@ -131,8 +131,6 @@ def fit_many(
         engine = ThreadEngine(n_jobs)
         groups = run.groups(engine.n_threads)
         engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))
-    if estimator is GaussianMixture or issubclass(estimator, GaussianMixture):
-        run.put_bic()
     return report
 
 
@@ -230,7 +228,7 @@ class _Run:
             and _real_dtype(X) is not None
             and X.shape[1] == self._n_features
             and len(X) >= max(k, 2)
-            and len(RowGrid.of(len(X), X.shape[1], k)) == 1
+            and _is_one_chunk(len(X), X.shape[1], k)
         )
 
     # -- fits --------------------------------------------------------------------------------------
@@ -266,15 +264,24 @@ class _Run:
         result = fit.run_all(mixture, starts.restarts(model.n_init), model.n_init)
         log_likelihoods = fit.log_likelihoods(result.parameters)
         fitted = model._fitted_attributes(result, mixture, rows.dtype)
-        bounds = fitted.pop("lower_bounds_")
         errors = dict.fromkeys(np.flatnonzero(fit.failed).tolist(), fit.error()) | starts.errors
         good = np.ones(len(numbers), dtype=bool)
         good[list(errors)] = False
-        attributes = {name: _of_all(value, len(numbers), good) for name, value in fitted.items()}
-        bounds = [b for b, is_good in zip(bounds, good, strict=True) if is_good]
+        lists = {
+            name: [entry for entry, is_good in zip(value, good, strict=True) if is_good]
+            for name, value in fitted.items()
+            if isinstance(value, list)
+        }
+        attributes = {
+            name: _of_all(value, len(numbers), good)
+            for name, value in fitted.items()
+            if name not in lists
+        }
+        n_rows = source.n_rows
+        bics = self._criteria(model.n_components, rows.shape[1], log_likelihoods, n_rows)
         with self._lock:
             report.put(
-                numbers[good], attributes, bounds, source.n_rows[good], log_likelihoods[good]
+                numbers[good], attributes, lists, n_rows[good], log_likelihoods[good], bics[good]
             )
         for i, error in errors.items():
             self._record(int(numbers[i]), error)
@@ -294,18 +301,25 @@ class _Run:
             self._record(i, error)
             self._bar.advance(1, 1)
             return
-        n_rows = _n_rows(X)
-        total = n_rows if weights is None else float(np.sum(weights))
-        attributes = {name: _of_one(value) for name, value in _fitted(model).items()}
+        n_rows = np.array([_n_rows(X)])
+        total = n_rows if weights is None else np.array([np.sum(weights)])
+        k, d = model.means_.shape
+        fitted = _fitted(model)
+        lists = {name: [value] for name, value in fitted.items() if isinstance(value, list)}
+        attributes = {name: _of_one(value) for name, value in fitted.items() if name not in lists}
+        bics = self._criteria(k, d, score * total, total)
         with self._lock:
-            self._report.put(
-                np.array([i]),
-                attributes,
-                [model.lower_bounds_],
-                np.array([n_rows]),
-                np.array([score * total]),
-            )
+            self._report.put(np.array([i]), attributes, lists, n_rows, score * total, bics)
         self._bar.advance(1, 0)
+
+    def _criteria(
+        self, k: int, d: int, log_likelihoods: np.ndarray, total_weights: np.ndarray
+    ) -> np.ndarray:
+        """Bayesian information criteria; NaN where the estimator has none."""
+        if not hasattr(self._model, "bic"):
+            return np.full(len(log_likelihoods), np.nan)
+        n_parameters = self._model._structure.n_free_parameters(k, d) + k * d + k - 1
+        return n_parameters * np.log(total_weights) - 2 * log_likelihoods
 
     def _check_features(self, n_features: int) -> None:
         """All need the same number of features, for their parameters are stacked."""
@@ -324,13 +338,6 @@ class _Run:
             ) from error
         self._report.errors[i] = str(error) or type(error).__name__
 
-    def put_bic(self) -> None:
-        """Enter the criteria, when all is fitted."""
-        if self._n_features is not None:
-            k, d = self._model.n_components, self._n_features
-            covariance = self._model._structure.n_free_parameters(k, d)
-            self._report.put_bic(covariance + k * d + k - 1)
-
 
 def _plain(model: Any) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
@@ -339,9 +346,16 @@ def _plain(model: Any) -> bool:
         type(model) in (GaussianMixture, BayesianGaussianMixture)
         and (isinstance(model.init_params, str) or callable(model.init_params))
         and not isinstance(model.reg_covar, str)
+        and getattr(model, "on_failure", "raise") == "raise"
         and not model.verbose
         and all(getattr(model, name, None) is None for name in given)
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_one_chunk(n_rows: int, n_features: int, n_components: int) -> bool:
+    """Whether a fit takes the rows in one piece, as lockstep does."""
+    return len(RowGrid.of(n_rows, n_features, n_components)) == 1
 
 
 def _is_matrix(X: Any) -> bool:
@@ -362,8 +376,8 @@ def _n_rows(X: Any) -> int:
 
 
 def _fitted(model: Any) -> dict[str, Any]:
-    """Fitted attributes that are arrays or numbers."""
-    left_out = ("n_features_in_", "feature_names_in_", "lower_bounds_")
+    """Fitted attributes: arrays, tuples of arrays, numbers, and lists that are as they are."""
+    left_out = ("n_features_in_", "feature_names_in_")
     return {
         name: value
         for name, value in vars(model).items()

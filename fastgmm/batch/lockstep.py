@@ -74,6 +74,8 @@ class ManyResults(NamedTuple):
     converged : ndarray of bool, shape (sets,)
     n_iter : ndarray of int, shape (sets,)
     lower_bound : ndarray of shape (sets,)
+    diagnostics : list of list
+        Empty.
     """
 
     parameters: Any
@@ -81,6 +83,7 @@ class ManyResults(NamedTuple):
     converged: np.ndarray
     n_iter: np.ndarray
     lower_bound: np.ndarray
+    diagnostics: list[list]
 
 
 class LockstepFit(MixtureFit):
@@ -165,7 +168,7 @@ class LockstepFit(MixtureFit):
         joined = _mapped(lambda *a: np.concatenate(a)[order], *(p for _, p in ended))
         table = np.array(history).reshape(len(history), n_sets).T.tolist()
         lists = [row[:n] for row, n in zip(table, n_iter, strict=True)]
-        return ManyResults(joined, lists, converged, n_iter, bounds)
+        return ManyResults(joined, lists, converged, n_iter, bounds, [[] for _ in lists])
 
     # -- what looks at rows, or at single data sets ------------------------------------------------
     def _accumulate(self, operands: Operands, start: Any = None) -> SufficientStatistics:
@@ -231,5 +234,8 @@ def _chosen(better: np.ndarray, one: ManyResults, other: ManyResults) -> ManyRes
     return ManyResults(
         _mapped(choose, one.parameters, other.parameters),
         [a if is_better else b for is_better, a, b in zip(better, one[1], other[1], strict=True)],
-        *(choose(a, b) for a, b in zip(one[2:], other[2:], strict=True)),
+        choose(one.converged, other.converged),
+        choose(one.n_iter, other.n_iter),
+        choose(one.lower_bound, other.lower_bound),
+        one.diagnostics,
     )

@@ -1,6 +1,5 @@
 """What comes out of `fit_many`: the parameters of all mixtures, and how every fit went."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -82,7 +81,7 @@ class FitReport:
         self.n_rows_ = np.zeros(n, dtype=np.int64)
         self.log_likelihood_ = np.full(n, np.nan)
         self.bic_ = np.full(n, np.nan)
-        self.lower_bounds_: list[list[float]] = [[] for _ in range(n)]
+        self._lists: dict[str, list[list]] = {"lower_bounds_": [[] for _ in range(n)]}
         self._make, self._feature_names = make, feature_names
         self._stacks: dict[str, Any] = {
             "converged_": np.zeros(n, dtype=bool),
@@ -90,6 +89,7 @@ class FitReport:
             "lower_bound_": np.full(n, np.nan),
         }
         self._singles: dict[str, np.ndarray] = {}  # which values of a stack were float32
+        self._shapes: dict[int, dict[str, tuple]] = {}  # of what is smaller than its stack
         self._n_features = 0
 
     def __len__(self) -> int:
@@ -101,13 +101,13 @@ class FitReport:
         return f"<FitReport: {len(self) - failed} mixtures fitted, {failed} failed>"
 
     def __getattr__(self, name: str) -> Any:
-        stacks = self.__dict__.get("_stacks", {})
-        if name in stacks:
-            return stacks[name]
+        for held in (self.__dict__.get("_stacks", {}), self.__dict__.get("_lists", {})):
+            if name in held:
+                return held[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._stacks]
+        return [*super().__dir__(), *self._stacks, *self._lists]
 
     def __getitem__(self, item: Any) -> Any:
         """The fitted estimator of a data set, by its position or its key.
@@ -129,7 +129,8 @@ class FitReport:
         for name, stack in self._stacks.items():
             parts = [self._value(name, part, i) for part in _parts(stack)]
             setattr(model, name, tuple(parts) if isinstance(stack, tuple) else parts[0])
-        model.lower_bounds_ = list(self.lower_bounds_[i])
+        for name, lists in self._lists.items():
+            setattr(model, name, list(lists[i]))
         model.n_features_in_ = self._n_features
         if self._feature_names is not None:
             names = self._feature_names[i]
@@ -185,6 +186,8 @@ class FitReport:
     def _value(self, name: str, stack: np.ndarray, i: int) -> Any:
         """What an estimator of its own would hold."""
         value = stack[i]
+        for axis, length in enumerate(self._shapes.get(i, {}).get(name, ())):
+            value = value.take(range(length), axis=axis)
         if value.dtype.kind in "bi":
             return value.item()
         return value.astype(np.float32 if self._singles[name][i] else np.float64)[()]
@@ -194,49 +197,51 @@ class FitReport:
         self,
         numbers: np.ndarray,
         attributes: dict[str, Any],
-        lower_bounds: list[list[float]],
+        lists: dict[str, list[list]],
         n_rows: np.ndarray,
         log_likelihoods: np.ndarray,
+        bics: np.ndarray | float,
     ) -> None:
-        """Enter fitted attributes, with an axis in front, of the data sets `numbers`."""
+        """Enter fitted attributes of the data sets `numbers`: arrays with an axis in front, lists.
+
+        A mixture may have fewer components than the others: NaN fills up its place.
+        """
         for name, values in attributes.items():
-            stack = self._stacks.get(name)
-            if stack is None:
-                stack = tuple(_empty(part, len(self)) for part in _parts(values))
+            parts = _parts(values)
+            stacks = _parts(self._stacks[name]) if name in self._stacks else [None] * len(parts)
             filled = tuple(
-                _filled(old, numbers, new)
-                for old, new in zip(_parts(stack), _parts(values), strict=True)
+                _filled(stack, len(self), numbers, part)
+                for stack, part in zip(stacks, parts, strict=True)
             )
             self._stacks[name] = filled if isinstance(values, tuple) else filled[0]
             singles = self._singles.setdefault(name, np.zeros(len(self), dtype=bool))
-            singles[numbers] = _parts(values)[0].dtype == np.float32
+            singles[numbers] = parts[0].dtype == np.float32
         self._n_features = attributes["means_"].shape[-1]
         self.n_rows_[numbers] = n_rows
         self.log_likelihood_[numbers] = log_likelihoods
-        for i, bounds in zip(numbers, lower_bounds, strict=True):
-            self.lower_bounds_[i] = bounds
-
-    def put_bic(self, n_parameters: int) -> None:
-        """Bayesian information criteria of mixtures with so many free parameters."""
-        with np.errstate(divide="ignore"):
-            penalty = n_parameters * np.log(self.n_rows_)
-        self.bic_ = np.where(
-            np.isnan(self.log_likelihood_), math.nan, penalty - 2 * self.log_likelihood_
-        )
+        self.bic_[numbers] = bics
+        if attributes["means_"].shape[1] < self._make(0).n_components:
+            shapes = {name: _parts(values)[0].shape[1:] for name, values in attributes.items()}
+            self._shapes |= dict.fromkeys(numbers.tolist(), shapes)
+        for name, values in lists.items():
+            entries = self._lists.setdefault(name, [[] for _ in range(len(self))])
+            for i, value in zip(numbers, values, strict=True):
+                entries[i] = value
 
 
 def _parts(value: Any) -> tuple:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _empty(values: np.ndarray, n: int) -> np.ndarray:
-    """Room for n of such values, filled with NaN, 0 or False."""
-    missing = np.nan if values.dtype.kind == "f" else 0
-    return np.full((n, *values.shape[1:]), missing, dtype=values.dtype)
-
-
-def _filled(stack: np.ndarray, numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The stack with values entered, in a type that holds both."""
-    stack = stack.astype(np.result_type(stack, values), copy=False)
-    stack[numbers] = values
+def _filled(stack: np.ndarray | None, n: int, numbers: np.ndarray, values: Any) -> np.ndarray:
+    """A stack of n values with some entered; it grows, in type and in shape, to hold them all."""
+    old = values[:0] if stack is None else stack
+    shape = (n, *(max(pair) for pair in zip(old.shape[1:], values.shape[1:], strict=True)))
+    dtype = np.result_type(old, values)
+    if old.shape != shape or old.dtype != dtype:
+        stack = np.full(shape, np.nan if dtype.kind == "f" else 0, dtype=dtype)
+        stack[tuple(slice(length) for length in old.shape)] = old
+    assert stack is not None
+    place = (slice(length) for length in values.shape[1:])
+    stack[(numbers, *place)] = values
     return stack

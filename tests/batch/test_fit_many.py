@@ -144,6 +144,7 @@ def test_sample_weight():
     for i, X in enumerate(data):
         expected = alone(report, i, X, sample_weight=weights[i], n_components=2)
         assert_same_model(report[i], expected)
+        assert report.status(i).bic == pytest.approx(expected.bic(X, weights[i]), rel=1e-12)
 
 
 def test_ties_are_left_to_scikit_learn():
