@@ -242,6 +242,6 @@ def _filled(stack: np.ndarray | None, n: int, numbers: np.ndarray, values: Any) 
         stack = np.full(shape, np.nan if dtype.kind == "f" else 0, dtype=dtype)
         stack[tuple(slice(length) for length in old.shape)] = old
     assert stack is not None
-    place = (slice(length) for length in values.shape[1:])
-    stack[(numbers, *place)] = values
+    place: Any = (numbers, *(slice(length) for length in values.shape[1:]))
+    stack[place] = values
     return stack
