@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import fastgmm
 from benchmarks.gate.recorder import Recorder
 from benchmarks.suite import problems
 
@@ -34,9 +35,19 @@ def kmeans_start(dtype: str) -> Callable[[], Any]:
     return functools.partial(model.fit, problems.rows(SHAPE, dtype))
 
 
+def many_fits(structure: str, dtype: str) -> Callable[[], Any]:
+    sets = problems.rows(SHAPE, dtype).reshape(40, 500, 8)
+    arguments = {"n_components": 3, "covariance_type": structure, "max_iter": 1}
+    return functools.partial(fastgmm.fit_many, sets, n_jobs=1, random_state=0, **arguments)
+
+
 CASES = [
     *(
         ("statistics_pass", em_iteration, each)
+        for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
+    ),
+    *(
+        ("batch_statistics_pass", many_fits, each)
         for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
     ),
     *(("scatter_pass", em_iteration, ("tied", dtype)) for dtype in problems.DTYPES),
