@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm import BayesianGaussianMixture, FitReport, GaussianMixture, fit_many
 from fastgmm.batch.progress import Progress
 from tests.batch.test_fit_many import alone, assert_same_model, clusters, many
 
@@ -154,3 +154,26 @@ def test_progress_is_a_bar_or_lines(monkeypatch, capsys):
     with Progress(10, True) as bar:
         bar.advance(1, 0)  # too soon for a line
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_mixture_of_fewer_components_than_the_others(order):
+    """As a fit that gives a component up would leave it."""
+    report = FitReport(
+        lambda seed: GaussianMixture(3, random_state=seed), ["few", "all"], np.array([5, 6])
+    )
+    for i in order:
+        k = (2, 3)[i]
+        attributes = {
+            "means_": np.full((1, k, 4), 1.0 + i),
+            "covariances_": np.full((1, k, 4, 4), 2.0),
+            "lower_bound_": np.array([0.5]),
+        }
+        report.put(np.array([i]), attributes, {"lower_bounds_": [[0.5]]}, 50, -9.0, 30.0)
+    assert report.means_.shape == (2, 3, 4)
+    assert np.isnan(report.means_[0, 2]).all()
+    assert np.isfinite(report.means_[1]).all()
+    np.testing.assert_array_equal(report["few"].means_, np.ones((2, 4)))
+    assert report["few"].covariances_.shape == (2, 4, 4)
+    np.testing.assert_array_equal(report["all"].means_, np.full((3, 4), 2.0))
+    assert report["few"].lower_bounds_ == [0.5]
