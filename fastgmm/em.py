@@ -5,12 +5,16 @@ parameters from statistics.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
+
+
+class RestartFailed(Exception):
+    """What a step raises to end its restart and let the others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,14 @@ class EMResult:
     lower_bounds : list of float
         One per iteration: the bound under the parameters before that iteration's M-step.
     converged : bool
+    diagnostics : list of dict
+        Of all restarts: what was done to keep them going, in order; see `fastgmm.recovery`.
     """
 
     parameters: Any
     lower_bounds: list[float]
     converged: bool
+    diagnostics: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def n_iter(self) -> int:
@@ -59,6 +66,9 @@ class Listener:
     def restart_ends(self, result: EMResult) -> bool | None:
         """A restart is done; returns whether to do without those that would follow."""
 
+    def restart_fails(self) -> None:
+        """A restart has come to an end without a result."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunState:
@@ -75,6 +85,8 @@ class RunState:
     best : EMResult or None
         Best of the earlier restarts; when the run is over, its result.
     finished : bool
+    diagnostics : list of dict
+        As of an `EMResult`.
     """
 
     restart: int
@@ -82,6 +94,7 @@ class RunState:
     lower_bounds: list[float]
     best: EMResult | None
     finished: bool = False
+    diagnostics: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run_em(
@@ -150,25 +163,37 @@ def best_of_restarts(
         Of an earlier run, to go on with; `starts` are then those that follow.
     observe : callable, optional
         Called with the state after every iteration.
+
+    Raises
+    ------
+    RestartFailed
+        If every restart has failed.
     """
     best: EMResult | None = None
+    failure: RestartFailed | None = None
     first, bounds = 0, []
     if resume is not None:
         best, first, bounds = resume.best, resume.restart, resume.lower_bounds
         starts = chain([resume.parameters], starts)
     for number, start in enumerate(starts, first):
         listener.restart_begins(number)
-        result = run_em(
-            step,
-            start,
-            tol=tol,
-            max_iter=max_iter,
-            lower_bound=lower_bound,
-            listener=listener,
-            lower_bounds=bounds,
-            observe=partial(_observe_run, observe, number, best),
-        )
-        bounds = []
+        try:
+            result = run_em(
+                step,
+                start,
+                tol=tol,
+                max_iter=max_iter,
+                lower_bound=lower_bound,
+                listener=listener,
+                lower_bounds=bounds,
+                observe=partial(_observe_run, observe, number, best),
+            )
+        except RestartFailed as error:
+            failure = error
+            listener.restart_fails()
+            continue
+        finally:
+            bounds = []
         stop = listener.restart_ends(result)
         # Without a bound to choose by, as with max_iter=0, the last start stands (as in
         # scikit-learn).
@@ -176,7 +201,9 @@ def best_of_restarts(
             best = result
         if stop:
             break
-    assert best is not None
+    if best is None:
+        assert failure is not None
+        raise failure
     return best
 
 

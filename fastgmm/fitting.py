@@ -151,16 +151,9 @@ class MixtureFit:
             Not touched when the model needs none.
         n_init : int
         """
-        settled = model.first_parameters()
-        if settled is not None:
-            yield from repeat(self._well_defined(settled), n_init)
-            return
-        for start in islice(starts, n_init):
-            if isinstance(start, SingleRows):
-                gaussians = self._from_single_rows(start)
-            else:
-                gaussians = self._from_responsibilities(start)
-            yield self._well_defined(model.start(gaussians, self.source.total_weight))
+        total_weight = self.source.total_weight
+        estimates = ((self._estimates(start), total_weight) for start in starts)
+        return self._first_parameters(model, estimates, n_init)
 
     def sampled_starts(
         self,
@@ -180,17 +173,7 @@ class MixtureFit:
         random_state : RandomState
             That samples are drawn from, each before its start; if all rows are taken, nothing is.
         """
-        most = max(min(START_ROWS, START_BYTES // (8 * self.source.n_features)), 1)
-        for _ in range(n_init):
-            rows, weights = sample_rows(self.source, most, random_state)
-            if weights is not None:
-                weights *= self.source.weight_scale
-            fit = self
-            if len(rows) < self.source.n_rows:
-                source = ArraySource(rows, weights, self.source.dtype)
-                options = replace(self.options, reg_covar=self.regularization)
-                fit = MixtureFit(source, self.structure, self.engine, options)
-            yield from fit.starts(model, make(rows, weights), 1)
+        return self._first_parameters(model, self._sampled_estimates(make, random_state), n_init)
 
     @cached_property
     def pooled(self) -> Gaussians:
@@ -234,9 +217,13 @@ class MixtureFit:
         """One iteration: E-step and M-step."""
         operands = self.structure.operands(parameters, self.source.dtype)
         statistics = self._accumulate(operands)
-        parameters = self._well_defined(model.maximize(self._estimate(statistics)))
+        parameters = self._maximize(model, self._estimate(statistics))
         bound = model.lower_bound(statistics, operands, parameters, self._scatter)
         return parameters, bound
+
+    def _maximize(self, model: MixtureModel, gaussians: Gaussians) -> MixtureParameters:
+        """M-step."""
+        return self._well_defined(model.maximize(gaussians))
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
         """The parameters, if all covariances are positive definite."""
@@ -266,6 +253,45 @@ class MixtureFit:
         return self._total_scatter if self.structure.needs_total_scatter else None
 
     # -- starts ------------------------------------------------------------------------------------
+    def _first_parameters(
+        self, model: MixtureModel, estimates: Iterator[tuple[Gaussians, float]], n_init: int
+    ) -> Iterator[MixtureParameters]:
+        """First parameters of restarts, from estimates and the weight of the rows behind them."""
+        settled = model.first_parameters()
+        if settled is not None:
+            yield from repeat(self._well_defined(settled), n_init)
+            return
+        for gaussians, total_weight in islice(estimates, n_init):
+            yield self._start(model, gaussians, total_weight)
+
+    def _start(
+        self, model: MixtureModel, gaussians: Gaussians, total_weight: float
+    ) -> MixtureParameters:
+        """M-step of a start."""
+        return self._well_defined(model.start(gaussians, total_weight))
+
+    def _sampled_estimates(
+        self,
+        make: Callable[[np.ndarray, np.ndarray | None], Iterator[Start]],
+        random_state: np.random.RandomState,
+    ) -> Iterator[tuple[Gaussians, float]]:
+        most = max(min(START_ROWS, START_BYTES // (8 * self.source.n_features)), 1)
+        while True:
+            rows, weights = sample_rows(self.source, most, random_state)
+            if weights is not None:
+                weights *= self.source.weight_scale
+            fit = self
+            if len(rows) < self.source.n_rows:
+                source = ArraySource(rows, weights, self.source.dtype)
+                options = replace(self.options, reg_covar=self.regularization)
+                fit = MixtureFit(source, self.structure, self.engine, options)
+            yield fit._estimates(next(make(rows, weights))), fit.source.total_weight
+
+    def _estimates(self, start: Start) -> Gaussians:
+        if isinstance(start, SingleRows):
+            return self._from_single_rows(start)
+        return self._from_responsibilities(start)
+
     def _from_responsibilities(self, start: Shares) -> Gaussians:
         """Estimates from responsibilities of all rows."""
         k = self.options.n_components

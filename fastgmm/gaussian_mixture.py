@@ -35,6 +35,11 @@ default='kmeans'
         ``(X, n_components, random_state)`` that returns responsibilities.
     weights_init, means_init, precisions_init, random_state, warm_start, verbose, verbose_interval
         As in scikit-learn.
+    on_failure : {'raise', 'recover'}, default='raise'
+        What to do about covariances that are not positive definite. 'recover' moves a component
+        that has collapsed to a random row, prunes it if it collapses again, raises the
+        regularisation where that is no help, and gives up restarts, but not the fit; what was done
+        stands in `diagnostics_`. As long as nothing fails, the result has the bits of 'raise'.
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
@@ -42,6 +47,7 @@ default='kmeans'
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
+        Fewer, here and in what follows, after components were pruned.
     means_ : ndarray of shape (n_components, n_features)
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Shape by `covariance_type`, as in scikit-learn.
@@ -51,6 +57,12 @@ default='kmeans'
         Mean log-likelihood per sample before the last M-step.
     lower_bounds_ : list of float
         The same for every iteration of the best restart.
+    diagnostics_ : list of dict
+        What ``on_failure="recover"`` did, in order; empty if nothing failed. The keys are
+        ``restart``, counted from 0; ``iteration``, counted from 1, or 0 for the start;
+        ``component``, by its number at the time, or None for all; ``action``: 'reseed', 'prune',
+        'regularize', 'widen' (the covariances of a start) or 'give up' (the restart); ``detail``
+        and ``reason``, in words.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
@@ -92,6 +104,7 @@ default='kmeans'
         warm_start=False,
         verbose=0,
         verbose_interval=10,
+        on_failure="raise",
         n_jobs=None,
     ):
         super().__init__(
@@ -110,6 +123,7 @@ default='kmeans'
             verbose=verbose,
             verbose_interval=verbose_interval,
         )
+        self.on_failure = on_failure
         self.n_jobs = n_jobs
 
     def bic(self, X, sample_weight=None):

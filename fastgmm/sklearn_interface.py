@@ -51,6 +51,7 @@ def constraints(sklearn_class: Any) -> dict:
         # Hidden, so that the errors of bad numbers have scikit-learn's words.
         "reg_covar": [*theirs["reg_covar"], Hidden(StrOptions({"scale"}))],
         "init_params": [*theirs["init_params"], "array-like", callable],
+        "on_failure": [StrOptions({"raise", "recover"})],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Integral, None, -1, closed="right"),

@@ -19,6 +19,7 @@ LAYERS = [
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
     ["sklearn_interface"],
+    ["recovery"],
     ["fitting"],
     ["outputs"],
     ["persistence"],

@@ -11,6 +11,18 @@ _ROUNDING = 64 * np.finfo(np.float64).eps
 """Standard deviation, relative to the mean, that a constant feature may seem to have."""
 
 
+def varying_features(structure: CovarianceStructure, pooled: Gaussians) -> np.ndarray:
+    """Which features (d,) have a variance that is more than rounding.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    pooled : Gaussians
+        All rows as one component.
+    """
+    return structure.feature_variances(pooled) > (_ROUNDING * pooled.means[0]) ** 2
+
+
 def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndarray:
     """Variance (d,) of every feature, put right where a feature is constant.
 
@@ -36,7 +48,7 @@ def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndar
             f"The variance of feature {overflowing[0]} is not a finite number, so that nothing can "
             "be taken relative to it. Scale the input data."
         )
-    varies = variances > (_ROUNDING * pooled.means[0]) ** 2
+    varies = varying_features(structure, pooled)
     return np.where(varies, variances, variances[varies].mean() if varies.any() else 1.0)
 
 

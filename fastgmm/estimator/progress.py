@@ -81,6 +81,11 @@ class Callbacks(Listener):
         stop = self._besides.restart_ends(result)
         return self._end(result) or stop
 
+    def restart_fails(self):
+        self._besides.restart_fails()
+        while len(self._contexts) > 1:
+            self._contexts.pop().call_on_fit_task_end(estimator=self._estimator, **self._data)
+
     def _begin(self, name: str, most_subtasks: int) -> None:
         context = self._contexts[-1].subcontext(task_name=name, max_subtasks=most_subtasks)
         self._contexts.append(context)

@@ -18,6 +18,7 @@ from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.initialization import make_starts
 from fastgmm.parameters import MixtureParameters
 from fastgmm.persistence.checkpoints import DEFAULT_SECONDS, Checkpoint, fingerprint_of
+from fastgmm.recovery import RecoveringFit
 from fastgmm.sklearn_interface import NAMESPACE, left_to_sklearn
 
 _NOT_CONVERGED = (
@@ -122,6 +123,8 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
         ours = {"sample_weight": sample_weight, "checkpoint": checkpoint}
         if isinstance(self.reg_covar, str):
             ours["reg_covar='scale'"] = True
+        if self.on_failure != "raise":
+            ours["on_failure='recover'"] = True
         return left_to_sklearn(self, **ours)
 
     def _fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for) -> FitRows:
@@ -131,9 +134,11 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
         checked = self._checked_copy(source.n_features)
         tol = self._tolerance(source.total_weight * source.weight_scale)
         options = FitOptions(self.n_components, tol, self.reg_covar, self.max_iter)
-        fit = MixtureFit(source, self._structure, self._engine, options)
-        model = self._model(checked, fit)
         random_state = check_random_state(self.random_state)
+        fit = MixtureFit(source, self._structure, self._engine, options)
+        if self.on_failure == "recover":
+            fit = RecoveringFit(source, self._structure, self._engine, options, random_state)
+        model = self._model(checked, fit)
         if self.warm_start and hasattr(self, "lower_bound_"):
             warm, bound, n_starts = self._warm_parameters(source.n_features), self.lower_bound_, 1
             starts = iter([warm])
@@ -183,7 +188,9 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
     def _warm_parameters(self, n_features) -> MixtureParameters:
         """The fitted parameters, to go on from."""
         k, d = self.n_components, n_features
-        if np.shape(self.means_) != (k, d):
+        n_fitted, n_features_fitted = np.shape(self.means_)
+        pruned = self.on_failure == "recover" and n_fitted < k
+        if n_features_fitted != d or not (n_fitted == k or pruned):
             raise ValueError(
                 f"warm_start=True goes on from means of shape {np.shape(self.means_)}, but "
                 f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
@@ -218,4 +225,5 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
             "n_iter_": result.n_iter,
             "lower_bound_": result.lower_bound,
             "lower_bounds_": result.lower_bounds,
+            "diagnostics_": result.diagnostics,
         }

@@ -29,6 +29,16 @@ _CHANGES_NOTHING = ("n_jobs", "verbose", "verbose_interval")
 """Arguments of an estimator that its result does not depend on."""
 
 
+_DIAGNOSTIC: dict[str, tuple[type, ...]] = {
+    "restart": (int,),
+    "iteration": (int,),
+    "component": (int, type(None)),
+    "action": (str,),
+    "detail": (str,),
+    "reason": (str,),
+}
+
+
 class Checkpoint:
     """Keeps the state of a run in a file, from time to time.
 
@@ -315,9 +325,19 @@ def _check_state(state: Any, random_state: Any) -> None:
         raise ValueError("its best result is none")
     if state.finished and state.best is None:
         raise ValueError("it is finished, but has no result")
+    for diagnostics in (state.diagnostics, [] if state.best is None else state.best.diagnostics):
+        if not isinstance(diagnostics, list) or not all(map(_is_diagnostic, diagnostics)):
+            raise ValueError("its diagnostics are no list of records")
     for bounds in (state.lower_bounds, [] if state.best is None else state.best.lower_bounds):
         if not isinstance(bounds, list) or not all(type(bound) is float for bound in bounds):
             raise ValueError("its lower bounds are no list of numbers")
+
+
+def _is_diagnostic(record: Any) -> bool:
+    """Whether it is such a record as `fastgmm.recovery` keeps."""
+    if not isinstance(record, dict) or record.keys() != _DIAGNOSTIC.keys():
+        return False
+    return all(type(record[name]) in types for name, types in _DIAGNOSTIC.items())
 
 
 def _check_parameters(state: RunState, structure: CovarianceStructure) -> None:
