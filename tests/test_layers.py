@@ -20,7 +20,7 @@ LAYERS = [
     ["estimator"],
     ["sklearn_interface"],
     ["recovery"],
-    ["fitting"],
+    ["fitting", "prediction"],
     ["outputs"],
     ["persistence"],
     ["em", "initialization", "maximum_likelihood", "variational"],

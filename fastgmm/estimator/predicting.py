@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from fastgmm.estimator.rows import rows_to_predict
-from fastgmm.fitting import mean_log_likelihood, predict_rows
 from fastgmm.outputs import open_output
 from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.prediction import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import left_to_sklearn
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
