@@ -82,11 +82,12 @@ def test_scikit_learns_checks_are_all_there():
 # --- the constructor ----------------------------------------------------------------------
 
 
-def test_the_constructor_is_scikit_learns_and_n_jobs():
+def test_the_constructor_is_scikit_learns_and_two_arguments():
     mine, theirs = (inspect.signature(cls).parameters for cls in CLASSES)
-    *shared, last = mine.values()
+    *shared, on_failure, n_jobs = mine.values()
     assert shared == list(theirs.values())
-    assert (last.name, last.default, last.kind) == ("n_jobs", None, last.KEYWORD_ONLY)
+    for last, name, default in ((on_failure, "on_failure", "raise"), (n_jobs, "n_jobs", None)):
+        assert (last.name, last.default, last.kind) == (name, default, last.KEYWORD_ONLY)
 
 
 #: Arguments that methods have beyond scikit-learn's, which come first.
