@@ -346,7 +346,7 @@ def _plain(model: Any) -> bool:
         type(model) in (GaussianMixture, BayesianGaussianMixture)
         and (isinstance(model.init_params, str) or callable(model.init_params))
         and not isinstance(model.reg_covar, str)
-        and getattr(model, "on_failure", "raise") == "raise"
+        and model.on_failure == "raise"
         and not model.verbose
         and all(getattr(model, name, None) is None for name in given)
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, load
+from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many, load
 from fastgmm.em import Listener, RestartFailed, best_of_restarts
 from fastgmm.recovery import LEVELS
 from tests import structures
@@ -224,6 +224,18 @@ def test_warm_starts_go_on_with_the_components_that_are_left():
     assert (len(model.weights_), actions(model)) == (4, [])
     with pytest.raises(ValueError, match="warm_start=True goes on from means of shape"):
         model.set_params(on_failure="raise").fit(X)
+
+
+def test_many_mixtures():
+    rows = [blobs(), BAD_ROWS["a row on its own"], BAD_ROWS["one point"]]
+    params = {"reg_covar": 0.0, "on_failure": "recover", "max_iter": 200}
+    report = fit_many(rows, n_components=5, random_state=0, n_jobs=1, **params)
+    for i, X in enumerate(rows):
+        alone = quiet_fit(make(random_state=int(report.seeds[i]), max_iter=200), X)
+        assert_identical_fit(report[i], alone)
+        assert report[i].diagnostics_ == alone.diagnostics_
+    assert actions(report[2])
+    assert len(report[1].weights_) < 5
 
 
 # --- restarts that fail -------------------------------------------------------------------
