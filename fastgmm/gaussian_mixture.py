@@ -65,6 +65,10 @@ default='kmeans'
         and ``reason``, in words.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
+    n_batches_ : int
+        Batches that `partial_fit` has seen.
+    running_statistics_ : SufficientStatistics
+        What it keeps of them.
 
     References
     ----------

@@ -204,3 +204,24 @@ def test_second_moments_have_the_shape_of_their_form(covariance_type):
         assert statistics.second.shape == shapes[structure.moment_form]
     assert statistics.first.shape == (4, 3)
     assert statistics.weight.shape == (4,)
+
+
+@given(problems(), seeds)
+def test_moments_move_between_references(problem, seed):
+    """Statistics moved to another reference have the moments of an M-step from there."""
+    statistics = problem.statistics()
+    assume(statistics.weight.min() > 1e-3)
+    shift = np.random.RandomState(seed).standard_normal(problem.reference.shape)
+    other = SufficientStatistics.zero(statistics.form, problem.reference + shift)
+    moved = statistics.about(other)
+    np.testing.assert_array_equal(moved.reference, other.reference)
+    weight = statistics.weight[:, np.newaxis]
+    np.testing.assert_array_equal(moved.weight, statistics.weight)
+    scale = np.abs(statistics.first).max() + weight.max() * (1 + np.abs(shift).max())
+    np.testing.assert_allclose(
+        moved.first + weight * shift, statistics.first, rtol=0, atol=1e-12 * scale
+    )
+    back = moved.about(statistics)
+    if statistics.form is not MomentForm.NONE:
+        size = np.abs(statistics.second).max() + scale * (1 + np.abs(shift).max())
+        np.testing.assert_allclose(back.second, statistics.second, rtol=0, atol=1e-11 * size)
