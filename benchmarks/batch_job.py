@@ -25,7 +25,7 @@ import fastgmm
 
 N_FEATURES = 16
 N_COMPONENTS = 4
-MAX_ITER = 3
+MAX_ITER = 4
 FILE_ROWS = 1 << 22
 ROW_BYTES = 8 * N_FEATURES
 KILLED_IN = (2, 3)  # iterations
@@ -90,7 +90,7 @@ def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
         iterations.append(time.monotonic() - last)
         last = time.monotonic()
         if int(found[1]) + 1 == kill_in:
-            time.sleep(iterations[-1] / 2)
+            time.sleep(iterations[-1] / 3)
             process.kill()
             print(f"{name}: killed in iteration {kill_in}", flush=True)
     code = process.wait()
