@@ -69,6 +69,7 @@ def fit(
     n_init: options.NInit = None,
     init_params: options.InitParams = None,
     reg_covar: options.RegCovar = None,
+    on_failure: options.OnFailure = None,
     random_state: options.RandomState = None,
     n_jobs: options.NJobs = None,
     bayesian: options.Bayesian = False,
@@ -107,6 +108,8 @@ def fit(
         raise
     if out is not None:
         model.save(out)
+    if model.diagnostics_:
+        note(f"warning: {len(model.diagnostics_)} times EM was kept from failing; see --json.")
     if not model.converged_:
         note(f"warning: not converged after {model.n_iter_} iterations; see --max-iter and --tol.")
     seconds = time.monotonic() - began

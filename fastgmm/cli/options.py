@@ -62,6 +62,12 @@ RegCovar = Annotated[
         metavar="NUMBER",
     ),
 ]
+OnFailure = Annotated[
+    str | None,
+    _argument(
+        "on_failure", "What to do about collapsed components: raise or recover.", metavar="NAME"
+    ),
+]
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
 

@@ -39,6 +39,7 @@ def describe(model: Any) -> dict[str, Any]:
             "converged": getattr(model, "converged_", None),
             "n_iter": getattr(model, "n_iter_", None),
             "lower_bound": getattr(model, "lower_bound_", None),
+            "diagnostics": getattr(model, "diagnostics_", None),
         }
     return document
 

@@ -111,6 +111,18 @@ def test_reg_covar_may_be_a_name(command, files, tmp_path):
     assert load(out).reg_covar == "scale"
 
 
+def test_recovery(command, tmp_path):
+    np.save(tmp_path / "rows.npy", np.repeat([[0.0, 0.0], [1.0, 3.0]], 50, axis=0))
+    arguments = ["fit", tmp_path / "rows.npy", "-k", 2, "--reg-covar", 0, "--random-state", 0]
+    done = command(*arguments)
+    assert done.code == 2
+    assert "ill-defined empirical covariance" in done.err
+    done = command(*arguments, "--on-failure", "recover", "--json")
+    assert done.code == 0
+    assert "times EM was kept from failing" in done.err
+    assert json.loads(done.out)["diagnostics"]
+
+
 def test_bayesian(command, files, tmp_path, rows):
     np.save(tmp_path / "covariance.npy", 2 * np.eye(3))
     out = tmp_path / "model.npz"
