@@ -90,7 +90,7 @@ def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
         iterations.append(time.monotonic() - last)
         last = time.monotonic()
         if int(found[1]) + 1 == kill_in:
-            time.sleep(iterations[-1] / 3)
+            time.sleep(1.0)  # in the midst of a pass
             process.kill()
             print(f"{name}: killed in iteration {kill_in}", flush=True)
     code = process.wait()
