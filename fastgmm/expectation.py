@@ -41,6 +41,53 @@ def chunk_statistics(
     return statistics
 
 
+def cell_statistics(
+    chunk: Chunk,
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray],
+    spreads: np.ndarray,
+    structure: CovarianceStructure,
+    operands: Operands,
+    reference: np.ndarray,
+) -> SufficientStatistics:
+    """Sufficient statistics of a chunk whose rows are in cells.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    cells : tuple of ndarray
+        Ends, centers and radii: see `fastgmm.cells.Cells`.
+    spreads : ndarray of shape (k,)
+        See `CovarianceStructure.distance_spreads`, for the units of the radii.
+    structure, operands, reference
+        See `chunk_statistics`.
+    """
+    from fastgmm.kernels.near_pass import near_statistics_pass
+
+    statistics = SufficientStatistics.zero(structure.moment_form, reference)
+    add_statistics = near_statistics_pass(structure.density_form, chunk.rows.dtype)
+    add_statistics(chunk.rows, chunk.weights, *cells, spreads, *operands, statistics.sums)
+    return statistics
+
+
+def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Operands) -> int:
+    """Pairs of row and component whose responsibility the E-step would not leave out.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    structure : CovarianceStructure
+    operands : Operands
+    """
+    from fastgmm.kernels.near_pass import near_statistics_pass
+
+    # Every row is a cell of its own, whose bounds are exact.
+    n_rows = len(rows)
+    cells = np.arange(1, n_rows + 1), rows.astype(np.float64, order="C"), np.zeros(n_rows)
+    none = np.empty(0)
+    count = near_statistics_pass(structure.density_form, rows.dtype)
+    return count(rows, none, *cells, np.zeros(len(operands.means)), *operands, none)
+
+
 def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     """Outer moments of a chunk about one point, in float64: as of a single component.
 

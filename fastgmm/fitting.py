@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fastgmm.cells import CellPass
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter, ill_defined
 from fastgmm.covariance.scales import relative_regularization
@@ -232,6 +233,8 @@ class MixtureFit:
 
     def _accumulate(self, operands: Operands, start: Shares | None = None) -> SufficientStatistics:
         """One pass over the rows."""
+        if start is None and self._cells is not None and self._cells.pays(operands):
+            return self._cells.accumulate(operands)
         reference = operands.reference
 
         def statistics(index: int) -> SufficientStatistics:
@@ -243,6 +246,11 @@ class MixtureFit:
         in_order = start is not None and start.in_order
         engine = ThreadEngine(1) if in_order else self.engine
         return engine.reduce(statistics, len(self.grid))
+
+    @cached_property
+    def _cells(self) -> CellPass | None:
+        may_pay = CellPass.may_pay(self.source, self.options.n_components)
+        return CellPass(self.source, self.structure, self.engine) if may_pay else None
 
     def _estimate(self, statistics: SufficientStatistics) -> Gaussians:
         return self.structure.estimate(statistics, self.regularization, self._scatter)

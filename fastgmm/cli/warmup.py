@@ -41,11 +41,26 @@ def exercise(
     model.score_samples(X)
 
 
+def exercise_cells(covariance_type: str, dtype: str) -> None:
+    """Fit as many rows and components, far apart, as the passes by cells are for."""
+    n_rows, n_components = 1 << 14, 64
+    labels = np.arange(n_rows) % n_components
+    noise = np.random.default_rng(0).standard_normal(n_rows)
+    X = (1000.0 * labels + noise)[:, np.newaxis].astype(dtype)
+    model = fastgmm.GaussianMixture(
+        n_components, covariance_type=covariance_type, init_params=labels, max_iter=1
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+
+
 def warmup() -> None:
     """Compile every kernel; what was compiled before is only loaded."""
     started = time.perf_counter()
     for covariance_type, dtype in itertools.product(STRUCTURES, DTYPES):
         before = time.perf_counter()
         exercise(covariance_type, dtype)
+        exercise_cells(covariance_type, dtype)
         typer.echo(f"{covariance_type:10} {dtype:8} {time.perf_counter() - before:7.2f} s")
     typer.echo(f"all kernels ready in {time.perf_counter() - started:.2f} s")

@@ -155,6 +155,19 @@ class CovarianceStructure(ABC):
     def operands(self, parameters: MixtureParameters, dtype: np.dtype) -> Operands:
         """What the kernels read."""
 
+    @abstractmethod
+    def distance_spreads(self, operands: Operands, units: np.ndarray) -> np.ndarray:
+        """Upper bounds (k,) of the change of a component's distance from a row that moves by one.
+
+        Of the distance itself, not its square, which `Operands` speaks of.
+
+        Parameters
+        ----------
+        operands : Operands
+        units : ndarray of shape (d,)
+            In which the features' part of the way is measured.
+        """
+
     # -- for variational Bayes ---------------------------------------------------------------------
     @abstractmethod
     def expected_exponent(

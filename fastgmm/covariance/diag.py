@@ -33,6 +33,9 @@ class Diag(Variances):
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(precisions_cholesky).sum(axis=-1)
 
+    def distance_spreads(self, operands, units):
+        return np.abs(operands.factors[0] * units).max(axis=1)
+
     def expected_exponent(self, statistics, operands, scatter):
         factors = operands.factors[..., 0, :, :].astype(np.float64)
         distances = (statistics.second * factors**2).sum(axis=-1)

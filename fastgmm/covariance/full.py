@@ -50,6 +50,9 @@ class Full(CovarianceStructure):
     def log_determinants(self, precisions_cholesky, n_features):
         return matrices.log_diagonals(precisions_cholesky)
 
+    def distance_spreads(self, operands, units):
+        return matrices.norm_bounds(operands.factors * units[:, np.newaxis])
+
     def expected_exponent(self, statistics, operands, scatter):
         factors = operands.factors.astype(np.float64)
         distances = ((statistics.second @ factors) * factors).sum(axis=(-1, -2))

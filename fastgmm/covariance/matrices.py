@@ -49,6 +49,25 @@ def covariances_of(factors: np.ndarray) -> np.ndarray:
     return inverses.swapaxes(-1, -2) @ inverses
 
 
+def norm_bounds(matrices: np.ndarray) -> np.ndarray:
+    r"""Upper bounds of the spectral norms.
+
+    With :math:`G = M M^T` it is :math:`\|M\|^{16} \le \|G^8\|_F`, at most :math:`d^{1/32}` times
+    too much.
+    """
+    power = np.asarray(matrices, dtype=np.float64)
+    power = power @ np.swapaxes(power, -1, -2)
+    bound = np.ones(power.shape[:-2])
+    for exponent in (1.0, 0.5, 0.25, 0.125):
+        if exponent < 1.0:
+            power = power @ power
+        norm = np.sqrt((power**2).sum(axis=(-2, -1)))
+        norm = np.where(norm > 0.0, norm, np.finfo(np.float64).tiny)
+        power = power / norm[..., np.newaxis, np.newaxis]
+        bound *= norm**exponent
+    return np.sqrt(bound) * (1.0 + 1e-6)
+
+
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -36,6 +36,9 @@ class Spherical(Variances):
         with np.errstate(divide="ignore", invalid="ignore"):
             return n_features * np.log(precisions_cholesky)
 
+    def distance_spreads(self, operands, units):
+        return np.full(len(operands.means), units.max())
+
     def expected_exponent(self, statistics, operands, scatter):
         return (operands.scales.astype(np.float64) * statistics.second).sum(axis=-1)
 

@@ -56,6 +56,10 @@ class Tied(CovarianceStructure):
     def log_determinants(self, precisions_cholesky, n_features):
         return matrices.log_diagonals(precisions_cholesky)[..., np.newaxis]
 
+    def distance_spreads(self, operands, units):
+        shared = matrices.norm_bounds(operands.factors * units[:, np.newaxis])
+        return shared.repeat(len(operands.means))
+
     def expected_exponent(self, statistics, operands, scatter):
         # The scatter within components, about the means of the pass.
         unmoved = np.zeros_like(statistics.reference)

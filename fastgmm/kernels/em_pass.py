@@ -57,7 +57,7 @@ def row_types(dtype):
     return rows, types.Array(types.float64, 1, "A", readonly=True), real
 
 
-def _operand_types(real):
+def operand_types(real):
     """Types of the fields of `fastgmm.parameters.Operands`."""
     matrix, vector = array_type(real, 2), array_type(real, 1)
     return array_type(types.float64, 1), matrix, array_type(real, 3), matrix, vector, vector
@@ -85,7 +85,7 @@ def statistics_pass(density_form, dtype):
     given_type = types.Array(types.float64, 2, "A", readonly=True)
     sums_type = types.Array(types.float64, 1, "C")
 
-    signature = types.void(rows, weights, given_type, *_operand_types(real), sums_type)
+    signature = types.void(rows, weights, given_type, *operand_types(real), sums_type)
 
     @kernel(signature=signature, variant=f"{density_form}_{real}")
     def add_statistics(
@@ -142,13 +142,13 @@ def statistics_pass(density_form, dtype):
                     trace_moments(distances, points, responsibilities, about_origin, d + 1)
         sums[2] += n
         if form in (SHARED_CHOLESKY, ISOTROPIC):
-            _add_about_means(about_origin, means, blocks)
+            add_about_means(about_origin, means, blocks)
 
     return add_statistics
 
 
 @kernel
-def _add_about_means(about_origin, means, blocks):
+def add_about_means(about_origin, means, blocks):
     """Add blocks whose first moments are about the origin to such about the means."""
     k, d = means.shape
     for c in range(k):
@@ -221,7 +221,7 @@ def prediction_pass(density_form, dtype):
 
     smallest = SMALLEST_EXP[real == types.float64]
 
-    signature = types.void(rows, *_operand_types(real), types.intp, *outputs)
+    signature = types.void(rows, *operand_types(real), types.intp, *outputs)
 
     @kernel(signature=signature, variant=f"{density_form}_{real}")
     def predict(

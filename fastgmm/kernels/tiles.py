@@ -23,8 +23,15 @@ def tile_points(n_rows, n_features, n_components, itemsize):
         groups = max(_FAR_BYTES // per_group, 1)
     else:
         groups = max(groups, _FEWEST_GROUPS)
-    needed = (n_rows * itemsize + GROUP_BYTES - 1) // GROUP_BYTES
-    return min(groups, _MOST_GROUPS, max(needed, 1)) * (GROUP_BYTES // itemsize)
+    groups = min(groups, _MOST_GROUPS)
+    return min(groups * (GROUP_BYTES // itemsize), whole_groups(max(n_rows, 1), itemsize))
+
+
+@kernel
+def whole_groups(n_rows, itemsize):
+    """So many points, filled up to whole groups."""
+    group = GROUP_BYTES // itemsize
+    return (n_rows + group - 1) // group * group
 
 
 @kernel
@@ -49,8 +56,7 @@ def load_tile(X, start, stop, origin, tile):
     """
     d = X.shape[1]
     count = stop - start
-    group = GROUP_BYTES // tile.itemsize
-    points = (count + group - 1) // group * group
+    points = whole_groups(count, tile.itemsize)
     for t in range(count):
         for j in range(d):
             tile[j, t] = X[start + t, j] - origin[j]
