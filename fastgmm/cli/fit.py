@@ -108,10 +108,7 @@ def fit(
         raise
     if out is not None:
         model.save(out)
-    if model.diagnostics_:
-        note(f"warning: {len(model.diagnostics_)} times EM was kept from failing; see --json.")
-    if not model.converged_:
-        note(f"warning: not converged after {model.n_iter_} iterations; see --max-iter and --tol.")
+    _warn(model)
     seconds = time.monotonic() - began
     if as_json:
         print_json(_document(model, n_rows, seconds, out))
@@ -120,6 +117,14 @@ def fit(
         typer.echo(
             f"{n_rows} rows in {seconds:.1f} s" + ("" if out is None else f"; {out} written")
         )
+
+
+def _warn(model: Any) -> None:
+    """Say what a user should know about a fit that ended well."""
+    if model.diagnostics_:
+        note(f"warning: {len(model.diagnostics_)} times EM was kept from failing; see --json.")
+    if not model.converged_:
+        note(f"warning: not converged after {model.n_iter_} iterations; see --max-iter and --tol.")
 
 
 def _how_to_go_on(iteration: int, checkpoint: Path | None) -> str:
