@@ -12,7 +12,7 @@ from fastgmm.sources.opening import open_for_model, open_source
 from fastgmm.sources.reader import ReaderSource
 from fastgmm.sources.zarr import is_zarr
 
-_FOR_THE_PROCESS = 600 * 10**6
+_FOR_THE_PROCESS = 650 * 10**6
 """Memory that Python, compiled kernels, threads and a start take beside the rows that are kept."""
 
 Data = Annotated[

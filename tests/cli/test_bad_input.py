@@ -211,7 +211,7 @@ def test_a_missing_package(command, files, model_file, monkeypatch, package, arg
 def test_too_little_memory_is_said(command, files):
     done = command("fit", files / "rows.npy", "-k", 1, "--memory-limit", "100MB", "-q")
     assert done.code == 0
-    assert "at least 664MB" in done.err
+    assert "at least 714MB" in done.err
 
 
 def test_an_error_of_our_own(command, model_file, monkeypatch):

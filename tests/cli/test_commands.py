@@ -37,7 +37,7 @@ def test_version_and_help(command):
         (["rows.csv"], []),
         (["plain.csv"], ["--no-header"]),
         (["rows.npy"], []),
-        (["rows.parquet"], ["--memory-limit", "700MB"]),
+        (["rows.parquet"], ["--memory-limit", "750MB"]),
         (["many"], []),
         (["many/1.parquet", "many/2.parquet"], ["--n-jobs", 1]),
         (["rows.zarr"], []),
