@@ -1,5 +1,7 @@
 """Fixtures for all tests."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
@@ -7,6 +9,11 @@ from threadpoolctl import threadpool_limits
 # The same examples in every run, and no time limit: the first example may compile a kernel.
 settings.register_profile("fastgmm", derandomize=True, deadline=None)
 settings.load_profile("fastgmm")
+
+# What a shell starts in the background ignores Ctrl-C, and so would the processes that tests
+# interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -143,6 +143,7 @@ def test_get_and_set_params():
     assert params == {
         **SklearnGaussianMixture(4, covariance_type="diag", tol=0.1).get_params(),
         "n_jobs": 2,
+        "on_failure": "raise",
     }
     assert GaussianMixture(**params).get_params() == params
     assert model.set_params(n_components=2, n_jobs=None) is model
@@ -259,7 +260,8 @@ def test_the_state_holds_parameters_and_attributes_only():
     """No kernels and no threads, so a pickle can be read where nothing is compiled."""
     model = fitted()
     theirs = SklearnGaussianMixture(3, random_state=0).fit(X)
-    assert set(vars(model)) == set(vars(theirs)) | {"n_jobs", "lower_bounds_"}
+    added = {"n_jobs", "on_failure", "lower_bounds_", "diagnostics_"}
+    assert set(vars(model)) == set(vars(theirs)) | added
 
 
 # --- pipelines, searches, tags, representation --------------------------------------------
@@ -350,7 +352,7 @@ def test_to_sklearn(covariance_type):
     theirs = model.fit(frame).to_sklearn()
     assert type(theirs) is SklearnGaussianMixture
     params = model.get_params()
-    del params["n_jobs"]
+    del params["n_jobs"], params["on_failure"]
     assert theirs.get_params() == params
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(theirs, name), getattr(model, name))
@@ -367,7 +369,8 @@ def test_from_sklearn(covariance_type):
     theirs = SklearnGaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
     model = GaussianMixture.from_sklearn(theirs)
     assert type(model) is GaussianMixture
-    assert model.get_params() == {**theirs.get_params(), "n_jobs": None}
+    added = {"n_jobs": None, "on_failure": "raise"}
+    assert model.get_params() == {**theirs.get_params(), **added}
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(model, name), getattr(theirs, name))
     for name in ("n_iter_", "converged_", "lower_bound_", "n_features_in_"):
