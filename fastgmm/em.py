@@ -134,7 +134,7 @@ def run_em(
         listener.iteration_begins(result.n_iter + 1)
         parameters, bound = step(result.parameters)
         change = bound - (result.lower_bounds[-1] if result.n_iter else lower_bound)
-        result = EMResult(parameters, [*result.lower_bounds, bound], bool(abs(change) < tol))
+        result = EMResult(parameters, [*result.lower_bounds, float(bound)], bool(abs(change) < tol))
         stop = listener.iteration_ends(result, change)
         observe(result)
     return result

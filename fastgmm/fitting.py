@@ -219,7 +219,7 @@ class MixtureFit:
         statistics = self._accumulate(operands)
         parameters = self._maximize(model, self._estimate(statistics))
         bound = model.lower_bound(statistics, operands, parameters, self._scatter)
-        return parameters, float(bound)
+        return parameters, bound
 
     def _maximize(self, model: MixtureModel, gaussians: Gaussians) -> MixtureParameters:
         """M-step."""
