@@ -1,6 +1,6 @@
 """Passes over rows: every kernel that the estimator calls, with the arguments it calls it with.
 
-A pass is timed over the first chunk of rows that a fit or a prediction gave it, on one thread.
+A pass is timed over the largest chunk of rows that a fit or a prediction gave it, on one thread.
 """
 
 import functools
@@ -8,13 +8,14 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fastgmm
 from benchmarks.gate.recorder import Recorder
 from benchmarks.suite import problems
 
-SHAPE = "20000x8x8"
+SHAPE, SHAPE_APART = "20000x8x8", "20000x8x64"
 METHODS = ["predict", "predict_proba", "score_samples"]
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -23,6 +24,15 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 def em_iteration(structure: str, dtype: str) -> Callable[[], Any]:
     model = problems.mixture(1, **problems.from_truth(SHAPE, structure, iterations=1))
     return functools.partial(model.fit, problems.rows(SHAPE, dtype))
+
+
+def iteration_by_cells(structure: str, dtype: str) -> Callable[[], Any]:
+    """Components so far apart that each has rows of its own."""
+    n, _, k = problems.parse_shape(SHAPE_APART)
+    labels = np.arange(n) % k
+    X = (problems.rows(SHAPE, "float64") + 1000.0 * labels[:, np.newaxis]).astype(dtype)
+    arguments = {"n_components": k, "covariance_type": structure, "init_params": labels}
+    return functools.partial(problems.mixture(1, max_iter=1, **arguments).fit, X)
 
 
 def prediction(method: str, structure: str, dtype: str) -> Callable[[], Any]:
@@ -47,6 +57,10 @@ CASES = [
         for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
     ),
     *(
+        ("near_statistics_pass", iteration_by_cells, each)
+        for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
+    ),
+    *(
         ("batch_statistics_pass", many_fits, each)
         for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
     ),
@@ -63,11 +77,12 @@ CASES = [
 
 @functools.cache
 def watched() -> tuple[Recorder, dict[str, Call]]:
-    """The recorder of this process, and the first call of each kernel."""
+    """The recorder of this process, and the call of each kernel with most rows."""
     calls: dict[str, Call] = {}
 
     def remember(name: str, kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        calls.setdefault(name, (kernel, arguments))
+        if name not in calls or len(arguments[0]) > len(calls[name][1][0]):
+            calls[name] = kernel, arguments
         return kernel(*arguments)
 
     recorder = Recorder(remember)
@@ -80,7 +95,8 @@ def watched() -> tuple[Recorder, dict[str, Call]]:
     [pytest.param(*case, id="-".join([case[0], *case[2]])) for case in CASES],
 )
 def test_pass(benchmark: Any, kernel: str, maker: Callable, arguments: tuple[str, ...]) -> None:
-    benchmark.group = f"{kernel}, {SHAPE}"
+    shape = SHAPE_APART if maker is iteration_by_cells else SHAPE
+    benchmark.group = f"{kernel}, {shape}"
     recorder, calls = watched()
     with problems.quietly(), recorder.counting():
         action = maker(*arguments)
