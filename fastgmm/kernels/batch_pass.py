@@ -1,10 +1,17 @@
 """The pass for statistics over many small data sets in one call."""
 
+import functools
+
 import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, row_types, statistics_pass
+from fastgmm.kernels.em_pass import (
+    array_type,
+    row_types,
+    statistics_pass,
+    statistics_signature,
+)
 
 
 @entry_point
@@ -27,6 +34,7 @@ def batch_statistics_pass(density_form, dtype):
     numbers_type = array_type(types.int64, 1)
     vectors, matrices = array_type(real, 2), array_type(real, 3)
     signature = types.void(
+        types.FunctionType(statistics_signature(dtype)),
         rows,
         numbers_type,
         numbers_type,
@@ -39,11 +47,22 @@ def batch_statistics_pass(density_form, dtype):
         vectors,
         types.Array(types.float64, 2, "C"),
     )
-    add_statistics = statistics_pass(density_form, dtype)
 
+    # The pass is an argument: in a closure, it would make every process miss the cache.
     @kernel(signature=signature, variant=f"{density_form}_{real}")
     def add_each(
-        X, offsets, numbers, given, origin, means, factors, projected, scales, constants, sums
+        add_statistics,
+        X,
+        offsets,
+        numbers,
+        given,
+        origin,
+        means,
+        factors,
+        projected,
+        scales,
+        constants,
+        sums,
     ):
         no_weights = np.empty(0)
         for m in range(len(numbers)):
@@ -61,4 +80,4 @@ def batch_statistics_pass(density_form, dtype):
                 sums[m],
             )
 
-    return add_each
+    return functools.partial(add_each, statistics_pass(density_form, dtype))

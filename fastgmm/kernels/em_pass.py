@@ -63,6 +63,16 @@ def operand_types(real):
     return array_type(types.float64, 1), matrix, array_type(real, 3), matrix, vector, vector
 
 
+def statistics_signature(dtype):
+    """Signature of the kernels of `statistics_pass`."""
+    rows, weights, real = row_types(dtype)
+    given, sums = (
+        types.Array(types.float64, 2, "A", readonly=True),
+        types.Array(types.float64, 1, "C"),
+    )
+    return types.void(rows, weights, given, *operand_types(real), sums)
+
+
 @entry_point
 def statistics_pass(density_form, dtype):
     """Kernel that adds the statistics of a chunk of rows to `sums`.
@@ -81,13 +91,8 @@ def statistics_pass(density_form, dtype):
         responsibilities, or empty to compute them; `sums` as `SufficientStatistics` keeps them.
     """
     form = DENSITY_FORMS.index(density_form)
-    rows, weights, real = row_types(dtype)
-    given_type = types.Array(types.float64, 2, "A", readonly=True)
-    sums_type = types.Array(types.float64, 1, "C")
 
-    signature = types.void(rows, weights, given_type, *operand_types(real), sums_type)
-
-    @kernel(signature=signature, variant=f"{density_form}_{real}")
+    @kernel(signature=statistics_signature(dtype), variant=f"{density_form}_{dtype}")
     def add_statistics(
         X, sample_weight, given, origin, means, factors, projected, scales, constants, sums
     ):

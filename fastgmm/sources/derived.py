@@ -9,7 +9,37 @@ from fastgmm.sources.checks import check_number_type
 from fastgmm.sources.reader import ReaderSource, RowReader, rows_per_scan, scan
 
 
-class WithWeights(RowReader):
+class _Derived(RowReader):
+    """A reader that answers what another does, where a subclass knows nothing else.
+
+    Parameters
+    ----------
+    reader : RowReader
+    """
+
+    def __init__(self, reader: RowReader):
+        self._reader = reader
+        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
+        self.n_features, self.feature_names = reader.n_features, reader.feature_names
+        self.weighted, self.read_ahead_rows = reader.weighted, reader.read_ahead_rows
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._reader.read(start, stop)
+
+    def weights(self) -> Iterator[np.ndarray]:
+        return self._reader.weights()
+
+    def locate(self, row: int) -> tuple[str, int]:
+        return self._reader.locate(row)
+
+    def column_label(self, feature: int) -> str:
+        return self._reader.column_label(feature)
+
+    def prefetch(self, start: int, stop: int) -> None:
+        self._reader.prefetch(start, stop)
+
+
+class WithWeights(_Derived):
     """The rows of a reader with weights from an array.
 
     Parameters
@@ -32,11 +62,8 @@ class WithWeights(RowReader):
                 f"{weights.shape}."
             )
         check_number_type(weights.dtype, "The array of weights")
-        self._reader, self._weights = reader, weights
-        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
-        self.n_features, self.feature_names = reader.n_features, reader.feature_names
-        self.weighted = True
-        self.read_ahead_rows = reader.read_ahead_rows
+        super().__init__(reader)
+        self._weights, self.weighted = weights, True
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _ = self._reader.read(start, stop)
@@ -47,17 +74,8 @@ class WithWeights(RowReader):
         for start in range(0, self.n_rows, step):
             yield self._weights[start : start + step].astype(np.float64)
 
-    def locate(self, row: int) -> tuple[str, int]:
-        return self._reader.locate(row)
 
-    def column_label(self, feature: int) -> str:
-        return self._reader.column_label(feature)
-
-    def prefetch(self, start: int, stop: int) -> None:
-        self._reader.prefetch(start, stop)
-
-
-class CountedRows(RowReader):
+class CountedRows(_Derived):
     """The rows of a reader, counted as they are read.
 
     Parameters
@@ -68,27 +86,13 @@ class CountedRows(RowReader):
     """
 
     def __init__(self, reader: RowReader, count: Callable[[int], None]):
-        self._reader, self._count = reader, count
-        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
-        self.n_features, self.feature_names = reader.n_features, reader.feature_names
-        self.weighted, self.read_ahead_rows = reader.weighted, reader.read_ahead_rows
+        super().__init__(reader)
+        self._count = count
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._reader.read(start, stop)
+        rows = super().read(start, stop)
         self._count(stop - start)
         return rows
-
-    def weights(self) -> Iterator[np.ndarray]:
-        return self._reader.weights()
-
-    def locate(self, row: int) -> tuple[str, int]:
-        return self._reader.locate(row)
-
-    def column_label(self, feature: int) -> str:
-        return self._reader.column_label(feature)
-
-    def prefetch(self, start: int, stop: int) -> None:
-        self._reader.prefetch(start, stop)
 
 
 class SourceReader(RowReader):
@@ -114,7 +118,7 @@ class SourceReader(RowReader):
             yield chunk.weights * self._source.weight_scale
 
 
-class PresentRows(RowReader):
+class PresentRows(_Derived):
     """The rows of a weighted reader whose weight is not zero.
 
     A row of weight 0 is as good as absent; leaving such rows out makes the grid of chunks, and so
@@ -129,11 +133,7 @@ class PresentRows(RowReader):
     _BLOCK = 4096
 
     def __init__(self, reader: RowReader):
-        self._reader = reader
-        self.name, self.dtype = reader.name, reader.dtype
-        self.n_features, self.feature_names = reader.n_features, reader.feature_names
-        self.weighted = True
-        self.read_ahead_rows = reader.read_ahead_rows
+        super().__init__(reader)
         self._ends = np.cumsum(self._counts())
         self.n_rows = int(self._ends[-1])
 
@@ -153,9 +153,6 @@ class PresentRows(RowReader):
         begin, end, skip = self._span(row, row + 1)
         weights = self._reader.read(begin, end)[1]
         return self._reader.locate(begin + int(np.flatnonzero(weights)[skip]))
-
-    def column_label(self, feature: int) -> str:
-        return self._reader.column_label(feature)
 
     def prefetch(self, start: int, stop: int) -> None:
         begin, end, _ = self._span(start, stop)
