@@ -33,10 +33,12 @@ _INT32 = ir.IntType(32)
 
 
 class ArrayArgument(NamedTuple):
-    """A C-contiguous array as micro-kernels see it."""
+    """An array as micro-kernels see it: C-contiguous, where nobody looks at its strides."""
 
     pointer: ir.Value
     shape: list
+    strides: list
+    """In bytes."""
 
 
 def unpack_arguments(context, builder, signature, args):
@@ -45,7 +47,8 @@ def unpack_arguments(context, builder, signature, args):
     for numba_type, value in zip(signature.args, args, strict=True):
         if isinstance(numba_type, types.Array):
             array = make_array(numba_type)(context, builder, value)
-            value = ArrayArgument(array.data, cgutils.unpack_tuple(builder, array.shape))
+            shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
+            value = ArrayArgument(array.data, shape, strides)
         unpacked.append(value)
     return unpacked
 
@@ -84,8 +87,8 @@ class Vectors:
         return ir.Constant(self.int_type, [value] * self.lanes)
 
     def splat(self, scalar):
-        """Copy a scalar to every lane."""
-        undefined = ir.Constant(self.type, ir.Undefined)
+        """Copy a scalar, of this type or another, to every lane."""
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
         mask = ir.Constant(ir.VectorType(_INT32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, mask)
@@ -159,6 +162,31 @@ class Vectors:
             signature = ir.FunctionType(self.type, [self.type])
             function = ir.Function(self.builder.module, signature, name)
         return self.builder.call(function, [a])
+
+    def transpose(self, rows):
+        """Columns of a small matrix: from `lanes` vectors of w numbers, w vectors of `lanes`.
+
+        Rows half the matrix apart are interleaved, again and again (a perfect shuffle; w is a power
+        of two, at most `lanes`): about log2(lanes) instructions a vector.
+        """
+        parts = [[row] for row in rows]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            pairs = zip(parts[:half], parts[half:], strict=True)
+            parts = [self._interleaved(upper, lower) for upper, lower in pairs]
+        return parts[0]
+
+    def _interleaved(self, upper, lower):
+        """The numbers of two lists of vectors in turn, in vectors of at most `lanes`."""
+        vectors = []
+        for a, b in zip(upper, lower, strict=True):
+            width = a.type.count
+            order = [lane + side for lane in range(width) for side in (0, width)]
+            for start in range(0, 2 * width, self.lanes):
+                lanes = order[start : start + self.lanes]
+                mask = ir.Constant(ir.VectorType(_INT32, len(lanes)), lanes)
+                vectors.append(self.builder.shuffle_vector(a, b, mask))
+        return vectors
 
     def horizontal_sums(self, vectors):
         """Sum of the lanes of each of `vectors`, as scalars."""

@@ -96,6 +96,16 @@ class Problem:
         return distances, self.points, np.full(self.k, -0.5, self.dtype), constants
 
 
+def load_rows(p):
+    """Rows side by side, features side by side, or neither."""
+    n = p.points - 3
+    rows = p.normal(2 * n, 2 * p.d)
+    layouts = {1: rows[:, : p.d], 3: np.asfortranarray(rows[:, : p.d]), 4: rows[::-2, ::2]}
+    X = layouts.get(p.k, np.ascontiguousarray(rows[:, : p.d]))
+    start = len(X) // 3
+    return X, start, start + n - n // 2, p.random.standard_normal(p.d), p.output(p.d)
+
+
 def cholesky_distances(p):
     return p.tile(), p.points, p.normal(p.d), p.upper(), p.scratch(p.d), p.output()
 
@@ -151,6 +161,7 @@ def nearest_centers(p):
 INPUTS = {
     factory.__name__: factory
     for factory in (
+        load_rows,
         cholesky_distances,
         whiten,
         isotropic_distances,
