@@ -9,7 +9,11 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.kernels.layout import OUTPUTS
 from fastgmm.parameters import Operands
 from fastgmm.sources.base import Chunk
+from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_FIRST = np.zeros(1, dtype=np.int64)
+_NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
 
 
 def chunk_statistics(
@@ -17,7 +21,7 @@ def chunk_statistics(
     structure: CovarianceStructure,
     operands: Operands,
     reference: np.ndarray,
-    responsibilities: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
 ) -> SufficientStatistics:
     """Sufficient statistics of a chunk.
 
@@ -28,17 +32,74 @@ def chunk_statistics(
     operands : Operands
     reference : ndarray of shape (k, d)
         ``operands.reference``; one object for all chunks of a pass.
-    responsibilities : ndarray of shape (rows, k), optional
-        Taken instead of the operands' own; the log-likelihood is then 0.
+    shares : ndarray of shape (rows, k), or of int (rows,), optional
+        Responsibilities, or labels, taken instead of the operands' own responsibilities; the
+        log-likelihood is then 0.
     """
+    statistics = SufficientStatistics.zero(structure.moment_form, reference)
+    _add_statistics(
+        chunk,
+        np.array([0, len(chunk.rows)]),
+        _FIRST,
+        structure,
+        Operands(*(array[np.newaxis] for array in operands)),
+        statistics.sums[np.newaxis],
+        shares,
+    )
+    return statistics
+
+
+def statistics_of_each(
+    rows: np.ndarray,
+    offsets: np.ndarray,
+    numbers: np.ndarray,
+    structure: CovarianceStructure,
+    operands: Operands,
+    shares: np.ndarray | None = None,
+) -> SufficientStatistics:
+    """Sufficient statistics of each of some data sets.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    numbers : ndarray of int, shape (m,)
+        The data sets to work on.
+    structure : CovarianceStructure
+    operands : Operands
+        With an axis of length m in front.
+    shares : ndarray of shape (n, k) or (n,), optional
+        See `chunk_statistics`.
+    """
+    statistics = SufficientStatistics.zero(structure.moment_form, operands.reference)
+    chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
+    _add_statistics(chunk, offsets, numbers, structure, operands, statistics.sums, shares)
+    return statistics
+
+
+def _add_statistics(
+    chunk: Chunk,
+    offsets: np.ndarray,
+    numbers: np.ndarray,
+    structure: CovarianceStructure,
+    operands: Operands,
+    sums: np.ndarray,
+    shares: np.ndarray | None,
+) -> None:
+    """See `fastgmm.kernels.em_pass.statistics_pass`."""
     from fastgmm.kernels.em_pass import statistics_pass
 
-    statistics = SufficientStatistics.zero(structure.moment_form, reference)
-    if responsibilities is None:
-        responsibilities = np.empty((0, len(reference)))
+    labels, responsibilities = _NO_LABELS, _NO_SHARES
+    if shares is not None:
+        if shares.ndim == 1:
+            labels = np.ascontiguousarray(shares, dtype=np.int32)
+        else:
+            responsibilities = shares
     add_statistics = statistics_pass(structure.density_form, chunk.rows.dtype)
-    add_statistics(chunk.rows, chunk.weights, responsibilities, *operands, statistics.sums)
-    return statistics
+    add_statistics(
+        chunk.rows, chunk.weights, offsets, numbers, labels, responsibilities, *operands, sums
+    )
 
 
 def cell_statistics(

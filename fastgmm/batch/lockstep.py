@@ -14,7 +14,7 @@ import numpy as np
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import TotalScatter, ill_defined
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.expectation import chunk_scatter
+from fastgmm.expectation import chunk_scatter, statistics_of_each
 from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.base import Chunk
@@ -172,16 +172,11 @@ class LockstepFit(MixtureFit):
 
     # -- what looks at rows, or at single data sets ------------------------------------------------
     def _accumulate(self, operands: Operands, start: Any = None) -> SufficientStatistics:
-        from fastgmm.kernels.batch_pass import batch_statistics_pass
-
-        statistics = SufficientStatistics.zero(self.structure.moment_form, operands.reference)
-        n = len(self.source.rows)
-        given = np.empty((0, operands.means.shape[-2])) if start is None else start.chunk(0, n)
-        add_each = batch_statistics_pass(self.structure.density_form, self.source.dtype)
-        add_each(
-            self.source.rows, self.source.offsets, self._running, given, *operands, statistics.sums
+        source = self.source
+        shares = None if start is None else start.chunk(0, len(source.rows))
+        return statistics_of_each(
+            source.rows, source.offsets, self._running, self.structure, operands, shares
         )
-        return statistics
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
         factors = parameters.precisions_cholesky

@@ -13,21 +13,21 @@ from fastgmm.kmeans import MAX_ITER, TOL, n_draws
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ManyShares:
-    """Responsibilities of the rows of all data sets.
+    """Responsibilities or labels of the rows of all data sets.
 
     Parameters
     ----------
-    responsibilities : ndarray of shape (n, k)
+    shares : ndarray of shape (n, k), or of int (n,)
     in_order : bool
         See `fastgmm.initialization.RandomResponsibilities`.
     """
 
-    responsibilities: np.ndarray
+    shares: np.ndarray
     in_order: bool
 
     def chunk(self, start: int, stop: int) -> np.ndarray:
-        """Responsibilities (rows, k) of the rows start to stop."""
-        return self.responsibilities[start:stop]
+        """Those of the rows start to stop."""
+        return self.shares[start:stop]
 
 
 class ManyStarts:
@@ -114,9 +114,7 @@ class ManyStarts:
             else:
                 for i, start in undecided.items():
                     labels[self._offsets[i] : self._offsets[i + 1]] = start.labels
-                shares = np.zeros((len(labels), k))
-                shares[np.arange(len(labels)), labels] = 1.0
-                yield ManyShares(shares, in_order=False)
+                yield ManyShares(labels, in_order=False)
 
     def _own_start(self, i: int, n_drawn: int) -> Any:
         """Start of one data set, after a number of draws."""

@@ -26,6 +26,7 @@ from fastgmm.kernels.moments import (
 from fastgmm.kernels.responsibilities import assign, normalize
 from fastgmm.kernels.tiles import (
     aligned_rows,
+    load_labels,
     load_responsibilities,
     load_tile,
     load_weights,
@@ -63,19 +64,16 @@ def operand_types(real):
     return array_type(types.float64, 1), matrix, array_type(real, 3), matrix, vector, vector
 
 
-def statistics_signature(dtype):
-    """Signature of the kernels of `statistics_pass`."""
-    rows, weights, real = row_types(dtype)
-    given, sums = (
-        types.Array(types.float64, 2, "A", readonly=True),
-        types.Array(types.float64, 1, "C"),
-    )
-    return types.void(rows, weights, given, *operand_types(real), sums)
+def _with_axis(array):
+    """Type of arrays of many data sets, with an axis in front."""
+    return array.copy(ndim=array.ndim + 1)
 
 
 @entry_point
 def statistics_pass(density_form, dtype):
-    """Kernel that adds the statistics of a chunk of rows to `sums`.
+    """Kernel that adds the statistics of each of some data sets to its row of `sums`.
+
+    A chunk of rows is a data set too, and may be the only one.
 
     Parameters
     ----------
@@ -86,70 +84,126 @@ def statistics_pass(density_form, dtype):
 
     Returns
     -------
-    callable (X, sample_weight, given, *operands, sums)
-        X (rows, d); sample_weight (rows,) or empty for 1 everywhere; given (rows, k)
-        responsibilities, or empty to compute them; `sums` as `SufficientStatistics` keeps them.
+    callable (X, sample_weight, offsets, numbers, labels, given, *operands, sums)
+        Data set i has the rows offsets[i] to offsets[i + 1] of X (rows, d), and of sample_weight
+        (rows,), which is empty for 1 everywhere. Only the data sets in numbers (m,) are read.
+        Responsibilities are computed, or labels (rows,) say which component has a row for itself,
+        or given (rows, k) holds them; what says nothing is empty. Operands, and sums as
+        `SufficientStatistics` keeps them, have an axis of length m in front.
     """
     form = DENSITY_FORMS.index(density_form)
+    rows, row_weights, real = row_types(dtype)
+    integers = array_type(types.int64, 1)
+    signature = types.void(
+        rows,
+        row_weights,
+        integers,
+        integers,
+        array_type(types.int32, 1),
+        types.Array(types.float64, 2, "A", readonly=True),
+        *(_with_axis(array) for array in operand_types(real)),
+        types.Array(types.float64, 2, "C"),
+    )
 
-    @kernel(signature=statistics_signature(dtype), variant=f"{density_form}_{dtype}")
+    @kernel(signature=signature, variant=f"{density_form}_{dtype}")
     def add_statistics(
-        X, sample_weight, given, origin, means, factors, projected, scales, constants, sums
+        X,
+        sample_weight,
+        offsets,
+        numbers,
+        labels,
+        given,
+        origin,
+        means,
+        factors,
+        projected,
+        scales,
+        constants,
+        sums,
     ):
-        n = X.shape[0]
-        k, d = means.shape
-        tile_size = tile_points(n, d, k, X.itemsize)
+        _, k, d = means.shape
+        # What is needed while at work is shared by the data sets: to get it anew takes as long as
+        # a hundred points.
+        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize)
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
         weights = np.empty(tile_size, dtype=X.dtype)
         norms = np.empty(tile_size, dtype=X.dtype)
-        blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
-        about_origin = np.zeros_like(blocks) if form in (SHARED_CHOLESKY, ISOTROPIC) else blocks
-        for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
-            points = load_tile(X, start, stop, origin, tile)
-            load_weights(sample_weight, start, stop, points, weights)
-            # Distances serve the E-step, and as second moments where they are isotropic.
-            if form == ISOTROPIC or not len(given):
-                if form == CHOLESKY:
-                    all_cholesky_distances(tile, points, means, factors, scratch, distances)
-                elif form == SHARED_CHOLESKY:
-                    whiten(tile, points, factors[0], scratch)
-                    isotropic_distances(scratch, points, projected, distances)
-                elif form == DIAGONAL:
-                    diagonal_distances(tile, points, projected, factors[0], distances)
+        size = (sums.shape[1] - HEADER) // k
+        about_origin = np.empty((k, size))
+        computed = not (len(labels) or len(given))
+        for m in range(len(numbers)):
+            first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            blocks = sums[m][HEADER:].reshape(k, size)
+            about_origin[:] = 0.0
+            for start in range(first, last, tile_size):
+                stop = min(start + tile_size, last)
+                points = load_tile(X, start, stop, origin[m], tile)
+                load_weights(sample_weight, start, stop, points, weights)
+                # Distances serve the E-step, and as second moments where they are isotropic.
+                if form == ISOTROPIC or computed:
+                    if form == CHOLESKY:
+                        all_cholesky_distances(
+                            tile, points, means[m], factors[m], scratch, distances
+                        )
+                    elif form == SHARED_CHOLESKY:
+                        whiten(tile, points, factors[m, 0], scratch)
+                        isotropic_distances(scratch, points, projected[m], distances)
+                    elif form == DIAGONAL:
+                        diagonal_distances(tile, points, projected[m], factors[m, 0], distances)
+                    else:
+                        isotropic_distances(tile, points, projected[m], distances)
+                if computed:
+                    sums[m, 0] += normalize(
+                        distances,
+                        points,
+                        scales[m],
+                        constants[m],
+                        NEGLIGIBLE,
+                        weights,
+                        responsibilities,
+                        norms,
+                    )
+                elif len(labels):
+                    load_labels(labels, start, stop, points, weights, responsibilities)
                 else:
-                    isotropic_distances(tile, points, projected, distances)
-            if len(given):
-                load_responsibilities(given, start, stop, points, weights, responsibilities)
-            else:
-                sums[0] += normalize(
-                    distances,
-                    points,
-                    scales,
-                    constants,
-                    NEGLIGIBLE,
-                    weights,
-                    responsibilities,
-                    norms,
-                )
-            for t in range(stop - start):
-                sums[1] += weights[t]
-            if form == CHOLESKY:
-                all_outer_moments(tile, points, means, responsibilities, scratch, blocks)
-            elif form == DIAGONAL:
-                all_diagonal_moments(tile, points, means, responsibilities, blocks)
-            else:
-                first_moments(tile, points, responsibilities, about_origin)
-                if form == ISOTROPIC:
-                    trace_moments(distances, points, responsibilities, about_origin, d + 1)
-        sums[2] += n
-        if form in (SHARED_CHOLESKY, ISOTROPIC):
-            add_about_means(about_origin, means, blocks)
+                    load_responsibilities(given, start, stop, points, weights, responsibilities)
+                if len(sample_weight):
+                    sums[m, 1] = total_after(sums[m, 1], weights, stop - start)
+                else:
+                    sums[m, 1] += stop - start
+                if form == CHOLESKY:
+                    all_outer_moments(tile, points, means[m], responsibilities, scratch, blocks)
+                elif form == DIAGONAL:
+                    all_diagonal_moments(tile, points, means[m], responsibilities, blocks)
+                else:
+                    first_moments(tile, points, responsibilities, about_origin)
+                    if form == ISOTROPIC:
+                        trace_moments(distances, points, responsibilities, about_origin, d + 1)
+            sums[m, 2] += last - first
+            if form in (SHARED_CHOLESKY, ISOTROPIC):
+                add_about_means(about_origin, means[m], blocks)
 
     return add_statistics
+
+
+@kernel
+def longest(offsets, numbers):
+    """Rows of the longest of some data sets."""
+    most = 0
+    for number in numbers:
+        most = max(most, offsets[number + 1] - offsets[number])
+    return most
+
+
+@kernel
+def total_after(total, weights, count):
+    """A sum, and then some weights added one after another: from a register, not from memory."""
+    for t in range(count):
+        total += weights[t]
+    return total
 
 
 @kernel
