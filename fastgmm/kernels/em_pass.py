@@ -23,13 +23,14 @@ from fastgmm.kernels.moments import (
     outer_moments,
     trace_moments,
 )
-from fastgmm.kernels.responsibilities import assign, normalize
+from fastgmm.kernels.responsibilities import assign, normalize, normalize_to_roots
 from fastgmm.kernels.tiles import (
     aligned_rows,
     load_labels,
     load_responsibilities,
     load_tile,
     load_weights,
+    take_roots,
     tile_points,
 )
 
@@ -124,10 +125,11 @@ def statistics_pass(density_form, dtype):
         _, k, d = means.shape
         # What is needed while at work is shared by the data sets: to get it anew takes as long as
         # a hundred points.
-        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize)
+        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, form == CHOLESKY)
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
+        # Their square roots, for outer moments.
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
         weights = np.empty(tile_size, dtype=X.dtype)
         norms = np.empty(tile_size, dtype=X.dtype)
@@ -155,7 +157,18 @@ def statistics_pass(density_form, dtype):
                         diagonal_distances(tile, points, projected[m], factors[m, 0], distances)
                     else:
                         isotropic_distances(tile, points, projected[m], distances)
-                if computed:
+                if computed and form == CHOLESKY:
+                    sums[m, 0] += normalize_to_roots(
+                        distances,
+                        points,
+                        scales[m],
+                        constants[m],
+                        NEGLIGIBLE,
+                        weights,
+                        distances,
+                        norms,
+                    )
+                elif computed:
                     sums[m, 0] += normalize(
                         distances,
                         points,
@@ -170,6 +183,8 @@ def statistics_pass(density_form, dtype):
                     load_labels(labels, start, stop, points, weights, responsibilities)
                 else:
                     load_responsibilities(given, start, stop, points, weights, responsibilities)
+                if form == CHOLESKY and not computed:
+                    take_roots(responsibilities, points)
                 if len(sample_weight):
                     sums[m, 1] = total_after(sums[m, 1], weights, stop - start)
                 else:
@@ -239,18 +254,19 @@ def scatter_pass(dtype):
     @kernel(signature=signature, variant=str(rows.dtype))
     def add_scatter(X, sample_weight, reference, sums):
         n, d = X.shape
-        tile_size = tile_points(n, d, 1, 8)
+        tile_size = tile_points(n, d, 1, 8, True)
         tile = aligned_rows(d + 1, tile_size, sums)
         scratch = aligned_rows(d + BLOCK, tile_size, sums)
-        weights = np.empty(tile_size)
+        weights = np.empty((1, tile_size))
         zero = np.zeros(d)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, reference, tile)
-            load_weights(sample_weight, start, stop, points, weights)
-            outer_moments(tile, points, zero, weights, scratch, sums[HEADER:])
+            load_weights(sample_weight, start, stop, points, weights[0])
             for t in range(stop - start):
-                sums[1] += weights[t]
+                sums[1] += weights[0, t]
+            take_roots(weights, points)
+            outer_moments(tile, points, zero, weights[0], scratch, sums[HEADER:])
         sums[2] += n
 
     return add_scatter

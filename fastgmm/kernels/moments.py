@@ -18,24 +18,28 @@ from fastgmm.kernels.layout import BLOCK, outer_blocks
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
-def _outer_definition(tile, points, mean, responsibilities, scratch, block):
+def _outer_definition(tile, points, mean, roots, scratch, block):
     d, n = len(mean), outer_blocks(len(mean))
-    centred = np.zeros((BLOCK * n, points))
-    centred[:d] = tile[:d, :points] - mean[:, None]
-    centred[d] = 1.0
-    lower = np.tril((centred * responsibilities[:points]) @ centred.T)
+    rows = np.zeros((BLOCK * n, points), dtype=tile.dtype)
+    rows[:d] = (tile[:d, :points] - mean[:, None]) * roots[:points]
+    rows[d] = roots[:points]
+    lower = np.tril(rows @ rows.T)
     blocks = lower.reshape(n, BLOCK, n, BLOCK).transpose(0, 2, 1, 3)
     block += blocks[np.tril_indices(n)].ravel()
 
 
+_MOST_BLOCKS = 4
+"""Blocks whose sums stay in registers at once, where each has a single row."""
+
+
 @microkernel(_outer_definition)
-def outer_moments(typing, tile, points, mean, responsibilities, scratch, block):
+def outer_moments(typing, tile, points, mean, roots, scratch, block):
     """Add one component's outer moments to block (outer_size(d),).
 
-    tile (>= d, stride), mean (d,), responsibilities (stride,), scratch (blocks of rows that cover
-    d + 1, stride).
+    tile (>= d, stride), mean (d,), roots (stride,): square roots of the responsibilities, scratch
+    (blocks of rows that cover d + 1, stride).
     """
-    signature = types.void(tile, types.intp, mean, responsibilities, scratch, block)
+    signature = types.void(tile, types.intp, mean, roots, scratch, block)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
@@ -51,22 +55,16 @@ def outer_moments(typing, tile, points, mean, responsibilities, scratch, block):
     return signature, emit
 
 
-def _outer_in_registers(v, d, x, count, mu, r, z, sums):
+def _outer_in_registers(v, d, x, count, mu, roots, z, sums):
     """Outer moments of no more features than a block has rows: nothing is stored on the way."""
     stride, means = x.shape[1], [v.broadcast(mu, v.index(j)) for j in range(d)]
     pairs = [(m, n) for m in range(d + 1) for n in range(m + 1)]
 
     def step(t, totals):
-        weight = v.load(r, t)
+        root = v.load(roots, t)
         u = [v.sub(v.load(x, v.at(v.index(j), stride, t)), means[j]) for j in range(d)]
-        weighted = [v.mul(weight, u_j) for u_j in u]
-        terms = []
-        for (m, n), total in zip(pairs, totals, strict=True):
-            if m < d:
-                terms.append(v.fma(weighted[m], u[n], total))
-            else:
-                terms.append(v.add(total, weighted[n] if n < d else weight))
-        return terms
+        rows = [*(v.mul(root, u_j) for u_j in u), root]
+        return [v.fma(rows[m], rows[n], total) for (m, n), total in zip(pairs, totals, strict=True)]
 
     totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
     found = dict(zip(pairs, totals, strict=True))
@@ -77,7 +75,7 @@ def _outer_in_registers(v, d, x, count, mu, r, z, sums):
         v.add_sums_to(block, sums, v.index(number * BLOCK * BLOCK))
 
 
-def _outer_in_blocks(v, x, count, mu, r, z, sums):
+def _outer_in_blocks(v, x, count, mu, roots, z, sums):
     """Outer moments of any number of features, a block of rows by a block of columns at a time."""
     builder, stride, (d,) = v.builder, x.shape[1], mu.shape
 
@@ -92,30 +90,32 @@ def _outer_in_blocks(v, x, count, mu, r, z, sums):
 
         Where no lane has any responsibility, nothing is kept.
         """
-        weight = v.load(r, t)
-        some = v.any(builder.fcmp_unordered(">", weight, v.constant(0.0)))  # or NaN
+        root = v.load(roots, t)
+        some = v.any(builder.fcmp_unordered(">", root, v.constant(0.0)))  # or NaN
         with builder.if_then(some):
-            root = v.sqrt(weight)
             v.store(root, z, place(d, kept[0]))
 
-            def feature(j, _):
-                u = v.sub(v.load(x, v.at(j, stride, t)), v.broadcast(mu, j))
-                v.store(v.mul(u, root), z, place(j, kept[0]))
+            def features(j, width, _):
+                for n in range(width):
+                    u = v.sub(
+                        v.load(x, v.at(v.plus(j, n), stride, t)), v.broadcast(mu, v.plus(j, n))
+                    )
+                    v.store(v.mul(u, root), z, v.plus(place(j, kept[0]), n * v.lanes))
 
-            v.loop(0, d, 1, [], feature)
+            v.blocks(d, [], features)
         return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
 
     (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
-    rows = v.plus(d, 1)
+
+    def load(first, n, t):
+        return v.load(z, v.plus(place(first, t), n * v.lanes))
+
+    def add_block(i, j, products):
+        # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
+        above = builder.lshr(builder.mul(i, v.plus(i, BLOCK)), v.index(1))
+        v.add_sums_to(products, sums, builder.add(above, builder.mul(j, v.index(BLOCK))))
 
     def block_row(i, height, _):
-        # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
-        above = builder.mul(i, v.plus(i, BLOCK))
-        row = builder.lshr(above, v.index(1))
-
-        def load(first, n, t):
-            return v.load(z, v.plus(place(first, t), n * v.lanes))
-
         def block(j, width, on_diagonal=False):
             products = _products(
                 v,
@@ -125,19 +125,55 @@ def _outer_in_blocks(v, x, count, mu, r, z, sums):
                 width,
                 kept,
             )
-            v.add_sums_to(products, sums, builder.add(row, builder.mul(j, v.index(BLOCK))))
+            add_block(i, j, products)
 
-        v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
-        block(i, height, on_diagonal=True)
+        if height == 1:
+            _single_row(v, i, kept, load, add_block)
+        else:
+            v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
+            block(i, height, on_diagonal=True)
 
-    v.blocks(rows, [], block_row)
+    v.blocks(v.plus(d, 1), [], block_row)
+
+
+def _single_row(v, i, count, load, add_block):
+    """Row i of the outer moments where it is the only one left, the roots' own.
+
+    `_MOST_BLOCKS` blocks of columns at once: four sums would wait for each other.
+    """
+    builder, zero = v.builder, v.constant(0.0)
+
+    def blocks(j, n_blocks, on_diagonal):
+        columns = [(v.plus(j, b * BLOCK), n) for b in range(n_blocks) for n in range(BLOCK)]
+        if on_diagonal:
+            columns.append((i, 0))
+
+        def step(t, totals):
+            row = load(i, 0, t)
+            return [
+                v.fma(row, load(*column, t), total)
+                for column, total in zip(columns, totals, strict=True)
+            ]
+
+        totals = v.loop(0, count, v.lanes, [zero] * len(columns), step)
+        for first in range(0, len(columns), BLOCK):
+            sums = totals[first : first + BLOCK]
+            add_block(i, columns[first][0], [*sums, *[zero] * (BLOCK * BLOCK - len(sums))])
+
+    step = _MOST_BLOCKS * BLOCK
+    whole = builder.and_(v.plus(i, -1), v.index(-step))
+    v.loop(0, whole, step, [], lambda j, _: blocks(j, _MOST_BLOCKS, on_diagonal=False))
+    rest = builder.sub(i, whole)
+    for n_blocks in range(1, _MOST_BLOCKS + 1):
+        with builder.if_then(builder.icmp_signed("==", rest, v.index(n_blocks * BLOCK))):
+            blocks(whole, n_blocks, on_diagonal=True)
 
 
 @kernel
-def all_outer_moments(tile, points, means, responsibilities, scratch, blocks):
+def all_outer_moments(tile, points, means, roots, scratch, blocks):
     """`outer_moments` for every component."""
     for c in range(means.shape[0]):
-        outer_moments(tile, points, means[c], responsibilities[c], scratch, blocks[c])
+        outer_moments(tile, points, means[c], roots[c], scratch, blocks[c])
 
 
 def _first_definition(tile, points, responsibilities, sums):

@@ -39,7 +39,7 @@ from fastgmm.kernels.moments import (
     outer_moments,
     trace_moments,
 )
-from fastgmm.kernels.responsibilities import normalize
+from fastgmm.kernels.responsibilities import normalize, normalize_to_roots
 from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, whole_groups
 
 _BATCH = 64
@@ -166,34 +166,40 @@ def near_statistics_pass(density_form, dtype):
                         isotropic_distances(
                             tile, points, near_projected[begin:end], distances[begin:end]
                         )
-                    if begin == 0 and count > 1:
-                        farthest = distances[0, 0]
-                        for t in range(1, stop - start):
-                            farthest = max(farthest, distances[0, t])
-                        least = near_constants[0] + near_scales[0] * farthest + NEGLIGIBLE
-                        reach = radii[cell]
-                        count = 1
-                        for i in range(1, counts[cell - first]):
-                            c = near[i]
-                            bound = _bound(
-                                to_centers[c, cell - first],
-                                spreads[c] * reach,
-                                scales[c],
-                                constants[c],
-                            )
-                            # What is not a number is computed, so that it shows.
-                            near[count] = c
-                            count += not (bound < least)
-                sums[0] += normalize(
-                    distances[:count],
-                    points,
-                    near_scales[:count],
-                    near_constants[:count],
-                    NEGLIGIBLE,
-                    weights,
-                    responsibilities[:count],
-                    norms,
-                )
+                    if begin == 0:
+                        count = _keep_near(
+                            near,
+                            count,
+                            distances[0, : stop - start],
+                            to_centers[:, cell - first],
+                            radii[cell],
+                            spreads,
+                            scales,
+                            constants,
+                        )
+                if form == CHOLESKY:
+                    # Outer moments take square roots of the responsibilities.
+                    sums[0] += normalize_to_roots(
+                        distances[:count],
+                        points,
+                        near_scales[:count],
+                        near_constants[:count],
+                        NEGLIGIBLE,
+                        weights,
+                        distances[:count],
+                        norms,
+                    )
+                else:
+                    sums[0] += normalize(
+                        distances[:count],
+                        points,
+                        near_scales[:count],
+                        near_constants[:count],
+                        NEGLIGIBLE,
+                        weights,
+                        responsibilities[:count],
+                        norms,
+                    )
                 for t in range(stop - start):
                     sums[1] += weights[t]
                 if form in (CHOLESKY, DIAGONAL):
@@ -243,6 +249,26 @@ def _bound(distance, reach, scale, constant):
     """Upper bound of the log-density within reach of a center at this squared distance."""
     nearest = max(np.sqrt(np.float64(distance)) * (1 - _SLACK) - reach, 0.0)
     return constant + scale * (nearest * nearest)
+
+
+@kernel
+def _keep_near(near, count, distances, to_center, radius, spreads, scales, constants):
+    """Of the components listed for a cell, those that its rows' likeliest leaves; their number.
+
+    distances (rows,) of the first that is listed, to_center (k,).
+    """
+    farthest = distances[0]
+    for t in range(1, len(distances)):
+        farthest = max(farthest, distances[t])
+    least = constants[near[0]] + scales[near[0]] * farthest + NEGLIGIBLE
+    kept = 1
+    for i in range(1, count):
+        c = near[i]
+        bound = _bound(to_center[c], spreads[c] * radius, scales[c], constants[c])
+        # What is not a number is computed, so that it shows.
+        near[kept] = c
+        kept += not (bound < least)
+    return kept
 
 
 @kernel

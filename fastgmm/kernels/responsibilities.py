@@ -3,6 +3,10 @@ r"""From distances to responsibilities, log-likelihoods and labels.
 With :math:`a_{tc}` the weighted log-density, :math:`\log p(x_t) = m_t + \log \sum_c e^{a_{tc} -
 m_t}`, :math:`m_t = \max_c a_{tc}`, and :math:`r_{tc} = e^{a_{tc} - \log p(x_t)}` (Bishop 2006,
 eq. 9.13 and 9.14; Murphy 2012, sec. 3.5.3 for the shift by the maximum).
+
+Outer moments take :math:`\sqrt{r_{tc}}`, which is no dearer than :math:`r_{tc}`: the exponential of
+half the argument, whose square is summed. A square root of each would take longer than the
+exponential.
 """
 
 import functools
@@ -34,6 +38,101 @@ def _normalize_definition(
     return float(weighted.sum())
 
 
+def _normalize_to_roots_definition(
+    distances, points, scales, constants, cutoff, weights, roots, log_likelihoods
+):
+    total = _normalize_definition(
+        distances, points, scales, constants, cutoff, weights, roots, log_likelihoods
+    )
+    roots[:, :points] = np.sqrt(roots[:, :points])
+    return total
+
+
+def _normalizing(to_roots, distances, scales, constants, weights, responsibilities, norms):
+    """Signature and emitter of `normalize`, or of `normalize_to_roots`, for these types."""
+    cutoff, result = distances.dtype, (weights, responsibilities, norms)
+    signature = types.float64(distances, types.intp, scales, constants, cutoff, *result)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, distances.dtype)
+        return _emit_normalize(v, to_roots, *unpack_arguments(context, builder, signature, args))
+
+    return signature, emit
+
+
+def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
+    builder, (k, stride) = v.builder, q.shape
+    span = range(GROUP)
+    zeros = [v.constant(0.0)] * GROUP
+    # Within, logarithms are to the base 2: their exponential is cheaper. For roots, to the base 4.
+    unit = 2.0 if to_roots else 1.0
+    to_base = v.constant(LOG2_E / unit)
+    cutoff = v.mul(v.splat(least), to_base)
+
+    def whole_group(t, likelihoods):
+        def at(c, n):
+            return v.plus(v.at(c, stride, t), n * v.lanes)
+
+        def log_densities(c, maxima):
+            constant_c = v.mul(v.broadcast(constant, c), to_base)
+            scale_c = v.mul(v.broadcast(scale, c), to_base)
+            for n in span:
+                a = v.fma(scale_c, v.load(q, at(c, n)), constant_c)
+                v.store(a, r, at(c, n))
+                maxima[n] = v.maximum(a, maxima[n])
+            return maxima
+
+        maxima = v.loop(0, k, 1, [v.constant(_LOWEST[v.double])] * GROUP, log_densities)
+
+        def densities(c, sums):
+            relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
+            # Unordered: a NaN counts, so that it shows in the sum.
+            counts = [builder.fcmp_unordered(">", x, cutoff) for x in relative]
+            # Most components are far from most points: skip where no lane counts.
+            some = v.any(functools.reduce(builder.or_, counts))
+            with builder.if_else(some) as (near, far):
+                with near:
+                    e = [exp2_nonpositive(v, relative[n], counts[n]) for n in span]
+                    if to_roots:
+                        added = [v.fma(e[n], e[n], sums[n]) for n in span]
+                    else:
+                        added = [v.add(sums[n], e[n]) for n in span]
+                    for n in span:
+                        v.store(e[n], r, at(c, n))
+                    near_end = builder.block
+                with far:
+                    for n in span:
+                        v.store(zeros[n], r, at(c, n))
+                    far_end = builder.block
+            return [v.join((added[n], near_end), (sums[n], far_end)) for n in span]
+
+        sums = v.loop(0, k, 1, zeros, densities)
+        factors = []
+        for n in span:
+            weight = v.load(w, v.plus(t, n * v.lanes))
+            # Where the sum is 0 its logarithm is minus infinity; where it is NaN, NaN.
+            special = builder.fcmp_unordered("==", sums[n], v.constant(0.0))
+            infinite = v.sub(sums[n], v.constant("inf"))
+            log_sum = builder.select(special, infinite, log_positive(v, sums[n]))
+            norm = v.fma(maxima[n], v.constant(unit * LN_2), log_sum)
+            v.store(norm, norms, v.plus(t, n * v.lanes))
+            counted = builder.fcmp_ordered(">", weight, v.constant(0.0))
+            term = builder.select(counted, v.mul(weight, norm), v.constant(0.0))
+            likelihoods[n] = v.add(likelihoods[n], term)
+            share = builder.fdiv(weight, sums[n])
+            factors.append(v.sqrt(share) if to_roots else share)
+
+        def scale_to_one(c, _):
+            for n in span:
+                v.store(v.mul(v.load(r, at(c, n)), factors[n]), r, at(c, n))
+
+        v.loop(0, k, 1, [], scale_to_one)
+        return likelihoods
+
+    likelihoods = v.loop(0, count, GROUP * v.lanes, zeros, whole_group)
+    return v.widen(v.horizontal_sums([_sum(v, likelihoods)])[0])
+
+
 @microkernel(_normalize_definition)
 def normalize(
     typing,
@@ -53,92 +152,17 @@ def normalize(
     (stride,), out: responsibilities (k, stride), which may be `distances` itself, and
     log_likelihoods (stride,).
     """
-    signature = types.float64(
-        distances,
-        types.intp,
-        scales,
-        constants,
-        distances.dtype,
-        weights,
-        responsibilities,
-        log_likelihoods,
+    return _normalizing(
+        False, distances, scales, constants, weights, responsibilities, log_likelihoods
     )
 
-    def emit(context, builder, signature, args):
-        v = Vectors(builder, distances.dtype)
-        q, count, scale, constant, least, w, r, norms = unpack_arguments(
-            context, builder, signature, args
-        )
-        k, stride = q.shape
-        width = GROUP
-        span = range(width)
-        zeros = [v.constant(0.0)] * width
-        # Within, logarithms are to the base 2: their exponential is cheaper.
-        to_base_2 = v.constant(LOG2_E)
-        cutoff = v.mul(v.splat(least), to_base_2)
 
-        def whole_group(t, likelihoods):
-            def at(c, n):
-                return v.plus(v.at(c, stride, t), n * v.lanes)
-
-            def log_densities(c, maxima):
-                constant_c = v.mul(v.broadcast(constant, c), to_base_2)
-                scale_c = v.mul(v.broadcast(scale, c), to_base_2)
-                for n in span:
-                    a = v.fma(scale_c, v.load(q, at(c, n)), constant_c)
-                    v.store(a, r, at(c, n))
-                    maxima[n] = v.maximum(a, maxima[n])
-                return maxima
-
-            lowest = [v.constant(_LOWEST[v.double])] * width
-            maxima = v.loop(0, k, 1, lowest, log_densities)
-
-            def densities(c, sums):
-                relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
-                # Unordered: a NaN counts, so that it shows in the sum.
-                counts = [builder.fcmp_unordered(">", x, cutoff) for x in relative]
-                # Most components are far from most points: skip where no lane counts.
-                some = v.any(functools.reduce(builder.or_, counts))
-                with builder.if_else(some) as (near, far):
-                    with near:
-                        e = [exp2_nonpositive(v, relative[n], counts[n]) for n in span]
-                        added = [v.add(sums[n], e[n]) for n in span]
-                        for n in span:
-                            v.store(e[n], r, at(c, n))
-                        near_end = builder.block
-                    with far:
-                        for n in span:
-                            v.store(zeros[n], r, at(c, n))
-                        far_end = builder.block
-                return [v.join((added[n], near_end), (sums[n], far_end)) for n in span]
-
-            sums = v.loop(0, k, 1, zeros, densities)
-            factors = []
-            for n in span:
-                weight = v.load(w, v.plus(t, n * v.lanes))
-                # Where the sum is 0 its logarithm is minus infinity; where it is NaN, NaN.
-                special = builder.fcmp_unordered("==", sums[n], v.constant(0.0))
-                infinite = v.sub(sums[n], v.constant("inf"))
-                log_sum = builder.select(special, infinite, log_positive(v, sums[n]))
-                norm = v.fma(maxima[n], v.constant(LN_2), log_sum)
-                v.store(norm, norms, v.plus(t, n * v.lanes))
-                counted = builder.fcmp_ordered(">", weight, v.constant(0.0))
-                term = builder.select(counted, v.mul(weight, norm), v.constant(0.0))
-                likelihoods[n] = v.add(likelihoods[n], term)
-                factors.append(builder.fdiv(weight, sums[n]))
-
-            def scale_to_one(c, _):
-                for n in span:
-                    v.store(v.mul(v.load(r, at(c, n)), factors[n]), r, at(c, n))
-
-            v.loop(0, k, 1, [], scale_to_one)
-            return likelihoods
-
-        likelihoods = v.loop(0, count, width * v.lanes, zeros, whole_group)
-        total = v.horizontal_sums([_sum(v, likelihoods)])[0]
-        return v.widen(total)
-
-    return signature, emit
+@microkernel(_normalize_to_roots_definition)
+def normalize_to_roots(
+    typing, distances, points, scales, constants, cutoff, weights, roots, log_likelihoods
+):
+    """`normalize`, with the square roots of the weighted responsibilities instead of these."""
+    return _normalizing(True, distances, scales, constants, weights, roots, log_likelihoods)
 
 
 def _sum(v, vectors):

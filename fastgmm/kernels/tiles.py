@@ -7,25 +7,32 @@ from numba.core import types
 from fastgmm.kernels.compile import kernel, microkernel
 from fastgmm.kernels.simd import GROUP_BYTES, Vectors, unpack_arguments
 
+_NEAREST_BYTES = 32 << 10
+"""What outer moments read again and again should take, so as to stay in any L1 cache: the rows of
+a tile, and a copy that is centred and weighted."""
+
 _NEAR_BYTES = 48 << 10
-"""What a tile and all that a pass keeps for it should take, so as to stay in the L1 cache..."""
+"""What a tile and all that a pass keeps for it should take, while that leaves enough points..."""
 
-_FAR_BYTES = 1 << 19
-"""...or, where that leaves too few points, at most this: half of a usual L2 cache."""
+_FAR_BYTES = 3 << 18
+"""...and may take at most: three quarters of a usual L2 cache."""
 
-_FEWEST_GROUPS, _MOST_GROUPS = 4, 16
+_FEWEST_GROUPS, _ENOUGH_GROUPS, _MOST_GROUPS = 2, 3, 16
 
 
 @kernel
-def tile_points(n_rows, n_features, n_components, itemsize):
-    """Points of a tile: whole groups, by bytes, no more than there are rows."""
-    per_group = GROUP_BYTES * (2 * (n_features + 1) + n_components)
-    groups = _NEAR_BYTES // per_group
-    if groups < _FEWEST_GROUPS - 1:
-        groups = max(_FAR_BYTES // per_group, 1)
-    else:
+def tile_points(n_rows, n_features, n_components, itemsize, outer=False):
+    """Points of a tile: whole groups, by bytes, no more than there are rows.
+
+    `outer` says that outer moments are taken of them.
+    """
+    copies = GROUP_BYTES * 2 * (n_features + 1)
+    everything = copies + GROUP_BYTES * n_components
+    groups = _MOST_GROUPS
+    if outer and copies <= _NEAREST_BYTES:
+        groups = min(_NEAREST_BYTES // copies, max(_NEAR_BYTES // everything, _ENOUGH_GROUPS))
         groups = max(groups, _FEWEST_GROUPS)
-    groups = min(groups, _MOST_GROUPS)
+    groups = min(groups, max(_FAR_BYTES // everything, 1), _MOST_GROUPS)
     return min(groups * (GROUP_BYTES // itemsize), whole_groups(max(n_rows, 1), itemsize))
 
 
@@ -192,3 +199,11 @@ def load_responsibilities(given, start, stop, points, weights, responsibilities)
             responsibilities[c, t] = rows[t, c] * weights[t]
         for t in range(count, points):
             responsibilities[c, t] = 0.0
+
+
+@kernel
+def take_roots(rows, points):
+    """Replace the first numbers of every row, none of them negative, by their square roots."""
+    for c in range(rows.shape[0]):
+        for t in range(points):
+            rows[c, t] = np.sqrt(rows[c, t])

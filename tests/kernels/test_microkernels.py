@@ -127,13 +127,17 @@ def normalize(p):
     return *p.log_densities(), cutoff, p.positive_points(), p.output(p.k), p.output()
 
 
+def normalize_to_roots(p):
+    return normalize(p)
+
+
 def assign(p):
     return *p.log_densities(), p.output()
 
 
 def outer_moments(p):
-    responsibilities, block = p.positive_points(), p.sums(outer_size(p.d))
-    return p.tile(), p.points, p.normal(p.d), responsibilities, p.scratch(p.d + BLOCK), block
+    roots, block = p.positive_points(), p.sums(outer_size(p.d))
+    return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
 
 
 def first_moments(p):
@@ -167,6 +171,7 @@ INPUTS = {
         isotropic_distances,
         diagonal_distances,
         normalize,
+        normalize_to_roots,
         assign,
         outer_moments,
         first_moments,
