@@ -183,7 +183,9 @@ def statistics_pass(density_form, dtype):
                     load_labels(labels, start, stop, points, weights, responsibilities)
                 else:
                     load_responsibilities(given, start, stop, points, weights, responsibilities)
-                if form == CHOLESKY and not computed:
+                # Those of 0 and 1 are the same.
+                weighted_labels = len(labels) and len(sample_weight)
+                if form == CHOLESKY and (len(given) or weighted_labels):
                     take_roots(responsibilities, points)
                 if len(sample_weight):
                     sums[m, 1] = total_after(sums[m, 1], weights, stop - start)
