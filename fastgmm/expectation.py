@@ -149,6 +149,22 @@ def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Opera
     return count(rows, none, *cells, np.zeros(len(operands.means)), *operands, none)
 
 
+def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sums (sets, d), in float64, of the rows of each of some data sets.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    """
+    from fastgmm.kernels.em_pass import totals_pass
+
+    totals = np.zeros((len(offsets) - 1, rows.shape[1]))
+    totals_pass(rows.dtype)(rows, offsets, totals)
+    return totals
+
+
 def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     """Outer moments of a chunk about one point, in float64: as of a single component.
 

@@ -14,7 +14,7 @@ import numpy as np
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import TotalScatter, ill_defined
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.expectation import chunk_scatter, statistics_of_each
+from fastgmm.expectation import chunk_scatter, statistics_of_each, totals_of_each
 from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.base import Chunk
@@ -187,8 +187,7 @@ class LockstepFit(MixtureFit):
     @cached_property
     def _centre(self) -> np.ndarray:
         source = self.source
-        totals = [source.one(i).sum(axis=0, dtype=np.float64) for i in range(len(self.failed))]
-        return np.array(totals) / source.n_rows[:, np.newaxis]
+        return totals_of_each(source.rows, source.offsets) / source.n_rows[:, np.newaxis]
 
     @property
     def _scatter(self) -> TotalScatter | None:

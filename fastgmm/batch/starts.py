@@ -42,7 +42,7 @@ class ManyStarts:
     rows : ndarray of shape (n, d)
         The same, one after another.
     offsets : ndarray of int, shape (sets + 1,)
-    seeds : sequence of int
+    seeds : ndarray of uint32, shape (sets,)
     n_components : int
     method : str or callable
         See `fastgmm.initialization.make_starts`.
@@ -53,7 +53,7 @@ class ManyStarts:
         arrays: Sequence[np.ndarray],
         rows: np.ndarray,
         offsets: np.ndarray,
-        seeds: Sequence[int],
+        seeds: np.ndarray,
         n_components: int,
         method: str | Callable,
     ):
@@ -76,15 +76,14 @@ class ManyStarts:
 
     # -- k-means on a kernel for all ---------------------------------------------------------------
     def _clustered(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
+        from fastgmm.kernels.draws import uniform_draws
         from fastgmm.kernels.small_kmeans import small_kmeans
 
         k, n_sets = self._n_components, len(self._arrays)
         per_start = n_draws(k)
-        draws = np.empty((n_sets, n_init, per_start))
-        random_state = _seeded(0)
-        for i, seed in enumerate(self._seeds):
-            random_state.seed(int(seed))
-            draws[i] = random_state.random_sample(n_init * per_start).reshape(n_init, per_start)
+        draws = np.empty((n_sets, n_init * per_start))
+        uniform_draws()(self._seeds, draws)
+        draws = draws.reshape(n_sets, n_init, per_start)
         only_seeds = self._method == "k-means++"
         seeds = np.empty((n_sets, k), dtype=np.int64)
         labels = np.empty(len(self._rows), dtype=np.int32)

@@ -234,6 +234,49 @@ def add_about_means(about_origin, means, blocks):
             blocks[c, j] += about_origin[c, j]
 
 
+_RUN = 256
+"""Rows of which one feature after another is summed: they stay in a cache meanwhile."""
+
+
+@entry_point
+def totals_pass(dtype):
+    """Kernel that adds the rows of each of some data sets to its row of `totals`, in float64.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the rows.
+
+    Returns
+    -------
+    callable (X, offsets, totals)
+        Data set i has the rows offsets[i] to offsets[i + 1] of X (rows, d); totals (sets, d).
+    """
+    rows, _, _ = row_types(dtype)
+    totals_type = types.Array(types.float64, 2, "C")
+    signature = types.void(rows, array_type(types.int64, 1), totals_type)
+
+    @kernel(signature=signature, variant=str(rows.dtype))
+    def add_totals(X, offsets, totals):
+        for i in range(len(totals)):
+            for start in range(offsets[i], offsets[i + 1], _RUN):
+                run = X[start : min(start + _RUN, offsets[i + 1])]
+                whole = len(run) // 4 * 4
+                for j in range(X.shape[1]):
+                    # Four sums side by side, for every addition waits for the one before.
+                    a = b = c = d = 0.0
+                    for t in range(0, whole, 4):
+                        a += run[t, j]
+                        b += run[t + 1, j]
+                        c += run[t + 2, j]
+                        d += run[t + 3, j]
+                    for t in range(whole, len(run)):
+                        a += run[t, j]
+                    totals[i, j] += (a + b) + (c + d)
+
+    return add_totals
+
+
 @entry_point
 def scatter_pass(dtype):
     """Kernel that adds the outer moments of all rows about one point, in float64.

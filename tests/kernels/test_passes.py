@@ -9,6 +9,7 @@ from fastgmm.expectation import (
     chunk_scatter,
     chunk_statistics,
     statistics_of_each,
+    totals_of_each,
 )
 from fastgmm.kernels import em_pass, kmeans_pass
 from fastgmm.parameters import Operands
@@ -237,6 +238,23 @@ def test_scatter(dtype, shape, weighted):
         X, np.ones((n, 1)), about[np.newaxis], "outer", weights, dtype=np.longdouble
     )
     assert_same_statistics(actual, desired, RTOL[np.float64])  # float64 whatever the rows are
+
+
+@every_dtype
+@every_shape
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, *LAYOUTS])
+def test_totals_of_each_of_many(dtype, shape, layout):
+    n, d, _ = shape
+    X = layout(mixtures.random_rows(n, d, np.random.RandomState(n), dtype))
+    offsets = np.array([0, n // 3, n // 3, n])
+    totals = totals_of_each(X, offsets)
+    for start, stop, total in zip(offsets[:-1], offsets[1:], totals, strict=True):
+        expected = X[start:stop].astype(np.longdouble).sum(axis=0)
+        scale = np.abs(X).sum(axis=0).max()
+        np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
+        np.testing.assert_array_equal(
+            total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
+        )
 
 
 # --- predictions --------------------------------------------------------------------------
