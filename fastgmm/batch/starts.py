@@ -81,9 +81,9 @@ class ManyStarts:
 
         k, n_sets = self._n_components, len(self._arrays)
         per_start = n_draws(k)
-        draws = np.empty((n_sets, n_init * per_start))
-        uniform_draws()(self._seeds, draws)
-        draws = draws.reshape(n_sets, n_init, per_start)
+        drawn = np.empty((n_sets, n_init * per_start))
+        uniform_draws()(self._seeds, drawn)
+        draws = drawn.reshape(n_sets, n_init, per_start)
         only_seeds = self._method == "k-means++"
         seeds = np.empty((n_sets, k), dtype=np.int64)
         labels = np.empty(len(self._rows), dtype=np.int32)

@@ -264,7 +264,7 @@ def totals_pass(dtype):
                 whole = len(run) // 4 * 4
                 for j in range(X.shape[1]):
                     # Four sums side by side, for every addition waits for the one before.
-                    a = b = c = d = 0.0
+                    a = b = c = d = np.float64(0.0)
                     for t in range(0, whole, 4):
                         a += run[t, j]
                         b += run[t + 1, j]
