@@ -177,7 +177,27 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
 
     statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
     add_scatter = scatter_pass(chunk.rows.dtype)
-    add_scatter(chunk.rows, chunk.weights, reference[0], statistics.sums)
+    offsets = np.array([0, len(chunk.rows)])
+    add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
+    return statistics
+
+
+def scatter_of_each(
+    rows: np.ndarray, offsets: np.ndarray, references: np.ndarray
+) -> SufficientStatistics:
+    """Outer moments of the rows of each of some data sets: as of single components.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    references : ndarray of shape (sets, d)
+    """
+    from fastgmm.kernels.em_pass import scatter_pass
+
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
+    scatter_pass(rows.dtype)(rows, NO_WEIGHTS, offsets, references, statistics.sums)
     return statistics
 
 

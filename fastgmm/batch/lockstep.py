@@ -14,11 +14,9 @@ import numpy as np
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import TotalScatter, ill_defined
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.expectation import chunk_scatter, statistics_of_each, totals_of_each
+from fastgmm.expectation import scatter_of_each, statistics_of_each, totals_of_each
 from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.parameters import MixtureParameters, Operands
-from fastgmm.sources.base import Chunk
-from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import SufficientStatistics
 
 
@@ -57,10 +55,6 @@ class DataSets:
     def total_weight(self) -> np.ndarray:
         """(sets,): every row weighs 1."""
         return self.n_rows.astype(np.float64)
-
-    def one(self, i: int) -> np.ndarray:
-        """Rows of data set i."""
-        return self.rows[self.offsets[i] : self.offsets[i + 1]]
 
 
 class ManyResults(NamedTuple):
@@ -197,12 +191,8 @@ class LockstepFit(MixtureFit):
 
     @cached_property
     def _total_scatter(self) -> TotalScatter:
-        totals = []
-        for i, centre in enumerate(self._centre):
-            rows = self.source.one(i)
-            total = chunk_scatter(Chunk(0, len(rows), rows, NO_WEIGHTS), centre[np.newaxis])
-            totals.append((total.weight[0], total.first[0], total.second[0]))
-        return TotalScatter(self._centre, *(np.array(part) for part in zip(*totals, strict=True)))
+        source = self.source
+        return TotalScatter.of(scatter_of_each(source.rows, source.offsets, self._centre))
 
 
 def _mapped(function: Any, *records: Any) -> Any:

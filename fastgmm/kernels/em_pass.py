@@ -279,7 +279,7 @@ def totals_pass(dtype):
 
 @entry_point
 def scatter_pass(dtype):
-    """Kernel that adds the outer moments of all rows about one point, in float64.
+    """Kernel that adds the outer moments of all rows of each of some data sets, in float64.
 
     Parameters
     ----------
@@ -288,31 +288,38 @@ def scatter_pass(dtype):
 
     Returns
     -------
-    callable (X, sample_weight, reference, sums)
-        reference (d,), sums as `SufficientStatistics` keeps them for one component.
+    callable (X, sample_weight, offsets, references, sums)
+        Data sets as `statistics_pass` takes them; references (sets, d): a point for each to take
+        moments about; sums, an axis in front, as `SufficientStatistics` keeps them for one
+        component.
     """
     rows, weights, _ = row_types(dtype)
-    reference_type, sums_type = array_type(types.float64, 1), types.Array(types.float64, 1, "C")
-
-    signature = types.void(rows, weights, reference_type, sums_type)
+    signature = types.void(
+        rows,
+        weights,
+        array_type(types.int64, 1),
+        array_type(types.float64, 2),
+        types.Array(types.float64, 2, "C"),
+    )
 
     @kernel(signature=signature, variant=str(rows.dtype))
-    def add_scatter(X, sample_weight, reference, sums):
-        n, d = X.shape
-        tile_size = tile_points(n, d, 1, 8, True)
+    def add_scatter(X, sample_weight, offsets, references, sums):
+        n_sets, d = references.shape
+        tile_size = tile_points(longest(offsets, np.arange(n_sets)), d, 1, 8, True)
         tile = aligned_rows(d + 1, tile_size, sums)
         scratch = aligned_rows(d + BLOCK, tile_size, sums)
         weights = np.empty((1, tile_size))
         zero = np.zeros(d)
-        for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
-            points = load_tile(X, start, stop, reference, tile)
-            load_weights(sample_weight, start, stop, points, weights[0])
-            for t in range(stop - start):
-                sums[1] += weights[0, t]
-            take_roots(weights, points)
-            outer_moments(tile, points, zero, weights[0], scratch, sums[HEADER:])
-        sums[2] += n
+        for i in range(n_sets):
+            for start in range(offsets[i], offsets[i + 1], tile_size):
+                stop = min(start + tile_size, offsets[i + 1])
+                points = load_tile(X, start, stop, references[i], tile)
+                load_weights(sample_weight, start, stop, points, weights[0])
+                sums[i, 1] = total_after(sums[i, 1], weights[0], stop - start)
+                if len(sample_weight):
+                    take_roots(weights, points)
+                outer_moments(tile, points, zero, weights[0], scratch, sums[i][HEADER:])
+            sums[i, 2] += offsets[i + 1] - offsets[i]
 
     return add_scatter
 
