@@ -3,6 +3,9 @@
 Free of threads and of estimators, so that any engine may run them.
 """
 
+import functools
+from collections.abc import Iterable
+
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
@@ -14,6 +17,14 @@ from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FIRST = np.zeros(1, dtype=np.int64)
 _NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
+
+
+@functools.lru_cache(maxsize=256)
+def _one_set(n_rows: int) -> np.ndarray:
+    """Offsets of a single data set; made once, as an iteration on few rows takes little longer."""
+    offsets = np.array([0, n_rows])
+    offsets.flags.writeable = False
+    return offsets
 
 
 def chunk_statistics(
@@ -39,10 +50,10 @@ def chunk_statistics(
     statistics = SufficientStatistics.zero(structure.moment_form, reference)
     _add_statistics(
         chunk,
-        np.array([0, len(chunk.rows)]),
+        _one_set(len(chunk.rows)),
         _FIRST,
         structure,
-        Operands(*(array[np.newaxis] for array in operands)),
+        [array[np.newaxis] for array in operands],
         statistics.sums[np.newaxis],
         shares,
     )
@@ -83,7 +94,7 @@ def _add_statistics(
     offsets: np.ndarray,
     numbers: np.ndarray,
     structure: CovarianceStructure,
-    operands: Operands,
+    operands: Iterable[np.ndarray],
     sums: np.ndarray,
     shares: np.ndarray | None,
 ) -> None:
@@ -177,7 +188,7 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
 
     statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
     add_scatter = scatter_pass(chunk.rows.dtype)
-    offsets = np.array([0, len(chunk.rows)])
+    offsets = _one_set(len(chunk.rows))
     add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
     return statistics
 
