@@ -17,7 +17,7 @@ from fastgmm.kernels.log_density import (
     whiten,
 )
 from fastgmm.kernels.moments import (
-    all_diagonal_moments,
+    diagonal_moments,
     all_outer_moments,
     first_moments,
     outer_moments,
@@ -38,6 +38,12 @@ LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, LOG_DENSITIES = range(len(OUTPUTS))
 
 NEGLIGIBLE = -70.0
 """Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
+
+FARTHEST = {True: 8.0, False: 4.0}
+"""Standard deviations from the origin up to which diagonal moments are taken about that, by whether
+it is in float64: their squares are by how much more than a rounding the variances may be off. In
+return each number takes two multiply-adds instead of four operations: from 32 features on, a pass
+is 1.2 to 1.3 times as fast."""
 
 
 def array_type(dtype, ndim):
@@ -92,6 +98,7 @@ def statistics_pass(density_form, dtype):
         responsibilities, or empty to compute them; `sums` as `SufficientStatistics` keeps them.
     """
     form = DENSITY_FORMS.index(density_form)
+    farthest = FARTHEST[np.dtype(dtype) == np.float64]
 
     @kernel(signature=statistics_signature(dtype), variant=f"{density_form}_{dtype}")
     def add_statistics(
@@ -100,7 +107,7 @@ def statistics_pass(density_form, dtype):
         n = X.shape[0]
         k, d = means.shape
         tile_size = tile_points(n, d, k, X.itemsize, form == CHOLESKY)
-        tile = aligned_rows(d + 1, tile_size, X)
+        tile = aligned_rows(2 * d + 1 if form == DIAGONAL else d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         # Their square roots, for outer moments.
@@ -108,7 +115,10 @@ def statistics_pass(density_form, dtype):
         weights = np.empty(tile_size, dtype=X.dtype)
         norms = np.empty(tile_size, dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
-        about_origin = np.zeros_like(blocks) if form in (SHARED_CHOLESKY, ISOTROPIC) else blocks
+        about_origin = blocks if form == CHOLESKY else np.zeros_like(blocks)
+        near = np.zeros(k, dtype=np.bool_)
+        if form == DIAGONAL and not len(given):
+            mark_near(projected, farthest, near)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
@@ -149,7 +159,12 @@ def statistics_pass(density_form, dtype):
             if form == CHOLESKY:
                 all_outer_moments(tile, points, means, responsibilities, scratch, blocks)
             elif form == DIAGONAL:
-                all_diagonal_moments(tile, points, means, responsibilities, blocks)
+                if near.any():
+                    append_squares(tile, points)
+                    first_moments(tile, points, responsibilities, about_origin)
+                for c in range(k):
+                    if not near[c]:
+                        diagonal_moments(tile, points, means[c], responsibilities[c], blocks[c])
             else:
                 first_moments(tile, points, responsibilities, about_origin)
                 if form == ISOTROPIC:
@@ -157,6 +172,8 @@ def statistics_pass(density_form, dtype):
         sums[2] += n
         if form in (SHARED_CHOLESKY, ISOTROPIC):
             add_about_means(about_origin, means, blocks)
+        elif form == DIAGONAL:
+            add_squares_about_means(about_origin, means, near, blocks)
 
     return add_statistics
 
@@ -170,6 +187,39 @@ def add_about_means(about_origin, means, blocks):
             blocks[c, j] += about_origin[c, j] - about_origin[c, d] * means[c, j]
         for j in range(d, blocks.shape[1]):
             blocks[c, j] += about_origin[c, j]
+
+
+@kernel
+def mark_near(scaled_means, farthest, near):
+    """Components so near to the origin, in standard deviations, that moments about it will do."""
+    for c in range(len(near)):
+        near[c] = True
+        for j in range(scaled_means.shape[1]):
+            near[c] &= abs(scaled_means[c, j]) <= farthest
+
+
+@kernel
+def append_squares(tile, points):
+    """Below the rows of a tile and its row of ones: the squares of the rows."""
+    d = len(tile) // 2
+    for j in range(d):
+        for t in range(points):
+            tile[d + 1 + j, t] = tile[j, t] * tile[j, t]
+
+
+@kernel
+def add_squares_about_means(about_origin, means, near, blocks):
+    """Add diagonal moments about the origin of the components that are near to it."""
+    k, d = means.shape
+    for c in range(k):
+        if near[c]:
+            weight = about_origin[c, d]
+            blocks[c, d] += weight
+            for j in range(d):
+                mean, first = np.float64(means[c, j]), about_origin[c, j]
+                second = about_origin[c, d + 1 + j]
+                blocks[c, j] += first - weight * mean
+                blocks[c, d + 1 + j] += second - mean * (2.0 * first - weight * mean)
 
 
 @entry_point
