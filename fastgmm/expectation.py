@@ -110,7 +110,7 @@ def chunk_predictions(
     operands: Operands,
     output: str,
     out: np.ndarray,
-) -> None:
+) -> float:
     """Write the predictions for a chunk.
 
     Parameters
@@ -122,6 +122,11 @@ def chunk_predictions(
         One of `fastgmm.kernels.layout.OUTPUTS`.
     out : ndarray of shape (rows,) or (rows, k)
         int64 for labels, else of the rows' dtype.
+
+    Returns
+    -------
+    float
+        Finite, if every row has a likelihood, where these are computed.
     """
     from fastgmm.kernels.em_pass import prediction_pass
 
@@ -134,4 +139,4 @@ def chunk_predictions(
     else:
         matrix = out
     predict = prediction_pass(structure.density_form, dtype)
-    predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)
+    return predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)

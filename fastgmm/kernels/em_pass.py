@@ -17,8 +17,8 @@ from fastgmm.kernels.log_density import (
     whiten,
 )
 from fastgmm.kernels.moments import (
-    diagonal_moments,
     all_outer_moments,
+    diagonal_moments,
     first_moments,
     outer_moments,
     trace_moments,
@@ -32,6 +32,7 @@ from fastgmm.kernels.tiles import (
     take_roots,
     tile_points,
 )
+from fastgmm.kernels.transpose import store_rows
 
 CHOLESKY, SHARED_CHOLESKY, DIAGONAL, ISOTROPIC = range(len(DENSITY_FORMS))
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, LOG_DENSITIES = range(len(OUTPUTS))
@@ -275,9 +276,10 @@ def prediction_pass(density_form, dtype):
 
     Returns
     -------
-    callable (X, *operands, what, vector, matrix, labels)
+    callable (X, *operands, what, vector, matrix, labels) -> float
         `what` is a place in `OUTPUTS`: vector (rows,) takes log-likelihoods, matrix (rows, k)
         responsibilities or log-densities, labels (rows,) labels; the other arrays are empty.
+        Returns a number that is finite if all rows have likelihoods, where these are computed.
     """
     form = DENSITY_FORMS.index(density_form)
     rows, _, real = row_types(dtype)
@@ -286,7 +288,7 @@ def prediction_pass(density_form, dtype):
 
     smallest = SMALLEST_EXP[real == types.float64]
 
-    signature = types.void(rows, *operand_types(real), types.intp, *outputs)
+    signature = types.float64(rows, *operand_types(real), types.intp, *outputs)
 
     @kernel(signature=signature, variant=f"{density_form}_{real}")
     def predict(
@@ -300,6 +302,7 @@ def prediction_pass(density_form, dtype):
         distances = aligned_rows(k, tile_size, X)
         weights = np.ones(tile_size, dtype=X.dtype)
         row = np.empty(tile_size, dtype=X.dtype)
+        total = 0.0
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
@@ -317,17 +320,19 @@ def prediction_pass(density_form, dtype):
                 for t in range(stop - start):
                     labels[start + t] = int(row[t])
             elif what == LOG_DENSITIES:
-                for t in range(stop - start):
-                    for c in range(k):
-                        matrix[start + t, c] = constants[c] + scales[c] * distances[c, t]
+                for c in range(k):
+                    for t in range(points):
+                        distances[c, t] = constants[c] + scales[c] * distances[c, t]
+                store_rows(distances, stop - start, matrix, start)
             else:
-                normalize(distances, points, scales, constants, smallest, weights, distances, row)
+                total += normalize(
+                    distances, points, scales, constants, smallest, weights, distances, row
+                )
                 if what == LOG_LIKELIHOODS:
                     for t in range(stop - start):
                         vector[start + t] = row[t]
                 else:
-                    for t in range(stop - start):
-                        for c in range(k):
-                            matrix[start + t, c] = distances[c, t]
+                    store_rows(distances, stop - start, matrix, start)
+        return total
 
     return predict

@@ -97,13 +97,16 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
 
             def features(j, width, _):
                 for n in range(width):
-                    u = v.sub(v.load(x, v.at(v.plus(j, n), stride, t)), v.broadcast(mu, v.plus(j, n)))
+                    u = v.sub(
+                        v.load(x, v.at(v.plus(j, n), stride, t)), v.broadcast(mu, v.plus(j, n))
+                    )
                     v.store(v.mul(u, root), z, v.plus(place(j, kept[0]), n * v.lanes))
 
             v.blocks(d, [], features)
         return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
 
     (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
+
     def load(first, n, t):
         return v.load(z, v.plus(place(first, t), n * v.lanes))
 

@@ -47,7 +47,9 @@ def unpack_arguments(context, builder, signature, args):
     for numba_type, value in zip(signature.args, args, strict=True):
         if isinstance(numba_type, types.Array):
             array = make_array(numba_type)(context, builder, value)
-            shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
+            shape, strides = (
+                cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides)
+            )
             value = ArrayArgument(array.data, shape, strides)
         unpacked.append(value)
     return unpacked
