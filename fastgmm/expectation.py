@@ -78,14 +78,13 @@ def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Opera
     structure : CovarianceStructure
     operands : Operands
     """
-    from fastgmm.kernels.near_pass import near_statistics_pass
+    from fastgmm.kernels.em_pass import NEGLIGIBLE
 
-    # Every row is a cell of its own, whose bounds are exact.
-    n_rows = len(rows)
-    cells = np.arange(1, n_rows + 1), rows.astype(np.float64, order="C"), np.zeros(n_rows)
-    none = np.empty(0)
-    count = near_statistics_pass(structure.density_form, rows.dtype)
-    return count(rows, none, *cells, np.zeros(len(operands.means)), *operands, none)
+    log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
+    chunk = Chunk(0, len(rows), rows, np.empty(0))
+    chunk_predictions(chunk, structure, operands, "log_densities", log_densities)
+    least = log_densities.max(axis=1, keepdims=True) + NEGLIGIBLE
+    return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts
 
 
 def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
