@@ -123,7 +123,7 @@ def statistics_pass(density_form, dtype):
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
-            load_weights(sample_weight, start, stop, points, weights)
+            sums[1] += load_weights(sample_weight, start, stop, points, weights)
             # Distances serve the E-step, and as second moments where they are isotropic.
             if form == ISOTROPIC or not len(given):
                 if form == CHOLESKY:
@@ -155,8 +155,6 @@ def statistics_pass(density_form, dtype):
                     responsibilities,
                     norms,
                 )
-            for t in range(stop - start):
-                sums[1] += weights[t]
             if form == CHOLESKY:
                 all_outer_moments(tile, points, means, responsibilities, scratch, blocks)
             elif form == DIAGONAL:
@@ -253,9 +251,7 @@ def scatter_pass(dtype):
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, reference, tile)
-            load_weights(sample_weight, start, stop, points, weights[0])
-            for t in range(stop - start):
-                sums[1] += weights[0, t]
+            sums[1] += load_weights(sample_weight, start, stop, points, weights[0])
             take_roots(weights, points)
             outer_moments(tile, points, zero, weights[0], scratch, sums[HEADER:])
         sums[2] += n

@@ -127,7 +127,7 @@ def near_statistics_pass(density_form, dtype):
             for cell in range(first, last):
                 stop = ends[cell]
                 points = load_tile(X, start, stop, origin, tile)
-                load_weights(sample_weight, start, stop, points, weights)
+                sums[1] += load_weights(sample_weight, start, stop, points, weights)
                 if form == SHARED_CHOLESKY:
                     whiten(tile, points, factors[0], scratch)
                 near, count = listed[cell - first], counts[cell - first]
@@ -195,8 +195,6 @@ def near_statistics_pass(density_form, dtype):
                         responsibilities[:count],
                         norms,
                     )
-                for t in range(stop - start):
-                    sums[1] += weights[t]
                 if form in (CHOLESKY, DIAGONAL):
                     for i in range(count):
                         c, shares = near[i], responsibilities[i]

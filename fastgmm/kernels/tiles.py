@@ -76,12 +76,27 @@ def load_tile(X, start, stop, origin, tile):
 
 @kernel
 def load_weights(sample_weight, start, stop, points, weights):
-    """Weights of the rows start to stop, 1 where none are given; zero beyond."""
+    """Weights of the rows start to stop, 1 where none are given; zero beyond. Returns their sum."""
     count = stop - start
-    for t in range(count):
-        weights[t] = sample_weight[start + t] if len(sample_weight) else 1.0
     for t in range(count, points):
         weights[t] = 0.0
+    if not len(sample_weight):
+        for t in range(count):
+            weights[t] = 1.0
+        return np.float64(count)
+    # Four sums at a time: each addition waits for the one before it.
+    whole = count // 4 * 4
+    a = b = c = d = 0.0
+    for t in range(count):
+        weights[t] = sample_weight[start + t]
+    for t in range(0, whole, 4):
+        a += weights[t]
+        b += weights[t + 1]
+        c += weights[t + 2]
+        d += weights[t + 3]
+    for t in range(whole, count):
+        a += weights[t]
+    return (a + b) + (c + d)
 
 
 @kernel
