@@ -76,11 +76,7 @@ class CellPass:
     """
 
     def __init__(self, source: RowSource, structure: CovarianceStructure, engine: Engine):
-        from fastgmm.kernels.cells import cell_bounds, cell_order
-
         self._source = source
-        # Made at once, so that no later pass of a fit waits for a compiler.
-        self._order, self._enclose = cell_order(), cell_bounds(source.dtype)
         self._structure = structure
         self._engine = engine
         self._sample = _strided_rows(source)
@@ -143,14 +139,17 @@ class CellPass:
 
     def _ordered(self, rows: np.ndarray) -> tuple[np.ndarray, Cells]:
         """Order of some rows, and its cells."""
+        from fastgmm.kernels.cells import cell_bounds, cell_order
+
         with np.errstate(over="ignore", invalid="ignore"):
             comparable = ((rows - self._origin) / self._units).astype(np.float32, order="C")
         order = np.empty(len(rows), np.int64)
         ends = np.empty(len(rows), np.int64)
-        n_cells = self._order(comparable, _CELL_ROWS, order, ends)
+        n_cells = cell_order()(comparable, _CELL_ROWS, order, ends)
         centers, radii = np.empty((n_cells, rows.shape[1])), np.empty(n_cells)
         ends = ends[:n_cells].copy()
-        self._enclose(rows, order, ends, self._units, centers, radii)
+        enclose = cell_bounds(rows.dtype)
+        enclose(rows, order, ends, self._units, centers, radii)
         return order.astype(np.int32), Cells(ends, centers, radii)
 
     def _read(self, number: int, first: int, last: int) -> tuple[Chunk, Cells]:

@@ -150,14 +150,13 @@ def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Opera
     structure : CovarianceStructure
     operands : Operands
     """
-    from fastgmm.kernels.near_pass import near_statistics_pass
+    from fastgmm.kernels.em_pass import NEGLIGIBLE
 
-    # Every row is a cell of its own, whose bounds are exact.
-    n_rows = len(rows)
-    cells = np.arange(1, n_rows + 1), rows.astype(np.float64, order="C"), np.zeros(n_rows)
-    none = np.empty(0)
-    count = near_statistics_pass(structure.density_form, rows.dtype)
-    return count(rows, none, *cells, np.zeros(len(operands.means)), *operands, none)
+    log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
+    chunk = Chunk(0, len(rows), rows, np.empty(0))
+    chunk_predictions(chunk, structure, operands, "log_densities", log_densities)
+    least = log_densities.max(axis=1, keepdims=True) + NEGLIGIBLE
+    return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts
 
 
 def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -169,7 +168,7 @@ def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     offsets : ndarray of int, shape (sets + 1,)
         Data set i has the rows offsets[i] to offsets[i + 1].
     """
-    from fastgmm.kernels.em_pass import totals_pass
+    from fastgmm.kernels.scatter_pass import totals_pass
 
     totals = np.zeros((len(offsets) - 1, rows.shape[1]))
     totals_pass(rows.dtype)(rows, offsets, totals)
@@ -184,7 +183,7 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     chunk : Chunk
     reference : ndarray of shape (1, d)
     """
-    from fastgmm.kernels.em_pass import scatter_pass
+    from fastgmm.kernels.scatter_pass import scatter_pass
 
     statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
     add_scatter = scatter_pass(chunk.rows.dtype)
@@ -205,7 +204,7 @@ def scatter_of_each(
         Data set i has the rows offsets[i] to offsets[i + 1].
     references : ndarray of shape (sets, d)
     """
-    from fastgmm.kernels.em_pass import scatter_pass
+    from fastgmm.kernels.scatter_pass import scatter_pass
 
     statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
     scatter_pass(rows.dtype)(rows, NO_WEIGHTS, offsets, references, statistics.sums)
@@ -218,7 +217,7 @@ def chunk_predictions(
     operands: Operands,
     output: str,
     out: np.ndarray,
-) -> None:
+) -> float:
     """Write the predictions for a chunk.
 
     Parameters
@@ -230,6 +229,11 @@ def chunk_predictions(
         One of `fastgmm.kernels.layout.OUTPUTS`.
     out : ndarray of shape (rows,) or (rows, k)
         int64 for labels, else of the rows' dtype.
+
+    Returns
+    -------
+    float
+        Finite, if every row has a likelihood, where these are computed.
     """
     from fastgmm.kernels.em_pass import prediction_pass
 
@@ -242,4 +246,4 @@ def chunk_predictions(
     else:
         matrix = out
     predict = prediction_pass(structure.density_form, dtype)
-    predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)
+    return predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)

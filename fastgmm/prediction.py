@@ -51,9 +51,10 @@ def predict_rows(
         start, stop = grid.bounds(index)
         chunk = source.read(start, stop)
         values = out[start:stop] if file is None else np.empty((stop - start, *width), dtype)
-        chunk_predictions(chunk, structure, operands, output, values)
+        total = chunk_predictions(chunk, structure, operands, output, values)
         # A row without responsibilities lacks them all.
-        if output == "responsibilities" and np.isnan(values[:, 0].sum()):
+        lacking = output == "responsibilities" and not np.isfinite(total)
+        if lacking and np.isnan(values[:, 0]).any():
             row = start + int(np.argmax(np.isnan(values[:, 0])))
             raise ValueError(
                 f"Row {row}, counted from 0, has no responsibilities: its density vanishes under "

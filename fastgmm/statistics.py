@@ -42,13 +42,12 @@ class MomentForm(Enum):
 
     def block_size(self, n_features: int) -> int:
         """Numbers per component."""
-        sizes = {
-            MomentForm.OUTER: outer_size(n_features),
-            MomentForm.DIAGONAL: 2 * n_features + 1,
-            MomentForm.TRACE: n_features + 2,
-            MomentForm.NONE: n_features + 1,
-        }
-        return sizes[self]
+        # A pass asks for every chunk, and to look a member up in a dict takes longer.
+        if self is MomentForm.OUTER:
+            return outer_size(n_features)
+        if self is MomentForm.DIAGONAL:
+            return 2 * n_features + 1
+        return n_features + (2 if self is MomentForm.TRACE else 1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

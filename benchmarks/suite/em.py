@@ -10,6 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from . import problems
 from .problems import CENTRE, DTYPES, SHAPES, STRUCTURES, THREADS
 
+FAR_APART = "40000x4"
+SEPARATION = 80.0
+
 
 class EMIterations:
     """Five EM iterations, for every structure, type, shape and number of threads."""
@@ -75,4 +78,28 @@ class BayesianEMIterations:
         problems.warm_up(self.model, self.X)
 
     def time_five_iterations(self, covariance_type: str, threads: int) -> None:
+        self.model.fit(self.X)
+
+
+class ManyComponents:
+    """Five iterations with components far apart, most of which are near few rows."""
+
+    version = "1"
+    params = (STRUCTURES, [64, 1024], THREADS)
+    param_names = ("covariance_type", "components", "threads")
+    rounds = 1
+    repeat = (3, 6, 0.6)
+    number = 1
+
+    def setup(self, covariance_type: str, components: int, threads: int) -> None:
+        problems.needs_cores(threads)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        shape = f"{FAR_APART}x{components}"
+        self.X = problems.rows(shape, separation=SEPARATION)
+        arguments = problems.from_truth(shape, covariance_type, separation=SEPARATION)
+        self.model = problems.mixture(threads, **arguments)
+        # On all rows: with few, the kernels for many components are not called.
+        self.model.fit(self.X)
+
+    def time_five_iterations(self, covariance_type: str, components: int, threads: int) -> None:
         self.model.fit(self.X)

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture as ScikitLearnBayesianMixture
 from sklearn.mixture import GaussianMixture as ScikitLearnMixture
 
-from .data import make_mixture, true_parameters
+from .data import SEPARATION, make_mixture, true_parameters
 
 STRUCTURES = ["full", "tied", "diag", "spherical"]
 DTYPES = ["float64", "float32"]
@@ -43,10 +43,10 @@ def parse_shape(shape: str) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=1)
-def rows(shape: str, dtype: str = "float64") -> NDArray[Any]:
+def rows(shape: str, dtype: str = "float64", separation: float = SEPARATION) -> NDArray[Any]:
     """Rows of a shape; kept, because asv sets a benchmark up again before every sample."""
     n, d, k = parse_shape(shape)
-    return make_mixture(n, d, k, dtype=dtype)
+    return make_mixture(n, d, k, dtype=dtype, separation=separation)
 
 
 def needs_cores(n: int) -> None:
@@ -55,7 +55,12 @@ def needs_cores(n: int) -> None:
         raise NotImplementedError(f"{n} threads need as many cores")
 
 
-def from_truth(shape: str, covariance_type: str, iterations: int = ITERATIONS) -> dict[str, Any]:
+def from_truth(
+    shape: str,
+    covariance_type: str,
+    iterations: int = ITERATIONS,
+    separation: float = SEPARATION,
+) -> dict[str, Any]:
     """Arguments for a fixed number of iterations from the parameters that rows were drawn from."""
     _, d, k = parse_shape(shape)
     return {
@@ -63,7 +68,7 @@ def from_truth(shape: str, covariance_type: str, iterations: int = ITERATIONS) -
         "covariance_type": covariance_type,
         "tol": 0.0,
         "max_iter": iterations,
-        **true_parameters(d, k, covariance_type),
+        **true_parameters(d, k, covariance_type, separation=separation),
     }
 
 

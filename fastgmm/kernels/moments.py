@@ -283,13 +283,6 @@ def diagonal_moments(typing, tile, points, mean, responsibilities, block):
     return signature, emit
 
 
-@kernel
-def all_diagonal_moments(tile, points, means, responsibilities, blocks):
-    """`diagonal_moments` for every component."""
-    for c in range(means.shape[0]):
-        diagonal_moments(tile, points, means[c], responsibilities[c], blocks[c])
-
-
 def _add_total(v, array, count, sums, position):
     """sums[position] += sum of the first `count` elements of `array`."""
 

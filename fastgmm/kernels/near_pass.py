@@ -60,12 +60,11 @@ def near_statistics_pass(density_form, dtype):
 
     Returns
     -------
-    callable (X, sample_weight, ends, centers, radii, spreads, *operands, sums) -> number of pairs
+    callable (X, sample_weight, ends, centers, radii, spreads, *operands, sums)
         X (rows, d); sample_weight (rows,) or empty for 1 everywhere; ends (m,), where in X each
         cell ends; centers (m, d); radii (m,), around them; spreads (k,), by how much at most a
         component's distances, not squared, change per unit of the radii; `sums` as
-        `SufficientStatistics` keeps them, or empty: then pairs of cell and component that are near
-        by their bounds are counted, and nothing else is done.
+        `SufficientStatistics` keeps them.
     """
     form = DENSITY_FORMS.index(density_form)
     rows, weights, real = row_types(dtype)
@@ -73,7 +72,7 @@ def near_statistics_pass(density_form, dtype):
     centers_type, sums_type = array_type(types.float64, 2), types.Array(types.float64, 1, "C")
     cell_types = numbers, centers_type, vector
 
-    signature = types.intp(rows, weights, *cell_types, vector, *operand_types(real), sums_type)
+    signature = types.void(rows, weights, *cell_types, vector, *operand_types(real), sums_type)
 
     @kernel(signature=signature, variant=f"{density_form}_{real}")
     def add_near_statistics(
@@ -108,10 +107,10 @@ def near_statistics_pass(density_form, dtype):
         near_scales, near_constants = np.empty_like(scales), np.empty_like(constants)
         near_projected = np.empty((k, d), dtype=X.dtype)
         near_factors = np.empty((k if form == DIAGONAL else 1, d), dtype=X.dtype)
-        blocks = sums[HEADER:].reshape(k, max(len(sums) - HEADER, 0) // k)
+        blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
         about_origin = np.zeros_like(blocks) if form in (SHARED_CHOLESKY, ISOTROPIC) else blocks
         near_sums = np.empty_like(about_origin)
-        start, n_pairs = 0, 0
+        start = 0
         for first in range(0, n_cells, _BATCH):
             last = min(first + _BATCH, n_cells)
             points = load_tile(centers, first, last, origin, batch)
@@ -126,13 +125,9 @@ def near_statistics_pass(density_form, dtype):
                 isotropic_distances(batch, points, projected, to_centers)
             _list_near(to_centers, radii[first:last], spreads, scales, constants, listed, counts)
             for cell in range(first, last):
-                n_pairs += counts[cell - first]
-            if not len(sums):
-                continue
-            for cell in range(first, last):
                 stop = ends[cell]
                 points = load_tile(X, start, stop, origin, tile)
-                load_weights(sample_weight, start, stop, points, weights)
+                sums[1] += load_weights(sample_weight, start, stop, points, weights)
                 if form == SHARED_CHOLESKY:
                     whiten(tile, points, factors[0], scratch)
                 near, count = listed[cell - first], counts[cell - first]
@@ -200,8 +195,6 @@ def near_statistics_pass(density_form, dtype):
                         responsibilities[:count],
                         norms,
                     )
-                for t in range(stop - start):
-                    sums[1] += weights[t]
                 if form in (CHOLESKY, DIAGONAL):
                     for i in range(count):
                         c, shares = near[i], responsibilities[i]
@@ -226,12 +219,9 @@ def near_statistics_pass(density_form, dtype):
                         for j in range(near_sums.shape[1]):
                             about_origin[near[i], j] += near_sums[i, j]
                 start = stop
-        if not len(sums):
-            return n_pairs
         sums[2] += X.shape[0]
         if form in (SHARED_CHOLESKY, ISOTROPIC):
             add_about_means(about_origin, means, blocks)
-        return n_pairs
 
     return add_near_statistics
 

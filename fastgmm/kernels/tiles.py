@@ -1,11 +1,10 @@
 """Tiles: some hundred rows as a structure of arrays, and how large they are."""
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
 
-from fastgmm.kernels.compile import kernel, microkernel
-from fastgmm.kernels.simd import GROUP_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.simd import GROUP_BYTES
+from fastgmm.kernels.transpose import load_rows
 
 _NEAREST_BYTES = 32 << 10
 """What outer moments read again and again should take, so as to stay in any L1 cache: the rows of
@@ -57,97 +56,6 @@ def aligned_rows(n_rows, points, like):
     return buffer[start : start + n_rows * stride].reshape(n_rows, stride)
 
 
-_WIDEST = 8
-"""Features that are transposed at once, at most; fewer at the end of a row."""
-
-
-def _rows_definition(X, start, stop, origin, tile):
-    tile[: len(origin), : stop - start] = (X[start:stop] - origin).T
-
-
-@microkernel(_rows_definition)
-def load_rows(typing, X, start, stop, origin, tile):
-    """tile[:, t] = X[start + t] - origin for the rows start to stop.
-
-    X (rows, d) of any layout and either type; origin (d,), float64; tile (>= d, stride).
-    """
-    signature = types.void(X, types.intp, types.intp, origin, tile)
-
-    def emit(context, builder, signature, args):
-        v = Vectors(builder, tile.dtype)
-        x, first, end, centre, out = unpack_arguments(context, builder, signature, args)
-        (_, d), (row_stride, feature_stride) = x.shape, x.strides
-        n, itemsize = builder.sub(end, first), X.dtype.bitwidth // 8
-
-        def address(t, j, kind):
-            """Place of the number in row t and feature j, or of a vector that starts there."""
-            row = builder.mul(builder.add(first, t), row_stride)
-            offset = builder.add(row, builder.mul(j, feature_stride))
-            as_bytes = builder.bitcast(x.pointer, ir.IntType(8).as_pointer())
-            return builder.bitcast(builder.gep(as_bytes, [offset]), kind.as_pointer())
-
-        def load(t, j, width):
-            """`width` numbers that lie side by side."""
-            value = builder.load(address(t, j, ir.VectorType(x.pointer.type.pointee, width)))
-            value.align = itemsize
-            return value
-
-        def centred(value, j, kind, wide, splat):
-            """Less the origin, in float64: far from zero float32 has few digits to lose."""
-            value = value if value.type == wide else builder.fpext(value, wide)
-            centre_j = splat(builder.load(builder.gep(centre.pointer, [j])))
-            value = builder.fsub(value, centre_j)
-            return value if kind == wide else builder.fptrunc(value, kind)
-
-        def keep(vector, j, t):
-            wide = ir.VectorType(ir.DoubleType(), v.lanes)
-            v.store(centred(vector, j, v.type, wide, v.splat), out, v.at(j, out.shape[1], t))
-
-        def transposed(t, _):
-            begin = v.index(0)
-            for width in (w for w in (8, 4, 2, 1) if w <= min(v.lanes, _WIDEST)):
-                stop = builder.and_(d, v.index(-width))
-
-                def features(j, _, width=width):
-                    rows = [load(v.plus(t, n), j, width) for n in range(v.lanes)]
-                    for n, column in enumerate(v.transpose(rows)):
-                        keep(column, v.plus(j, n), t)
-
-                v.loop(begin, stop, width, [], features)
-                begin = stop
-
-        def one_by_one(t, _):
-            def feature(j, _):
-                value = builder.load(address(t, j, x.pointer.type.pointee))
-                value = centred(value, j, v.scalar, ir.DoubleType(), lambda scalar: scalar)
-                builder.store(value, builder.gep(out.pointer, [v.at(j, out.shape[1], t)]))
-
-            v.loop(0, d, 1, [], feature)
-
-        # Vectors take rows or features that lie side by side; what is left goes one by one.
-        by_features = builder.icmp_signed("==", row_stride, v.index(itemsize))
-        by_rows = builder.icmp_signed("==", feature_stride, v.index(itemsize))
-        whole = builder.and_(n, v.index(-v.lanes))
-        whole = builder.select(builder.or_(by_features, by_rows), whole, v.index(0))
-        with builder.if_else(by_features) as (contiguous, other):
-            with contiguous:
-                v.loop(
-                    0,
-                    d,
-                    1,
-                    [],
-                    lambda j, _: v.loop(
-                        0, whole, v.lanes, [], lambda t, _: keep(load(t, j, v.lanes), j, t)
-                    ),
-                )
-            with other:
-                v.loop(0, whole, v.lanes, [], transposed)
-        v.loop(whole, n, 1, [], one_by_one)
-        return context.get_dummy_value()
-
-    return signature, emit
-
-
 @kernel
 def load_tile(X, start, stop, origin, tile):
     """Rows start to stop of X, less the origin, as columns; a last row of ones.
@@ -168,12 +76,27 @@ def load_tile(X, start, stop, origin, tile):
 
 @kernel
 def load_weights(sample_weight, start, stop, points, weights):
-    """Weights of the rows start to stop, 1 where none are given; zero beyond."""
+    """Weights of the rows start to stop, 1 where none are given; zero beyond. Returns their sum."""
     count = stop - start
-    for t in range(count):
-        weights[t] = sample_weight[start + t] if len(sample_weight) else 1.0
     for t in range(count, points):
         weights[t] = 0.0
+    if not len(sample_weight):
+        for t in range(count):
+            weights[t] = 1.0
+        return np.float64(count)
+    # Four sums at a time: each addition waits for the one before it.
+    whole = count // 4 * 4
+    a = b = c = d = 0.0
+    for t in range(count):
+        weights[t] = sample_weight[start + t]
+    for t in range(0, whole, 4):
+        a += weights[t]
+        b += weights[t + 1]
+        c += weights[t + 2]
+        d += weights[t + 3]
+    for t in range(whole, count):
+        a += weights[t]
+    return (a + b) + (c + d)
 
 
 @kernel

@@ -124,6 +124,7 @@ def test_every_asked_for_figure_has_a_benchmark():
         "comparison.ToScikitLearn.track_time_ratio",
         "em.BayesianEMIterations.time_five_iterations",
         "em.EMIterations.time_five_iterations",
+        "em.ManyComponents.time_five_iterations",
         "em.WeightedEMIterations.time_five_iterations",
         "fits.DefaultFit.time_fit",
         "fits.KMeansStart.time_start",

@@ -20,7 +20,7 @@ from tests import tolerances
 pytestmark = pytest.mark.compiled_only  # without the compiler a micro-kernel is its definition
 
 FEATURES = [*range(1, 10), 16, 17, 33]
-COMPONENTS = [1, 3, 4, 5, 9]
+COMPONENTS = [1, 3, 4, 5, 9, 17]
 GROUPS = [1, 2, 3]
 DTYPES = [np.float64, np.float32]
 UNTOUCHED = -777.0
@@ -106,6 +106,11 @@ def load_rows(p):
     return X, start, start + n - n // 2, p.random.standard_normal(p.d), p.output(p.d)
 
 
+def store_rows(p):
+    count, start = p.points - 3, 2
+    return p.points_of(p.k), count, np.full((count + 3, p.k), UNTOUCHED, p.dtype), start
+
+
 def cholesky_distances(p):
     return p.tile(), p.points, p.normal(p.d), p.upper(), p.scratch(p.d), p.output()
 
@@ -186,6 +191,7 @@ INPUTS = {
     factory.__name__: factory
     for factory in (
         load_rows,
+        store_rows,
         cholesky_distances,
         whiten,
         isotropic_distances,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.expectation import chunk_statistics
 from fastgmm.parameters import Operands
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures
 
 seeds = st.integers(0, 2**32 - 1)
@@ -36,9 +36,19 @@ class Problem(NamedTuple):
         )
 
     def magnitudes(self):
-        """For every sum, the sum of the magnitudes of its terms: one record per row."""
+        """For every sum, the sum of the magnitudes of its terms: one record per row.
+
+        Diagonal moments are taken about the origin, if the means are near to it.
+        """
         rows = (self.statistics(slice(i, i + 1)) for i in range(len(self.X)))
-        return sum(np.abs(row.sums) for row in rows)
+        total = SufficientStatistics(
+            self.structure.moment_form, self.reference, sum(np.abs(row.sums) for row in rows)
+        )
+        if total.form is MomentForm.DIAGONAL:
+            means, weight = np.abs(self.operands.means), total.weight[:, np.newaxis]
+            total.second[...] += means * (2 * total.first + weight * means)
+            total.first[...] += weight * means
+        return total.sums
 
 
 @st.composite
