@@ -65,8 +65,10 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
         checkpoint : path, default=None
             File that the state of the run is kept in. If the process is killed, the same call goes
             on from there, and ends with the same bits as an undisturbed run; after the end it
-            returns at once. `random_state` should then be an integer, or None: a generator moves on
-            as it is drawn from, so that with the same object the call is another one.
+            returns at once, or, if `max_iter` has ended it and is larger now, goes on (with one
+            start only; of several, the best alone is kept). `random_state` should then be an
+            integer, or None: a generator moves on as it is drawn from, so that with the same object
+            the call is another one.
         checkpoint_every : float, default=30.0
             Least time between two writes of the checkpoint, in seconds. The first iteration, the
             end and ``KeyboardInterrupt`` are written in any case.
