@@ -7,6 +7,7 @@ import numpy as np
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.checks import check_number_type
 from fastgmm.sources.reader import ReaderSource, RowReader, rows_per_scan, scan
+from fastgmm.sources.sampling import is_weighted
 
 
 class _Derived(RowReader):
@@ -107,7 +108,7 @@ class SourceReader(RowReader):
         self._source = source
         self.name = f"The {type(source).__name__}"
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
-        self.weighted = len(source.read(0, min(1, source.n_rows)).weights) > 0
+        self.weighted = is_weighted(source)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         chunk = self._source.read(start, stop)
