@@ -22,7 +22,9 @@ class _Derived(RowReader):
         self._reader = reader
         self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
         self.n_features, self.feature_names = reader.n_features, reader.feature_names
-        self.weighted, self.read_ahead_rows = reader.weighted, reader.read_ahead_rows
+        self.weighted = reader.weighted
+        self.read_ahead_rows = reader.read_ahead_rows
+        self.read_ahead_step = reader.read_ahead_step
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         return self._reader.read(start, stop)
