@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.engines.base import Engine
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.sampling import rows_at
 
 MAX_ITER = 300
 TOL = 1e-4
@@ -76,10 +77,6 @@ class KMeansFit:
         self._warn_of_duplicates(labels)
         return labels
 
-    def rows(self, numbers: np.ndarray) -> np.ndarray:
-        """Rows of the source, by number."""
-        return np.concatenate([self.source.read(int(i), int(i) + 1).rows for i in numbers])
-
     # -- seeding -----------------------------------------------------------------------------------
     def seeds(self, random_state: np.random.RandomState) -> np.ndarray:
         """Rows chosen by greedy k-means++: each the best of 2 + log(k) candidates.
@@ -112,7 +109,7 @@ class KMeansFit:
         """Potentials (chunks, candidates) with each of some rows as a center."""
         from fastgmm.kernels.kmeans_pass import seeding_pass
 
-        candidates = (self.rows(rows) - self.origin).astype(self.source.dtype)
+        candidates = (rows_at(self.source, rows) - self.origin).astype(self.source.dtype)
         potentials = np.zeros((len(self.grid), len(candidates)))
         seed = seeding_pass(self.source.dtype)
 

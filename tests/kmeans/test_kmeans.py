@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kmeans import KMeansFit
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.sampling import rows_at
 from tests.datasets import mixture_sample
 
 N, D, K = 40_000, 6, 7
@@ -44,7 +45,7 @@ def fit_both(X, sample_weight=None, n_clusters=K, seed=0):
     """(our labels, theirs), and whether the random states end alike."""
     ours, theirs = np.random.RandomState(seed), np.random.RandomState(seed)
     fit = kmeans_fit(X, sample_weight, n_clusters)
-    labels = fit.labels(fit.rows(fit.seeds(ours)))
+    labels = fit.labels(rows_at(fit.source, fit.seeds(ours)))
     desired = sklearn_labels(X, sample_weight, n_clusters, random_state=theirs)
     return labels, desired, same_state(ours, theirs)
 
@@ -84,7 +85,7 @@ def test_layouts():
     desired, _, _ = fit_both(X)
     for same in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
         fit = kmeans_fit(same)
-        labels = fit.labels(fit.rows(fit.seeds(np.random.RandomState(0))))
+        labels = fit.labels(rows_at(fit.source, fit.seeds(np.random.RandomState(0))))
         np.testing.assert_array_equal(labels, desired)
 
 
@@ -143,7 +144,7 @@ def test_duplicates(n_distinct, weighted):
     ours, theirs = np.random.RandomState(0), np.random.RandomState(0)
     fit = kmeans_fit(X, weights)
     found = []
-    text = warning_of(lambda: found.append(fit.labels(fit.rows(fit.seeds(ours)))))
+    text = warning_of(lambda: found.append(fit.labels(rows_at(fit.source, fit.seeds(ours)))))
     desired = warning_of(lambda: found.append(sklearn_labels(X, weights, random_state=theirs)))
     assert text == desired
     assert f"({n_distinct})" in text
@@ -184,7 +185,7 @@ def test_the_same_bits_for_any_number_of_threads(n_threads, dtype, weighted):
     def run(engine):
         fit = kmeans_fit(X, weights, engine=engine)
         seeds = fit.seeds(np.random.RandomState(1))
-        return fit.origin, fit.tolerance, seeds, fit.labels(fit.rows(seeds))
+        return fit.origin, fit.tolerance, seeds, fit.labels(rows_at(fit.source, seeds))
 
     for one, other in zip(run(ThreadEngine(n_threads)), run(ThreadEngine(8)), strict=True):
         np.testing.assert_array_equal(one, other)
