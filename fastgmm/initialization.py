@@ -4,6 +4,7 @@ The draws from the random state are scikit-learn's, in the same order, so that b
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from threadpoolctl import ThreadpoolController
 from fastgmm.engines.base import Engine
 from fastgmm.kmeans import KMeansFit
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import RowSource
+from fastgmm.sources.sampling import all_weights, is_weighted, rows_at
 
 _OWN_KMEANS_ROWS = 8192
 """Rows from which k-means runs on the package's kernels."""
@@ -74,9 +77,9 @@ class RandomResponsibilities:
     def chunk(self, start: int, stop: int) -> np.ndarray:
         """Responsibilities (rows, k) of the next rows."""
         shares = self.random_state.uniform(size=(stop - start, self.n_components))
-        shares = shares.astype(self.dtype)
+        shares = shares.astype(self.dtype, copy=False)
         shares /= shares.sum(axis=1)[:, np.newaxis]
-        return shares.astype(np.float64)
+        return shares.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -136,22 +139,67 @@ def _plusplus_rows(X, n_components, random_state, sample_weight) -> np.ndarray:
     return rows
 
 
-def _random(X, n_components, random_state, sample_weight, engine) -> RandomResponsibilities:
-    return RandomResponsibilities(random_state, n_components, X.dtype)
+def _random(source: RowSource, n_components, random_state) -> RandomResponsibilities:
+    return RandomResponsibilities(random_state, n_components, source.dtype)
 
 
-def _random_from_data(X, n_components, random_state, sample_weight, engine) -> SingleRows:
-    shares = None if sample_weight is None else sample_weight / sample_weight.sum()
-    rows = random_state.choice(len(X), size=n_components, replace=False, p=shares)
-    return SingleRows(X[rows])
+def _random_from_data(source: RowSource, n_components, random_state) -> SingleRows:
+    weights = _unequal(all_weights(source))
+    shares = None if weights is None else weights / weights.sum()
+    rows = random_state.choice(source.n_rows, size=n_components, replace=False, p=shares)
+    return SingleRows(rows_at(source, rows))
 
 
 _METHODS: dict[str, Callable[..., Start]] = {
     "kmeans": _kmeans,
     "k-means++": _kmeans_plusplus,
+}
+"""Those that look at all rows at once."""
+
+_DRAWING_METHODS: dict[str, Callable[..., Start]] = {
     "random": _random,
     "random_from_data": _random_from_data,
 }
+"""Those that draw and only then look, so that rows may be anywhere."""
+
+
+def bytes_to_draw(method: str, source: RowSource) -> float:
+    """Memory to draw starts from all rows of a source; infinite if a method looks at all of them.
+
+    Parameters
+    ----------
+    method : str
+    source : RowSource
+    """
+    if method not in _DRAWING_METHODS:
+        return math.inf
+    if method == "random":
+        return 0
+    # NumPy permutes the numbers of all rows; with weights, it takes these and two running sums.
+    return source.n_rows * (32 if is_weighted(source) else 8)
+
+
+def draw_starts(
+    source: RowSource, n_components: int, method: str, random_state: np.random.RandomState
+) -> Iterator[Start]:
+    """Starts without end, as `make_starts` makes them of the same rows in memory.
+
+    Parameters
+    ----------
+    source : RowSource
+        In the type that the rows were given in.
+    n_components : int
+    method : str
+        One for which `bytes_to_draw` is finite.
+    random_state : RandomState
+    """
+    while True:
+        yield _DRAWING_METHODS[method](source, n_components, random_state)
+
+
+def _unequal(weights: np.ndarray | None) -> np.ndarray | None:
+    """Weights, or None if they are equal: equal weights should draw what no weights draw."""
+    return None if weights is None or (weights == weights[0]).all() else weights
 
 
 def make_starts(
@@ -181,8 +229,9 @@ def make_starts(
     ValueError
         If what the callable returns does not fit the data.
     """
-    if sample_weight is not None and (sample_weight == sample_weight[0]).all():
-        sample_weight = None  # so that equal weights draw what no weights draw
+    if isinstance(method, str) and method in _DRAWING_METHODS:
+        yield from draw_starts(ArraySource(X, sample_weight), n_components, method, random_state)
+    sample_weight = _unequal(sample_weight)
     while True:
         if isinstance(method, str):
             yield _METHODS[method](X, n_components, random_state, sample_weight, engine)

@@ -2,7 +2,8 @@
 
 The same greedy k-means++ (Arthur and Vassilvitskii 2007) and the same Lloyd steps as
 ``KMeans(n_init=1)``, from the same random numbers; labels agree but for rows that lie between two
-centers to the last digits. Nothing is stored per row but a label and a distance.
+centers to the last digits. Nothing is stored per row but a distance while seeds are chosen, then a
+label and the limit up to which it holds.
 """
 
 import warnings
@@ -12,10 +13,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.engines.base import Engine
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.sampling import rows_at
 
 MAX_ITER = 300
 TOL = 1e-4
 """Of the squared shift of the centers, relative to the mean variance of the features."""
+
+LEAST_SHARE = 1 / 16
+"""Of the weight that a cluster had: with less left, sums are made anew, free of old rounding."""
 
 
 def n_draws(n_clusters: int) -> int:
@@ -42,7 +47,8 @@ class KMeansFit:
         self.source = source
         self.engine = engine
         self.n_clusters = n_clusters
-        self.grid = RowGrid.of(source.n_rows, source.n_features, n_clusters)
+        # Most passes compute a few distances a row: candidates', or few rows' to all centers.
+        self.grid = RowGrid.of(source.n_rows, source.n_features, n_trials(n_clusters))
         moments = self._reduce(_moments)
         self.origin = moments[0] / source.n_rows
         squares = self._reduce(lambda chunk: _squares(chunk, self.origin))
@@ -61,24 +67,20 @@ class KMeansFit:
         labels : ndarray of int32, shape (n,)
         """
         centers = seeds - self.origin
-        labels = np.full(self.source.n_rows, -1, dtype=np.int32)
+        step = LloydStep(self, centers)
         for _ in range(MAX_ITER):
-            moved, changed = self._lloyd_step(centers, labels)
+            moved, changed = step(centers)
             if not changed:
                 break
             shift = float(((moved - centers) ** 2).sum())
             centers = moved
             if shift <= self.tolerance:
-                self._lloyd_step(centers, labels)
+                step(centers)
                 break
         else:
-            self._lloyd_step(centers, labels)
-        self._warn_of_duplicates(labels)
-        return labels
-
-    def rows(self, numbers: np.ndarray) -> np.ndarray:
-        """Rows of the source, by number."""
-        return np.concatenate([self.source.read(int(i), int(i) + 1).rows for i in numbers])
+            step(centers)
+        self._warn_of_duplicates(step.labels)
+        return step.labels
 
     # -- seeding -----------------------------------------------------------------------------------
     def seeds(self, random_state: np.random.RandomState) -> np.ndarray:
@@ -99,20 +101,24 @@ class KMeansFit:
         seeds[0] = random_state.choice(n, p=weights / weights.sum())
         del weights
         closest = np.full(n, np.inf, dtype=self.source.dtype)
-        shares = self._potentials(seeds[:1], closest, take=True)
+        shares = self._potentials(seeds[:0], seeds[:1], closest)[:, 0]
         for c in range(1, k):
+            last = seeds[c - 1 : c]
             draws = random_state.uniform(size=n_trials(k)) * shares.sum()
-            candidates = np.array([self._row_at(draw, shares[:, 0], closest) for draw in draws])
-            potentials = self._potentials(candidates, closest, take=False).sum(axis=0)
-            seeds[c] = candidates[np.argmin(potentials)]
-            shares = self._potentials(seeds[c : c + 1], closest, take=True)
+            candidates = self._rows_at(draws, shares, last, closest)
+            potentials = self._potentials(last, candidates, closest)
+            best = np.argmin(potentials.sum(axis=0))
+            seeds[c], shares = candidates[best], potentials[:, best]
         return seeds
 
-    def _potentials(self, rows, closest, take: bool) -> np.ndarray:
-        """Potentials (chunks, candidates) with each of some rows as a center."""
+    def _potentials(self, chosen, candidates, closest, chunks=None) -> np.ndarray:
+        """Potentials (chunks, candidates) with each of some rows as one more center.
+
+        `closest` is brought up to date with the center chosen last, in all chunks or in some.
+        """
         from fastgmm.kernels.kmeans_pass import seeding_pass
 
-        candidates = (self.rows(rows) - self.origin).astype(self.source.dtype)
+        rows = self._centered(chosen), self._centered(candidates)
         potentials = np.zeros((len(self.grid), len(candidates)))
         seed = seeding_pass(self.source.dtype)
 
@@ -120,78 +126,35 @@ class KMeansFit:
             start, stop = self.grid.bounds(index)
             chunk = self.source.read(start, stop)
             near = closest[start:stop]
-            seed(chunk.rows, chunk.weights, self.origin, candidates, take, near, potentials[index])
+            seed(chunk.rows, chunk.weights, self.origin, *rows, near, potentials[index])
 
-        self.engine.for_each(chunk_potentials, len(self.grid))
+        chunks = range(len(self.grid)) if chunks is None else chunks
+        self.engine.for_each(lambda i: chunk_potentials(chunks[i]), len(chunks))
         return potentials
 
-    def _row_at(self, draw: float, shares: np.ndarray, closest: np.ndarray) -> int:
-        """Row where the running sum of weighted distances reaches `draw`: first its chunk."""
+    def _centered(self, numbers: np.ndarray) -> np.ndarray:
+        """Rows of the source, by number, less the origin."""
+        return (rows_at(self.source, numbers) - self.origin).astype(self.source.dtype)
+
+    def _rows_at(self, draws, shares, chosen, closest) -> np.ndarray:
+        """Rows where the running sum of weighted distances reaches each of the draws.
+
+        First their chunks are found; only there need `closest` know the center chosen last.
+        """
         ends = np.cumsum(shares)
-        index = min(int(np.searchsorted(ends, draw)), len(shares) - 1)
-        start, stop = self.grid.bounds(index)
-        distances = closest[start:stop].astype(np.float64)
-        weights = self.source.read(start, stop).weights
-        if len(weights):
-            distances *= weights
-        before = ends[index - 1] if index else 0.0
-        offset = int(np.searchsorted(np.cumsum(distances), draw - before))
-        return min(start + offset, stop - 1)
-
-    # -- Lloyd steps -------------------------------------------------------------------------------
-    def _lloyd_step(self, centers, labels) -> tuple[np.ndarray, int]:
-        """New centers, and how many labels changed; `labels` are brought up to date."""
-        from fastgmm.kernels.kmeans_pass import lloyd_pass
-
-        step = lloyd_pass(self.source.dtype)
-        cast = np.ascontiguousarray(centers, dtype=self.source.dtype)
-        offsets = -0.5 * (cast**2).sum(axis=1)
-
-        def chunk_step(index: int) -> np.ndarray:
-            start, stop = self.grid.bounds(index)
-            chunk = self.source.read(start, stop)
-            record = np.zeros((self.n_clusters + 1, self.source.n_features + 1))
-            record[-1, 0] = step(
-                chunk.rows,
-                chunk.weights,
-                self.origin,
-                cast,
-                offsets,
-                labels[start:stop],
-                record[:-1],
-            )
-            return record
-
-        record = self.engine.reduce(chunk_step, len(self.grid))
-        sums, weights = record[:-1, :-1], record[:-1, -1]
-        if not weights.all():
-            self._relocate(sums, weights, centers, labels)
-        present = weights > 0
-        moved = centers.copy()
-        moved[present] = sums[present] / weights[present, np.newaxis]
-        return moved, int(record[-1, 0])
-
-    def _relocate(self, sums, weights, centers, labels) -> None:
-        """Move empty clusters to the rows farthest from their centers, as scikit-learn does."""
-        distances = np.empty(self.source.n_rows)
-
-        def chunk_distances(index: int) -> None:
-            start, stop = self.grid.bounds(index)
-            rows = self.source.read(start, stop).rows - self.origin
-            distances[start:stop] = ((rows - centers[labels[start:stop]]) ** 2).sum(axis=1)
-
-        self.engine.for_each(chunk_distances, len(self.grid))
-        empty = np.flatnonzero(weights == 0)
-        if distances.max() == 0:
-            return
-        farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
-        for cluster, row in zip(empty, farthest, strict=True):
-            chunk = self.source.read(int(row), int(row) + 1)
-            weight = chunk.weights[0] if len(chunk.weights) else 1.0
-            moved = (chunk.rows[0] - self.origin) * weight
-            sums[labels[row]] -= moved
-            weights[labels[row]] -= weight
-            sums[cluster], weights[cluster] = moved, weight
+        chunks = np.minimum(np.searchsorted(ends, draws), len(shares) - 1)
+        self._potentials(chosen, chosen[:0], closest, np.unique(chunks))
+        rows = np.empty(len(draws), dtype=np.int64)
+        for i, index in enumerate(chunks):
+            start, stop = self.grid.bounds(int(index))
+            distances = closest[start:stop].astype(np.float64)
+            weights = self.source.read(start, stop).weights
+            if len(weights):
+                distances *= weights
+            before = ends[index - 1] if index else 0.0
+            offset = int(np.searchsorted(np.cumsum(distances), draws[i] - before))
+            rows[i] = min(start + offset, stop - 1)
+        return rows
 
     def _warn_of_duplicates(self, labels) -> None:
         distinct = np.count_nonzero(np.bincount(labels, minlength=self.n_clusters))
@@ -213,6 +176,127 @@ class KMeansFit:
         """Weights of all rows."""
         weights = self.source.read(0, self.source.n_rows).weights
         return weights if len(weights) else np.ones(self.source.n_rows)
+
+
+class LloydStep:
+    """Lloyd's steps: labels of all rows, and what spares most of them the work of the next.
+
+    A row whose nearest center leads by a margin keeps its label until the centers have moved that
+    far, and is not even read (Hamerly 2010; here the moves are summed up, which takes no bound per
+    row that every step rewrites). Sums over clusters change by the rows that change their label.
+
+    Parameters
+    ----------
+    fit : KMeansFit
+    centers : ndarray of float64, shape (k, d)
+        Those of the first step, less the origin.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (n,)
+    """
+
+    def __init__(self, fit: KMeansFit, centers: np.ndarray):
+        self.fit = fit
+        n, (k, d) = fit.source.n_rows, centers.shape
+        self.labels = np.full(n, k, dtype=np.int32)
+        self._limits = np.empty(n, dtype=np.float32)
+        self._drifts = np.append(np.zeros(k, dtype=np.float32), np.float32(np.inf))
+        self._centers = centers
+        self._sums = np.zeros((k, d + 1))
+        self._largest = np.zeros(k)
+
+    def __call__(self, centers: np.ndarray) -> tuple[np.ndarray, int]:
+        """Bring labels up to date with centers, and find the next.
+
+        Parameters
+        ----------
+        centers : ndarray of float64, shape (k, d)
+            Less the origin.
+
+        Returns
+        -------
+        moved : ndarray of float64, shape (k, d)
+            Means of the clusters' rows; empty ones are moved to rows far from their centers.
+        changed : int
+            Number of labels that changed.
+        """
+        self._move(centers)
+        changed = self._assign()
+        if np.any(self._sums[:, -1] < LEAST_SHARE * self._largest):
+            self.labels[:] = self.fit.n_clusters
+            self._sums[:], self._largest[:] = 0.0, 0.0
+            self._assign()
+        sums, weights = self._sums[:, :-1].copy(), self._sums[:, -1].copy()
+        if not weights.all():
+            self._relocate(sums, weights, centers)
+        present = weights > 0
+        moved = centers.copy()
+        moved[present] = sums[present] / weights[present, np.newaxis]
+        return moved, changed
+
+    def _move(self, centers: np.ndarray) -> None:
+        """Take over centers; drifts grow by how far a row's own and any other moved, at most."""
+        moves = np.sqrt(((centers - self._centers) ** 2).sum(axis=1))
+        self._centers = centers
+        farthest = np.argmax(moves)
+        others = np.full(len(moves), moves[farthest])
+        others[farthest] = np.delete(moves, farthest).max(initial=0.0)
+        # Rounded up to what float32 holds: no rounding of margin + drift then passes it.
+        drifts = _narrow(self._drifts[:-1] + (moves + others))
+        self._drifts[:-1] = np.nextafter(drifts, np.float32(np.inf))
+
+    def _assign(self) -> int:
+        """Bring labels and sums up to date; how many labels changed."""
+        from fastgmm.kernels.kmeans_pass import lloyd_pass
+
+        fit, centers = self.fit, self._centers
+        assign = lloyd_pass(fit.source.dtype)
+        offsets = -0.5 * (centers**2).sum(axis=1)
+        operands = centers, offsets, _narrow(centers), _narrow(offsets), self._drifts
+
+        def chunk_changes(index: int) -> np.ndarray:
+            start, stop = fit.grid.bounds(index)
+            chunk = fit.source.read(start, stop)
+            found = self.labels[start:stop], self._limits[start:stop]
+            record = np.zeros((fit.n_clusters + 1, fit.source.n_features + 1))
+            record[-1, 0] = assign(
+                chunk.rows, chunk.weights, fit.origin, *operands, *found, record[:-1]
+            )
+            return record
+
+        record = fit.engine.reduce(chunk_changes, len(fit.grid))
+        self._sums += record[:-1]
+        np.maximum(self._largest, self._sums[:, -1], out=self._largest)
+        return int(record[-1, 0])
+
+    def _relocate(self, sums, weights, centers) -> None:
+        """Move empty clusters to the rows farthest from their centers, as scikit-learn does."""
+        distances = np.empty(self.fit.source.n_rows)
+
+        def chunk_distances(index: int) -> None:
+            start, stop = self.fit.grid.bounds(index)
+            rows = self.fit.source.read(start, stop).rows - self.fit.origin
+            distances[start:stop] = ((rows - centers[self.labels[start:stop]]) ** 2).sum(axis=1)
+
+        self.fit.engine.for_each(chunk_distances, len(self.fit.grid))
+        empty = np.flatnonzero(weights == 0)
+        if distances.max() == 0:
+            return
+        farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
+        for cluster, row in zip(empty, farthest, strict=True):
+            chunk = self.fit.source.read(int(row), int(row) + 1)
+            weight = chunk.weights[0] if len(chunk.weights) else 1.0
+            moved = (chunk.rows[0] - self.fit.origin) * weight
+            sums[self.labels[row]] -= moved
+            weights[self.labels[row]] -= weight
+            sums[cluster], weights[cluster] = moved, weight
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """In float32; infinite what is too large for it."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _moments(chunk: Chunk) -> np.ndarray:

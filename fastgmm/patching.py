@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import NamedTuple
 
@@ -30,8 +31,9 @@ def patch_sklearn() -> None:
     """Put both estimators in the place of scikit-learn's, in this process.
 
     From then on ``sklearn.mixture.GaussianMixture`` is `fastgmm.GaussianMixture`, likewise
-    ``BayesianGaussianMixture``, and so are the names that modules have already imported. Models
-    that exist keep their class, and so do those in pickles. What fastgmm does not support
+    ``BayesianGaussianMixture``, and so are the names that modules have already imported, but for
+    modules with subclasses of their own, which may call their parent by its name. Models that exist
+    keep their class, and so do those in pickles. What fastgmm does not support
     (array API dispatch, subclasses that override private steps of the fit) goes to scikit-learn's
     own code. Calling it again covers modules imported in between.
 
@@ -58,11 +60,21 @@ def unpatch_sklearn() -> None:
 
 
 def _places(original: type, replacement: type) -> list[_Place]:
-    """Every module and name that holds a class, but for where it is defined."""
+    """Every module and name that holds a class, but for where it, or a subclass, is defined."""
+    at_home = {subclass.__module__ for subclass in _subclasses(original, replacement)}
     return [
         _Place(module, name, original, replacement)
         for key, module in list(sys.modules.items())
-        if isinstance(module, ModuleType) and not key.startswith(_LEFT_ALONE)
+        if isinstance(module, ModuleType) and not key.startswith(_LEFT_ALONE) and key not in at_home
         for name, value in list(vars(module).items())
         if value is original
     ]
+
+
+def _subclasses(parent: type, but_for: type) -> Iterator[type]:
+    """All classes below a class, but for one and those below it."""
+    children: list[type] = parent.__subclasses__()
+    for child in children:
+        if child is not but_for:
+            yield child
+            yield from _subclasses(child, but_for)

@@ -103,6 +103,35 @@ def test_what_is_not_supported_is_left_to_scikit_learn():
     )
 
 
+def test_modules_with_subclasses_are_left_alone(tmp_path):
+    """Their classes may call the parent by its name, which must then be the parent."""
+    (tmp_path / "subclasses.py").write_text("""if True:
+        from sklearn.mixture import GaussianMixture
+        class Old(GaussianMixture):
+            def __init__(self, n_components=1, random_state=None):
+                super(Old, self).__init__(n_components, random_state=random_state)
+            def fit(self, X, y=None):
+                assert isinstance(self, GaussianMixture)
+                return GaussianMixture.fit(self, X, y)
+        """)
+    (tmp_path / "none.py").write_text("from sklearn.mixture import GaussianMixture")
+    run(
+        "-c",
+        """if True:
+        import numpy as np, sys
+        sys.path.insert(0, "")
+        import subclasses, none, fastgmm
+        originals = [none.GaussianMixture]
+        fastgmm.patch_sklearn()
+        assert none.GaussianMixture is fastgmm.GaussianMixture
+        assert subclasses.GaussianMixture is originals[0]
+        X = np.random.RandomState(0).standard_normal((50, 2))
+        assert subclasses.Old(2, random_state=0).fit(X).means_.shape == (2, 2)
+        """,
+        cwd=tmp_path,
+    )
+
+
 SCRIPT = """
 import sys
 from sklearn.datasets import load_iris
@@ -137,6 +166,45 @@ def test_scripts_and_modules(script, as_module):
     for mine, other in zip(ours[:2], theirs[:2], strict=True):
         assert float(mine.split()[1]) == pytest.approx(float(other.split()[1]), rel=1e-8)
     assert ours[2] == theirs[2]
+
+
+WITH_PROCESSES = """
+import multiprocessing, pickle
+from sklearn.mixture import GaussianMixture
+class Mine(GaussianMixture):
+    pass
+def class_of(model):
+    return type(model)
+if __name__ == "__main__":
+    model = pickle.loads(pickle.dumps(Mine(3)))
+    for method in multiprocessing.get_all_start_methods():
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            assert pool.apply_async(class_of, [model]).get(60) is Mine
+    print(model)
+"""
+
+
+def test_classes_of_scripts_go_to_other_processes(tmp_path):
+    (tmp_path / "with_processes.py").write_text(WITH_PROCESSES)
+    for command in (["with_processes.py"], ["-m", "with_processes"]):
+        printed = run("-m", "fastgmm", *command, cwd=tmp_path)
+        assert printed.endswith("Mine(n_components=3)\n")
+
+
+@pytest.mark.parametrize("as_module", [False, True])
+def test_folders(tmp_path, as_module):
+    (tmp_path / "app").mkdir()
+    text = "import sys; print(__name__, __file__, __package__, sys.argv, sys.path[0])"
+    (tmp_path / "app" / "__main__.py").write_text(text)
+    command = ["-m", "app", "x"] if as_module else ["app", "x"]
+    assert run("-m", "fastgmm", *command, cwd=tmp_path) == run(*command, cwd=tmp_path)
+
+
+def test_what_is_not_there(tmp_path):
+    for command in (["no.py"], ["."], ["-m", "no"], ["-m", "no.such"], ["-m", "_struct"]):
+        text = run("-m", "fastgmm", *command, expect=1, cwd=tmp_path)
+        assert text.startswith("fastgmm: ")
+        assert text.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["-m"], ["--help"]])

@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from fastgmm.em import EMResult, Listener
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.estimator.rows import FitRows, rows_to_fit
-from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
-from fastgmm.initialization import make_starts
+from fastgmm.fitting import START_BYTES, FitOptions, MixtureFit, MixtureModel
+from fastgmm.initialization import bytes_to_draw, draw_starts, make_starts
 from fastgmm.parameters import MixtureParameters
 from fastgmm.persistence.checkpoints import DEFAULT_SECONDS, Checkpoint, fingerprint_of
 from fastgmm.recovery import RecoveringFit
@@ -55,9 +55,10 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
             float32 and float64 keep their type; all else becomes float64. Besides arrays and
             frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy`` or
             ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
-            list of such parts. Its rows are read chunk by chunk, again in every iteration. Methods
-            of `init_params` see a random sample of the rows if there are more than 262,144, or
-            more than fit in 128 MiB; all of them otherwise.
+            list of such parts. Its rows are read chunk by chunk, again in every iteration. Of
+            more than 262,144 rows, or more than fit in 128 MiB, ``init_params="kmeans"``,
+            ``"k-means++"`` and callables see a random sample; ``"random_from_data"`` does of more
+            than 16,777,216, or 4,194,304 with weights; ``"random"`` never does.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), str or int, default=None
             How often each row counts; any non-negative numbers. A row of weight 0 is as good as
@@ -65,8 +66,10 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
         checkpoint : path, default=None
             File that the state of the run is kept in. If the process is killed, the same call goes
             on from there, and ends with the same bits as an undisturbed run; after the end it
-            returns at once. `random_state` should then be an integer, or None: a generator moves on
-            as it is drawn from, so that with the same object the call is another one.
+            returns at once, or, if `max_iter` has ended it and is larger now, goes on (with one
+            start only; of several, the best alone is kept). `random_state` should then be an
+            integer, or None: a generator moves on as it is drawn from, so that with the same object
+            the call is another one.
         checkpoint_every : float, default=30.0
             Least time between two writes of the checkpoint, in seconds. The first iteration, the
             end and ``KeyboardInterrupt`` are written in any case.
@@ -161,15 +164,21 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
 
     def _starts(self, fit, model, rows: FitRows, random_state) -> Iterator[MixtureParameters]:
         """First parameters of all restarts, made when they are asked for."""
+        k, method, dtype = self.n_components, rows.start, rows.given.dtype
 
         def make(X, weights):
-            return make_starts(X, self.n_components, rows.start, random_state, weights, fit.engine)
+            # Methods see the type that the rows were given in, as scikit-learn's do.
+            X = None if X is None else X.astype(dtype, copy=False)
+            return make_starts(X, k, method, random_state, weights, fit.engine)
 
         if rows.arrays is not None:
             return fit.starts(model, make(*rows.arrays), self.n_init)
-        if isinstance(rows.start, str) or callable(rows.start):
-            return fit.sampled_starts(model, make, self.n_init, random_state)
-        return fit.starts(model, make(None, None), self.n_init)
+        if not (isinstance(method, str) or callable(method)):
+            return fit.starts(model, make(None, None), self.n_init)
+        if isinstance(method, str) and bytes_to_draw(method, rows.source) <= START_BYTES:
+            drawn = draw_starts(rows.source.astype(dtype), k, method, random_state)
+            return fit.starts(model, drawn, self.n_init)
+        return fit.sampled_starts(model, make, self.n_init, random_state)
 
     def _model(self, checked, fit: MixtureFit) -> MixtureModel:
         """The model to fit, from a copy of this estimator whose arguments have been checked."""

@@ -7,7 +7,7 @@ from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
-from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, tile_points
+from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, tile_points, whole_groups
 
 
 def _potentials_definition(distances, points, closest, weights, sums):
@@ -42,29 +42,52 @@ def add_potentials(typing, distances, points, closest, weights, sums):
     return signature, emit
 
 
-def _nearest_definition(tile, points, centers, offsets, labels):
-    d = centers.shape[1]
-    labels[:points] = (centers @ tile[:d, :points] + offsets[:, None]).argmax(axis=0)
+def _nearest_definition(tile, points, centers, offsets, slack, least, labels, margins):
+    x = tile[: centers.shape[1], :points]
+    scores = centers @ x + offsets[:, None]
+    labels[:points] = scores.argmax(axis=0)
+    if len(centers) == 1:
+        margins[:points] = np.inf
+        return
+    second, best = np.sort(scores, axis=0)[-2:]
+    norms = (x**2).sum(axis=0)
+    nearest, other = (np.maximum(norms - 2 * score, 0) for score in (best, second))
+    errors = slack * (2 * norms + nearest + other) + least
+    apart = np.sqrt(nearest + errors) + np.sqrt(other + errors)
+    margins[:points] = (2 * (best - second) - errors) / apart
 
 
 @microkernel(_nearest_definition)
-def nearest_centers(typing, tile, points, centers, offsets, labels):
+def nearest_centers(typing, tile, points, centers, offsets, slack, least, labels, margins):
     """labels[t] = the first c of largest centers[c] . tile[:, t] + offsets[c], as a float.
 
     With offsets -|center|^2 / 2 that is the nearest center: half the operations of distances.
+    margins[t] = by how much any other is farther, at least: the difference of the two smallest
+    distances, by their scores, less what rounding may have done to it. That is a part of
+    |x|^2 + |center|^2 for each center; but |center|^2 <= 2 |x|^2 + 2 |x - center|^2, and a center
+    farther than the second has by its distance more than it needs. `least` stands for underflow.
     """
-    signature = types.void(tile, types.intp, centers, offsets, labels)
+    signature = types.void(
+        tile, types.intp, centers, offsets, tile.dtype, tile.dtype, labels, margins
+    )
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, centers, offsets, out = unpack_arguments(context, builder, signature, args)
+        x, count, centers, offsets, slack, least, labels, margins = unpack_arguments(
+            context, builder, signature, args
+        )
         (k, d), stride = centers.shape, x.shape[1]
+        slack, least = v.splat(slack), v.splat(least)
+        alone = builder.icmp_signed("==", k, v.index(1))
+
+        def vectors(j, t):
+            return [v.load(x, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(GROUP)]
 
         def scores(c, height, t):
             """Scores of `height` centers from c, `GROUP` vectors each."""
 
             def feature(j, sums):
-                x_j = [v.load(x, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(GROUP)]
+                x_j = vectors(j, t)
                 rows = [v.broadcast(centers, v.at(v.plus(c, r), d, j)) for r in range(height)]
                 return [
                     v.fma(rows[r], x_j[n], sums[r * GROUP + n])
@@ -77,23 +100,48 @@ def nearest_centers(typing, tile, points, centers, offsets, labels):
             ]
             return v.loop(0, d, 1, start, feature)
 
+        def margin(norm, best, second):
+            minus_two = v.constant(-2.0)
+            squares = [
+                v.maximum(v.fma(minus_two, score, norm), v.constant(0.0))
+                for score in (best, second)
+            ]
+            both = v.add(*squares)
+            error = v.fma(slack, v.add(v.add(norm, norm), both), least)
+            apart = v.add(*[v.sqrt(v.add(square, error)) for square in squares])
+            lead = v.fma(minus_two, v.sub(second, best), builder.fneg(error))
+            return builder.select(alone, v.constant("inf"), builder.fdiv(lead, apart))
+
         def whole_group(t, _):
             def block(c, height, carried):
-                best, label, this = carried[:GROUP], carried[GROUP:-1], carried[-1]
+                best, second, label = (carried[i * GROUP : (i + 1) * GROUP] for i in range(3))
+                this = carried[-1]
                 sums = scores(c, height, t)
                 for r in range(height):
                     for n in range(GROUP):
                         score = sums[r * GROUP + n]
                         better = builder.fcmp_ordered(">", score, best[n])
+                        second[n] = v.maximum(builder.select(better, best[n], score), second[n])
                         best[n] = builder.select(better, score, best[n])
                         label[n] = builder.select(better, this, label[n])
                     this = v.add(this, v.constant(1.0))
-                return [*best, *label, this]
+                return [*best, *second, *label, this]
 
-            start = [v.constant("-inf")] * GROUP + [v.constant(0.0)] * (GROUP + 1)
+            start = [v.constant("-inf")] * (2 * GROUP) + [v.constant(0.0)] * (GROUP + 1)
             carried = v.blocks(k, start, block)
+            norms = v.loop(
+                0,
+                d,
+                1,
+                [v.constant(0.0)] * GROUP,
+                lambda j, sums: [
+                    v.fma(x_j, x_j, total) for x_j, total in zip(vectors(j, t), sums, strict=True)
+                ],
+            )
             for n in range(GROUP):
-                v.store(carried[GROUP + n], out, v.plus(t, n * v.lanes))
+                best, second, label = (carried[i * GROUP + n] for i in range(3))
+                v.store(label, labels, v.plus(t, n * v.lanes))
+                v.store(margin(norms[n], best, second), margins, v.plus(t, n * v.lanes))
 
         v.loop(0, count, GROUP * v.lanes, [], whole_group)
         return context.get_dummy_value()
@@ -103,7 +151,7 @@ def nearest_centers(typing, tile, points, centers, offsets, labels):
 
 @entry_point
 def seeding_pass(dtype):
-    """Kernel for greedy k-means++: potentials of candidates, or taking one up.
+    """Kernel for greedy k-means++: takes up the center chosen last, and weighs the next candidates.
 
     Parameters
     ----------
@@ -112,53 +160,126 @@ def seeding_pass(dtype):
 
     Returns
     -------
-    callable (X, sample_weight, origin, candidates, take, closest, potentials)
-        candidates (l, d), less the origin; closest (rows,): squared distances to the nearest
-        center so far. Adds to potentials (l,) the weighted sums of what the distances would be with
-        each candidate. With `take`, a single candidate becomes a center and `closest` is brought up
-        to date.
+    callable (X, sample_weight, origin, chosen, candidates, closest, potentials)
+        chosen (0 or 1, d) and candidates (l, d), less the origin; closest (rows,): squared
+        distances to the nearest center, brought up to date with the chosen one. Adds to potentials
+        (l,) the weighted sums of what the distances would be with each candidate.
     """
     rows, weights, real = row_types(dtype)
-    closest_type = types.Array(real, 1, "C")
-    potentials_type = types.Array(types.float64, 1, "C")
     signature = types.void(
         rows,
         weights,
         array_type(types.float64, 1),
         array_type(real, 2),
-        types.boolean,
-        closest_type,
-        potentials_type,
+        array_type(real, 2),
+        types.Array(real, 1, "C"),
+        types.Array(types.float64, 1, "C"),
     )
 
     @kernel(signature=signature, variant=str(real))
-    def seed(X, sample_weight, origin, candidates, take, closest, potentials):
+    def seed(X, sample_weight, origin, chosen, candidates, closest, potentials):
         n, d = X.shape
-        n_candidates = len(candidates)
-        tile_size = tile_points(n, d, n_candidates, X.itemsize)
+        most = max(len(chosen), len(candidates))
+        tile_size = tile_points(n, d, most, X.itemsize)
         tile = aligned_rows(d + 1, tile_size, closest)
-        distances = aligned_rows(n_candidates, tile_size, closest)
+        distances = aligned_rows(most, tile_size, closest)
         weights = np.empty(tile_size, dtype=closest.dtype)
         near = np.zeros(tile_size, dtype=closest.dtype)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
-            load_weights(sample_weight, start, stop, points, weights)
-            isotropic_distances(tile, points, candidates, distances)
             for t in range(stop - start):
                 near[t] = closest[start + t]
-            if take:
+            if len(chosen):
+                isotropic_distances(tile, points, chosen, distances)
                 for t in range(stop - start):
                     near[t] = min(near[t], distances[0, t])
                     closest[start + t] = near[t]
-            add_potentials(distances, points, near, weights, potentials)
+            if len(candidates):
+                load_weights(sample_weight, start, stop, points, weights)
+                isotropic_distances(tile, points, candidates, distances)
+                add_potentials(distances, points, near, weights, potentials)
 
     return seed
 
 
+_SPAN = 4096
+"""Rows that are looked through before those picked are computed."""
+
+
+@kernel
+def _pick(start, stop, drifts, labels, limits, picked):
+    """List the rows start to stop whose label may no longer hold; returns how many."""
+    count = 0
+    for t in range(start, stop):
+        picked[count] = t
+        # Not "<=": what is not a number is to be computed.
+        count += not limits[t] > drifts[np.uint32(labels[t])]
+    return count
+
+
+@kernel
+def _load_picked(X, picked, origin, tile):
+    """`load_tile` of the rows of X whose numbers are listed, in order; no row of ones."""
+    first, count = picked[0], len(picked)
+    if picked[count - 1] - first + 1 == count:
+        return load_tile(X, first, first + count, origin, tile)
+    points = whole_groups(count, tile.itemsize)
+    # Feature by feature: the processor then waits for many of the scattered rows at a time.
+    for j in range(X.shape[1]):
+        for i in range(count):
+            tile[j, i] = X[picked[i], j] - origin[j]
+        for i in range(count, points):
+            tile[j, i] = 0.0
+    return points
+
+
+@kernel
+def _settle(rows, picked, search, last, found):
+    """Find the nearest centers of the rows picked, and keep them where they are beyond doubt.
+
+    Returns how many rows are in doubt, now first in the list, and how many labels changed. The
+    last word is kept whatever the doubt.
+    """
+    X, sample_weight, origin = rows
+    centers, offsets, tile, nearest, margins = search
+    drifts, labels, limits, sums = found
+    d, k = X.shape[1], len(centers)
+    points = _load_picked(X, picked, origin, tile)
+    # Scores are sums of d + 1 rounded terms, here and where the margin is to hold against others.
+    precision = np.finfo(tile.dtype)
+    slack, least = tile.dtype.type(8 * (d + 3) * precision.eps), precision.tiny
+    nearest_centers(tile, points, centers, offsets, slack, least, nearest, margins)
+    in_doubt, changed = 0, 0
+    for i in range(len(picked)):
+        row = picked[i]
+        if not (last or margins[i] > 0.0):
+            picked[in_doubt] = row
+            in_doubt += 1
+            continue
+        label, old = np.uint32(nearest[i]), np.uint32(labels[row])
+        limits[row] = margins[i] + drifts[label]
+        if label == old:
+            continue
+        labels[row] = label
+        changed += 1
+        weight = sample_weight[row] if len(sample_weight) else 1.0
+        for j in range(d):
+            sums[label, j] += weight * (X[row, j] - origin[j])
+        sums[label, d] += weight
+        if old < k:
+            for j in range(d):
+                sums[old, j] -= weight * (X[row, j] - origin[j])
+            sums[old, d] -= weight
+    return in_doubt, changed
+
+
 @entry_point
 def lloyd_pass(dtype):
-    """Kernel for a Lloyd step: nearest centers, and the sums of the rows that they take.
+    """Kernel for a Lloyd step: nearest centers of the rows that may have another than before.
+
+    They are sought in float32 first, and in float64 for the rows whose nearest center float32
+    leaves in doubt.
 
     Parameters
     ----------
@@ -167,43 +288,66 @@ def lloyd_pass(dtype):
 
     Returns
     -------
-    callable (X, sample_weight, origin, centers, offsets, labels, sums) -> int
-        centers (k, d), less the origin; offsets (k,) = -|center|^2 / 2; labels (rows,) are brought
-        up to date; adds to sums (k, d + 1) the weighted rows, less the origin, and the weights.
-        Returns the number of labels that changed.
+    callable (X, sample_weight, origin, centers, offsets, centers32, offsets32, *state) -> int
+        With state = (drifts, labels, limits, sums);
+        centers (k, d), less the origin; offsets (k,) = -|center|^2 / 2; both in float32 once more;
+        drifts (k + 1,): by how much others may have come nearer to a center's rows, compared with
+        itself, since the first step; the last, infinite, is that of rows without a label, which is
+        k. Brought up to date: labels (rows,), and limits (rows,), the drifts up to which they hold.
+        Added to sums (k, d + 1): the weighted rows, less the origin, and the weights that clusters
+        gain, less those that they lose. Returns the number of labels that changed.
     """
-    rows, weights, real = row_types(dtype)
+    rows_type, weights, real = row_types(dtype)
     signature = types.int64(
-        rows,
+        rows_type,
         weights,
         array_type(types.float64, 1),
-        array_type(real, 2),
-        array_type(real, 1),
+        array_type(types.float64, 2),
+        array_type(types.float64, 1),
+        array_type(types.float32, 2),
+        array_type(types.float32, 1),
+        array_type(types.float32, 1),
         types.Array(types.int32, 1, "C"),
+        types.Array(types.float32, 1, "C"),
         types.Array(types.float64, 2, "C"),
     )
 
     @kernel(signature=signature, variant=str(real))
-    def step(X, sample_weight, origin, centers, offsets, labels, sums):
+    def step(
+        X,
+        sample_weight,
+        origin,
+        centers,
+        offsets,
+        centers32,
+        offsets32,
+        drifts,
+        labels,
+        limits,
+        sums,
+    ):
         n, d = X.shape
-        k = len(centers)
-        tile_size = tile_points(n, d, k, X.itemsize)
-        tile = aligned_rows(d + 1, tile_size, centers)
-        nearest = np.empty(tile_size, dtype=centers.dtype)
+        size = tile_points(n, d, 2, 4)
+        wide = centers, offsets, aligned_rows(d + 1, size, centers), np.empty(size), np.empty(size)
+        narrow = (
+            centers32,
+            offsets32,
+            aligned_rows(d + 1, size, centers32),
+            np.empty(size, dtype=np.float32),
+            np.empty(size, dtype=np.float32),
+        )
+        rows, found = (X, sample_weight, origin), (drifts, labels, limits, sums)
+        overdue = np.empty(_SPAN, dtype=np.int64)
         changed = 0
-        for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
-            points = load_tile(X, start, stop, origin, tile)
-            nearest_centers(tile, points, centers, offsets, nearest)
-            for t in range(stop - start):
-                label = int(nearest[t])
-                if labels[start + t] != label:
-                    labels[start + t] = label
-                    changed += 1
-                weight = sample_weight[start + t] if len(sample_weight) else 1.0
-                for j in range(d):
-                    sums[label, j] += weight * (X[start + t, j] - origin[j])
-                sums[label, d] += weight
+        for start in range(0, n, _SPAN):
+            count = _pick(start, min(start + _SPAN, n), drifts, labels, limits, overdue)
+            for begin in range(0, count, size):
+                picked = overdue[begin : min(begin + size, count)]
+                in_doubt, more = _settle(rows, picked, narrow, False, found)
+                changed += more
+                if in_doubt:
+                    _, more = _settle(rows, picked[:in_doubt], wide, True, found)
+                    changed += more
         return changed
 
     return step

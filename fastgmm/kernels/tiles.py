@@ -16,7 +16,7 @@ _NEAR_BYTES = 48 << 10
 _FAR_BYTES = 3 << 18
 """...and may take at most: three quarters of a usual L2 cache."""
 
-_FEWEST_GROUPS, _ENOUGH_GROUPS, _MOST_GROUPS = 2, 3, 16
+_FEWEST_GROUPS, _ENOUGH_GROUPS, _MOST_GROUPS = 2, 3, 8
 
 
 @kernel

@@ -107,7 +107,7 @@ class Checkpoint:
         OSError
             If the state cannot be written; the file then holds what it held before.
         """
-        state = self.resume(structure)
+        state = self.resume(structure, n_starts)
         if state is not None:
             if state.finished:
                 assert state.best is not None
@@ -121,13 +121,18 @@ class Checkpoint:
         self.finish(result)
         return result
 
-    def resume(self, structure: CovarianceStructure) -> RunState | None:
+    def resume(self, structure: CovarianceStructure, n_starts: int = 1) -> RunState | None:
         """The state in the file, or None if there is no file; the random state is set to it.
+
+        The `max_iter` of the file may be another, if with this one, too, the run would have come to
+        that state. A run that nothing else has ended then goes on.
 
         Parameters
         ----------
         structure : CovarianceStructure
             Of the mixture.
+        n_starts : int, optional
+            Of the run.
 
         Raises
         ------
@@ -140,7 +145,10 @@ class Checkpoint:
             fingerprint, random_state, state = read_checkpoint(self.path)
         except FileNotFoundError:
             return None
-        self._check_same_run(fingerprint)
+        self._check_same_run(fingerprint, state, n_starts)
+        state = _with_max_iter(
+            state, fingerprint.get("max_iter"), self._fingerprint.get("max_iter")
+        )
         try:
             _check_parameters(state, structure)
         except Exception as error:
@@ -189,16 +197,23 @@ class Checkpoint:
         self._unwritten = None
         self._last_write = time.monotonic()
 
-    def _check_same_run(self, other: dict[str, Any]) -> None:
+    def _check_same_run(self, other: dict[str, Any], state: RunState, n_starts: int) -> None:
         own = self._fingerprint
-        different = [
-            f"{name} was {other.get(name)!r} and is {own.get(name)!r}"
+        different = {
+            name: f"{name} was {other.get(name)!r} and is {own.get(name)!r}"
             for name in sorted({*own, *other})
             if own.get(name) != other.get(name)
-        ]
+        }
+        if "max_iter" in different:
+            obstacle = _obstacle_to_max_iter(own["max_iter"], state, n_starts)
+            if obstacle is None:
+                del different["max_iter"]
+            else:
+                different["max_iter"] += f", but {obstacle}"
         if different:
             raise ValueError(
-                f"{os.fspath(self.path)} is the checkpoint of another run: {'; '.join(different)}. "
+                f"{os.fspath(self.path)} is the checkpoint of another run: "
+                f"{'; '.join(different.values())}. "
                 "Give another path, or delete the file to begin anew."
             )
 
@@ -313,6 +328,27 @@ def _digest(*parts: Any) -> str:
     for part in parts:
         digest.update(part if isinstance(part, bytes) else np.asarray(part, order="C").tobytes())
     return digest.hexdigest()[:16]
+
+
+# -- another max_iter ------------------------------------------------------------------------------
+def _obstacle_to_max_iter(max_iter: int, state: RunState, n_starts: int) -> str | None:
+    """Why a run with this `max_iter` would not have come to a state; None if it would have."""
+    if n_starts > 1 and (state.finished or state.restart > 0):
+        return f"of {n_starts} starts, only the best that has ended is kept"
+    n_iter = len(state.lower_bounds)
+    return f"{n_iter} iterations have been made" if n_iter > max_iter else None
+
+
+def _with_max_iter(state: RunState, before: Any, now: Any) -> RunState:
+    """A state under another `max_iter`: no longer the end, if only the former made it that."""
+    result = state.best
+    if not state.finished or result is None or result.converged:
+        return state
+    # A listener may have stopped it before, and would again.
+    if not result.n_iter == before < now:
+        return state
+    bounds, records = result.lower_bounds, result.diagnostics
+    return RunState(0, result.parameters, bounds, None, diagnostics=records)
 
 
 # -- checks ----------------------------------------------------------------------------------------

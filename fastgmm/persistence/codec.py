@@ -191,7 +191,7 @@ class Decoder:
         return _SPECIAL_FLOATS[name]
 
     def _decode_strings(self, strings: list[str]) -> np.ndarray:
-        if not all(isinstance(string, str) for string in strings):
+        if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
             raise ModelFileError("has a list of strings with other things in it.")
         array = np.empty(len(strings), dtype=object)
         array[:] = strings
@@ -220,13 +220,18 @@ class Decoder:
         if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in arrays.values()):
             raise ModelFileError("has statistics with other things than finite numbers.")
         log_likelihood, total_weight, n_rows = arrays.pop("totals")
-        scatter = encoded["scatter"]
+        scatter = None if encoded["scatter"] is None else self.decode_statistics(encoded["scatter"])
+        if scatter is not None and (
+            scatter.form is not MomentForm.OUTER
+            or scatter.reference.shape != (1, arrays["reference"].shape[-1])
+        ):
+            raise ModelFileError("has a scatter of all rows that is none.")
         return SufficientStatistics.from_moments(
             MomentForm(encoded["form"]),
             log_likelihood=log_likelihood,
             total_weight=total_weight,
             n_rows=int(n_rows),
-            scatter=None if scatter is None else self.decode_statistics(scatter),
+            scatter=scatter,
             **arrays,
         )
 

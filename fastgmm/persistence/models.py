@@ -165,6 +165,26 @@ def _check(estimator: Any, attributes: dict[str, Any]) -> None:
             raise ValueError("n_features_in_ is not the number of features of the means.")
         if "feature_names_in" in parts and np.shape(parts["feature_names_in"]) != (d,):
             raise ValueError("feature_names_in_ does not name the features of the means.")
+    if "n_batches" in parts or "running_statistics" in parts:
+        _check_stream(estimator, parts)
+
+
+def _check_stream(estimator: Any, parts: dict[str, Any]) -> None:
+    """Check what `partial_fit` goes on from."""
+    n_batches, statistics = parts.get("n_batches"), parts.get("running_statistics")
+    if type(n_batches) is not int or n_batches < 1:
+        raise ValueError("n_batches_ is no number of batches.")
+    structure = STRUCTURES[estimator.covariance_type]
+    if not isinstance(statistics, SufficientStatistics) or statistics.form is not (
+        structure.moment_form
+    ):
+        raise ValueError("running_statistics_ are not those of the covariance_type.")
+    if "means" not in parts or statistics.reference.shape != np.shape(parts["means"]):
+        raise ValueError("running_statistics_ are not those of the means.")
+    if (statistics.scatter is not None) != structure.needs_total_scatter:
+        raise ValueError("running_statistics_ have a scatter, or lack it.")
+    if not statistics.total_weight > 0 or statistics.n_rows < 1 or (statistics.weight < 0).any():
+        raise ValueError("running_statistics_ are those of no rows.")
 
 
 def _as_array(value: Any) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.checks import check_number_type
 from fastgmm.sources.reader import ReaderSource, RowReader, rows_per_scan, scan
+from fastgmm.sources.sampling import is_weighted
 
 
 class _Derived(RowReader):
@@ -21,7 +22,9 @@ class _Derived(RowReader):
         self._reader = reader
         self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
         self.n_features, self.feature_names = reader.n_features, reader.feature_names
-        self.weighted, self.read_ahead_rows = reader.weighted, reader.read_ahead_rows
+        self.weighted = reader.weighted
+        self.read_ahead_rows = reader.read_ahead_rows
+        self.read_ahead_step = reader.read_ahead_step
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         return self._reader.read(start, stop)
@@ -107,7 +110,7 @@ class SourceReader(RowReader):
         self._source = source
         self.name = f"The {type(source).__name__}"
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
-        self.weighted = len(source.read(0, min(1, source.n_rows)).weights) > 0
+        self.weighted = is_weighted(source)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         chunk = self._source.read(start, stop)

@@ -36,6 +36,7 @@ class PartsReader(RowReader):
         self.feature_names = next(named, None)
         self.weighted = first.weighted
         self.read_ahead_rows = max(part.read_ahead_rows for part in parts)
+        self.read_ahead_step = min(part.read_ahead_step for part in parts)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         pieces = [part.read(begin, end) for part, begin, end in self._pieces(start, stop)]

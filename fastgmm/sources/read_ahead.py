@@ -24,12 +24,17 @@ class ReadAhead:
         Of the source.
     distance : int
         How many rows to fetch ahead; 0 for none.
+    step : int, optional
+        Fewer rows than this from the last call on, there is none.
     """
 
-    def __init__(self, prefetch: Callable[[int, int], None], n_rows: int, distance: int):
+    def __init__(
+        self, prefetch: Callable[[int, int], None], n_rows: int, distance: int, step: int = 0
+    ):
         self._prefetch = prefetch
         self._n_rows = n_rows
         self._distance = distance
+        self._step = step
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -38,6 +43,7 @@ class ReadAhead:
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._wanted: tuple[int, int] | None = None
+        self._last = -self._step
         self._working = False
 
     def announce(self, start: int, stop: int) -> None:
@@ -48,6 +54,10 @@ class ReadAhead:
         if self._process != os.getpid():
             self._start_anew()
         with self._lock:
+            # Threads read a little out of order; a new pass is far away.
+            if abs(stop - self._last) < self._step:
+                return
+            self._last = stop
             self._wanted = (stop, ahead)
             if self._working:
                 return

@@ -33,6 +33,8 @@ class RowReader(ABC):
     weighted : bool
     read_ahead_rows : int
         How many rows to call `prefetch` for, beyond those that are read; 0 for never.
+    read_ahead_step : int
+        By how many rows reading should have moved on before it is called again.
     """
 
     name: str
@@ -42,6 +44,7 @@ class RowReader(ABC):
     feature_names: list[str] | None = None
     weighted: bool = False
     read_ahead_rows: int = 0
+    read_ahead_step: int = 0
 
     @abstractmethod
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +111,9 @@ class ReaderSource:
             self._scale = WeightScale.of(self._checked_weights())
             self.total_weight, self.weight_scale = self._scale.total, self._scale.divisor
         self._checked: set[tuple[int, int]] = set()
-        self._ahead = ReadAhead(reader.prefetch, self.n_rows, reader.read_ahead_rows)
+        self._ahead = ReadAhead(
+            reader.prefetch, self.n_rows, reader.read_ahead_rows, reader.read_ahead_step
+        )
 
     def __repr__(self) -> str:
         weighted = ", weighted" if self.reader.weighted else ""

@@ -1,4 +1,4 @@
-"""A sample of a source's rows, as arrays."""
+"""Some of a source's rows, and all of its weights, as arrays."""
 
 import numpy as np
 
@@ -41,6 +41,27 @@ def sample_rows(
             weights[filled : filled + n_local] = chunk.weights[local]
         filled += n_local
     return rows, weights
+
+
+def rows_at(source: RowSource, numbers: np.ndarray) -> np.ndarray:
+    """Rows (len(numbers), d) of a source by their numbers, read in the source's order."""
+    rows = np.empty((len(numbers), source.n_features), source.dtype)
+    for place in np.argsort(numbers):
+        number = int(numbers[place])
+        rows[place] = source.read(number, number + 1).rows[0]
+    return rows
+
+
+def all_weights(source: RowSource) -> np.ndarray | None:
+    """Weights of all rows, divided by the source's scale; None if it has none."""
+    if not is_weighted(source):
+        return None
+    return np.concatenate([chunk.weights for chunk in scan(source)])
+
+
+def is_weighted(source: RowSource) -> bool:
+    """Whether rows have weights."""
+    return len(source.read(0, min(1, source.n_rows)).weights) > 0
 
 
 def _draw(n_total: int, n_rows: int, random_state: np.random.RandomState) -> np.ndarray:

@@ -188,6 +188,18 @@ def test_a_finished_checkpoint_is_the_result(command, files, tmp_path, model):
     assert "tol was 0.001 and is 1.0" in other.err
 
 
+def test_more_iterations_of_a_finished_checkpoint(command, files, tmp_path):
+    fit = ["fit", files / "rows.npy", *FIT, "--tol", 0, "--json"]
+    arguments = [*fit, "--checkpoint", tmp_path / "job.npz"]
+    assert json.loads(command(*arguments, "--max-iter", 2).out)["n_iter"] == 2
+    longer, undisturbed = command(*arguments, "--max-iter", 5), command(*fit, "--max-iter", 5)
+    assert longer.err.splitlines()[0].startswith("iteration 3 ")
+    assert json.loads(longer.out)["means"] == json.loads(undisturbed.out)["means"]
+    fewer = command(*arguments, "--max-iter", 4)
+    assert fewer.code == 2
+    assert "max_iter was 5 and is 4, but 5 iterations have been made" in fewer.err
+
+
 def test_models_are_overwritten(command, files, tmp_path):
     out = tmp_path / "model.npz"
     out.touch()  # as mktemp makes it

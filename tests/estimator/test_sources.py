@@ -206,6 +206,51 @@ def test_a_start_from_a_sample(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("start", ["random", "random_from_data"])
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("weights", [None, WEIGHTS, np.full(len(X), 3.0)], ids=["", "any", "equal"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_starts_that_draw_need_no_sample(tmp_path, monkeypatch, start, cls, weights, dtype):
+    monkeypatch.setattr("fastgmm.fitting.START_ROWS", 400)
+    rows = X.astype(dtype)
+    np.save(tmp_path / "rows.npy", rows)
+    pq.write_table(table_of(rows), tmp_path / "rows.parquet", row_group_size=500)
+    for structure in ("full", "tied"):
+        arguments = {"init_params": start, "n_init": 2, "covariance_type": structure}
+        whole = fitted_to(cls, rows, weights, **arguments)
+        for name in ("rows.npy", "rows.parquet"):
+            assert_identical_fit(fitted_to(cls, tmp_path / name, weights, **arguments), whole)
+
+
+@pytest.mark.parametrize(("weights", "row_bytes"), [(None, 8), (1.0 + LABELS, 32)])
+def test_single_rows_of_too_many(tmp_path, monkeypatch, weights, row_bytes):
+    """Beyond a bound of memory, single rows are drawn from a sample, too."""
+    path, arguments = npy_path(tmp_path), {"init_params": "random_from_data"}
+    whole = fitted_to(GaussianMixture, X, weights, **arguments)
+    monkeypatch.setattr("fastgmm.fitting.START_ROWS", 400)
+    monkeypatch.setattr("fastgmm.estimator.training.START_BYTES", row_bytes * len(X))
+    assert_identical_fit(fitted_to(GaussianMixture, path, weights, **arguments), whole)
+    monkeypatch.setattr("fastgmm.estimator.training.START_BYTES", row_bytes * len(X) - 1)
+    sampled = fitted_to(GaussianMixture, path, weights, **arguments)
+    assert not np.array_equal(sampled.means_, whole.means_)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_starts_see_the_type_of_the_rows(tmp_path, cls, dtype):
+    """Bayesian mixtures are fitted in float64, but k-means draws by rounding in float32."""
+    seen = []
+
+    def start(rows, n_components, random_state):
+        seen.append(rows.dtype)
+        return LABELS
+
+    np.save(tmp_path / "rows.npy", X.astype(dtype))
+    fitted_to(cls, X.astype(dtype), init_params=start)
+    fitted_to(cls, tmp_path / "rows.npy", init_params=start)
+    assert seen == [dtype, dtype]
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_warm_start(tmp_path, cls):
     path = npy_path(tmp_path)

@@ -164,7 +164,10 @@ def add_potentials(p):
 
 
 def nearest_centers(p):
-    return p.tile(), p.points, p.normal(p.k, p.d), p.normal(p.k), p.output()
+    centers = p.normal(p.k, p.d)
+    offsets = -0.5 * (centers**2).sum(axis=1)
+    slack, least = p.dtype.type(0.01), p.dtype.type(0.001)
+    return p.tile(), p.points, centers, offsets, slack, least, p.output(), p.output()
 
 
 def take_center(p):
@@ -286,6 +289,25 @@ def test_no_nan_is_lost(dtype):
     assert np.isnan(norms[5])
     assert np.isnan(responsibilities[:, 5]).any()
     assert np.isfinite(norms[6])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_the_first_of_equal_centers_is_nearest_and_leads_by_nothing(dtype, scale):
+    """However small or large the numbers; what is not a number is no lead either."""
+    problem = Problem(3, 4, 1, dtype)
+    _, points, *_ = arguments = list(nearest_centers(problem))
+    labels, margins = arguments[-2:]
+    with np.errstate(over="ignore"):
+        tile, center = arguments[0] * dtype(scale), problem.normal(3) * dtype(scale)
+        far, near = np.zeros(3, dtype), np.array([center, center])
+        centers = np.vstack([far, near, far])
+        offsets = (-0.5 * (centers**2).sum(axis=1)).astype(dtype)
+    tiny = np.finfo(dtype).tiny
+    arguments[0], arguments[2:6] = tile, [centers, offsets, dtype(0), tiny]
+    compiled(MICROKERNELS["nearest_centers"])(*arguments)
+    assert not np.any(margins[:points] > 0)
+    assert set(labels[:points]) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

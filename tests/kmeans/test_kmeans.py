@@ -8,11 +8,12 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.kmeans import KMeansFit
+from fastgmm.kmeans import KMeansFit, LloydStep
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.sampling import rows_at
 from tests.datasets import mixture_sample
 
-N, D, K = 40_000, 6, 7
+N, D, K = 60_000, 6, 7
 ENGINE = ThreadEngine(2)
 
 
@@ -44,7 +45,7 @@ def fit_both(X, sample_weight=None, n_clusters=K, seed=0):
     """(our labels, theirs), and whether the random states end alike."""
     ours, theirs = np.random.RandomState(seed), np.random.RandomState(seed)
     fit = kmeans_fit(X, sample_weight, n_clusters)
-    labels = fit.labels(fit.rows(fit.seeds(ours)))
+    labels = fit.labels(rows_at(fit.source, fit.seeds(ours)))
     desired = sklearn_labels(X, sample_weight, n_clusters, random_state=theirs)
     return labels, desired, same_state(ours, theirs)
 
@@ -84,7 +85,7 @@ def test_layouts():
     desired, _, _ = fit_both(X)
     for same in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
         fit = kmeans_fit(same)
-        labels = fit.labels(fit.rows(fit.seeds(np.random.RandomState(0))))
+        labels = fit.labels(rows_at(fit.source, fit.seeds(np.random.RandomState(0))))
         np.testing.assert_array_equal(labels, desired)
 
 
@@ -123,6 +124,165 @@ def test_a_weight_is_a_number_of_repeats():
     np.testing.assert_array_equal(weighted.repeat(repeats), repeated)
 
 
+# --- what bounds leave out changes nothing ------------------------------------------------
+
+
+def clustered(random):
+    return random.standard_normal((3000, 4)) + 6 * random.randint(0, 5, (3000, 1)), 9
+
+
+def uniform(random):
+    return random.uniform(size=(3000, 3)), 8
+
+
+def in_one_dimension(random):
+    return random.standard_normal((3000, 1)), 6
+
+
+def in_many_dimensions(random):
+    return random.standard_normal((1500, 40)), 12
+
+
+def on_a_grid(random):
+    """Many rows are just as near to two centers."""
+    return random.randint(0, 4, (3000, 2)).astype(float), 6
+
+
+def with_duplicates(random):
+    return random.standard_normal((40, 3))[random.randint(0, 40, 3000)], 12
+
+
+def with_few_distinct_rows(random):
+    return random.standard_normal((5, 3))[random.randint(0, 5, 2000)], 8
+
+
+def far_from_zero(random):
+    return 1e7 + random.standard_normal((3000, 3)), 7
+
+
+def with_a_row_far_off(random):
+    X = random.standard_normal((3000, 3))
+    X[7] = 1e6
+    return X, 5
+
+
+def with_scales_apart(random):
+    return random.standard_normal((3000, 4)) * [1e-3, 1, 1e3, 1e6], 6
+
+
+def very_small(random):
+    """In float32, squares are no longer normal numbers."""
+    return 1e-22 * random.standard_normal((3000, 3)), 5
+
+
+def very_large(random):
+    return 1e30 * random.standard_normal((3000, 3)), 5
+
+
+def with_one_cluster(random):
+    return random.standard_normal((3000, 3)), 1
+
+
+def with_two_clusters(random):
+    return random.standard_normal((3000, 3)), 2
+
+
+def with_as_many_clusters_as_rows(random):
+    return random.standard_normal((30, 3)), 30
+
+
+def with_many_clusters(random):
+    return random.standard_normal((1000, 3)), 100
+
+
+PROBLEMS = [
+    clustered,
+    uniform,
+    in_one_dimension,
+    in_many_dimensions,
+    on_a_grid,
+    with_duplicates,
+    with_few_distinct_rows,
+    far_from_zero,
+    with_a_row_far_off,
+    with_scales_apart,
+    very_small,
+    very_large,
+    with_one_cluster,
+    with_two_clusters,
+    with_as_many_clusters_as_rows,
+    with_many_clusters,
+]
+
+
+def assert_is_a_plain_step(X, weights, centers, labels, moved):
+    """Of the nearest centers, and the means of their rows, but for rows between two of them."""
+    X, centers = X.astype(np.longdouble), centers.astype(np.longdouble)
+    distances = ((X[:, np.newaxis] - centers) ** 2).sum(axis=2)
+    nearest = distances.min(axis=1)
+    chosen = np.take_along_axis(distances, labels[:, np.newaxis].astype(int), axis=1)[:, 0]
+    between = 1e-14 * ((X**2).sum(axis=1) + nearest) * X.shape[1]
+    assert np.all(chosen - nearest <= between)
+    shares = np.eye(len(centers))[labels] * weights[:, np.newaxis]
+    held = shares.sum(axis=0)
+    if np.all(held > 0):
+        means = shares.T @ X / held[:, np.newaxis]
+        error = np.abs(moved - means).max()
+        assert error <= 1e-13 * np.abs(X).max() * max(1.0, weights.max() / held.min())
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("seed", range(2))
+def test_every_step_is_a_plain_one(problem, weighted, dtype, seed):
+    random = np.random.RandomState(seed)
+    X, k = problem(random)
+    X, n = X.astype(dtype), len(X)
+    weights = random.uniform(size=n) * (random.uniform(size=n) > 0.1) if weighted else np.ones(n)
+    fit = kmeans_fit(X, weights if weighted else None, n_clusters=k)
+    centers = X[random.choice(n, k, replace=False)] - fit.origin
+    step, before = LloydStep(fit, centers), np.full(n, k)
+    for _ in range(40):
+        moved, changed = step(centers)
+        assert changed == np.count_nonzero(step.labels != before)
+        assert_is_a_plain_step(X - fit.origin, weights, centers, step.labels, moved)
+        before, centers = step.labels.copy(), moved
+        if not changed:
+            break
+
+
+def test_centers_that_jump():
+    """Whatever moves them; a cluster that loses nearly all leaves no rounding behind."""
+    random = np.random.RandomState(35)
+    X, weights = random.standard_normal((3000, 3)), random.uniform(0.1, 3, 3000)
+    fit = kmeans_fit(X, weights, n_clusters=6)
+    centers = random.standard_normal((6, 3))
+    step = LloydStep(fit, centers)
+    for i in range(60):
+        moved, _ = step(centers)
+        assert_is_a_plain_step(X - fit.origin, weights, centers, step.labels, moved)
+        centers = centers + random.standard_normal((6, 3)) * 10.0 ** random.uniform(-6, 0.5, (6, 1))
+        if i % 7 == 3:
+            centers[random.randint(6)] += 100
+        if i % 7 == 5:
+            centers = random.standard_normal((6, 3))
+
+
+def test_late_steps_look_at_few_rows():
+    """Rows that no bound holds for would not be missed by any test of labels."""
+    X = rows(1.0)
+    fit = kmeans_fit(X)
+    centers = X[:: N // K][:K] - fit.origin
+    step = LloydStep(fit, centers)
+    for _ in range(30):
+        centers, changed = step(centers)
+    assert 0 < changed < N / 50
+    step._move(centers)
+    overdue = np.count_nonzero(~(step._limits > step._drifts[step.labels]))
+    assert changed < overdue < N / 3
+
+
 # --- degenerate data ----------------------------------------------------------------------
 
 
@@ -143,7 +303,7 @@ def test_duplicates(n_distinct, weighted):
     ours, theirs = np.random.RandomState(0), np.random.RandomState(0)
     fit = kmeans_fit(X, weights)
     found = []
-    text = warning_of(lambda: found.append(fit.labels(fit.rows(fit.seeds(ours)))))
+    text = warning_of(lambda: found.append(fit.labels(rows_at(fit.source, fit.seeds(ours)))))
     desired = warning_of(lambda: found.append(sklearn_labels(X, weights, random_state=theirs)))
     assert text == desired
     assert f"({n_distinct})" in text
@@ -184,7 +344,7 @@ def test_the_same_bits_for_any_number_of_threads(n_threads, dtype, weighted):
     def run(engine):
         fit = kmeans_fit(X, weights, engine=engine)
         seeds = fit.seeds(np.random.RandomState(1))
-        return fit.origin, fit.tolerance, seeds, fit.labels(fit.rows(seeds))
+        return fit.origin, fit.tolerance, seeds, fit.labels(rows_at(fit.source, seeds))
 
     for one, other in zip(run(ThreadEngine(n_threads)), run(ThreadEngine(8)), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -101,7 +101,7 @@ def test_a_finished_run_ends_at_once(path, undisturbed):
     ("change", "text"),
     [
         ({"reg_covar": 1e-3}, "reg_covar was 1e-06 and is 0.001"),
-        ({"max_iter": 7}, "max_iter was 100 and is 7"),
+        ({"max_iter": 1}, "max_iter was 100 and is 1, but 2 iterations have been made"),
         ({"covariance_type": "diag"}, "covariance_type was 'full' and is 'diag'"),
         ({"means_init": np.ones((4, 3))}, "means_init was None and is 'array of shape"),
         ({"init_params": lambda: None}, "init_params was 'kmeans' and is 'function"),

@@ -338,6 +338,8 @@ def changed(good, **changes):
         ({"n_features_in_": 2}, "n_features_in_"),
         ({"feature_names_in_": {"strings": ["a"]}}, "feature_names_in_"),
         ({"feature_names_in_": {"strings": [1, 2, 3]}}, "strings"),
+        ({"feature_names_in_": {"strings": "abc"}}, "strings"),
+        ({"n_batches_": 3}, "running_statistics_ are not those of the covariance_type"),
         ({"n_components": 0}, "n_components"),
         ({"covariance_type": "other"}, "covariance_type"),
         ({"tol": "0"}, "tol"),

@@ -168,6 +168,19 @@ def test_what_follows_is_fetched():
     assert len(fetched) == 2
 
 
+def test_steps():
+    """Where fetching is cheap, the calls are what costs."""
+    fetched = []
+    ahead = ReadAhead(lambda start, stop: fetched.append(start), 40_000, 20_000, 5000)
+    expected = []
+    for _ in range(2):
+        for start in (0, 4000, 2000, 6000, 8000, 12_000, 10_000, 14_000):
+            ahead.announce(start, start + 2000)
+            if start in (0, 6000, 12_000):
+                expected.append(start + 2000)
+            wait_until(lambda: fetched == expected)
+
+
 def test_requests_do_not_pile_up():
     go_on, fetched = threading.Event(), []
 

@@ -52,6 +52,7 @@ import fastgmm
 {MEMORY}
 model = fastgmm.GaussianMixture(3, max_iter=2, tol=0, random_state=0, n_jobs={N_THREADS})
 warnings.simplefilter("ignore")
+model.set_params(init_params=sys.argv[2])
 model.fit(np.random.standard_normal((20_000, {N_FEATURES})))  # loads the kernels
 source = fastgmm.open_source(sys.argv[1], memory_limit="{LIMIT}MB")
 source.read(0, 1)
@@ -115,16 +116,20 @@ def test_memory_is_bounded(tmp_path, name, write, options):
 
 
 @pytest.mark.slow
-def test_memory_of_a_fit_is_bounded(tmp_path):
+@pytest.mark.parametrize("init_params", ["kmeans", "random", "random_from_data"])
+def test_memory_of_a_fit_is_bounded(tmp_path, init_params):
     write_parquet(tmp_path / "rows.parquet", row_group_size=60_000)
     # The rows that the start is made from, and what k-means takes beside them.
-    start = 3 * min(START_ROWS * N_FEATURES * 8, START_BYTES) / 1e6
-    assert measured(FIT, tmp_path / "rows.parquet") < LIMIT + start + 16 * N_THREADS + 32
+    start = (
+        3 * min(START_ROWS * N_FEATURES * 8, START_BYTES) / 1e6 if init_params == "kmeans" else 0
+    )
+    found = measured(FIT, tmp_path / "rows.parquet", init_params)
+    assert found < LIMIT + start + 16 * N_THREADS + 32
 
 
-def measured(script, path):
+def measured(script, path, *arguments):
     """What a script prints, in a process that finds the same packages as this one."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", script, str(path)]
+    command = [sys.executable, "-c", script, str(path), *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return float(done.stdout)
