@@ -64,20 +64,20 @@ class ManyResults(NamedTuple):
     ----------
     parameters : MixtureParameters
         With an axis in front.
-    lower_bounds : list of list of float
+    lower_bounds : list of ndarray
     converged : ndarray of bool, shape (sets,)
     n_iter : ndarray of int, shape (sets,)
     lower_bound : ndarray of shape (sets,)
-    diagnostics : list of list
+    diagnostics : list of tuple
         Empty.
     """
 
     parameters: Any
-    lower_bounds: list[list[float]]
+    lower_bounds: list[np.ndarray]
     converged: np.ndarray
     n_iter: np.ndarray
     lower_bound: np.ndarray
-    diagnostics: list[list]
+    diagnostics: list[tuple]
 
 
 class LockstepFit(MixtureFit):
@@ -160,9 +160,11 @@ class LockstepFit(MixtureFit):
             self._running = everything
         order = np.argsort(np.concatenate([numbers for numbers, _ in ended]))
         joined = _mapped(lambda *a: np.concatenate(a)[order], *(p for _, p in ended))
-        table = np.array(history).reshape(len(history), n_sets).T.tolist()
-        lists = [row[:n] for row, n in zip(table, n_iter, strict=True)]
-        return ManyResults(joined, lists, converged, n_iter, bounds, [[] for _ in lists])
+        made = np.arange(len(history)) < n_iter[:, np.newaxis]
+        flat = np.array(history).reshape(len(history), n_sets).T[made]
+        ends = np.cumsum(n_iter)
+        parts = [flat[end - n : end] for end, n in zip(ends.tolist(), n_iter.tolist(), strict=True)]
+        return ManyResults(joined, parts, converged, n_iter, bounds, [()] * n_sets)
 
     # -- what looks at rows, or at single data sets ------------------------------------------------
     def _accumulate(self, operands: Operands, start: Any = None) -> SufficientStatistics:

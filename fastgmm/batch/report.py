@@ -81,7 +81,8 @@ class FitReport:
         self.n_rows_ = np.zeros(n, dtype=np.int64)
         self.log_likelihood_ = np.full(n, np.nan)
         self.bic_ = np.full(n, np.nan)
-        self._lists: dict[str, list[list]] = {"lower_bounds_": [[] for _ in range(n)]}
+        # Of any sequences: lists by the thousand would set off the garbage collector.
+        self._lists: dict[str, list[Sequence]] = {"lower_bounds_": [()] * n}
         self._make, self._feature_names = make, feature_names
         self._stacks: dict[str, Any] = {
             "converged_": np.zeros(n, dtype=bool),
@@ -101,9 +102,10 @@ class FitReport:
         return f"<FitReport: {len(self) - failed} mixtures fitted, {failed} failed>"
 
     def __getattr__(self, name: str) -> Any:
-        for held in (self.__dict__.get("_stacks", {}), self.__dict__.get("_lists", {})):
-            if name in held:
-                return held[name]
+        if name in self.__dict__.get("_stacks", {}):
+            return self._stacks[name]
+        if name in self.__dict__.get("_lists", {}):
+            return [_as_list(entry) for entry in self._lists[name]]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
@@ -130,7 +132,7 @@ class FitReport:
             parts = [self._value(name, part, i) for part in _parts(stack)]
             setattr(model, name, tuple(parts) if isinstance(stack, tuple) else parts[0])
         for name, lists in self._lists.items():
-            setattr(model, name, list(lists[i]))
+            setattr(model, name, _as_list(lists[i]))
         model.n_features_in_ = self._n_features
         if self._feature_names is not None:
             names = self._feature_names[i]
@@ -197,7 +199,7 @@ class FitReport:
         self,
         numbers: np.ndarray,
         attributes: dict[str, Any],
-        lists: dict[str, list[list]],
+        lists: dict[str, list],
         n_rows: np.ndarray,
         log_likelihoods: np.ndarray,
         bics: np.ndarray | float,
@@ -224,9 +226,16 @@ class FitReport:
             shapes = {name: _parts(values)[0].shape[1:] for name, values in attributes.items()}
             self._shapes |= dict.fromkeys(numbers.tolist(), shapes)
         for name, values in lists.items():
-            entries = self._lists.setdefault(name, [[] for _ in range(len(self))])
-            for i, value in zip(numbers, values, strict=True):
+            if name not in self._lists:
+                self._lists[name] = [()] * len(self)
+            entries = self._lists[name]
+            for i, value in zip(numbers.tolist(), values, strict=True):
                 entries[i] = value
+
+
+def _as_list(entry: Sequence | np.ndarray) -> list:
+    """Numbers of an array as such of Python, as a fit of its own leaves them."""
+    return entry.tolist() if isinstance(entry, np.ndarray) else list(entry)
 
 
 def _parts(value: Any) -> tuple:

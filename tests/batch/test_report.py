@@ -79,6 +79,14 @@ def test_a_report_can_be_kept():
     assert_same_model(again[1], report[1])
 
 
+def test_lists_are_those_of_the_fits():
+    report = fit_many([*many(3), clusters(1)], 2, random_state=0)
+    assert [len(bounds) for bounds in report.lower_bounds_] == report.n_iter_.tolist()
+    assert report.lower_bounds_[:3] == [report[i].lower_bounds_ for i in range(3)]
+    assert {type(bound) for bound in report.lower_bounds_[0]} == {float}
+    assert report.lower_bounds_[3] == []
+
+
 @pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
 @pytest.mark.parametrize("by", ["shop", ["shop", "year"]], ids=str)
 def test_groups(make, by):

@@ -83,6 +83,7 @@ JOBS = [
 )
 def test_killed_at_any_moment(tmp_path, path, job):
     cls, make_thing, weights, arguments = job
+    arguments = {"max_iter": 60, **arguments}  # long enough to be killed
     thing = make_thing(tmp_path)
     undisturbed = fit(make(cls, **arguments), thing, weights)
     chance, kills, exitcode = random.Random(0), 0, None
