@@ -126,9 +126,9 @@ class MixtureFit:
         Raises
         ------
         ValueError
-            If a covariance is no longer positive definite.
+            If a covariance is no longer positive definite, or the bound is not a number.
         """
-        return best_of_restarts(
+        result = best_of_restarts(
             partial(self._step, model),
             starts,
             tol=self.options.tol,
@@ -138,6 +138,12 @@ class MixtureFit:
             resume=resume,
             observe=observe,
         )
+        if np.isnan(result.lower_bound):
+            raise ValueError(
+                "The lower bound is not a number: rows or weights are too large, or differ by too "
+                "many orders of magnitude. Scale them."
+            )
+        return result
 
     def starts(
         self, model: MixtureModel, starts: Iterator[Start], n_init: int
