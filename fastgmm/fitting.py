@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.cells import CellPass
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter, ill_defined
