@@ -210,7 +210,11 @@ def _use_threads(connection):
 
 
 def _can_take(lock):
-    taking = threading.Thread(target=lock.__enter__, daemon=True)
+    def take():
+        with lock:
+            pass
+
+    taking = threading.Thread(target=take, daemon=True)
     taking.start()
     taking.join(10)
     return not taking.is_alive()
