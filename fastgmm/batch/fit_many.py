@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm.batch.datasets import DataSetList, data_sets
+from fastgmm.batch.datasets import DataSetList, check_weights_of_sets, data_sets
 from fastgmm.batch.lockstep import DataSets, LockstepFit
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
@@ -117,11 +117,8 @@ def fit_many(
     make(0)._validate_params()
     estimator(n_jobs=n_jobs)._validate_params()
     items = data_sets(datasets, by, columns)
-    if sample_weight is not None and len(sample_weight) != len(items.data):
-        raise ValueError(
-            f"sample_weight should hold an array, or None, for each of {len(items.data)} data "
-            f"sets, but has {len(sample_weight)} entries."
-        )
+    if sample_weight is not None:
+        check_weights_of_sets(sample_weight, len(items.data))
     seeds = item_seeds(random_state, len(items.data))
     report = FitReport(make, items.keys, seeds, items.feature_names)
     with Progress(len(report), progress) as bar, warnings.catch_warnings():
@@ -295,14 +292,14 @@ class _Run:
         model.n_jobs = 1
         try:
             model.fit(X, sample_weight=weights)
-            score = model.score(X, sample_weight=weights)
+            score, weight = model._score(X, weights)
             self._check_features(model.n_features_in_)
         except Exception as error:
             self._record(i, error)
             self._bar.advance(1, 1)
             return
         n_rows = np.array([_n_rows(X)])
-        total = n_rows if weights is None else np.array([np.sum(weights)])
+        total = np.array([weight])
         k, d = model.means_.shape
         fitted = _fitted(model)
         lists = {name: [value] for name, value in fitted.items() if isinstance(value, list)}
