@@ -3,13 +3,28 @@
 Free of threads and of estimators, so that any engine may run them.
 """
 
+import functools
+from collections.abc import Iterable
+
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.kernels.layout import OUTPUTS
 from fastgmm.parameters import Operands
 from fastgmm.sources.base import Chunk
+from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_FIRST = np.zeros(1, dtype=np.int64)
+_NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
+
+
+@functools.lru_cache(maxsize=256)
+def _one_set(n_rows: int) -> np.ndarray:
+    """Offsets of a single data set; made once, as an iteration on few rows takes little longer."""
+    offsets = np.array([0, n_rows])
+    offsets.flags.writeable = False
+    return offsets
 
 
 def chunk_statistics(
@@ -17,7 +32,7 @@ def chunk_statistics(
     structure: CovarianceStructure,
     operands: Operands,
     reference: np.ndarray,
-    responsibilities: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
 ) -> SufficientStatistics:
     """Sufficient statistics of a chunk.
 
@@ -28,17 +43,74 @@ def chunk_statistics(
     operands : Operands
     reference : ndarray of shape (k, d)
         ``operands.reference``; one object for all chunks of a pass.
-    responsibilities : ndarray of shape (rows, k), optional
-        Taken instead of the operands' own; the log-likelihood is then 0.
+    shares : ndarray of shape (rows, k), or of int (rows,), optional
+        Responsibilities, or labels, taken instead of the operands' own responsibilities; the
+        log-likelihood is then 0.
     """
+    statistics = SufficientStatistics.zero(structure.moment_form, reference)
+    _add_statistics(
+        chunk,
+        _one_set(len(chunk.rows)),
+        _FIRST,
+        structure,
+        [array[np.newaxis] for array in operands],
+        statistics.sums[np.newaxis],
+        shares,
+    )
+    return statistics
+
+
+def statistics_of_each(
+    rows: np.ndarray,
+    offsets: np.ndarray,
+    numbers: np.ndarray,
+    structure: CovarianceStructure,
+    operands: Operands,
+    shares: np.ndarray | None = None,
+) -> SufficientStatistics:
+    """Sufficient statistics of each of some data sets.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    numbers : ndarray of int, shape (m,)
+        The data sets to work on.
+    structure : CovarianceStructure
+    operands : Operands
+        With an axis of length m in front.
+    shares : ndarray of shape (n, k) or (n,), optional
+        See `chunk_statistics`.
+    """
+    statistics = SufficientStatistics.zero(structure.moment_form, operands.reference)
+    chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
+    _add_statistics(chunk, offsets, numbers, structure, operands, statistics.sums, shares)
+    return statistics
+
+
+def _add_statistics(
+    chunk: Chunk,
+    offsets: np.ndarray,
+    numbers: np.ndarray,
+    structure: CovarianceStructure,
+    operands: Iterable[np.ndarray],
+    sums: np.ndarray,
+    shares: np.ndarray | None,
+) -> None:
+    """See `fastgmm.kernels.em_pass.statistics_pass`."""
     from fastgmm.kernels.em_pass import statistics_pass
 
-    statistics = SufficientStatistics.zero(structure.moment_form, reference)
-    if responsibilities is None:
-        responsibilities = np.empty((0, len(reference)))
+    labels, responsibilities = _NO_LABELS, _NO_SHARES
+    if shares is not None:
+        if shares.ndim == 1:
+            labels = np.ascontiguousarray(shares, dtype=np.int32)
+        else:
+            responsibilities = shares
     add_statistics = statistics_pass(structure.density_form, chunk.rows.dtype)
-    add_statistics(chunk.rows, chunk.weights, responsibilities, *operands, statistics.sums)
-    return statistics
+    add_statistics(
+        chunk.rows, chunk.weights, offsets, numbers, labels, responsibilities, *operands, sums
+    )
 
 
 def cell_statistics(
@@ -87,6 +159,22 @@ def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Opera
     return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts
 
 
+def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sums (sets, d), in float64, of the rows of each of some data sets.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    """
+    from fastgmm.kernels.scatter_pass import totals_pass
+
+    totals = np.zeros((len(offsets) - 1, rows.shape[1]))
+    totals_pass(rows.dtype)(rows, offsets, totals)
+    return totals
+
+
 def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     """Outer moments of a chunk about one point, in float64: as of a single component.
 
@@ -95,11 +183,31 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     chunk : Chunk
     reference : ndarray of shape (1, d)
     """
-    from fastgmm.kernels.em_pass import scatter_pass
+    from fastgmm.kernels.scatter_pass import scatter_pass
 
     statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
     add_scatter = scatter_pass(chunk.rows.dtype)
-    add_scatter(chunk.rows, chunk.weights, reference[0], statistics.sums)
+    offsets = _one_set(len(chunk.rows))
+    add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
+    return statistics
+
+
+def scatter_of_each(
+    rows: np.ndarray, offsets: np.ndarray, references: np.ndarray
+) -> SufficientStatistics:
+    """Outer moments of the rows of each of some data sets: as of single components.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    references : ndarray of shape (sets, d)
+    """
+    from fastgmm.kernels.scatter_pass import scatter_pass
+
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
+    scatter_pass(rows.dtype)(rows, NO_WEIGHTS, offsets, references, statistics.sums)
     return statistics
 
 

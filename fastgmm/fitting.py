@@ -16,7 +16,7 @@ from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.expectation import chunk_scatter, chunk_statistics
+from fastgmm.expectation import chunk_scatter, chunk_statistics, totals_of_each
 from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.array import ArraySource
@@ -355,8 +355,8 @@ class MixtureFit:
         """Mean of the rows: a point amid the data to take moments about."""
 
         def total(index: int) -> np.ndarray:
-            chunk = self.source.read(*self.grid.bounds(index))
-            return np.ascontiguousarray(chunk.rows).sum(axis=0, dtype=np.float64)
+            rows = self.source.read(*self.grid.bounds(index)).rows
+            return totals_of_each(rows, np.array([0, len(rows)]))[0]
 
         return self.engine.reduce(total, len(self.grid)) / self.source.n_rows
 

@@ -42,10 +42,8 @@ class LabelledRows:
         return LabelledRows(self.labels[present], self.n_components)
 
     def chunk(self, start: int, stop: int) -> np.ndarray:
-        """Responsibilities (rows, k) of the rows start to stop."""
-        shares = np.zeros((stop - start, self.n_components))
-        shares[np.arange(stop - start), self.labels[start:stop]] = 1.0
-        return shares
+        """Labels (rows,) of the rows start to stop."""
+        return self.labels[start:stop]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -272,26 +272,26 @@ class SufficientStatistics:
         """
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._outer()[..., :d, :d]
+            return self._second_of_outer()
         if self.form is MomentForm.DIAGONAL:
             return self._blocks[..., d + 1 :]
         if self.form is MomentForm.TRACE:
             return self._blocks[..., d + 1]
         raise AttributeError("These statistics hold no second moments.")
 
-    def _outer(self) -> np.ndarray:
-        """Symmetric matrices (k, >= d + 1, >= d + 1) from the blocks that are kept."""
+    def _second_of_outer(self) -> np.ndarray:
+        """Symmetric matrices (k, d, d) from the blocks that are kept."""
         *leading, d = self.reference.shape
         n = outer_blocks(d)
         if n == 1:
-            full = self._outer_blocks[..., 0, :, :].copy()
+            lower = self._outer_blocks[..., 0, :d, :d].copy()
         else:
             full = np.zeros((*leading, n, BLOCK, n, BLOCK))
             row, column = _lower(n)
             full[..., row, :, column, :] = np.moveaxis(self._outer_blocks, -3, 0)
-            full = full.reshape(*leading, n * BLOCK, n * BLOCK)
-        np.einsum("...ii->...i", full)[...] *= 0.5  # a view of the diagonals
-        return full + full.swapaxes(-1, -2)
+            lower = full.reshape(*leading, n * BLOCK, n * BLOCK)[..., :d, :d]
+        np.einsum("...ii->...i", lower)[...] *= 0.5  # a view of the diagonals
+        return lower + lower.swapaxes(-1, -2)
 
 
 def _blocks_of_outer(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

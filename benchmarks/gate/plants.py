@@ -65,7 +65,7 @@ PLANTS = {
             Edit(
                 "kernels/em_pass.py",
                 r"\n( +)(if form == CHOLESKY:\n +all_outer_moments)",
-                r"\n\1load_tile(X, start, stop, origin, tile)\n\1\2",
+                r"\n\1load_tile(X, start, stop, origin[m], tile)\n\1\2",
             ),
         ),
         ("instructions",),

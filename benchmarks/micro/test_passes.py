@@ -61,7 +61,7 @@ CASES = [
         for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
     ),
     *(
-        ("batch_statistics_pass", many_fits, each)
+        ("statistics_pass", many_fits, each)
         for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
     ),
     *(("scatter_pass", em_iteration, ("tied", dtype)) for dtype in problems.DTYPES),
@@ -92,7 +92,12 @@ def watched() -> tuple[Recorder, dict[str, Call]]:
 
 @pytest.mark.parametrize(
     ("kernel", "maker", "arguments"),
-    [pytest.param(*case, id="-".join([case[0], *case[2]])) for case in CASES],
+    [
+        pytest.param(
+            *case, id="-".join([case[0], *(["many"] if case[1] is many_fits else []), *case[2]])
+        )
+        for case in CASES
+    ],
 )
 def test_pass(benchmark: Any, kernel: str, maker: Callable, arguments: tuple[str, ...]) -> None:
     shape = SHAPE_APART if maker is iteration_by_cells else SHAPE

@@ -14,11 +14,9 @@ from fastgmm.caching import cached_property
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import TotalScatter, ill_defined
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.expectation import chunk_scatter
+from fastgmm.expectation import scatter_of_each, statistics_of_each, totals_of_each
 from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
 from fastgmm.parameters import MixtureParameters, Operands
-from fastgmm.sources.base import Chunk
-from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import SufficientStatistics
 
 
@@ -57,10 +55,6 @@ class DataSets:
     def total_weight(self) -> np.ndarray:
         """(sets,): every row weighs 1."""
         return self.n_rows.astype(np.float64)
-
-    def one(self, i: int) -> np.ndarray:
-        """Rows of data set i."""
-        return self.rows[self.offsets[i] : self.offsets[i + 1]]
 
 
 class ManyResults(NamedTuple):
@@ -172,16 +166,11 @@ class LockstepFit(MixtureFit):
 
     # -- what looks at rows, or at single data sets ------------------------------------------------
     def _accumulate(self, operands: Operands, start: Any = None) -> SufficientStatistics:
-        from fastgmm.kernels.batch_pass import batch_statistics_pass
-
-        statistics = SufficientStatistics.zero(self.structure.moment_form, operands.reference)
-        n = len(self.source.rows)
-        given = np.empty((0, operands.means.shape[-2])) if start is None else start.chunk(0, n)
-        add_each = batch_statistics_pass(self.structure.density_form, self.source.dtype)
-        add_each(
-            self.source.rows, self.source.offsets, self._running, given, *operands, statistics.sums
+        source = self.source
+        shares = None if start is None else start.chunk(0, len(source.rows))
+        return statistics_of_each(
+            source.rows, source.offsets, self._running, self.structure, operands, shares
         )
-        return statistics
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
         factors = parameters.precisions_cholesky
@@ -192,8 +181,7 @@ class LockstepFit(MixtureFit):
     @cached_property
     def _centre(self) -> np.ndarray:
         source = self.source
-        totals = [source.one(i).sum(axis=0, dtype=np.float64) for i in range(len(self.failed))]
-        return np.array(totals) / source.n_rows[:, np.newaxis]
+        return totals_of_each(source.rows, source.offsets) / source.n_rows[:, np.newaxis]
 
     @property
     def _scatter(self) -> TotalScatter | None:
@@ -203,12 +191,8 @@ class LockstepFit(MixtureFit):
 
     @cached_property
     def _total_scatter(self) -> TotalScatter:
-        totals = []
-        for i, centre in enumerate(self._centre):
-            rows = self.source.one(i)
-            total = chunk_scatter(Chunk(0, len(rows), rows, NO_WEIGHTS), centre[np.newaxis])
-            totals.append((total.weight[0], total.first[0], total.second[0]))
-        return TotalScatter(self._centre, *(np.array(part) for part in zip(*totals, strict=True)))
+        source = self.source
+        return TotalScatter.of(scatter_of_each(source.rows, source.offsets, self._centre))
 
 
 def _mapped(function: Any, *records: Any) -> Any:

@@ -13,21 +13,21 @@ from fastgmm.kmeans import MAX_ITER, TOL, n_draws
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ManyShares:
-    """Responsibilities of the rows of all data sets.
+    """Responsibilities or labels of the rows of all data sets.
 
     Parameters
     ----------
-    responsibilities : ndarray of shape (n, k)
+    shares : ndarray of shape (n, k), or of int (n,)
     in_order : bool
         See `fastgmm.initialization.RandomResponsibilities`.
     """
 
-    responsibilities: np.ndarray
+    shares: np.ndarray
     in_order: bool
 
     def chunk(self, start: int, stop: int) -> np.ndarray:
-        """Responsibilities (rows, k) of the rows start to stop."""
-        return self.responsibilities[start:stop]
+        """Those of the rows start to stop."""
+        return self.shares[start:stop]
 
 
 class ManyStarts:
@@ -42,7 +42,7 @@ class ManyStarts:
     rows : ndarray of shape (n, d)
         The same, one after another.
     offsets : ndarray of int, shape (sets + 1,)
-    seeds : sequence of int
+    seeds : ndarray of uint32, shape (sets,)
     n_components : int
     method : str or callable
         See `fastgmm.initialization.make_starts`.
@@ -53,7 +53,7 @@ class ManyStarts:
         arrays: Sequence[np.ndarray],
         rows: np.ndarray,
         offsets: np.ndarray,
-        seeds: Sequence[int],
+        seeds: np.ndarray,
         n_components: int,
         method: str | Callable,
     ):
@@ -76,15 +76,14 @@ class ManyStarts:
 
     # -- k-means on a kernel for all ---------------------------------------------------------------
     def _clustered(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
+        from fastgmm.kernels.draws import uniform_draws
         from fastgmm.kernels.small_kmeans import small_kmeans
 
         k, n_sets = self._n_components, len(self._arrays)
         per_start = n_draws(k)
-        draws = np.empty((n_sets, n_init, per_start))
-        random_state = _seeded(0)
-        for i, seed in enumerate(self._seeds):
-            random_state.seed(int(seed))
-            draws[i] = random_state.random_sample(n_init * per_start).reshape(n_init, per_start)
+        drawn = np.empty((n_sets, n_init * per_start))
+        uniform_draws()(self._seeds, drawn)
+        draws = drawn.reshape(n_sets, n_init, per_start)
         only_seeds = self._method == "k-means++"
         seeds = np.empty((n_sets, k), dtype=np.int64)
         labels = np.empty(len(self._rows), dtype=np.int32)
@@ -114,9 +113,7 @@ class ManyStarts:
             else:
                 for i, start in undecided.items():
                     labels[self._offsets[i] : self._offsets[i + 1]] = start.labels
-                shares = np.zeros((len(labels), k))
-                shares[np.arange(len(labels)), labels] = 1.0
-                yield ManyShares(shares, in_order=False)
+                yield ManyShares(labels, in_order=False)
 
     def _own_start(self, i: int, n_drawn: int) -> Any:
         """Start of one data set, after a number of draws."""

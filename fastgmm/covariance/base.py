@@ -56,8 +56,12 @@ class TotalScatter(NamedTuple):
     @classmethod
     def of(cls, statistics: SufficientStatistics) -> "TotalScatter":
         """From outer moments as of a single component."""
-        moments = (statistics.reference, statistics.weight, statistics.first, statistics.second)
-        return cls(*(moment[0] for moment in moments))
+        return cls(
+            statistics.reference[..., 0, :],
+            statistics.weight[..., 0][()],
+            statistics.first[..., 0, :],
+            statistics.second[..., 0, :, :],
+        )
 
 
 class Gaussians(NamedTuple):

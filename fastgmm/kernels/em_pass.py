@@ -20,12 +20,12 @@ from fastgmm.kernels.moments import (
     all_outer_moments,
     diagonal_moments,
     first_moments,
-    outer_moments,
     trace_moments,
 )
 from fastgmm.kernels.responsibilities import assign, normalize, normalize_to_roots
 from fastgmm.kernels.tiles import (
     aligned_rows,
+    load_labels,
     load_responsibilities,
     load_tile,
     load_weights,
@@ -71,19 +71,16 @@ def operand_types(real):
     return array_type(types.float64, 1), matrix, array_type(real, 3), matrix, vector, vector
 
 
-def statistics_signature(dtype):
-    """Signature of the kernels of `statistics_pass`."""
-    rows, weights, real = row_types(dtype)
-    given, sums = (
-        types.Array(types.float64, 2, "A", readonly=True),
-        types.Array(types.float64, 1, "C"),
-    )
-    return types.void(rows, weights, given, *operand_types(real), sums)
+def _with_axis(array):
+    """Type of arrays of many data sets, with an axis in front."""
+    return array.copy(ndim=array.ndim + 1)
 
 
 @entry_point
 def statistics_pass(density_form, dtype):
-    """Kernel that adds the statistics of a chunk of rows to `sums`.
+    """Kernel that adds the statistics of each of some data sets to its row of `sums`.
+
+    A chunk of rows is a data set too, and may be the only one.
 
     Parameters
     ----------
@@ -94,20 +91,48 @@ def statistics_pass(density_form, dtype):
 
     Returns
     -------
-    callable (X, sample_weight, given, *operands, sums)
-        X (rows, d); sample_weight (rows,) or empty for 1 everywhere; given (rows, k)
-        responsibilities, or empty to compute them; `sums` as `SufficientStatistics` keeps them.
+    callable (X, sample_weight, offsets, numbers, labels, given, *operands, sums)
+        Data set i has the rows offsets[i] to offsets[i + 1] of X (rows, d), and of sample_weight
+        (rows,), which is empty for 1 everywhere. Only the data sets in numbers (m,) are read.
+        Responsibilities are computed, or labels (rows,) say which component has a row for itself,
+        or given (rows, k) holds them; what says nothing is empty. Operands, and sums as
+        `SufficientStatistics` keeps them, have an axis of length m in front.
     """
     form = DENSITY_FORMS.index(density_form)
     farthest = FARTHEST[np.dtype(dtype) == np.float64]
+    rows, row_weights, real = row_types(dtype)
+    integers = array_type(types.int64, 1)
+    signature = types.void(
+        rows,
+        row_weights,
+        integers,
+        integers,
+        array_type(types.int32, 1),
+        types.Array(types.float64, 2, "A", readonly=True),
+        *(_with_axis(array) for array in operand_types(real)),
+        types.Array(types.float64, 2, "C"),
+    )
 
-    @kernel(signature=statistics_signature(dtype), variant=f"{density_form}_{dtype}")
+    @kernel(signature=signature, variant=f"{density_form}_{dtype}")
     def add_statistics(
-        X, sample_weight, given, origin, means, factors, projected, scales, constants, sums
+        X,
+        sample_weight,
+        offsets,
+        numbers,
+        labels,
+        given,
+        origin,
+        means,
+        factors,
+        projected,
+        scales,
+        constants,
+        sums,
     ):
-        n = X.shape[0]
-        k, d = means.shape
-        tile_size = tile_points(n, d, k, X.itemsize, form == CHOLESKY)
+        _, k, d = means.shape
+        # What is needed while at work is shared by the data sets: to get it anew takes as long as
+        # a hundred points.
+        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, form == CHOLESKY)
         tile = aligned_rows(2 * d + 1 if form == DIAGONAL else d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
@@ -115,66 +140,94 @@ def statistics_pass(density_form, dtype):
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
         weights = np.empty(tile_size, dtype=X.dtype)
         norms = np.empty(tile_size, dtype=X.dtype)
-        blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
-        about_origin = blocks if form == CHOLESKY else np.zeros_like(blocks)
+        size = (sums.shape[1] - HEADER) // k
+        about_origin = np.empty((k, size))
         near = np.zeros(k, dtype=np.bool_)
-        if form == DIAGONAL and not len(given):
-            mark_near(projected, farthest, near)
-        for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
-            points = load_tile(X, start, stop, origin, tile)
-            sums[1] += load_weights(sample_weight, start, stop, points, weights)
-            # Distances serve the E-step, and as second moments where they are isotropic.
-            if form == ISOTROPIC or not len(given):
-                if form == CHOLESKY:
-                    all_cholesky_distances(tile, points, means, factors, scratch, distances)
-                elif form == SHARED_CHOLESKY:
-                    whiten(tile, points, factors[0], scratch)
-                    isotropic_distances(scratch, points, projected, distances)
-                elif form == DIAGONAL:
-                    diagonal_distances(tile, points, projected, factors[0], distances)
+        computed = not (len(labels) or len(given))
+        for m in range(len(numbers)):
+            first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            blocks = sums[m][HEADER:].reshape(k, size)
+            about_origin[:] = 0.0
+            if form == DIAGONAL and computed:
+                mark_near(projected[m], farthest, near)
+            for start in range(first, last, tile_size):
+                stop = min(start + tile_size, last)
+                points = load_tile(X, start, stop, origin[m], tile)
+                sums[m, 1] += load_weights(sample_weight, start, stop, points, weights)
+                # Distances serve the E-step, and as second moments where they are isotropic.
+                if form == ISOTROPIC or computed:
+                    if form == CHOLESKY:
+                        all_cholesky_distances(
+                            tile, points, means[m], factors[m], scratch, distances
+                        )
+                    elif form == SHARED_CHOLESKY:
+                        whiten(tile, points, factors[m, 0], scratch)
+                        isotropic_distances(scratch, points, projected[m], distances)
+                    elif form == DIAGONAL:
+                        diagonal_distances(tile, points, projected[m], factors[m, 0], distances)
+                    else:
+                        isotropic_distances(tile, points, projected[m], distances)
+                if computed and form == CHOLESKY:
+                    sums[m, 0] += normalize_to_roots(
+                        distances,
+                        points,
+                        scales[m],
+                        constants[m],
+                        NEGLIGIBLE,
+                        weights,
+                        distances,
+                        norms,
+                    )
+                elif computed:
+                    sums[m, 0] += normalize(
+                        distances,
+                        points,
+                        scales[m],
+                        constants[m],
+                        NEGLIGIBLE,
+                        weights,
+                        responsibilities,
+                        norms,
+                    )
+                elif len(labels):
+                    load_labels(labels, start, stop, points, weights, responsibilities)
                 else:
-                    isotropic_distances(tile, points, projected, distances)
-            if len(given):
-                load_responsibilities(given, start, stop, points, weights, responsibilities)
-                if form == CHOLESKY:
+                    load_responsibilities(given, start, stop, points, weights, responsibilities)
+                # Those of 0 and 1 are the same.
+                weighted_labels = len(labels) and len(sample_weight)
+                if form == CHOLESKY and (len(given) or weighted_labels):
                     take_roots(responsibilities, points)
-            elif form == CHOLESKY:
-                # Outer moments take square roots of the responsibilities.
-                sums[0] += normalize_to_roots(
-                    distances, points, scales, constants, NEGLIGIBLE, weights, distances, norms
-                )
-            else:
-                sums[0] += normalize(
-                    distances,
-                    points,
-                    scales,
-                    constants,
-                    NEGLIGIBLE,
-                    weights,
-                    responsibilities,
-                    norms,
-                )
-            if form == CHOLESKY:
-                all_outer_moments(tile, points, means, responsibilities, scratch, blocks)
-            elif form == DIAGONAL:
-                if near.any():
-                    append_squares(tile, points)
+                if form == CHOLESKY:
+                    all_outer_moments(tile, points, means[m], responsibilities, scratch, blocks)
+                elif form == DIAGONAL:
+                    if near.any():
+                        append_squares(tile, points)
+                        first_moments(tile, points, responsibilities, about_origin)
+                    for c in range(k):
+                        if not near[c]:
+                            diagonal_moments(
+                                tile, points, means[m, c], responsibilities[c], blocks[c]
+                            )
+                else:
                     first_moments(tile, points, responsibilities, about_origin)
-                for c in range(k):
-                    if not near[c]:
-                        diagonal_moments(tile, points, means[c], responsibilities[c], blocks[c])
-            else:
-                first_moments(tile, points, responsibilities, about_origin)
-                if form == ISOTROPIC:
-                    trace_moments(distances, points, responsibilities, about_origin, d + 1)
-        sums[2] += n
-        if form in (SHARED_CHOLESKY, ISOTROPIC):
-            add_about_means(about_origin, means, blocks)
-        elif form == DIAGONAL:
-            add_squares_about_means(about_origin, means, near, blocks)
+                    if form == ISOTROPIC:
+                        trace_moments(distances, points, responsibilities, about_origin, d + 1)
+            sums[m, 2] += last - first
+            if form in (SHARED_CHOLESKY, ISOTROPIC):
+                add_about_means(about_origin, means[m], blocks)
+            elif form == DIAGONAL:
+                add_squares_about_means(about_origin, means[m], near, blocks)
 
     return add_statistics
+
+
+@kernel
+def longest(offsets, numbers):
+    """Rows of the longest of some data sets."""
+    most = 0
+    for number in numbers:
+        most = max(most, offsets[number + 1] - offsets[number])
+    return most
 
 
 @kernel
@@ -219,44 +272,6 @@ def add_squares_about_means(about_origin, means, near, blocks):
                 second = about_origin[c, d + 1 + j]
                 blocks[c, j] += first - weight * mean
                 blocks[c, d + 1 + j] += second - mean * (2.0 * first - weight * mean)
-
-
-@entry_point
-def scatter_pass(dtype):
-    """Kernel that adds the outer moments of all rows about one point, in float64.
-
-    Parameters
-    ----------
-    dtype : dtype
-        Type of the rows.
-
-    Returns
-    -------
-    callable (X, sample_weight, reference, sums)
-        reference (d,), sums as `SufficientStatistics` keeps them for one component.
-    """
-    rows, weights, _ = row_types(dtype)
-    reference_type, sums_type = array_type(types.float64, 1), types.Array(types.float64, 1, "C")
-
-    signature = types.void(rows, weights, reference_type, sums_type)
-
-    @kernel(signature=signature, variant=str(rows.dtype))
-    def add_scatter(X, sample_weight, reference, sums):
-        n, d = X.shape
-        tile_size = tile_points(n, d, 1, 8, True)
-        tile = aligned_rows(d + 1, tile_size, sums)
-        scratch = aligned_rows(d + BLOCK, tile_size, sums)
-        weights = np.empty((1, tile_size))
-        zero = np.zeros(d)
-        for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
-            points = load_tile(X, start, stop, reference, tile)
-            sums[1] += load_weights(sample_weight, start, stop, points, weights[0])
-            take_roots(weights, points)
-            outer_moments(tile, points, zero, weights[0], scratch, sums[HEADER:])
-        sums[2] += n
-
-    return add_scatter
 
 
 @entry_point

@@ -6,44 +6,98 @@ scikit-learn's arithmetic say where it belongs. So every decision is taken with 
 one hangs on rounding, the data set is given back undecided.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import types
+from numba.core import types
 
+from fastgmm.kernels.centers import CHANGED, CLOSE, share_out, take_center, take_nearest
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, row_types
+from fastgmm.kernels.em_pass import array_type, longest, row_types
+from fastgmm.kernels.kmeans_pass import add_potentials
+from fastgmm.kernels.log_density import isotropic_distances
+from fastgmm.kernels.moments import first_moments
+from fastgmm.kernels.tiles import (
+    aligned_rows,
+    load_tile,
+    load_weights,
+    tile_points,
+    whole_groups,
+)
 
-_TILE = 512
 _SLACK = 1e-12
 """Relative margin below which rounding may decide; a thousand times what rounding does."""
 
 
-@kernel
-def _centred(X, points, norms):
-    """Rows less their mean, feature-major, and their squared norms; returns the mean variance."""
-    d, n = points.shape
-    norms[:] = 0.0
-    for j in range(d):
-        total = 0.0
-        for t in range(n):
-            points[j, t] = X[t, j]
-            total += points[j, t]
-        mean = total / n
-        for t in range(n):
-            points[j, t] -= mean
-            norms[t] += points[j, t] * points[j, t]
-    return norms.mean() / d
+class _Rows(NamedTuple):
+    """The rows of a data set in tiles, less their mean.
+
+    tiles (tiles, d + 1, stride), with a last row of ones; for every row its weight, squared norm,
+    squared distance to the closest center so far, and label as a float: (tiles, points). Beyond the
+    rows weights are zero, and norms minus infinity.
+    """
+
+    tiles: np.ndarray
+    weights: np.ndarray
+    norms: np.ndarray
+    closest: np.ndarray
+    labels: np.ndarray
 
 
 @kernel
-def _distances(points, row, distances):
-    """Squared distances of all points to one of them."""
-    d, n = points.shape
-    distances[:] = 0.0
-    for j in range(d):
-        center = points[j, row]
-        for t in range(n):
-            u = points[j, t] - center
-            distances[t] += u * u
+def _tile(b, n, size):
+    """First row of a tile, how many it has, and these filled up to whole groups."""
+    count = min(size, n - b * size)
+    return b * size, count, whole_groups(count, 8)
+
+
+@kernel
+def _n_tiles(n, size):
+    return (n + size - 1) // size
+
+
+@kernel
+def _load(X, sample_weight, rows, shares):
+    """Put a data set into its tiles; returns the mean variance of the features."""
+    n, d = X.shape
+    size = rows.weights.shape[1]
+    origin, sums, squares = X[0].copy(), np.zeros((1, d + 1)), np.zeros((1, d + 1))
+    ones, zero = shares[:1], np.zeros((1, d))
+    ones[:] = 1.0
+    for b in range(_n_tiles(n, size)):
+        start, count, points = _tile(b, n, size)
+        # Any point amid the rows, so that the mean keeps its digits.
+        load_tile(X, start, start + count, origin, rows.tiles[b])
+        load_weights(sample_weight, start, start + count, points, rows.weights[b])
+        first_moments(rows.tiles[b], points, ones, sums)
+    for b in range(_n_tiles(n, size)):
+        _, count, points = _tile(b, n, size)
+        for j in range(d):
+            mean = sums[0, j] / n
+            for t in range(count):
+                rows.tiles[b, j, t] -= mean
+        isotropic_distances(rows.tiles[b], points, zero, rows.norms[b : b + 1])
+        first_moments(rows.tiles[b], points, rows.norms[b : b + 1], squares)
+        rows.norms[b, count:points] = -np.inf
+    return squares[0, d] / n / d
+
+
+@kernel
+def _running_sums(rows, n, ends):
+    """Sums of the weighted distances up to every row.
+
+    Within runs of rows and between them, because every addition waits for the one before. Four rows
+    go into any group of points.
+    """
+    size, total = rows.weights.shape[1], 0.0
+    for b in range(_n_tiles(n, size)):
+        first, _, points = _tile(b, n, size)
+        for start in range(0, points, 4):
+            within = 0.0
+            for t in range(start, start + 4):
+                within += rows.weights[b, t] * rows.closest[b, t]
+                ends[first + t] = total + within
+            total += within
 
 
 @kernel
@@ -62,128 +116,126 @@ def _drawn_row(ends, share):
 
 
 @kernel
-def _same_point(points, one, other):
-    for j in range(len(points)):
-        if points[j, one] != points[j, other]:
-            return False
-    return True
+def _n_trials(n_draws, k):
+    """Candidates for every center but the first, from the number of draws."""
+    return (n_draws - 1) // max(k - 1, 1)
 
 
 @kernel
-def _seed(points, sample_weight, draws, seeds):
+def _copy_row(rows, row, point):
+    """Coordinates (d,) of a row."""
+    b, t = divmod(row, rows.weights.shape[1])
+    for j in range(len(point)):
+        point[j] = rows.tiles[b, j, t]
+
+
+@kernel
+def _seed(rows, n, draws, ends, distances, seeds):
     """Rows chosen by greedy k-means++; False if rounding decides."""
-    n, k = points.shape[1], len(seeds)
-    n_trials = (len(draws) - 1) // max(k - 1, 1)
-    closest, ends = np.empty(n), np.empty(n)
-    trial, best = np.empty(n), np.empty(n)
+    k, d, size = len(seeds), rows.tiles.shape[1] - 1, rows.weights.shape[1]
+    n_trials = _n_trials(len(draws), k)
+    candidates, potentials = np.empty((max(n_trials, 1), d)), np.empty(n_trials)
+    drawn = np.empty(max(n_trials, 1), dtype=np.int64)
+    rows.closest[:] = 1.0
     for c in range(k):
-        total = 0.0
-        for t in range(n):
-            weight = sample_weight[t] if len(sample_weight) else 1.0
-            total += weight * closest[t] if c else weight
-            ends[t] = total
-        least, chosen = np.inf, -1
-        for m in range(n_trials if c else 1):
-            row = _drawn_row(ends, draws[1 + (c - 1) * n_trials + m] if c else draws[0])
-            if row < 0:
+        n_drawn, first = (n_trials, 1 + (c - 1) * n_trials) if c else (1, 0)
+        _running_sums(rows, n, ends)
+        for m in range(n_drawn):
+            drawn[m] = _drawn_row(ends[:n], draws[first + m])
+            if drawn[m] < 0:
                 return False
-            _distances(points, row, trial)
-            potential = 0.0
-            for t in range(n):
-                if c:
-                    trial[t] = min(trial[t], closest[t])
-                potential += sample_weight[t] * trial[t] if len(sample_weight) else trial[t]
-            if (
-                chosen >= 0
-                and abs(potential - least) <= _SLACK * least
-                and not _same_point(points, row, chosen)
-            ):
-                return False
-            if chosen < 0 or potential < least:
-                least, chosen = potential, row
-                trial, best = best, trial
-        seeds[c] = chosen
-        closest, best = best, closest
+            _copy_row(rows, drawn[m], candidates[m])
+        best = 0
+        if c == 0:
+            rows.closest[:] = np.inf
+        else:
+            potentials[:] = 0.0
+            for b in range(_n_tiles(n, size)):
+                _, _, points = _tile(b, n, size)
+                isotropic_distances(rows.tiles[b], points, candidates, distances)
+                add_potentials(distances, points, rows.closest[b], rows.weights[b], potentials)
+            for m in range(1, n_trials):
+                least = potentials[best]
+                close = abs(potentials[m] - least) <= _SLACK * least
+                if close and (candidates[m] != candidates[best]).any():
+                    return False
+                if potentials[m] < least:
+                    best = m
+        seeds[c] = drawn[best]
+        for b in range(_n_tiles(n, size)):
+            _, _, points = _tile(b, n, size)
+            take_center(rows.tiles[b], points, candidates[best], rows.closest[b])
     return True
 
 
 @kernel
-def _assign(points, norms, centers, labels):
-    """Bring labels up to date; how many changed, -1 if rounding decides."""
-    (d, n), k = points.shape, len(centers)
-    scores, best, second, nearest = np.empty((4, _TILE))
-    largest = 0.0
-    for c in range(k):
-        largest = max(largest, (centers[c] * centers[c]).sum())
-    changed = 0
-    for start in range(0, n, _TILE):
-        count = min(_TILE, n - start)
-        best[:] = np.inf
-        second[:] = np.inf
-        for c in range(k):
-            scores[:] = (centers[c] * centers[c]).sum()
-            for j in range(d):
-                twice = -2.0 * centers[c, j]
-                row = points[j, start : start + count]
-                for t in range(count):
-                    scores[t] += twice * row[t]
-            for t in range(count):
-                score, before = scores[t], best[t]
-                closer = score < before
-                second[t] = before if closer else min(score, second[t])
-                best[t] = score if closer else before
-                nearest[t] = c if closer else nearest[t]
-        for t in range(count):
-            if second[t] - best[t] <= _SLACK * (norms[start + t] + largest):
-                return -1
-            label = int(nearest[t])
-            if labels[start + t] != label:
-                labels[start + t] = label
-                changed += 1
-    return changed
+def _assign(rows, n, centers):
+    """Bring labels up to date; 1 if any changed, 0 if none did, -1 if rounding decides."""
+    size = rows.weights.shape[1]
+    offsets = np.empty(len(centers))
+    for c in range(len(centers)):
+        offsets[c] = -0.5 * (centers[c] * centers[c]).sum()
+    # Of squared distances, which are twice the difference of scores.
+    slack, least = 0.5 * _SLACK, -_SLACK * offsets.min()
+    found = 0
+    for b in range(_n_tiles(n, size)):
+        _, _, points = _tile(b, n, size)
+        found |= take_nearest(
+            rows.tiles[b], points, centers, offsets, slack, least, rows.norms[b], rows.labels[b]
+        )
+        if found & CLOSE:
+            return -1
+    return 1 if found & CHANGED else 0
 
 
 @kernel
-def _moved_centers(points, sample_weight, labels, centers, moved):
+def _moved_centers(rows, n, centers, shares, moved):
     """Means of the clusters; their squared shift, -1 if one is empty."""
-    (d, n), k = points.shape, len(centers)
-    weights = np.zeros(k)
-    moved[:] = 0.0
-    for t in range(n):
-        weight = sample_weight[t] if len(sample_weight) else 1.0
-        weights[labels[t]] += weight
-        for j in range(d):
-            moved[labels[t], j] += weight * points[j, t]
+    (k, d), size = centers.shape, rows.weights.shape[1]
+    sums = np.zeros((k, d + 1))
+    for b in range(_n_tiles(n, size)):
+        _, _, points = _tile(b, n, size)
+        share_out(rows.labels[b], points, rows.weights[b], shares)
+        first_moments(rows.tiles[b], points, shares, sums)
     shift = 0.0
     for c in range(k):
-        if weights[c] == 0.0:
+        if sums[c, d] == 0.0:
             return -1.0
         for j in range(d):
-            moved[c, j] /= weights[c]
+            moved[c, j] = sums[c, j] / sums[c, d]
             shift += (moved[c, j] - centers[c, j]) ** 2
     return shift
 
 
 @kernel
-def _lloyd(points, sample_weight, norms, seeds, tolerance, max_iter, labels):
-    """Labels that Lloyd's iterations end with; False if rounding decides, or a cluster empties."""
-    d, k = len(points), len(seeds)
+def _lloyd(rows, n, seeds, tolerance, max_iter, shares):
+    """Lloyd's iterations; False if rounding decides, or a cluster empties."""
+    k, d = len(seeds), rows.tiles.shape[1] - 1
     centers, moved = np.empty((k, d)), np.empty((k, d))
     for c in range(k):
-        for j in range(d):
-            centers[c, j] = points[j, seeds[c]]
-    labels[:] = -1
+        _copy_row(rows, seeds[c], centers[c])
+    rows.labels[:] = -1.0
     for _ in range(max_iter):
-        changed = _assign(points, norms, centers, labels)
+        changed = _assign(rows, n, centers)
         if changed <= 0:
             return changed == 0
-        shift = _moved_centers(points, sample_weight, labels, centers, moved)
+        shift = _moved_centers(rows, n, centers, shares, moved)
         if shift < 0.0 or abs(shift - tolerance) <= _SLACK * tolerance:
             return False
         centers, moved = moved, centers
         if shift <= tolerance:
             break
-    return _assign(points, norms, centers, labels) >= 0
+    return _assign(rows, n, centers) >= 0
+
+
+@kernel
+def _copy_labels(rows, labels):
+    """Labels (n,) as integers."""
+    size = rows.weights.shape[1]
+    for b in range(_n_tiles(len(labels), size)):
+        first, count, _ = _tile(b, len(labels), size)
+        for t in range(count):
+            labels[first + t] = np.int32(rows.labels[b, t])
 
 
 @entry_point
@@ -213,16 +265,24 @@ def small_kmeans():
 
     @kernel(signature=signature)
     def cluster(X, sample_weight, offsets, draws, tol, max_iter, seeds, labels, decided):
-        for i in range(len(offsets) - 1):
+        n_sets, k = seeds.shape
+        most, d = longest(offsets, np.arange(n_sets)), X.shape[1]
+        size = tile_points(most, d, k, 8)
+        n_tiles = _n_tiles(most, size)
+        tiles = aligned_rows(n_tiles * (d + 1), size, X)
+        tiles = tiles.reshape(n_tiles, d + 1, tiles.shape[1])
+        weights, norms, closest, nearest = np.empty((4, n_tiles, size))
+        rows = _Rows(tiles, weights, norms, closest, nearest)
+        shares = aligned_rows(k, size, X)
+        distances = aligned_rows(max(_n_trials(draws.shape[1], k), 1), size, X)
+        ends = np.empty(n_tiles * size)
+        for i in range(n_sets):
             start, stop = offsets[i], offsets[i + 1]
-            points = np.empty((X.shape[1], stop - start))
-            norms = np.empty(stop - start)
-            variance = _centred(X[start:stop], points, norms)
-            weights = sample_weight[start:stop]
-            decided[i] = _seed(points, weights, draws[i], seeds[i])
+            n = stop - start
+            variance = _load(X[start:stop], sample_weight[start:stop], rows, shares)
+            decided[i] = _seed(rows, n, draws[i], ends, distances, seeds[i])
             if decided[i] and max_iter > 0:
-                decided[i] = _lloyd(
-                    points, weights, norms, seeds[i], tol * variance, max_iter, labels[start:stop]
-                )
+                decided[i] = _lloyd(rows, n, seeds[i], tol * variance, max_iter, shares)
+                _copy_labels(rows, labels[start:stop])
 
     return cluster

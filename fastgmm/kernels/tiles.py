@@ -100,12 +100,26 @@ def load_weights(sample_weight, start, stop, points, weights):
 
 
 @kernel
+def load_labels(labels, start, stop, points, weights, responsibilities):
+    """Responsibilities of rows that belong to one component each, weighted, as rows of a tile."""
+    count = stop - start
+    chosen = labels[start:stop]
+    for c in range(len(responsibilities)):
+        for t in range(count):
+            # No branch: what comes next cannot be guessed.
+            responsibilities[c, t] = weights[t] * (chosen[t] == c)
+        for t in range(count, points):
+            responsibilities[c, t] = 0.0
+
+
+@kernel
 def load_responsibilities(given, start, stop, points, weights, responsibilities):
     """Given responsibilities (rows, k), weighted, as rows of a tile."""
     count = stop - start
+    rows = given[start:stop]
     for c in range(given.shape[1]):
         for t in range(count):
-            responsibilities[c, t] = given[start + t, c] * weights[t]
+            responsibilities[c, t] = rows[t, c] * weights[t]
         for t in range(count, points):
             responsibilities[c, t] = 0.0
 

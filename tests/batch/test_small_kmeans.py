@@ -36,6 +36,7 @@ def problems(kind, n_problems=60):
     for number in range(n_problems):
         random = np.random.RandomState(number)
         n, d = random.randint(2, 200), random.randint(1, 6)
+        n *= 10 if number % 4 == 1 else 1  # more than a tile
         k = random.randint(1, min(n, 12) + 1)
         X = np.ascontiguousarray(KINDS[kind](random.normal(size=(n, d)), random))
         weights = random.uniform(0.1, 3, size=n) if number % 3 == 0 else None

@@ -170,6 +170,26 @@ def nearest_centers(p):
     return p.tile(), p.points, centers, offsets, slack, least, p.output(), p.output()
 
 
+def take_center(p):
+    return p.tile(), p.points, p.normal(p.d), p.positive_points()
+
+
+def take_nearest(p):
+    """Some with labels that are right already, some with a center that comes close."""
+    tile, centers, offsets, labels = p.tile(), p.normal(p.k, p.d), p.normal(p.k), p.output()
+    if p.d % 2:
+        scores = centers @ tile[: p.d, : p.points] + offsets[:, np.newaxis]
+        labels[: p.points] = scores.argmax(axis=0)
+    slack, least = p.dtype.type(1e-3), p.dtype.type(1e-2 if p.d % 3 else -10)
+    return tile, p.points, centers, offsets, slack, least, p.positive_points(), labels
+
+
+def share_out(p):
+    labels = p.output()
+    labels[: p.points] = p.random.randint(p.k, size=p.points)
+    return labels, p.points, p.positive_points(), p.output(p.k)
+
+
 INPUTS = {
     factory.__name__: factory
     for factory in (
@@ -188,6 +208,9 @@ INPUTS = {
         trace_moments,
         add_potentials,
         nearest_centers,
+        take_center,
+        take_nearest,
+        share_out,
     )
 }
 

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from fastgmm.covariance import STRUCTURES
-from fastgmm.expectation import chunk_predictions, chunk_scatter, chunk_statistics
+from fastgmm.expectation import (
+    chunk_predictions,
+    chunk_scatter,
+    chunk_statistics,
+    statistics_of_each,
+    totals_of_each,
+)
 from fastgmm.kernels import em_pass, kmeans_pass
+from fastgmm.parameters import Operands
 from tests import mixtures, reference, structures, tolerances
 
 #: Rows, features, components: one row, part of a tile, several tiles, tiles made small by many
@@ -147,9 +154,53 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
     statistics = problem.statistics()
     once = statistics.sums.copy()
     add_statistics = em_pass.statistics_pass(problem.structure.density_form, problem.dtype)
-    none = np.empty((0, 2))
-    add_statistics(problem.X, mixtures.NO_WEIGHTS, none, *problem.operands, statistics.sums)
+    add_statistics(
+        problem.X,
+        mixtures.NO_WEIGHTS,
+        np.array([0, len(problem.X)]),
+        np.array([0]),
+        np.empty(0, dtype=np.int32),
+        np.empty((0, 2)),
+        *(array[np.newaxis] for array in problem.operands),
+        statistics.sums[np.newaxis],
+    )
     np.testing.assert_array_equal(statistics.sums, 2 * once)
+
+
+@every_structure
+@every_dtype
+@every_shape
+@pytest.mark.parametrize("weighted", [False, True])
+def test_labels_are_responsibilities_of_0_and_1(covariance_type, dtype, shape, weighted):
+    problem = Problem(covariance_type, dtype, shape)
+    sample_weight = problem.sample_weight if weighted else None
+    labels = problem.given.argmax(axis=1)
+    given = np.eye(shape[-1])[labels]
+    found, expected = (problem.statistics(None, sample_weight, g) for g in (labels, given))
+    np.testing.assert_array_equal(found.sums, expected.sums)
+
+
+@every_structure
+@every_dtype
+@pytest.mark.parametrize("given", [False, True])
+def test_statistics_of_each_of_many(covariance_type, dtype, given):
+    """Of any lengths, some left out, and each with a mixture of its own: as if it were alone."""
+    lengths, chosen = [3, 700, 0, 64, 1300, 5], np.array([1, 5, 2, 4])
+    problems = [Problem(covariance_type, dtype, (n, 3, 2)) for n in lengths]
+    operands = (
+        np.stack(arrays) for arrays in zip(*(problems[i].operands for i in chosen), strict=True)
+    )
+    found = statistics_of_each(
+        np.concatenate([problem.X for problem in problems]),
+        np.cumsum([0, *lengths]),
+        chosen,
+        problems[0].structure,
+        Operands(*operands),
+        np.concatenate([problem.given for problem in problems]) if given else None,
+    )
+    for i, sums in zip(chosen, found.sums, strict=True):
+        alone = problems[i].statistics(given=problems[i].given if given else None)
+        np.testing.assert_array_equal(sums, alone.sums)
 
 
 @every_structure
@@ -187,6 +238,23 @@ def test_scatter(dtype, shape, weighted):
         X, np.ones((n, 1)), about[np.newaxis], "outer", weights, dtype=np.longdouble
     )
     assert_same_statistics(actual, desired, RTOL[np.float64])  # float64 whatever the rows are
+
+
+@every_dtype
+@every_shape
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, *LAYOUTS])
+def test_totals_of_each_of_many(dtype, shape, layout):
+    n, d, _ = shape
+    X = layout(mixtures.random_rows(n, d, np.random.RandomState(n), dtype))
+    offsets = np.array([0, n // 3, n // 3, n])
+    totals = totals_of_each(X, offsets)
+    for start, stop, total in zip(offsets[:-1], offsets[1:], totals, strict=True):
+        expected = X[start:stop].astype(np.longdouble).sum(axis=0)
+        scale = np.abs(X).sum(axis=0).max()
+        np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
+        np.testing.assert_array_equal(
+            total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
+        )
 
 
 # --- predictions --------------------------------------------------------------------------

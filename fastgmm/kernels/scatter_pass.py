@@ -1,0 +1,98 @@
+"""Passes over rows without components: their sums, and their outer moments about a point."""
+
+import numpy as np
+from numba import types
+
+from fastgmm.kernels.compile import entry_point, kernel
+from fastgmm.kernels.em_pass import array_type, longest, row_types
+from fastgmm.kernels.layout import BLOCK, HEADER
+from fastgmm.kernels.moments import outer_moments
+from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, take_roots, tile_points
+
+_RUN = 256
+"""Rows of which one feature after another is summed: they stay in a cache meanwhile."""
+
+
+@entry_point
+def totals_pass(dtype):
+    """Kernel that adds the rows of each of some data sets to its row of `totals`, in float64.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the rows.
+
+    Returns
+    -------
+    callable (X, offsets, totals)
+        Data set i has the rows offsets[i] to offsets[i + 1] of X (rows, d); totals (sets, d).
+    """
+    rows, _, _ = row_types(dtype)
+    totals_type = types.Array(types.float64, 2, "C")
+    signature = types.void(rows, array_type(types.int64, 1), totals_type)
+
+    @kernel(signature=signature, variant=str(rows.dtype))
+    def add_totals(X, offsets, totals):
+        for i in range(len(totals)):
+            for start in range(offsets[i], offsets[i + 1], _RUN):
+                run = X[start : min(start + _RUN, offsets[i + 1])]
+                whole = len(run) // 4 * 4
+                for j in range(X.shape[1]):
+                    # Four sums side by side, for every addition waits for the one before.
+                    a = b = c = d = np.float64(0.0)
+                    for t in range(0, whole, 4):
+                        a += run[t, j]
+                        b += run[t + 1, j]
+                        c += run[t + 2, j]
+                        d += run[t + 3, j]
+                    for t in range(whole, len(run)):
+                        a += run[t, j]
+                    totals[i, j] += (a + b) + (c + d)
+
+    return add_totals
+
+
+@entry_point
+def scatter_pass(dtype):
+    """Kernel that adds the outer moments of all rows of each of some data sets, in float64.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the rows.
+
+    Returns
+    -------
+    callable (X, sample_weight, offsets, references, sums)
+        Data sets as `statistics_pass` takes them; references (sets, d): a point for each to take
+        moments about; sums, an axis in front, as `SufficientStatistics` keeps them for one
+        component.
+    """
+    rows, weights, _ = row_types(dtype)
+    signature = types.void(
+        rows,
+        weights,
+        array_type(types.int64, 1),
+        array_type(types.float64, 2),
+        types.Array(types.float64, 2, "C"),
+    )
+
+    @kernel(signature=signature, variant=str(rows.dtype))
+    def add_scatter(X, sample_weight, offsets, references, sums):
+        n_sets, d = references.shape
+        tile_size = tile_points(longest(offsets, np.arange(n_sets)), d, 1, 8, True)
+        tile = aligned_rows(d + 1, tile_size, sums)
+        scratch = aligned_rows(d + BLOCK, tile_size, sums)
+        weights = np.empty((1, tile_size))
+        zero = np.zeros(d)
+        for i in range(n_sets):
+            for start in range(offsets[i], offsets[i + 1], tile_size):
+                stop = min(start + tile_size, offsets[i + 1])
+                points = load_tile(X, start, stop, references[i], tile)
+                sums[i, 1] += load_weights(sample_weight, start, stop, points, weights[0])
+                if len(sample_weight):
+                    take_roots(weights, points)
+                outer_moments(tile, points, zero, weights[0], scratch, sums[i][HEADER:])
+            sums[i, 2] += offsets[i + 1] - offsets[i]
+
+    return add_scatter
