@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.cells import CellPass
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import EMPTY_GUARD, Gaussians, TotalScatter, ill_defined
@@ -126,9 +127,9 @@ class MixtureFit:
         Raises
         ------
         ValueError
-            If a covariance is no longer positive definite.
+            If a covariance is no longer positive definite, or the bound is not a number.
         """
-        return best_of_restarts(
+        result = best_of_restarts(
             partial(self._step, model),
             starts,
             tol=self.options.tol,
@@ -138,6 +139,12 @@ class MixtureFit:
             resume=resume,
             observe=observe,
         )
+        if np.isnan(result.lower_bound):
+            raise ValueError(
+                "The lower bound is not a number: rows or weights are too large, or differ by too "
+                "many orders of magnitude. Scale them."
+            )
+        return result
 
     def starts(
         self, model: MixtureModel, starts: Iterator[Start], n_init: int

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgmm.persistence.atomic import errors_of, replacing
 from fastgmm.sources.optional import import_optional
+from fastgmm.sources.parquet import is_parquet
 
 _ROWS_PER_GROUP = 1 << 17
 
@@ -75,6 +76,21 @@ def open_output(
         else:
             with _table_output(suffix, temporary, names, dtype, path) as output:
                 yield output
+
+
+def overwrites(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> bool:
+    """Whether a file to be written is one that is read; of folders, any Parquet file in them.
+
+    Parameters
+    ----------
+    path : path
+    inputs : iterable of path
+    """
+    target = Path(path).resolve()
+    return any(
+        other == target or (other in target.parents and is_parquet(target))
+        for other in (Path(other).resolve() for other in inputs)
+    )
 
 
 def output_suffix(path: str | os.PathLike) -> str:

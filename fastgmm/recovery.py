@@ -14,12 +14,12 @@ a start, it begins with the covariance of all rows. In an iteration:
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from itertools import count
 from typing import Any
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import ILL_DEFINED, Gaussians
 from fastgmm.covariance.scales import feature_scales, varying_features

@@ -9,7 +9,7 @@ import numpy as np
 import sklearn.mixture
 from sklearn import get_config
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
 from fastgmm.statistics import SufficientStatistics
 
@@ -101,6 +101,7 @@ def checked_weights(sample_weight, X) -> np.ndarray | None:
     if sample_weight is None:
         return None
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    assert_all_finite(weights, input_name="sample_weight")  # a single number is not looked at
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights

@@ -3,16 +3,48 @@
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+import fastgmm
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def blocks(path):
+    return _BLOCK.findall(path.read_text())
+
+
 @pytest.mark.parametrize("name", ["statistics.md", "batch.md"])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code = "\n".join(_BLOCK.findall((DOCS / name).read_text()))
+    code = "\n".join(blocks(DOCS / name))
     assert "assert" in code
     exec(compile(code, name, "exec"), {})
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["../README.md", "bayesian.md", "robustness.md"])
+def test_examples_with_rows_of_the_reader(name, tmp_path, monkeypatch):
+    """The reader brings X and what belongs to it: here they stand."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    X = random.normal(size=(600, 2)) + np.repeat([[0.0], [5.0], [9.0]], 200, axis=0)
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    frame.assign(count=1.0).to_parquet("rows.parquet")
+    brought = {
+        "X": X,
+        "w": random.uniform(size=600),
+        "labels": np.repeat([0, 1, 2], 200),
+        "responsibilities": np.full((600, 3), 1 / 3),
+        "frame": frame.assign(shop=np.repeat(["north", "south"], 300)),
+        "table": frame,
+        "fastgmm": fastgmm,
+        "GaussianMixture": fastgmm.GaussianMixture,
+    }
+    assert blocks(DOCS / name)
+    for code in blocks(DOCS / name):
+        exec(compile(code, name, "exec"), brought)

@@ -28,7 +28,7 @@ LAYERS = [
     ["expectation"],
     ["engines", "sources"],
     ["covariance"],
-    ["statistics", "parameters"],
+    ["statistics", "parameters", "caching"],
     ["kernels"],
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}

@@ -48,6 +48,26 @@ def data_sets(datasets: Any, by: Any, columns: Any) -> DataSetList:
     return found
 
 
+def check_weights_of_sets(sample_weight: Any, n_sets: int) -> None:
+    """Check that there is an entry for every data set; the entries are left to `fit`.
+
+    Raises
+    ------
+    ValueError
+        If there is not.
+    """
+    try:
+        n_entries = len(sample_weight)
+        found = f"has {n_entries} entries"
+    except TypeError:
+        n_entries, found = None, f"got a {type(sample_weight).__name__}"
+    if n_entries != n_sets or isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight should hold an array, or None, for each of {n_sets} data sets, but "
+            f"{found}."
+        )
+
+
 def _is_frame(thing: Any) -> bool:
     """Whether something is a frame of pandas or polars, or one with their interface."""
     return all(hasattr(thing, name) for name in ("columns", "to_numpy", "__getitem__"))
@@ -88,7 +108,7 @@ def _of_frame(frame: Any, by: Any, columns: Any) -> DataSetList:
             "columns='each' one per column: give one of them."
         )
     names = list(frame.columns)
-    group_names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    group_names = [] if by is None else [by] if np.ndim(by) == 0 else list(by)
     features = [name for name in names if name not in group_names]
     if columns is not None and not _each(columns):
         features = list(columns)
@@ -98,7 +118,7 @@ def _of_frame(frame: Any, by: Any, columns: Any) -> DataSetList:
     if by is not None:
         if columns is not None and _each(columns):
             raise ValueError("by and columns='each' exclude each other.")
-        return _groups(frame, by if isinstance(by, str) else group_names, features)
+        return _groups(frame, by if np.ndim(by) == 0 else group_names, features)
     data = [np.asarray(frame[name].to_numpy())[:, np.newaxis] for name in features]
     return DataSetList(features, data, [[name] for name in features])
 
@@ -138,7 +158,7 @@ def _numbers(column: Any, name: Any) -> np.ndarray:
 
 
 def _each(columns: str | Sequence) -> bool:
-    if isinstance(columns, str):
+    if np.ndim(columns) == 0:
         if columns != "each":
             raise ValueError(f"columns should be 'each' or a list of names, but got {columns!r}.")
         return True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm.batch.datasets import data_sets
+from fastgmm.batch.datasets import check_weights_of_sets, data_sets
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
@@ -99,11 +99,8 @@ def fit_many(
     make(0)._validate_params()
     estimator(n_jobs=n_jobs)._validate_params()
     items = data_sets(datasets, by, columns)
-    if sample_weight is not None and len(sample_weight) != len(items.data):
-        raise ValueError(
-            f"sample_weight should hold an array, or None, for each of {len(items.data)} data "
-            f"sets, but has {len(sample_weight)} entries."
-        )
+    if sample_weight is not None:
+        check_weights_of_sets(sample_weight, len(items.data))
     seeds = item_seeds(random_state, len(items.data))
     report = FitReport(make, items.keys, seeds, items.feature_names)
     with Progress(len(report), progress) as bar, warnings.catch_warnings():

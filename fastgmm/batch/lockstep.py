@@ -6,11 +6,11 @@ which every data set stops for itself.
 """
 
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.base import TotalScatter, ill_defined
 from fastgmm.engines.threads import ThreadEngine

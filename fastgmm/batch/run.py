@@ -175,14 +175,14 @@ class Run:
         model.n_jobs = 1
         try:
             model.fit(X, sample_weight=weights)
-            score = model.score(X, sample_weight=weights)
+            score, weight = model._score(X, weights)
             self._check_features(model.n_features_in_)
         except Exception as error:
             self._record(i, error)
             self._bar.advance(1, 1)
             return
         n_rows = np.array([_n_rows(X)])
-        total = n_rows if weights is None else np.array([np.sum(weights)])
+        total = np.array([weight])
         k, d = model.means_.shape
         fitted = _fitted(model)
         lists = {name: [value] for name, value in fitted.items() if isinstance(value, list)}

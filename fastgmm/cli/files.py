@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from fastgmm.outputs import overwrites
 from fastgmm.persistence.atomic import check_writable
 from fastgmm.persistence.container import ModelFileError, read_file
 from fastgmm.persistence.models import load_model
-from fastgmm.sources.parquet import is_parquet
 
 Model = Annotated[
     Path, typer.Argument(help="File that `fastgmm fit` has written.", show_default=False)
@@ -38,10 +38,8 @@ def check_output(path: Path | None, inputs: Iterable[Path], kind: str | None = N
     """
     if path is None:
         return
-    target = path.resolve()
-    for other in map(Path.resolve, inputs):
-        if other == target or (other in target.parents and is_parquet(path)):
-            raise ValueError(f"{path} is read or written otherwise already; write to another file.")
+    if overwrites(path, inputs):
+        raise ValueError(f"{path} is read or written otherwise already; write to another file.")
     check_writable(path)
     if kind is not None and path.exists() and path.stat().st_size:
         try:

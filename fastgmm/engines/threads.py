@@ -9,11 +9,11 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
 from typing import Any
 
 import joblib
 
+from fastgmm.caching import cached_property
 from fastgmm.engines.base import MergeTree
 
 _THREAD_LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")

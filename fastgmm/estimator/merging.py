@@ -57,7 +57,8 @@ class StatisticsMixin(BaseEstimator):
         sklearn.exceptions.NotFittedError
             If there are no parameters; ``fit`` with ``max_iter=0`` sets those of a start.
         ValueError
-            If the rows are not what the model was fitted to, or hold NaN or infinity.
+            If the rows are not what the model was fitted to, or hold NaN or infinity, or are so far
+            from all components that sums overflow.
         """
         left_to_sklearn(self, accumulate=X)
         check_is_fitted(self, msg=_NO_PARAMETERS)
@@ -67,7 +68,14 @@ class StatisticsMixin(BaseEstimator):
         source, operands = self._prepared(source)
         # Of the options, a pass needs the number of components only.
         options = FitOptions(len(operands.means), self.tol, self.reg_covar, self.max_iter)
-        return MixtureFit(source, self._structure, self._engine, options).accumulate(operands)
+        fit = MixtureFit(source, self._structure, self._engine, options)
+        statistics = fit.accumulate(operands)
+        if not np.isfinite(statistics.sums).all():
+            raise ValueError(
+                "The statistics overflow: some rows are too far from all components. Are they on "
+                "the scale of the data that the model was fitted to?"
+            )
+        return statistics
 
     @_fit_context(prefer_skip_nested_validation=True)
     def update(self, statistics):

@@ -1,19 +1,24 @@
 """Predictions and scores from the public attributes alone, because people assign those by hand."""
 
+import copy
+import os
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from fastgmm.estimator.rows import rows_to_predict
-from fastgmm.outputs import open_output
+from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.persistence.checks import check_mixture
 from fastgmm.prediction import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import left_to_sklearn
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.opening import files_of
 
 
 class PredictMixin(BaseEstimator):
-    """`predict`, `predict_proba`, `score_samples` and `score`."""
+    """`predict`, `predict_proba`, `score_samples`, `score` and `sample`."""
 
     def predict(self, X, *, out=None):
         """Label of the most probable component of every row.
@@ -35,13 +40,14 @@ class PredictMixin(BaseEstimator):
         Raises
         ------
         ValueError
-            If the rows are not what the model was fitted to, or hold NaN or infinity.
+            If the rows are not what the model was fitted to, or hold NaN or infinity, or `out` is a
+            file that they are read from.
         OSError
             If `out` cannot be written. What was there before is then still there.
         """
         if left_to_sklearn(self, out=out):
             return super().predict(X)
-        return self._predict_rows(rows_to_predict(self, X), "labels", out=out)
+        return self._predict(X, "labels", out)
 
     def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of every component, given the row.
@@ -57,7 +63,7 @@ class PredictMixin(BaseEstimator):
         """
         if left_to_sklearn(self, out=out):
             return super().predict_proba(X)
-        return self._predict_rows(rows_to_predict(self, X), "responsibilities", out=out)
+        return self._predict(X, "responsibilities", out)
 
     def score_samples(self, X, *, out=None):
         """Log-likelihood of every row.
@@ -74,7 +80,7 @@ class PredictMixin(BaseEstimator):
         """
         if left_to_sklearn(self, out=out):
             return super().score_samples(X)
-        return self._predict_rows(rows_to_predict(self, X), "log_likelihoods", out=out)
+        return self._predict(X, "log_likelihoods", out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-likelihood per row.
@@ -96,11 +102,39 @@ class PredictMixin(BaseEstimator):
             return super().score(X, y)
         return self._score(X, sample_weight)[0]
 
+    def sample(self, n_samples=1):
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples,)
+            Their components.
+        """
+        model, weights = self, getattr(self, "weights_", None)
+        if isinstance(weights, np.ndarray) and weights.dtype == np.float32:
+            total = weights.sum(dtype=np.float64)
+            if weights[:-1].sum(dtype=np.float64) > 1.0 and np.isclose(total, 1.0):
+                # NumPy draws in float64, and refuses weights that sum to more by rounding.
+                model = copy.copy(self)
+                model.weights_ = weights / total
+        return super(PredictMixin, model).sample(n_samples)
+
     def _score(self, X, sample_weight) -> tuple[float, float]:
         """Mean log-likelihood, and the number of rows that it is the mean of."""
         source, operands = self._prepared(rows_to_predict(self, X, sample_weight))
         score = mean_log_likelihood(source, self._structure, self._engine, operands)
         return score, source.total_weight * source.weight_scale
+
+    def _predict(self, X, output, out):
+        """Predictions for rows that a user gives."""
+        if isinstance(out, (str, os.PathLike)) and overwrites(out, files_of(X)):
+            raise ValueError(f"out={os.fspath(out)!r} is among the files that rows are read from.")
+        return self._predict_rows(rows_to_predict(self, X), output, out=out)
 
     def _predict_rows(self, source: RowSource, output, parameters=None, out=None):
         """Predictions for all rows of a source, returned, or written to a file."""
@@ -120,22 +154,28 @@ class PredictMixin(BaseEstimator):
     ) -> tuple[RowSource, Operands]:
         """Source and operands for a pass: in float32 if rows and parameters are."""
         parameters = parameters or self._parameters()
-        k, d = parameters.means.shape
+        self._check_set_by_hand(parameters)
+        d = parameters.means.shape[1]
         if source.n_features != d:
             raise ValueError(
                 f"X has {source.n_features} features, but {type(self).__name__} is expecting {d} "
                 "features as input."
             )
-        expected = self._structure.shape(k, d)
-        if parameters.precisions_cholesky.shape != expected:
-            raise ValueError(
-                f"precisions_cholesky_ should have the shape of {expected} for "
-                f"covariance_type={self.covariance_type!r}, but got "
-                f"{parameters.precisions_cholesky.shape}."
-            )
         single = source.dtype == np.asarray(self.means_).dtype == np.float32
         dtype = np.dtype(np.float32 if single else np.float64)
         return source.astype(dtype), self._structure.operands(parameters, dtype)
+
+    def _check_set_by_hand(self, parameters: MixtureParameters) -> None:
+        """Raise a ValueError if the attributes, which anyone may set, are no mixture's."""
+        parts = {
+            "weights": parameters.weights,
+            "means": parameters.means,
+            "precisions_cholesky": parameters.precisions_cholesky,
+        }
+        try:
+            check_mixture(self._structure, parts)
+        except ValueError as error:
+            raise ValueError(f"The fitted attributes are no mixture's: {error}") from None
 
     def _estimated(self, X, output, parameters=None):
         """Predictions for rows that are not checked, as scikit-learn's private methods ask for."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from fastgmm.initialization import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.sklearn_interface import checked_weights
@@ -109,7 +109,7 @@ def rows_to_predict(estimator, X, sample_weight=None) -> ArraySource | ReaderSou
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
         return open_for_model(X, names, n_features, weight=sample_weight)
-    X = validate_data(estimator, X, reset=False)
+    X = _as_numbers(validate_data(estimator, X, reset=False))
     return ArraySource(X, checked_weights(sample_weight, X))
 
 
@@ -125,6 +125,19 @@ def rows_to_accumulate(estimator, X, sample_weight) -> ArraySource | ReaderSourc
     """
     source = rows_to_predict(estimator, X, sample_weight)
     return source.present() if isinstance(source, ArraySource) else present_rows(source)
+
+
+def _as_numbers(X: np.ndarray) -> np.ndarray:
+    """Rows that scikit-learn's checks let pass, in a type of numbers.
+
+    For predictions these look at neither lists of objects nor dates. scikit-learn then refuses in
+    its first product what cannot be multiplied; so does this, in the same words.
+    """
+    if X.dtype.kind not in "fiub":
+        X @ np.ones(X.shape[1])
+        X = X.astype(np.float64)
+        assert_all_finite(X, input_name="X")
+    return X
 
 
 def _check_enough(n_rows: int, n_components: int) -> None:

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
 from numba.core.caching import FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 # `contract` alone: a fused multiply-add rounds once instead of twice. No flag that lets the
@@ -36,19 +38,28 @@ def _cache_wanted() -> bool:
     return os.environ.get("FASTGMM_NUMBA_CACHE", "1") != "0"
 
 
-class _Lock:
-    """Held while kernels are made; renewed in a forked child, as the parent may have held it."""
+_making = threading.RLock()
+"""Held while kernels are made."""
 
-    def __init__(self):
-        self.renew()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self):
-        self.lock = threading.RLock()
+_LOCKS = [_making, global_compiler_lock, *([llvm._lock] if hasattr(llvm, "_lock") else [])]
+"""This one, Numba's and llvmlite's, in the order that threads take them in."""
 
 
-_making = _Lock()
+def _before_fork() -> None:
+    """Let other threads finish what they compile: a child could not, and would wait for them."""
+    for lock in _LOCKS:
+        lock.__enter__()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_LOCKS):
+        lock.__exit__(None, None, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def entry_point(factory: Callable):
@@ -63,7 +74,7 @@ def entry_point(factory: Callable):
         try:
             return made[arguments]
         except KeyError:
-            with _making.lock:
+            with _making:
                 if arguments not in made:
                     made[arguments] = factory(*arguments)
                 return made[arguments]

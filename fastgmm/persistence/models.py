@@ -37,7 +37,8 @@ def save_model(estimator: Any, path: str | os.PathLike) -> None:
     TypeError
         If it is of another class.
     ValueError
-        If an argument cannot be saved, such as a function, or the attributes are no mixture's.
+        If an argument is out of range or cannot be saved, such as a function, or the attributes are
+        no mixture's.
     OSError
         If the file cannot be written.
     """
@@ -52,6 +53,7 @@ def save_model(estimator: Any, path: str | os.PathLike) -> None:
         argument: encoder.encode(_as_array(value), argument)
         for argument, value in estimator.get_params(deep=False).items()
     }
+    estimator._validate_params()  # as `load` will
     attributes = {
         attribute: value
         for attribute, value in vars(estimator).items()

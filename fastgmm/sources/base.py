@@ -33,7 +33,8 @@ class RowGrid(NamedTuple):
     @classmethod
     def of(cls, n_rows: int, n_features: int, n_components: int) -> "RowGrid":
         """Grid for a problem of this size."""
-        work_per_row = n_components * n_features * (n_features + 16)
+        # int, because an estimator's number may be of a type as small as uint8.
+        work_per_row = int(n_components) * n_features * (n_features + 16)
         least = max(min(_LEAST_WORK // work_per_row, 1 << 16), _LEAST_ROWS)
         most = max(_MOST_BYTES // (8 * n_features), _ROWS_MULTIPLE)
         rows = min(max(-(-n_rows // _CHUNKS), least), most)

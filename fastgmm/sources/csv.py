@@ -176,6 +176,8 @@ def _open(path: Path, read: dict[str, Any], convert: dict[str, Any]) -> Iterator
             yield reader
     except lib.ArrowInvalid as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} cannot be read as CSV: its text is not in UTF-8.") from error
 
 
 def _line_of(path: Path, row: int) -> int:

@@ -126,7 +126,8 @@ def _open(
             raise ValueError(f"dtype should be float64 or float32, but got {dtype}.")
     if isinstance(thing, ReaderSource) and columns is None and weight is None:
         return thing if dtype is None else thing.astype(dtype)
-    array = np.asarray(weight) if isinstance(weight, (np.ndarray, list, tuple)) else None
+    is_column = weight is None or isinstance(weight, (str, bytes)) or np.ndim(weight) == 0
+    array = None if is_column else np.asarray(weight)
     chosen = None if array is not None else weight
     reader = _Opener(columns, chosen, BlockCache(n_bytes), names, header).reader(thing)
     if array is not None:
@@ -145,13 +146,23 @@ def holds_rows(thing: object) -> bool:
     """Whether something is to be opened, and is no array or frame that is in memory anyway.
 
     True of paths, sources, Arrow tables and datasets, Zarr arrays, and of lists with one of these
-    or with memory maps in them.
+    or with memory maps in them. A list of lists is an array of numbers, perhaps as text.
     """
     if isinstance(thing, (list, tuple)):
-        return any(isinstance(part, np.memmap) or holds_rows(part) for part in thing)
+        parts = (part for part in thing if not isinstance(part, (list, tuple)))
+        return any(isinstance(part, np.memmap) or holds_rows(part) for part in parts)
     if isinstance(thing, (str, os.PathLike)) or is_row_source(thing):
         return True
     return _package(thing) in ("pyarrow", "zarr")
+
+
+def files_of(thing: object) -> list[str | os.PathLike]:
+    """Files and folders that rows are read from, as far as they are given by their names."""
+    if isinstance(thing, (list, tuple)):
+        return [file for part in thing for file in files_of(part)]
+    if isinstance(thing, np.memmap):
+        return [] if thing.filename is None else [thing.filename]
+    return [thing] if isinstance(thing, (str, os.PathLike)) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +196,7 @@ class _Opener:
             return self._dataset(thing)
         if hasattr(thing, "__arrow_c_stream__") or _package(thing) == "pyarrow":
             return self._table(thing)
-        raise TypeError(
-            f"Rows cannot be read from a {type(thing).__name__}; give {_KINDS}, such an array or "
-            "table itself, or a list of these."
-        )
+        raise _no_rows(thing)
 
     def _path(self, path: Path) -> RowReader:
         if not path.exists():
@@ -217,7 +225,10 @@ class _Opener:
 
     def _table(self, thing: Any) -> RowReader:
         pyarrow = import_optional("pyarrow", "Reading tables")
-        table = thing if isinstance(thing, pyarrow.Table) else pyarrow.table(thing)
+        try:
+            table = thing if isinstance(thing, pyarrow.Table) else pyarrow.table(thing)
+        except pyarrow.ArrowInvalid:  # a single column
+            raise _no_rows(thing) from None
         columns = self.names if self.columns is None else self.columns
         return TableReader(table, columns, self.weight, self.cache)
 
@@ -231,6 +242,13 @@ class _Opener:
                 )
             readers.append(self.reader(thing))
         return PartsReader([reader for reader in readers if reader.n_rows] or readers)
+
+
+def _no_rows(thing: object) -> TypeError:
+    return TypeError(
+        f"Rows cannot be read from a {type(thing).__name__}; give {_KINDS}, such an array or table "
+        "itself, or a list of these."
+    )
 
 
 def _package(thing: object) -> str:

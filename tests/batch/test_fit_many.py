@@ -4,6 +4,7 @@ import itertools
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -145,6 +146,15 @@ def test_sample_weight():
         expected = alone(report, i, X, sample_weight=weights[i], n_components=2)
         assert_same_model(report[i], expected)
         assert report.status(i).bic == pytest.approx(expected.bic(X, weights[i]), rel=1e-12)
+
+
+@pytest.mark.parametrize("weight", [2.0, ["2"] * 200, pd.Series([2.0] * 200), np.full(200, 2)])
+def test_other_forms_of_weights(weight):
+    X = clusters(200)
+    report = fit_many([X], 2, sample_weight=[weight], random_state=5)
+    expected = alone(report, 0, X, sample_weight=np.full(200, 2.0), n_components=2)
+    assert_same_model(report[0], expected)
+    assert report.status(0).bic == pytest.approx(expected.bic(X, np.full(200, 2.0)), rel=1e-12)
 
 
 def test_ties_are_left_to_scikit_learn():
@@ -339,6 +349,7 @@ def test_errors_are_raised_if_asked_for():
         ({"by": "group"}, TypeError, "DataFrame"),
         ({"columns": "each"}, TypeError, "columns"),
         ({"sample_weight": [None]}, ValueError, "sample_weight"),
+        ({"sample_weight": 2.0}, ValueError, "data sets, but got a float"),
     ],
 )
 def test_bad_arguments(arguments, kind, text):

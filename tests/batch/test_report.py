@@ -104,6 +104,16 @@ def test_features_are_the_other_columns():
     assert report[0].feature_names_in_.tolist() == ["age", "income"]
 
 
+def test_columns_that_are_called_by_numbers():
+    frame = table()
+    numbered = frame.set_axis(range(frame.shape[1]), axis=1)
+    group, *features = (list(frame.columns).index(name) for name in ("year", "age", "income"))
+    report = fit_many(numbered, 2, by=group, columns=features, random_state=0)
+    assert report.keys == [2023, 2024]
+    with pytest.raises(ValueError, match="a list of names, but got 0"):
+        fit_many(numbered, 2, columns=0)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
 @pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])

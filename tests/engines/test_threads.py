@@ -209,6 +209,41 @@ def _use_threads(connection):
     connection.send(engine.reduce(lambda i: i, 100))
 
 
+def _can_take(lock):
+    def take():
+        with lock:
+            pass
+
+    taking = threading.Thread(target=take, daemon=True)
+    taking.start()
+    taking.join(10)
+    return not taking.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["ours", "numba", "llvmlite"])
+def test_no_lock_of_the_compiler_is_held_in_a_forked_child(number):
+    """Though another thread has it at that moment; the fork waits until it is done."""
+    from fastgmm.kernels.compile import _LOCKS
+
+    lock, held = _LOCKS[number], threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            time.sleep(0.3)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(TIMEOUT)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _can_take(lock) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    other.join(TIMEOUT)
+    assert _can_take(_LOCKS[number])
+
+
 @pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
 def test_a_forked_child_has_threads_of_its_own(at_work):
     """Whatever the parent's threads are doing at that moment."""

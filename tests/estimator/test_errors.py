@@ -224,6 +224,38 @@ def test_bad_data_in_prediction(name, method):
         assert_same_error(lambda cls: getattr(cls(2, random_state=0).fit(X), method)(bad), match)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, None], [2.0, 3.0]],
+        [["a", 1.0], [2.0, 3.0]],
+        [["1", "2"], ["3", "4"]],
+        np.array([["2020-01-01", "2020-01-02"]], dtype="M8[D]"),
+        np.array([[1, 2]], dtype="m8[s]"),
+        pd.DataFrame({"a": ["x", "y"], "b": [1.0, 2.0]}),
+    ],
+    ids=["none", "text and numbers", "numbers as text", "dates", "times", "frame of text"],
+)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score"])
+def test_rows_of_objects_in_prediction(method, rows):
+    """scikit-learn's validation passes most of these over; its first product refuses them."""
+    errors = []
+    for cls in CLASSES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of feature names
+            with pytest.raises((TypeError, ValueError)) as caught:
+                getattr(cls(2, random_state=0).fit(X), method)(rows)
+        errors.append(issubclass(caught.type, TypeError))
+    assert errors[0] == errors[1]
+
+
+def test_numbers_as_text_in_fit():
+    text = X.astype(str).tolist()
+    fast, theirs = (cls(2, random_state=0).fit(text).means_ for cls in CLASSES)
+    np.testing.assert_allclose(fast, theirs)
+    assert_same_error(lambda cls: cls(2).fit([["a", "b"], ["c", "d"]]), "could not convert string")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_wrong_number_of_features(method):
     for bad in (X[:, :1], np.column_stack([X, X[:, 0]])):
@@ -253,6 +285,26 @@ def test_wrong_number_of_features_for_a_model_built_by_hand(covariance_type):
     for bad in (X[:, :1], np.column_stack([X, X[:, 0]])):
         with pytest.raises(ValueError):  # noqa: PT011
             model.predict(bad)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("means_", np.full((2, 2), np.nan)),
+        ("means_", np.zeros(2)),
+        ("weights_", np.array([0.5, np.nan])),
+        ("weights_", np.full((2, 2), 0.5)),
+        ("weights_", np.array([1.5, -0.5])),
+        ("precisions_cholesky_", np.ones((3, 2, 2))),
+        ("precisions_cholesky_", np.zeros((2, 2, 2))),
+    ],
+)
+@pytest.mark.parametrize("method", [*METHODS, "accumulate"])
+def test_attributes_set_by_hand_that_are_no_mixtures(method, attribute, value):
+    model = GaussianMixture(2, random_state=0).fit(X)
+    setattr(model, attribute, value)
+    with pytest.raises(ValueError, match="The fitted attributes are no mixture's: "):
+        getattr(model, method)(X)
 
 
 @pytest.mark.parametrize("n_samples", [0, -1])

@@ -202,6 +202,13 @@ def test_bad_rows(method):
         call(X, sample_weight=-np.ones(len(X)))
 
 
+@pytest.mark.parametrize("covariance_type", structures.ALL)
+def test_rows_too_far_for_statistics(covariance_type):
+    model = started(GaussianMixture, covariance_type=covariance_type)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="statistics overflow"):
+        model.accumulate(X * 1e200)
+
+
 def test_overridden_steps_have_no_statistics():
     class Mine(GaussianMixture):
         def _m_step(self, X, log_resp, xp=None):

@@ -501,7 +501,31 @@ def test_number_of_parameters(name, covariance_type):
     assert fast.n_parameters() == fast._n_parameters() == theirs._n_parameters()
 
 
+@pytest.mark.parametrize("integer", [np.uint8, np.int8, np.uint64])
+@pytest.mark.parametrize("init_params", STARTS)
+def test_numbers_of_numpy_types(integer, init_params, tmp_path):
+    X = datasets.load("blobs_2d").X
+    arguments = {"random_state": 0, "init_params": init_params}
+    plain = quiet_fit(GaussianMixture(3, n_init=2, max_iter=50, **arguments), X)
+    numbers = {"n_components": integer(3), "n_init": integer(2), "max_iter": integer(50)}
+    model = GaussianMixture(**numbers, **arguments)
+    assert_identical_fit(quiet_fit(model, X), plain)
+    assert_identical_fit(quiet_fit(model, X, checkpoint=tmp_path / "job.npz"), plain)
+
+
 # --- float32 ------------------------------------------------------------------------------
+
+
+def test_samples_where_float32_weights_round_to_more_than_one():
+    model = quiet_fit(GaussianMixture(4, random_state=0), datasets.load("float32").X)
+    model.weights_ = np.array([1 / 3, 1 / 3, 1 / 3, 1e-9], dtype=np.float32)
+    with pytest.raises(ValueError, match=r"pvals.* > 1"):
+        model.to_sklearn().sample(1000)
+    with warnings.catch_warnings():
+        # NumPy finds covariances that are rounded to float32 not quite symmetric.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert set(model.sample(1000)[1]) == {0, 1, 2}
+    assert model.weights_.dtype == np.float32
 
 
 @every_structure

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture
 from tests import datasets, reference, structures, tolerances
 from tests.estimator.helpers import (
     PARAMETERS,
@@ -277,6 +277,8 @@ BAD_WEIGHTS = {
     "empty": np.ones(0),
     "strings": np.array(["a"] * len(X)),
     "negative number": -1.0,
+    "nan as a number": np.nan,
+    "infinity as a number": np.inf,
 }
 
 
@@ -289,6 +291,16 @@ def test_bad_weights(name, method):
     match = r"(?i)sample.weight|convert string|0 sample"
     with pytest.raises(ValueError, match=match):
         getattr(model, method)(X, sample_weight=BAD_WEIGHTS[name])
+
+
+@pytest.mark.parametrize("large", [1e150, 1e300])
+def test_weights_of_too_many_magnitudes(large):
+    """The bound of all rows is lost in them."""
+    weights = np.full(len(X), 1e-300)
+    weights[0] = large
+    model = BayesianGaussianMixture(n_components=2, random_state=0)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="The lower bound is not a"):
+        quiet_fit(model, X, sample_weight=weights)
 
 
 def test_a_failed_fit_leaves_an_unfitted_model():

@@ -166,6 +166,14 @@ def test_weights_beside_a_file(tmp_path, name):
     assert_identical_fit(fitted_to(GaussianMixture, opened, WEIGHTS, init_params=LABELS), whole)
 
 
+@pytest.mark.parametrize("series", [pd.Series, pa.array])
+def test_weights_of_other_libraries_beside_a_file(tmp_path, series):
+    np.save(tmp_path / "rows.npy", X)
+    weights = np.arange(len(X)) % 3
+    model = fitted_to(GaussianMixture, tmp_path / "rows.npy", series(weights))
+    assert_identical_fit(model, fitted_to(GaussianMixture, X, weights))
+
+
 def test_a_column_of_weights(tmp_path):
     pq.write_table(table_of(X, WEIGHTS), tmp_path / "rows.parquet")
     model = fitted_to(GaussianMixture, tmp_path / "rows.parquet", "weight")
@@ -313,6 +321,16 @@ def test_out_that_cannot_be_written(tmp_path, out, error, text):
     with pytest.raises(error, match=text):
         fitted_to(GaussianMixture, X).predict(X, out=tmp_path / out)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("as_given", [str, lambda path: [X, path], np.load], ids=str)
+def test_out_is_no_file_that_is_read(tmp_path, as_given):
+    np.save(tmp_path / "rows.npy", X)
+    rows = tmp_path / "rows.npy"
+    given = np.load(rows, mmap_mode="r") if as_given is np.load else as_given(rows)
+    with pytest.raises(ValueError, match=r"rows\.npy' is among the files that rows are read from"):
+        fitted_to(GaussianMixture, X).predict(given, out=tmp_path / "." / "rows.npy")
+    np.testing.assert_array_equal(np.load(rows), X)
 
 
 def test_a_failed_prediction_leaves_the_old_file(tmp_path):

@@ -133,6 +133,8 @@ class Mine(GaussianMixture):
         (GaussianMixture(init_params=start), ValueError, "init_params is a function, start"),
         (GaussianMixture(init_params=lambda *_: 0), ValueError, "init_params is a function"),
         (GaussianMixture(tol=1j), ValueError, "tol is a complex"),
+        (GaussianMixture(covariance_type="round"), ValueError, "'covariance_type' parameter"),
+        (GaussianMixture("two"), ValueError, "'n_components' parameter"),
         (
             GaussianMixture(means_init=np.array([[1j]])),
             ValueError,

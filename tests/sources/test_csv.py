@@ -86,6 +86,7 @@ def test_columns_and_weight(write):
         ("", {}, "cannot be read as CSV: Empty"),
         ("a,b\n", {}, "has no rows"),
         (b"\x00\xff" * 50, {}, "rows.csv"),
+        ("\u00e4,b\n1,2\n".encode("latin-1"), {}, "cannot be read as CSV: .* not in UTF-8"),
     ],
 )
 def test_what_is_refused(write, text, options, message):
