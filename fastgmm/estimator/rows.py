@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
+from fastgmm.engines.threads import ThreadEngine
 from fastgmm.initialization import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import ArraySource
@@ -13,6 +14,9 @@ from fastgmm.sources.base import RowSource
 from fastgmm.sources.derived import present_mask, present_rows
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.sources.reader import ReaderSource
+
+_LARGE = 1 << 18
+"""Numbers of an array that a thread searches for NaN at a time."""
 
 
 class FitRows(NamedTuple):
@@ -52,7 +56,7 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
     """
     if holds_rows(X):
         return _opened_rows(estimator, X, sample_weight)
-    X = validate_data(estimator, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+    X = _validated(estimator, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
     weights = checked_weights(sample_weight, X)
     n_present = len(X) if weights is None else int(np.count_nonzero(weights))
     _check_enough(n_present, estimator.n_components)
@@ -109,7 +113,7 @@ def rows_to_predict(estimator, X, sample_weight=None) -> ArraySource | ReaderSou
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
         return open_for_model(X, names, n_features, weight=sample_weight)
-    X = _as_numbers(validate_data(estimator, X, reset=False))
+    X = _as_numbers(_validated(estimator, X, reset=False))
     return ArraySource(X, checked_weights(sample_weight, X))
 
 
@@ -125,6 +129,37 @@ def rows_to_accumulate(estimator, X, sample_weight) -> ArraySource | ReaderSourc
     """
     source = rows_to_predict(estimator, X, sample_weight)
     return source.present() if isinstance(source, ArraySource) else present_rows(source)
+
+
+def _validated(estimator, X, **checks) -> np.ndarray:
+    """Rows after scikit-learn's checks.
+
+    They look for NaN on one thread; large arrays are searched on all, and left to them only if there
+    may be one.
+    """
+    if (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in (np.float64, np.float32)
+        and X.size >= _LARGE
+        and _sums_are_finite(X, ThreadEngine(estimator.n_jobs))
+    ):
+        checks["ensure_all_finite"] = False
+    return validate_data(estimator, X, **checks)
+
+
+def _sums_are_finite(X: np.ndarray, engine: ThreadEngine) -> bool:
+    """Whether all numbers are finite; False also if they are merely so large that sums overflow."""
+    step = max(_LARGE // X.shape[1], 1)
+    n_chunks = -(-len(X) // step)
+    finite = np.zeros(n_chunks, dtype=bool)
+
+    def look(index: int) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite[index] = np.isfinite(X[index * step : (index + 1) * step].sum())
+
+    engine.for_each(look, n_chunks)
+    return bool(finite.all())
 
 
 def _as_numbers(X: np.ndarray) -> np.ndarray:

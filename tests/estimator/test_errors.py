@@ -532,3 +532,23 @@ def test_fewer_distinct_rows_than_components():
         ConvergenceWarning,
         "Number of distinct clusters (2) found smaller than n_clusters (4).",
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_bad_number_in_a_large_array(bad, dtype):
+    """Large arrays are searched in parts."""
+    rows = np.random.RandomState(0).normal(size=(200_000, 3)).astype(dtype)
+    fitted = {cls: cls(1).fit(rows[:100]) for cls in CLASSES}
+    rows[-1, 1] = bad
+    match = "NaN" if np.isnan(bad) else "infinity"
+    assert_same_error(lambda cls: cls(2).fit(rows), match)
+    assert_same_error(lambda cls: fitted[cls].predict(rows), match)
+
+
+def test_large_arrays_whose_sums_overflow():
+    rows = np.full((200_000, 3), 1e305)
+    rows[::2] *= -1.0
+    rows[:100_000] = np.abs(rows[:100_000])
+    model = GaussianMixture(1).fit(X[:, [0, 1, 1]] + np.random.RandomState(0).normal(size=(60, 3)))
+    assert set(model.predict(rows)) == {0}
