@@ -134,8 +134,8 @@ def rows_to_accumulate(estimator, X, sample_weight) -> ArraySource | ReaderSourc
 def _validated(estimator, X, **checks) -> np.ndarray:
     """Rows after scikit-learn's checks.
 
-    They look for NaN on one thread; large arrays are searched on all, and left to them only if there
-    may be one.
+    They look for NaN on one thread; large arrays are searched on all, and left to them only if
+    there may be one.
     """
     if (
         type(X) is np.ndarray
