@@ -126,7 +126,7 @@ class _NpyOutput:
         np.lib.format.write_array_header_1_0(file, header)
         with errors_of(path):
             file.flush()
-        self._descriptor = file.fileno()
+        self._descriptor, self._seeking = file.fileno(), threading.Lock()
         self._begin = file.tell()
         self._row_bytes = dtype.itemsize * int(np.prod(shape[1:]))
         self._dtype = dtype
@@ -137,8 +137,15 @@ class _NpyOutput:
         place = self._begin + start * self._row_bytes
         with errors_of(self._path):
             while len(data):
-                n_written = os.pwrite(self._descriptor, data, place)
+                n_written = self._write_at(place, data)
                 data, place = data[n_written:], place + n_written
+
+    def _write_at(self, place: int, data: Any) -> int:
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._descriptor, data, place)
+        with self._seeking:  # Windows has one place for all threads
+            os.lseek(self._descriptor, place, os.SEEK_SET)
+            return os.write(self._descriptor, data)
 
     def _allocate(self, n_bytes: int) -> None:
         """Take the space now: a disk that is too small then shows before the work."""

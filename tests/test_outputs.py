@@ -55,6 +55,13 @@ def test_what_is_written_is_read(tmp_path, suffix, values, monkeypatch):
     assert os.listdir(tmp_path) == [path.name]
 
 
+def test_threads_share_a_place_in_the_file_where_the_system_has_no_other_way(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pwrite", raising=False)
+    values = np.random.RandomState(1).standard_normal((10_000, 3))
+    write_all(tmp_path / "out.npy", values)
+    np.testing.assert_array_equal(read(tmp_path / "out.npy"), values)
+
+
 def test_row_groups_have_some_size(tmp_path, monkeypatch):
     monkeypatch.setattr("fastgmm.outputs._ROWS_PER_GROUP", 3000)
     write_all(tmp_path / "out.parquet", np.arange(10_000))

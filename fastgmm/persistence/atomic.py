@@ -52,7 +52,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         with errors_of(path):
-            _sync(temporary, os.O_RDONLY)
+            _sync(temporary, os.O_RDWR)  # Windows syncs only what may be written
             os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

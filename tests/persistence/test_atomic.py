@@ -4,7 +4,6 @@ import contextlib
 import os
 import random
 import re
-import resource
 import signal
 import stat
 import subprocess
@@ -18,6 +17,8 @@ from fastgmm.persistence import atomic
 from fastgmm.persistence.atomic import atomic_write, check_writable
 from fastgmm.persistence.models import load, save_model
 from tests.persistence.models import assert_same_model, fitted
+
+resource = pytest.importorskip("resource", reason="limits and signals are those of Unix")
 
 
 def names(folder):

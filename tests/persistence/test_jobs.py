@@ -4,7 +4,6 @@ import contextlib
 import multiprocessing
 import os
 import random
-import resource
 import shutil
 import signal
 import time
@@ -22,6 +21,8 @@ from fastgmm.fitting import MixtureFit
 from fastgmm.persistence.codec import Decoder
 from fastgmm.persistence.container import read_file
 from tests.persistence.models import assert_same_model
+
+resource = pytest.importorskip("resource", reason="limits and signals are those of Unix")
 
 K = 4
 PROCESSES = multiprocessing.get_context("fork")

@@ -2,13 +2,14 @@
 
 import os
 import re
-import resource
 import tempfile
 
 import numpy as np
 import pytest
 
 from fastgmm.sources.opening import open_for_model, open_source
+
+resource = pytest.importorskip("resource", reason="limits and signals are those of Unix")
 
 
 @pytest.fixture
