@@ -8,8 +8,6 @@ fits by scikit-learn are long, and run once.
 import argparse
 import functools
 import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,18 +15,12 @@ import sklearn.mixture
 from threadpoolctl import threadpool_limits
 
 from benchmarks.iteration import SHAPES, parse_shape, restart_without_unfair_variables
+from benchmarks.many import seconds_of
 from benchmarks.suite.data import make_mixture, true_parameters
 from benchmarks.suite.problems import STRUCTURES, quietly
 
 PREDICTED = (1_000_000, 8, 16)
 METHODS = ("predict", "predict_proba", "score_samples")
-
-
-def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the seconds that a call takes, and what it returns."""
-    started = time.perf_counter()
-    value = call()
-    return time.perf_counter() - started, value
 
 
 def whole_fit(shape: tuple[int, int, int], threads: int, repeats: int) -> float:

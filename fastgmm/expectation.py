@@ -153,7 +153,7 @@ def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Opera
     from fastgmm.kernels.em_pass import NEGLIGIBLE
 
     log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
-    chunk = Chunk(0, len(rows), rows, np.empty(0))
+    chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
     chunk_predictions(chunk, structure, operands, "log_densities", log_densities)
     least = log_densities.max(axis=1, keepdims=True) + NEGLIGIBLE
     return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts

@@ -7,7 +7,14 @@ from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.em_pass import array_type, longest, row_types
 from fastgmm.kernels.layout import BLOCK, HEADER
 from fastgmm.kernels.moments import outer_moments
-from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, take_roots, tile_points
+from fastgmm.kernels.tiles import (
+    aligned_rows,
+    load_tile,
+    load_weights,
+    take_roots,
+    tile_points,
+    total_of,
+)
 
 _RUN = 256
 """Rows of which one feature after another is summed: they stay in a cache meanwhile."""
@@ -36,18 +43,8 @@ def totals_pass(dtype):
         for i in range(len(totals)):
             for start in range(offsets[i], offsets[i + 1], _RUN):
                 run = X[start : min(start + _RUN, offsets[i + 1])]
-                whole = len(run) // 4 * 4
                 for j in range(X.shape[1]):
-                    # Four sums side by side, for every addition waits for the one before.
-                    a = b = c = d = np.float64(0.0)
-                    for t in range(0, whole, 4):
-                        a += run[t, j]
-                        b += run[t + 1, j]
-                        c += run[t + 2, j]
-                        d += run[t + 3, j]
-                    for t in range(whole, len(run)):
-                        a += run[t, j]
-                    totals[i, j] += (a + b) + (c + d)
+                    totals[i, j] += total_of(run[:, j])
 
     return add_totals
 

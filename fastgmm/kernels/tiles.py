@@ -75,6 +75,21 @@ def load_tile(X, start, stop, origin, tile):
 
 
 @kernel
+def total_of(numbers):
+    """Sum in float64; four sums side by side, for every addition waits for the one before."""
+    whole = len(numbers) // 4 * 4
+    a = b = c = d = np.float64(0.0)
+    for t in range(0, whole, 4):
+        a += numbers[t]
+        b += numbers[t + 1]
+        c += numbers[t + 2]
+        d += numbers[t + 3]
+    for t in range(whole, len(numbers)):
+        a += numbers[t]
+    return (a + b) + (c + d)
+
+
+@kernel
 def load_weights(sample_weight, start, stop, points, weights):
     """Weights of the rows start to stop, 1 where none are given; zero beyond. Returns their sum."""
     count = stop - start
@@ -84,19 +99,9 @@ def load_weights(sample_weight, start, stop, points, weights):
         for t in range(count):
             weights[t] = 1.0
         return np.float64(count)
-    # Four sums at a time: each addition waits for the one before it.
-    whole = count // 4 * 4
-    a = b = c = d = 0.0
     for t in range(count):
         weights[t] = sample_weight[start + t]
-    for t in range(0, whole, 4):
-        a += weights[t]
-        b += weights[t + 1]
-        c += weights[t + 2]
-        d += weights[t + 3]
-    for t in range(whole, count):
-        a += weights[t]
-    return (a + b) + (c + d)
+    return total_of(weights[:count])
 
 
 @kernel
