@@ -1,4 +1,4 @@
-"""Linear algebra of stacks of matrices, on both sides of the size from which LAPACK does it."""
+"""Linear algebra of stacks of matrices, large enough for several blocks."""
 
 import numpy as np
 import pytest

@@ -4,11 +4,6 @@ import functools
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg import lapack
-
-_LARGE = 64
-"""Features from which LAPACK, whose calls work on one matrix each but in blocks, is faster than the
-kernel: twice there, and six times at 784."""
 
 
 def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
@@ -21,21 +16,8 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
-    if d < _LARGE:
-        precision_factors()(stack, factors)
-    else:
-        for covariance, factor in zip(stack, factors, strict=True):
-            factor[:] = _upper_precision_factor(covariance)
+    precision_factors()(stack, factors)
     return factors.reshape(covariances.shape)
-
-
-def _upper_precision_factor(covariance: np.ndarray) -> np.ndarray:
-    """See `upper_precision_factors`; by LAPACK."""
-    if np.isfinite(covariance).all():
-        root, failed = lapack.dpotrf(covariance)
-        if not failed:
-            return lapack.dtrtri(root, overwrite_c=True)[0]
-    return np.triu(np.full_like(covariance, np.nan))
 
 
 def upper_factors(precisions: np.ndarray) -> np.ndarray:
