@@ -28,7 +28,7 @@ def subtract_product(typing, left, right, row, start, stop, column, end, out):
     out[row : row + BLOCK, column:end] -= left[row : row + BLOCK, start:stop] @ right[start:stop,
     column:end], where that part of right is zero below right's diagonal.
 
-    All (rows, stride), of one stride. The last vector may go on behind `end`.
+    All (rows, stride), of one stride. The last group of vectors may go on behind `end`.
     """
     i = types.intp
     signature = types.void(left, right, i, i, i, i, i, out)
@@ -39,37 +39,28 @@ def subtract_product(typing, left, right, row, start, stop, column, end, out):
         stride = c.shape[1]
         rows = [v.at(v.plus(row, r), stride) for r in range(BLOCK)]
 
-        def columns(n_vectors):
-            def body(j, _):
-                places = [
-                    v.plus(builder.add(at, j), n * v.lanes) for at in rows for n in range(n_vectors)
+        def columns(j, _):
+            places = [v.plus(builder.add(at, j), n * v.lanes) for at in rows for n in range(GROUP)]
+
+            def step(m, sums):
+                at = v.at(m, stride, j)
+                right = [v.load(b, v.plus(at, n * v.lanes)) for n in range(GROUP)]
+                left = [builder.fneg(v.broadcast(a, builder.add(at, m))) for at in rows]
+                return [
+                    v.fma(left[r], right[n], sums[r * GROUP + n])
+                    for r in range(BLOCK)
+                    for n in range(GROUP)
                 ]
 
-                def step(m, sums):
-                    at = v.at(m, stride, j)
-                    right = [v.load(b, v.plus(at, n * v.lanes)) for n in range(n_vectors)]
-                    left = [builder.fneg(v.broadcast(a, builder.add(at, m))) for at in rows]
-                    return [
-                        v.fma(left[r], right[n], sums[r * n_vectors + n])
-                        for r in range(BLOCK)
-                        for n in range(n_vectors)
-                    ]
+            sums = [v.load(c, place) for place in places]
+            # Below the diagonal there is nothing but zeros.
+            below = v.plus(j, GROUP * v.lanes)
+            nearer = builder.icmp_signed("<", stop, below)
+            sums = v.loop(start, builder.select(nearer, stop, below), 1, sums, step)
+            for total, place in zip(sums, places, strict=True):
+                v.store(total, c, place)
 
-                sums = [v.load(c, place) for place in places]
-                # Below the diagonal there is nothing but zeros.
-                below = v.plus(j, n_vectors * v.lanes)
-                nearer = builder.icmp_signed("<", stop, below)
-                sums = v.loop(start, builder.select(nearer, stop, below), 1, sums, step)
-                for total, place in zip(sums, places, strict=True):
-                    v.store(total, c, place)
-
-            return body
-
-        width = GROUP * v.lanes
-        whole = builder.and_(builder.sub(end, column), v.index(-width))
-        middle = builder.add(column, whole)
-        v.loop(column, middle, width, [], columns(GROUP))
-        v.loop(middle, end, v.lanes, [], columns(1))
+        v.loop(column, end, GROUP * v.lanes, [], columns)
         return context.get_dummy_value()
 
     return signature, emit
@@ -137,7 +128,7 @@ def precision_factors():
     @kernel(signature=signature)
     def factorize(covariances, factors):
         d = covariances.shape[1]
-        # Whole blocks of rows, and room for a vector that begins in the last column.
+        # Whole blocks of rows, and room for a group that begins in the last column.
         shape = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
         root, inverse = np.zeros(shape), np.zeros(shape)
         for m in range(len(covariances)):
