@@ -48,24 +48,37 @@ def data_sets(datasets: Any, by: Any, columns: Any) -> DataSetList:
     return found
 
 
-def check_weights_of_sets(sample_weight: Any, n_sets: int) -> None:
-    """Check that there is an entry for every data set; the entries are left to `fit`.
+def weights_of_sets(sample_weight: Any, keys: list) -> list:
+    """An entry for every data set, in their order; the entries are checked by `fit`.
+
+    Parameters
+    ----------
+    sample_weight : sequence or mapping
+        By position, or by key.
+    keys : list
+        Of the data sets.
 
     Raises
     ------
     ValueError
-        If there is not.
+        If there is not an entry for every data set.
     """
+    what = f"sample_weight should hold an array, or None, for each of {len(keys)} data sets, but"
+    if isinstance(sample_weight, Mapping):
+        missing = [key for key in keys if key not in sample_weight]
+        unknown = [key for key in sample_weight if key not in keys]
+        if missing:
+            raise ValueError(f"{what} has none for {missing[0]!r}.")
+        if unknown:
+            raise ValueError(f"{what} has one for {unknown[0]!r}, which is none of them.")
+        return [sample_weight[key] for key in keys]
     try:
-        n_entries = len(sample_weight)
-        found = f"has {n_entries} entries"
+        entries = [] if isinstance(sample_weight, str) else list(sample_weight)
     except TypeError:
-        n_entries, found = None, f"got a {type(sample_weight).__name__}"
-    if n_entries != n_sets or isinstance(sample_weight, str):
-        raise ValueError(
-            f"sample_weight should hold an array, or None, for each of {n_sets} data sets, but "
-            f"{found}."
-        )
+        raise ValueError(f"{what} got a {type(sample_weight).__name__}.") from None
+    if len(entries) != len(keys):
+        raise ValueError(f"{what} has {len(entries)} entries.")
+    return entries
 
 
 def _is_frame(thing: Any) -> bool:
@@ -96,7 +109,8 @@ def _of_array_columns(datasets: Any, columns: Any) -> DataSetList:
     n_columns = datasets.shape[1]
     numbers = list(range(n_columns)) if _each(columns) else list(columns)
     for number in numbers:
-        if not isinstance(number, (int, np.integer)) or not 0 <= number < n_columns:
+        is_number = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+        if not is_number or not 0 <= number < n_columns:
             raise ValueError(f"columns has {number!r}, but the array has {n_columns} columns.")
     return DataSetList(numbers, [datasets[:, [number]] for number in numbers], None)
 
@@ -115,6 +129,9 @@ def _of_frame(frame: Any, by: Any, columns: Any) -> DataSetList:
     missing = [name for name in [*group_names, *features] if name not in names]
     if missing:
         raise ValueError(f"The DataFrame has no column {missing[0]!r}; it has {names}.")
+    for name in (*group_names, *features):
+        if names.count(name) > 1:
+            raise ValueError(f"The DataFrame has {names.count(name)} columns of name {name!r}.")
     if by is not None:
         if columns is not None and _each(columns):
             raise ValueError("by and columns='each' exclude each other.")
@@ -150,6 +167,8 @@ def _numbers(column: Any, name: Any) -> np.ndarray:
     if values.dtype == np.float32:
         return values
     try:
+        if values.dtype.kind in "mMc":
+            raise TypeError(f"it is of type {values.dtype}")
         return values.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(

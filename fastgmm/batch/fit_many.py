@@ -2,13 +2,13 @@
 
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm.batch.datasets import check_weights_of_sets, data_sets
+from fastgmm.batch.datasets import data_sets, weights_of_sets
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
@@ -28,7 +28,7 @@ def fit_many(
     by: Any = None,
     columns: Any = None,
     random_state: Any = None,
-    sample_weight: Sequence | None = None,
+    sample_weight: Sequence | Mapping | None = None,
     **parameters: Any,
 ) -> FitReport:
     """Fit a mixture to each of many data sets.
@@ -59,8 +59,8 @@ def fit_many(
         Data set i is fitted with entry i of ``SeedSequence(random_state).generate_state(sets)`` (of
         `numpy.random`) as its `random_state`, which depends on neither the others nor their number;
         see `FitReport.seeds`. From a RandomState one number is drawn; None is a new seed each time.
-    sample_weight : sequence of (array-like or None), optional
-        Weights of the rows of every data set.
+    sample_weight : sequence or dict of (array-like or None), optional
+        Weights of the rows of every data set; in a dict, by the keys of these.
     **parameters
         All other arguments of the estimator.
 
@@ -100,7 +100,7 @@ def fit_many(
     estimator(n_jobs=n_jobs)._validate_params()
     items = data_sets(datasets, by, columns)
     if sample_weight is not None:
-        check_weights_of_sets(sample_weight, len(items.data))
+        sample_weight = weights_of_sets(sample_weight, items.keys)
     seeds = item_seeds(random_state, len(items.data))
     report = FitReport(make, items.keys, seeds, items.feature_names)
     with Progress(len(report), progress) as bar, warnings.catch_warnings():

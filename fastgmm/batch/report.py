@@ -83,7 +83,8 @@ class FitReport:
         self.bic_ = np.full(n, np.nan)
         # Of any sequences: lists by the thousand would set off the garbage collector.
         self._lists: dict[str, list[Sequence]] = {"lower_bounds_": [()] * n}
-        self._make, self._feature_names = make, feature_names
+        self._make = make
+        self._feature_names = [None] * n if feature_names is None else list(feature_names)
         self._stacks: dict[str, Any] = {
             "converged_": np.zeros(n, dtype=bool),
             "n_iter_": np.zeros(n, dtype=np.int64),
@@ -134,10 +135,9 @@ class FitReport:
         for name, lists in self._lists.items():
             setattr(model, name, _as_list(lists[i]))
         model.n_features_in_ = self._n_features
-        if self._feature_names is not None:
-            names = self._feature_names[i]
-            if all(isinstance(name, str) for name in names):
-                model.feature_names_in_ = np.array(names, dtype=object)
+        names = self._feature_names[i]
+        if names is not None and all(isinstance(name, str) for name in names):
+            model.feature_names_in_ = np.array(names, dtype=object)
         return model
 
     def __iter__(self) -> Iterator[Any]:
@@ -231,6 +231,11 @@ class FitReport:
             entries = self._lists[name]
             for i, value in zip(numbers.tolist(), values, strict=True):
                 entries[i] = value
+
+    def name_features(self, i: int, names: Sequence | None) -> None:
+        """Enter the names that a fit has found in its data set, if there are any."""
+        if names is not None:
+            self._feature_names[i] = names
 
 
 def _as_list(entry: Sequence | np.ndarray) -> list:

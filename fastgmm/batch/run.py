@@ -3,7 +3,6 @@
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ class Run:
     Parameters
     ----------
     items : DataSetList
-    weights : sequence or None
+    weights : list or None
     report : FitReport
         To be filled.
     bar : Progress
@@ -48,7 +47,7 @@ class Run:
     def __init__(
         self,
         items: DataSetList,
-        weights: Sequence | None,
+        weights: list | None,
         report: FitReport,
         bar: Progress,
         raises: bool,
@@ -190,6 +189,7 @@ class Run:
         bics = self._criteria(k, d, score * total, total)
         with self._lock:
             self._report.put(np.array([i]), attributes, lists, n_rows, score * total, bics)
+            self._report.name_features(i, getattr(model, "feature_names_in_", None))
         self._bar.advance(1, 0)
 
     def _criteria(

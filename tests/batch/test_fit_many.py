@@ -148,6 +148,24 @@ def test_sample_weight():
         assert report.status(i).bic == pytest.approx(expected.bic(X, weights[i]), rel=1e-12)
 
 
+@pytest.mark.parametrize("keys", [("north", "south"), ("south", "north")])
+def test_weights_by_key(keys):
+    data = dict(zip(("north", "south"), many(2), strict=True))
+    weights = {key: np.random.RandomState(3).uniform(0, 2, len(data[key])) for key in keys}
+    report = fit_many(data, 2, sample_weight=weights, random_state=5)
+    for i, (key, X) in enumerate(data.items()):
+        expected = alone(report, i, X, sample_weight=weights[key], n_components=2)
+        assert_same_model(report[key], expected)
+
+
+def test_frames_keep_their_names():
+    frames = [pd.DataFrame(X, columns=["age", "income"]) for X in many(2)]
+    report = fit_many([*frames, many(1)[0]], 2, random_state=5)
+    for i, frame in enumerate(frames):
+        assert_same_model(report[i], alone(report, i, frame, n_components=2))
+    assert not hasattr(report[2], "feature_names_in_")
+
+
 @pytest.mark.parametrize("weight", [2.0, ["2"] * 200, pd.Series([2.0] * 200), np.full(200, 2)])
 def test_other_forms_of_weights(weight):
     X = clusters(200)
@@ -350,6 +368,8 @@ def test_errors_are_raised_if_asked_for():
         ({"columns": "each"}, TypeError, "columns"),
         ({"sample_weight": [None]}, ValueError, "sample_weight"),
         ({"sample_weight": 2.0}, ValueError, "data sets, but got a float"),
+        ({"sample_weight": {0: None, "x": None}}, ValueError, "has none for 1"),
+        ({"sample_weight": dict.fromkeys(range(9))}, ValueError, "has one for 6, which is none"),
     ],
 )
 def test_bad_arguments(arguments, kind, text):
@@ -365,6 +385,12 @@ def test_bad_arguments(arguments, kind, text):
 def test_bad_data_sets(data, kind):
     with pytest.raises(kind, match="data set"):
         fit_many(data)
+
+
+@pytest.mark.parametrize("columns", [[True, False], [-1], [2], ["0"], [0.0]], ids=str)
+def test_bad_columns_of_an_array(columns):
+    with pytest.raises(ValueError, match=r"columns has .*, but the array has 2 columns"):
+        fit_many(clusters(20), columns=columns)
 
 
 def test_arguments_are_checked_before_any_fit():

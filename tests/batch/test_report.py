@@ -163,6 +163,21 @@ def test_bad_frames(arguments, text):
         fit_many(table(), 2, **arguments)
 
 
+@pytest.mark.parametrize("arguments", [{"columns": "each"}, {"by": "shop"}], ids=str)
+def test_columns_of_one_name(arguments):
+    frame = table().rename(columns={"income": "age"})
+    with pytest.raises(ValueError, match="2 columns of name 'age'"):
+        fit_many(frame, 1, **arguments)
+
+
+@pytest.mark.parametrize("kind", ["datetime64[s]", "timedelta64[s]", "complex128"])
+def test_columns_that_are_no_real_numbers(kind):
+    frame = table()
+    frame["when"] = np.arange(len(frame)).astype(kind)
+    with pytest.raises(ValueError, match=r"Column 'when' holds something that is no number: it is"):
+        fit_many(frame, 1, by="shop")
+
+
 def test_progress_is_a_bar_or_lines(monkeypatch, capsys):
     fit_many(many(3), 2, progress=True, random_state=0)
     assert "100%" in capsys.readouterr().err
