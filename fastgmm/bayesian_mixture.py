@@ -177,6 +177,16 @@ default='kmeans'
         self.n_jobs = n_jobs
 
     # -- what the shared estimator asks for --------------------------------------------------------
+    def _checked_copy(self, n_features):
+        checked = super()._checked_copy(n_features)
+        shape = self._structure.of_one(np.empty(self._structure.shape(1, n_features))).shape
+        if np.shape(checked.covariance_prior_) != shape:  # scikit-learn lets 'spherical' pass
+            raise ValueError(
+                f"The parameter '{self.covariance_type} covariance_prior' should have the shape of "
+                f"{shape}, but got {np.shape(checked.covariance_prior_)}"
+            )
+        return checked
+
     def _model(self, checked, fit: MixtureFit) -> VariationalBayes:
         mean, covariance = checked.mean_prior_, checked.covariance_prior_
         if self.mean_prior is None or self.covariance_prior is None:

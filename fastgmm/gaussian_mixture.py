@@ -13,6 +13,9 @@ from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.parameters import MixtureParameters
 from fastgmm.sklearn_interface import TAKES_NAMESPACE, constraints, left_to_sklearn
 
+_OF_CRITERIA = ("score", "score_samples", "_n_parameters")
+"""Methods that `bic` and `aic` are made of."""
+
 
 class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
     """Gaussian mixture fitted by EM, on all cores: a drop-in for scikit-learn's.
@@ -143,7 +146,7 @@ default='kmeans'
         -------
         bic : float
         """
-        if left_to_sklearn(self, sample_weight=sample_weight):
+        if left_to_sklearn(self, *_OF_CRITERIA, sample_weight=sample_weight):
             return super().bic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + self.n_parameters() * math.log(n)
@@ -160,7 +163,7 @@ default='kmeans'
         -------
         aic : float
         """
-        if left_to_sklearn(self, sample_weight=sample_weight):
+        if left_to_sklearn(self, *_OF_CRITERIA, sample_weight=sample_weight):
             return super().aic(X)
         score, n = self._score(X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()

@@ -259,13 +259,14 @@ def given_start(
     ValueError
         If they do not fit the data.
     """
-    given = check_array(given, ensure_2d=False, dtype=None, input_name="init_params")
-    if given.ndim == 1:
+    if np.ndim(given) in (1, 2):  # else it has a wrong shape, which is said below
+        given = check_array(given, ensure_2d=False, dtype=None, input_name="init_params")
+    if np.ndim(given) == 1:
         return _given_labels(given, n_rows, n_components, name)
-    if given.shape != (n_rows, n_components):
+    if np.shape(given) != (n_rows, n_components):
         raise ValueError(
             f"{name} should have the shape of {(n_rows, n_components)} (responsibilities) or "
-            f"{(n_rows,)} (labels), but got {given.shape}."
+            f"{(n_rows,)} (labels), but got {np.shape(given)}."
         )
     if given.dtype.kind not in "iufb":
         raise ValueError(f"{name} should hold numbers, but got dtype {given.dtype}.")

@@ -37,6 +37,10 @@ _STEPS = (
 """Private steps of scikit-learn's fits and predictions."""
 
 
+underflow_is_zero = np.errstate(under="ignore")
+"""Decorator: densities and moments that vanish are no error, even after ``np.seterr("raise")``."""
+
+
 def constraints(sklearn_class: Any) -> dict:
     """Constraints of scikit-learn's arguments, and of those that are ours.
 
@@ -60,7 +64,7 @@ def constraints(sklearn_class: Any) -> dict:
     }
 
 
-def left_to_sklearn(estimator, **ours: Any) -> bool:
+def left_to_sklearn(estimator, *used: str, **ours: Any) -> bool:
     """Whether scikit-learn's own code has to do the work.
 
     It does where arrays of other libraries are dispatched on, and for subclasses that override
@@ -69,6 +73,8 @@ def left_to_sklearn(estimator, **ours: Any) -> bool:
     Parameters
     ----------
     estimator : MixtureEstimator
+    *used : str
+        Other methods that scikit-learn's code would call, for subclasses to override.
     **ours : object
         Arguments that scikit-learn does not know; None where they are not given.
 
@@ -82,7 +88,7 @@ def left_to_sklearn(estimator, **ours: Any) -> bool:
     else:
         of_user = type(estimator)
         of_ours = next(cls for cls in of_user.__mro__ if cls.__module__.startswith("fastgmm."))
-        overridden = [name for name in _STEPS if _differs(of_user, of_ours, name)]
+        overridden = [name for name in (*_STEPS, *used) if _differs(of_user, of_ours, name)]
         if not overridden:
             return False
         why = f"in a subclass that overrides {overridden[0]}"

@@ -14,7 +14,7 @@ from fastgmm.em import EMResult
 from fastgmm.estimator.rows import rows_to_accumulate
 from fastgmm.fitting import FitOptions, MixtureFit
 from fastgmm.parameters import MixtureParameters, Operands
-from fastgmm.sklearn_interface import copy_fitted, left_to_sklearn
+from fastgmm.sklearn_interface import copy_fitted, left_to_sklearn, underflow_is_zero
 from fastgmm.statistics import SufficientStatistics
 
 STEP_DECAY = 0.7
@@ -34,6 +34,7 @@ class StatisticsMixin(BaseEstimator):
 
     running_statistics_: SufficientStatistics
 
+    @underflow_is_zero
     def accumulate(self, X, sample_weight=None) -> SufficientStatistics:
         """E-step: sufficient statistics of rows under the present parameters.
 
@@ -78,6 +79,7 @@ class StatisticsMixin(BaseEstimator):
         return statistics
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @underflow_is_zero
     def update(self, statistics):
         """M-step: set the parameters from statistics of all rows.
 
@@ -111,6 +113,7 @@ class StatisticsMixin(BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @underflow_is_zero
     def partial_fit(self, X, y=None, sample_weight=None):
         r"""One step of stepwise EM with a batch of a stream (Cappe & Moulines 2009).
 

@@ -11,7 +11,7 @@ from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.persistence.checks import check_mixture
 from fastgmm.prediction import mean_log_likelihood, predict_rows
-from fastgmm.sklearn_interface import left_to_sklearn
+from fastgmm.sklearn_interface import left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import files_of
@@ -98,7 +98,7 @@ class PredictMixin(BaseEstimator):
         log_likelihood : float
             In nats.
         """
-        if left_to_sklearn(self, sample_weight=sample_weight):
+        if left_to_sklearn(self, "score_samples", sample_weight=sample_weight):
             return super().score(X, y)
         return self._score(X, sample_weight)[0]
 
@@ -124,6 +124,7 @@ class PredictMixin(BaseEstimator):
                 model.weights_ = weights / total
         return super(PredictMixin, model).sample(n_samples)
 
+    @underflow_is_zero
     def _score(self, X, sample_weight) -> tuple[float, float]:
         """Mean log-likelihood, and the number of rows that it is the mean of."""
         source, operands = self._prepared(rows_to_predict(self, X, sample_weight))
@@ -136,6 +137,7 @@ class PredictMixin(BaseEstimator):
             raise ValueError(f"out={os.fspath(out)!r} is among the files that rows are read from.")
         return self._predict_rows(rows_to_predict(self, X), output, out=out)
 
+    @underflow_is_zero
     def _predict_rows(self, source: RowSource, output, parameters=None, out=None):
         """Predictions for all rows of a source, returned, or written to a file."""
         source, operands = self._prepared(source, parameters)

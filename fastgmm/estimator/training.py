@@ -19,7 +19,7 @@ from fastgmm.initialization import bytes_to_draw, draw_starts, make_starts
 from fastgmm.parameters import MixtureParameters
 from fastgmm.persistence.checkpoints import DEFAULT_SECONDS, Checkpoint, fingerprint_of
 from fastgmm.recovery import RecoveringFit
-from fastgmm.sklearn_interface import NAMESPACE, left_to_sklearn
+from fastgmm.sklearn_interface import NAMESPACE, left_to_sklearn, underflow_is_zero
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. "
@@ -130,6 +130,7 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
             ours["on_failure='recover'"] = True
         return left_to_sklearn(self, **ours)
 
+    @underflow_is_zero
     def _fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for) -> FitRows:
         """Fit to data as the caller gives them; returns them checked."""
         rows = rows_to_fit(self, X, sample_weight)
@@ -158,7 +159,7 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
             keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
             result = keeper.run(run, starts, n_starts, self._structure)
         if not result.converged and self.max_iter > 0:
-            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=4)
+            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=5)
         self._keep(result, model, rows.given.dtype)
         return rows
 

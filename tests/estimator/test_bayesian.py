@@ -248,6 +248,15 @@ def test_bad_parameters(params):
     assert fast == theirs
 
 
+@pytest.mark.parametrize("prior", [[1.0, 2.0], [1.0], np.eye(2), [np.nan]], ids=str)
+def test_a_spherical_covariance_prior_is_a_number(prior):
+    """scikit-learn adds whatever has the right shape by chance."""
+    model = Ours(n_components=2, covariance_type="spherical", covariance_prior=prior)
+    with pytest.raises(ValueError, match="'spherical covariance_prior' should have the shape"):
+        model.fit(X)
+    assert Ours(covariance_type="spherical", covariance_prior=np.array(2.0)).fit(X).converged_
+
+
 @pytest.mark.parametrize(
     "rows", [X[:2], X[:1], X[0], X * np.nan, np.where(X > 3, np.inf, X), X[:, :0]], ids=range(6)
 )

@@ -126,11 +126,14 @@ def test_bad_init_params(value):
         np.ones((60, 2, 1)),
         lambda X, n_components, random_state: np.ones((3, 2)),
         lambda X, n_components, random_state: np.full((len(X), n_components), np.nan),
+        lambda X, n_components, random_state: None,
+        np.array(1),
+        {},
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_bad_starts_of_our_own(value):
-    with pytest.raises(ValueError, match=r"init_params|dim 3"):
+    with pytest.raises(ValueError, match="init_params"):
         GaussianMixture(2, init_params=value).fit(X)
 
 
@@ -552,3 +555,19 @@ def test_large_arrays_whose_sums_overflow():
     rows[:100_000] = np.abs(rows[:100_000])
     model = GaussianMixture(1).fit(X[:, [0, 1, 1]] + np.random.RandomState(0).normal(size=(60, 3)))
     assert set(model.predict(rows)) == {0}
+
+
+@every_structure
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_numpy_may_raise_what_it_warns_of(covariance_type, dtype):
+    """Clusters far apart, a k-means start in float32 and variances near zero underflow."""
+    random = np.random.RandomState(0)
+    rows = (random.normal(size=(10_000, 3)) + 50 * random.randint(3, size=(10_000, 1))).astype(
+        dtype
+    )
+    for X in (rows, rows * dtype(1e-25), rows[:500]):
+        model = GaussianMixture(3, covariance_type=covariance_type, random_state=0)
+        with np.errstate(all="raise"):
+            model.fit(X).predict_proba(X)
+            model.score(X)
+            model.update(model.accumulate(X)).partial_fit(X)

@@ -137,6 +137,26 @@ def test_subclass():
     assert not is_clusterer(model)
 
 
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("score_samples", lambda self, X: np.arange(len(X)) / 7.0),
+        ("score", lambda self, X, y=None: 42.0),
+        ("_n_parameters", lambda self: 5),
+    ],
+)
+def test_scores_call_what_a_subclass_overrides(name, method):
+    ours, theirs = (
+        type("Own", (cls,), {name: method})(3, random_state=0).fit(X)
+        for cls in (GaussianMixture, SklearnGaussianMixture)
+    )
+    for criterion in ("score", "bic", "aic"):
+        expected = getattr(theirs, criterion)(X)
+        assert getattr(ours, criterion)(X) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(NotImplementedError, match=f"subclass that overrides {name}"):
+        ours.bic(X, sample_weight=np.ones(len(X)))
+
+
 def test_get_and_set_params():
     model = GaussianMixture(4, covariance_type="diag", tol=0.1, n_jobs=2)
     params = model.get_params()
