@@ -64,6 +64,8 @@ def open_output(
     """
     names = columns or ["value"]
     if not isinstance(path, (str, os.PathLike)):
+        if not hasattr(path, "write"):
+            raise TypeError(f"out should be the path of a file, but got a {type(path).__name__}.")
         with _table_output(".csv", path, names, dtype, "the output") as output:
             yield output
         return

@@ -106,6 +106,11 @@ def checked_weights(sample_weight, X) -> np.ndarray | None:
     """Weights as float64, checked; None stays None."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight={sample_weight!r} is the name of a column, as files and tables have "
+            "them; with arrays and frames, give the weights themselves."
+        )
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     assert_all_finite(weights, input_name="sample_weight")  # a single number is not looked at
     if not weights.any():

@@ -55,7 +55,7 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
             float32 and float64 keep their type; all else becomes float64. Besides arrays and
             frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy`` or
             ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
-            list of such parts. Its rows are read chunk by chunk, again in every iteration. Of
+            list of such parts, arrays and frames among them. Its rows are read chunk by chunk, again in every iteration. Of
             more than 262,144 rows, or more than fit in 128 MiB, ``init_params="kmeans"``,
             ``"k-means++"`` and callables see a random sample; ``"random_from_data"`` does of more
             than 16,777,216, or 4,194,304 with weights; ``"random"`` never does.

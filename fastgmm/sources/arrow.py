@@ -84,7 +84,6 @@ def choose_columns(
         features = [name for name in schema.names if name != weight and name not in index]
     else:
         features = list(columns)
-    check_distinct(features, name)
     if not features:
         raise ValueError(f"{name} has no columns of features.")
     for column in [*features, *([] if weight is None else [weight])]:
@@ -101,6 +100,7 @@ def choose_columns(
                 f"{name}: column {column!r} holds {schema.field(column).type}, not numbers "
                 f"({first_value(column)!r} in row 0, counted from 0). Choose columns of numbers."
             )
+    check_distinct(features, name)
     single = all(_value_type(schema.field(column).type) == "float" for column in features)
     return ColumnChoice(features, weight, np.dtype(np.float32 if single else np.float64))
 

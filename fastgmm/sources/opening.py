@@ -145,12 +145,15 @@ def is_row_source(thing: object) -> bool:
 def holds_rows(thing: object) -> bool:
     """Whether something is to be opened, and is no array or frame that is in memory anyway.
 
-    True of paths, sources, Arrow tables and datasets, Zarr arrays, and of lists with one of these
-    or with memory maps in them. A list of lists is an array of numbers, perhaps as text.
+    True of paths, sources, Arrow tables and datasets, Zarr arrays, of lists with one of these or
+    with memory maps in them, and of lists of arrays and frames that have rows and columns. A list
+    of lists is an array of numbers, perhaps as text.
     """
     if isinstance(thing, (list, tuple)):
         parts = (part for part in thing if not isinstance(part, (list, tuple)))
-        return any(isinstance(part, np.memmap) or holds_rows(part) for part in parts)
+        if any(isinstance(part, np.memmap) or holds_rows(part) for part in parts):
+            return True
+        return len(thing) > 0 and all(map(_has_columns, thing))
     if isinstance(thing, (str, os.PathLike)) or is_row_source(thing):
         return True
     return _package(thing) in ("pyarrow", "zarr")
@@ -190,7 +193,7 @@ class _Opener:
             return ArrayReader(thing, self.columns, self.weight)
         if isinstance(thing, (list, tuple)):
             return self._list(thing)
-        if _package(thing) == "zarr" and hasattr(thing, "store_path"):
+        if _package(thing) == "zarr" and hasattr(thing, "chunks"):
             return zarr.ZarrReader(thing, self.columns, self.weight, self.cache)
         if _package(thing) == "pyarrow" and hasattr(thing, "get_fragments"):
             return self._dataset(thing)
@@ -234,13 +237,15 @@ class _Opener:
 
     def _list(self, things: Sequence[Any]) -> RowReader:
         readers: list[RowReader] = []
-        for thing in things:
+        for number, thing in enumerate(things):
             if isinstance(thing, (bool, int, float, complex, bytes, list, tuple)):
                 raise TypeError(
                     "A list should hold files, arrays, tables or sources, but this one holds a "
                     f"{type(thing).__name__}. Make an array of numbers by numpy.asarray."
                 )
             readers.append(self.reader(thing))
+            if _has_columns(thing) and not isinstance(thing, np.memmap):
+                readers[-1].name = f"Part {number}"
         return PartsReader([reader for reader in readers if reader.n_rows] or readers)
 
 
@@ -249,6 +254,12 @@ def _no_rows(thing: object) -> TypeError:
         f"Rows cannot be read from a {type(thing).__name__}; give {_KINDS}, such an array or table "
         "itself, or a list of these."
     )
+
+
+def _has_columns(thing: Any) -> bool:
+    """Whether something in memory is a table: an array or a frame of two dimensions."""
+    in_memory = isinstance(thing, np.ndarray) or hasattr(thing, "__arrow_c_stream__")
+    return in_memory and len(getattr(thing, "shape", ())) == 2
 
 
 def _package(thing: object) -> str:

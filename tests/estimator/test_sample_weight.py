@@ -293,6 +293,11 @@ def test_bad_weights(name, method):
         getattr(model, method)(X, sample_weight=BAD_WEIGHTS[name])
 
 
+def test_arrays_have_no_column_of_weights():
+    with pytest.raises(ValueError, match="sample_weight='count' is the name of a column, as files"):
+        GaussianMixture(K).fit(X, sample_weight="count")
+
+
 @pytest.mark.parametrize("large", [1e150, 1e300])
 def test_weights_of_too_many_magnitudes(large):
     """The bound of all rows is lost in them."""

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -129,6 +130,11 @@ def parts(folder):
     return [memory_map(folder)[:500], table_of(X[500:700]), X[700:]]
 
 
+def frames(folder):
+    names = ["a", "b", "c"]
+    return [X[:500], pd.DataFrame(X[500:700], columns=names), pl.DataFrame(X[700:], schema=names)]
+
+
 THINGS = {
     "memmap": memory_map,
     "npy": npy_path,
@@ -138,6 +144,7 @@ THINGS = {
     "dataset": dataset,
     "zarr": zarr_array,
     "list": parts,
+    "arrays": frames,
 }
 
 
@@ -154,7 +161,7 @@ def test_things_are_opened(tmp_path, name, cls):
     np.testing.assert_array_equal(model.accumulate(thing).sums, whole.accumulate(X).sums)
 
 
-@pytest.mark.parametrize("name", [name for name in THINGS if name != "list"])
+@pytest.mark.parametrize("name", [name for name in THINGS if name not in ("list", "arrays")])
 def test_weights_beside_a_file(tmp_path, name):
     thing = THINGS[name](tmp_path)
     whole = fitted_to(GaussianMixture, X, WEIGHTS, init_params=LABELS)
@@ -321,6 +328,11 @@ def test_out_that_cannot_be_written(tmp_path, out, error, text):
     with pytest.raises(error, match=text):
         fitted_to(GaussianMixture, X).predict(X, out=tmp_path / out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_out_is_a_path():
+    with pytest.raises(TypeError, match="out should be the path of a file, but got a ndarray"):
+        fitted_to(GaussianMixture, X).predict(X, out=np.empty(len(X)))
 
 
 @pytest.mark.parametrize("as_given", [str, lambda path: [X, path], np.load], ids=str)

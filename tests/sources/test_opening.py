@@ -114,6 +114,12 @@ def test_hidden_files_are_passed_over(tmp_path):
         (X, False),
         ([[1.0, 2.0]], False),
         ([["1", "2"]], False),
+        ([X, X], True),
+        ((X[:0], pd.DataFrame(X)), True),
+        ([X, X[0]], False),
+        (list(X), False),
+        ([pd.Series(X[0]), pd.Series(X[1])], False),
+        ([], False),
         (pd.DataFrame(X), False),
         (None, False),
     ],
@@ -184,7 +190,7 @@ def test_slices_of_memory_maps(tmp_path):
         (TABLE, {"columns": [0]}, ValueError, "choose columns by name, not by 0"),
         (TABLE, {"columns": ["a", "a"]}, ValueError, "column 'a' is asked for twice"),
         (TABLE, {"weight": "v"}, ValueError, "no column 'v'"),
-        (pa.table([[1.0], [2.0]], ["a", "a"]), {}, ValueError, "asked for twice"),
+        (pa.table([[1.0], [2.0]], ["a", "a"]), {}, ValueError, "has 2 columns 'a'"),
         (pa.table({"a": [1.0], "t": ["x"]}), {}, ValueError, "'t' holds string.*'x' in row 0"),
         (pa.table({"a": []}), {"columns": ["a"]}, ValueError, "'a' holds null"),
         (pa.table({"a": pa.array([], "f8")}), {}, ValueError, "has no rows"),
@@ -248,6 +254,22 @@ def test_a_zarr_group(tmp_path):
     zarr.open_group(tmp_path / "group.zarr", mode="w")
     with pytest.raises(ValueError, match="is no Zarr array"):
         open_source(tmp_path / "group.zarr")
+    with pytest.raises(TypeError, match="cannot be read from a Group"):
+        open_source(zarr.open_group(tmp_path / "group.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ([X, X[:, :1]], "Part 1 has 1 features, but Part 0 has 3"),
+        ([X, np.full((9, 3), np.nan)], "Part 1: column 0 has a missing value .* in row 0"),
+        ([TABLE, pd.DataFrame(X)], "Part 1 has"),
+    ],
+    ids=["features", "nan", "names"],
+)
+def test_errors_tell_the_part(parts, text):
+    with pytest.raises(ValueError, match=text):
+        open_source(parts).read(0, 10)
 
 
 def test_zarr_chunks_beyond_the_memory(tmp_path):
