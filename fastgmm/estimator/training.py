@@ -55,10 +55,11 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
             float32 and float64 keep their type; all else becomes float64. Besides arrays and
             frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy`` or
             ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
-            list of such parts, arrays and frames among them. Its rows are read chunk by chunk, again in every iteration. Of
-            more than 262,144 rows, or more than fit in 128 MiB, ``init_params="kmeans"``,
-            ``"k-means++"`` and callables see a random sample; ``"random_from_data"`` does of more
-            than 16,777,216, or 4,194,304 with weights; ``"random"`` never does.
+            list of such parts, of arrays or of frames. Its rows are read chunk by chunk, again in
+            every iteration. Of more than 262,144 rows, or more than fit in 128 MiB,
+            ``init_params="kmeans"``, ``"k-means++"`` and callables see a random sample;
+            ``"random_from_data"`` does of more than 16,777,216, or 4,194,304 with weights;
+            ``"random"`` never does.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), str or int, default=None
             How often each row counts; any non-negative numbers. A row of weight 0 is as good as
@@ -205,7 +206,9 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
                 f"warm_start=True goes on from means of shape {np.shape(self.means_)}, but "
                 f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
             )
-        return self._parameters()
+        parameters = self._parameters()
+        self._check_set_by_hand(parameters)
+        return parameters
 
     def _tolerance(self, total_weight):
         """Change of the bound below which EM stops, for rows of this weight."""

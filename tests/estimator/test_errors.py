@@ -440,6 +440,24 @@ def test_bad_precisions(covariance_type, what):
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"covariance_type": "diag"}, r"precisions_cholesky should have the shape of \(2, 2\)"),
+        ({"n_components": 3}, "goes on from means of shape"),
+        ({"weights_": np.array([np.nan, 1.0])}, "weights holds NaN"),
+        ({"means_": np.full((2, 2), np.inf)}, "means holds NaN or infinity"),
+    ],
+    ids=str,
+)
+def test_a_warm_start_from_what_does_not_fit(change, text):
+    model = quiet_fit(GaussianMixture(2, warm_start=True, random_state=0), X)
+    for name, value in change.items():
+        setattr(model, name, value)
+    with pytest.raises(ValueError, match=text):
+        model.fit(X)
+
+
 def test_the_first_of_several_errors_is_the_same():
     bad = {"weights_init": [2.0, 2.0], "means_init": [[0.0]], "precisions_init": [[[0.0]]]}
     assert_same_error(lambda cls: cls(2, **bad).fit(X), "weights")
