@@ -5,6 +5,7 @@ single fits, which is written for axes in front; only what looks at rows is here
 which every data set stops for itself.
 """
 
+import threading
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -89,14 +90,23 @@ class LockstepFit(MixtureFit):
     structure : CovarianceStructure
     options : FitOptions
         `tol` may be an array (sets,).
+    stop : threading.Event
+        Once it is set, nobody waits for the results any more.
     """
 
     source: Any  # DataSets
 
-    def __init__(self, source: DataSets, structure: CovarianceStructure, options: FitOptions):
+    def __init__(
+        self,
+        source: DataSets,
+        structure: CovarianceStructure,
+        options: FitOptions,
+        stop: threading.Event,
+    ):
         self.source = source
         self.structure = structure
         self.options = options
+        self.stop = stop
         self.engine = ThreadEngine(1)
         n_sets = len(source.offsets) - 1
         self.failed = np.zeros(n_sets, dtype=bool)
@@ -142,7 +152,11 @@ class LockstepFit(MixtureFit):
         history: list[np.ndarray] = []
         ended: list[tuple[np.ndarray, MixtureParameters]] = []
         try:
-            while len(self._running) and len(history) < self.options.max_iter:
+            while (
+                len(self._running)
+                and len(history) < self.options.max_iter
+                and not self.stop.is_set()
+            ):
                 parameters, bound = self._step(model, parameters)
                 running = self._running
                 change = bound - bounds[running]

@@ -13,6 +13,7 @@ from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.starts import ManyStarts
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
+from fastgmm.estimator.progress import Messages
 from fastgmm.fitting import FitOptions
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.sources.base import RowGrid
@@ -55,6 +56,7 @@ class Run:
         self._items, self._weights = items, weights
         self._report, self._bar, self._raises = report, bar, raises
         self._lock = threading.Lock()
+        self._stop = threading.Event()
         self._model = report._make(0)
         self._in_lockstep = _plain(self._model)
         self._types: dict[tuple, np.dtype | None] = {}
@@ -107,7 +109,14 @@ class Run:
 
     # -- fits --------------------------------------------------------------------------------------
     def fit_group(self, numbers: list[int]) -> None:
-        """Fit data sets that run together."""
+        """Fit data sets that run together; if that is interrupted, those of other threads end."""
+        try:
+            self._fit_group(numbers)
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _fit_group(self, numbers: list[int]) -> None:
         dtype = self._lockstep_type(numbers[0])
         if dtype is None:
             for i in numbers:
@@ -136,7 +145,7 @@ class Run:
         source = DataSets(np.asarray(rows, model._fit_dtype or rows.dtype), offsets)
         tol = model._tolerance(source.total_weight)
         options = FitOptions(model.n_components, tol, model.reg_covar, model.max_iter)
-        fit = LockstepFit(source, model._structure, options)
+        fit = LockstepFit(source, model._structure, options, self._stop)
         mixture = model._model(model._checked_copy(rows.shape[1]), fit)
         seeds = report.seeds[numbers]
         starts = ManyStarts(arrays, rows, offsets, seeds, model.n_components, model.init_params)
@@ -172,6 +181,7 @@ class Run:
         weights = None if self._weights is None else self._weights[i]
         model = self._report._make(int(self._report.seeds[i]))
         model.n_jobs = 1
+        model._listener = _UntilStopped(model, self._stop)
         try:
             model.fit(X, sample_weight=weights)
             score, weight = model._score(X, weights)
@@ -217,6 +227,18 @@ class Run:
                 f"The fit of data set {self._items.keys[i]!r} failed: {error}"
             ) from error
         self._report.errors[i] = str(error) or type(error).__name__
+
+
+class _UntilStopped(Messages):
+    """Ends a fit when nobody waits for it any more."""
+
+    def __init__(self, model: Any, stop: threading.Event):
+        super().__init__(model)
+        self._stop = stop
+
+    def iteration_ends(self, result, change):
+        super().iteration_ends(result, change)
+        return self._stop.is_set()
 
 
 def _plain(model: Any) -> bool:
