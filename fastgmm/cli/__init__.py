@@ -1,5 +1,6 @@
 """The command line ``fastgmm``; one file per sub-command. Nothing in the package imports it."""
 
+import os
 import sys
 
 _REQUIRED = ("typer", "rich")
@@ -11,6 +12,9 @@ def main() -> None:
     Ends with exit code 2 and one line of text if the optional dependencies are missing. What
     codes there are is said in `fastgmm.cli.main`.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w"))
     try:
         from fastgmm.cli.main import run
     except ModuleNotFoundError as error:

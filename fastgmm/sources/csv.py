@@ -172,7 +172,11 @@ def _open(path: Path, read: dict[str, Any], convert: dict[str, Any]) -> Iterator
     options = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, **read)
     lib = import_optional("pyarrow", "Reading CSV").lib
     try:
-        with csv.open_csv(path, options, convert_options=csv.ConvertOptions(**convert)) as reader:
+        # Python opens the file, because pyarrow takes names in UTF-8 only.
+        with (
+            open(path, "rb") as file,
+            csv.open_csv(file, options, convert_options=csv.ConvertOptions(**convert)) as reader,
+        ):
             yield reader
     except lib.ArrowInvalid as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from error

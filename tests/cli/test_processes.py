@@ -136,6 +136,23 @@ def test_progress_may_go_unread(files, tmp_path):
     assert load(out).n_iter_ == 50
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_may_be_closed(files, closed):
+    for data, code in (("rows.npy", 0), ("missing.npy", 2)):
+        command = f'exec "$@" {closed}'
+        process = subprocess.run(
+            ["sh", "-c", command, "sh", *COMMAND, "fit", data, "-k", "2"],
+            env=ENVIRONMENT,
+            cwd=files,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert process.returncode == code, process.stderr
+        assert "error of fastgmm itself" not in process.stderr
+        assert "fastgmm:" not in process.stdout
+
+
 @pytest.mark.parametrize("package", ["typer", "rich"])
 def test_a_missing_package_of_the_command_line(package):
     code = f"import sys; sys.modules[{package!r}] = None; from fastgmm.cli import main; main()"

@@ -133,3 +133,13 @@ def test_a_disk_that_is_too_small(write, tmp_path, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert np.shape(rows_of(open_source(path))) == (100_000, 2)
+
+
+def test_a_name_that_is_no_utf_8(tmp_path):
+    path = os.fsencode(tmp_path) + b"/rows\xff.csv"
+    try:
+        with open(path, "wb") as file:
+            file.write(b"a,b\n1,2\n3,4\n")
+    except OSError:
+        pytest.skip("no such names here")
+    assert rows_of(open_source(os.fsdecode(path))) == [[1.0, 2.0], [3.0, 4.0]]
