@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgmm.sources.checks import check_distinct
+
 
 class DataSetList(NamedTuple):
     """Data sets to fit, each for itself.
@@ -112,6 +114,7 @@ def _of_array_columns(datasets: Any, columns: Any) -> DataSetList:
         is_number = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
         if not is_number or not 0 <= number < n_columns:
             raise ValueError(f"columns has {number!r}, but the array has {n_columns} columns.")
+    check_distinct(numbers, "fit_many")
     return DataSetList(numbers, [datasets[:, [number]] for number in numbers], None)
 
 
@@ -132,6 +135,7 @@ def _of_frame(frame: Any, by: Any, columns: Any) -> DataSetList:
     for name in (*group_names, *features):
         if names.count(name) > 1:
             raise ValueError(f"The DataFrame has {names.count(name)} columns of name {name!r}.")
+    check_distinct([*group_names, *features], "fit_many")
     if by is not None:
         if columns is not None and _each(columns):
             raise ValueError("by and columns='each' exclude each other.")

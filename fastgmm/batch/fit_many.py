@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from fastgmm.batch.datasets import data_sets, weights_of_sets
 from fastgmm.batch.progress import Progress
@@ -97,7 +98,9 @@ def fit_many(
         )
     make = functools.partial(_make, estimator, n_components, parameters)
     make(0)._validate_params()
-    estimator(n_jobs=n_jobs)._validate_params()
+    validate_parameter_constraints(
+        {"n_jobs": estimator._parameter_constraints["n_jobs"]}, {"n_jobs": n_jobs}, "fit_many"
+    )
     items = data_sets(datasets, by, columns)
     if sample_weight is not None:
         sample_weight = weights_of_sets(sample_weight, items.keys)

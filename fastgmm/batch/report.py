@@ -45,7 +45,8 @@ class FitReport:
     Attributes of the estimator are here with an axis in front, for the data sets: ``weights_`` of
     shape (sets, k), ``means_`` of shape (sets, k, d), ``converged_`` of shape (sets,), and so on.
     Where a fit failed, they hold NaN, 0 or False. ``report[i]`` is the fitted estimator of one data
-    set, ``report["name"]`` that of a group or column.
+    set, ``report["name"]`` that of a group or column; integers are positions, also where keys are
+    integers.
 
     Parameters
     ----------
@@ -179,7 +180,10 @@ class FitReport:
     def _position(self, item: Any) -> int:
         if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
             if not -len(self) <= item < len(self):
-                raise IndexError(f"There is no data set {item}; there are {len(self)}.")
+                hint = ""
+                if item in self.keys:
+                    hint = f" Integers are positions; the key {item} is at {self.keys.index(item)}."
+                raise IndexError(f"There is no data set {item}; there are {len(self)}.{hint}")
             return int(item) % len(self)
         if item not in self.keys:
             raise KeyError(f"There is no data set {item!r}.")

@@ -387,6 +387,11 @@ def test_bad_data_sets(data, kind):
         fit_many(data)
 
 
+def test_a_column_of_an_array_twice():
+    with pytest.raises(ValueError, match="column 1 is asked for twice"):
+        fit_many(clusters(20), columns=[1, 0, 1])
+
+
 @pytest.mark.parametrize("columns", [[True, False], [-1], [2], ["0"], [0.0]], ids=str)
 def test_bad_columns_of_an_array(columns):
     with pytest.raises(ValueError, match=r"columns has .*, but the array has 2 columns"):
@@ -396,6 +401,23 @@ def test_bad_columns_of_an_array(columns):
 def test_arguments_are_checked_before_any_fit():
     with pytest.raises(ValueError, match="should have the shape of"):
         fit_many(many(), 2, estimator=BayesianGaussianMixture, mean_prior=[1.0])
+
+
+class WithArgument(GaussianMixture):
+    """A subclass whose constructor takes other arguments."""
+
+    def __init__(self, colour, n_components=1, random_state=None):
+        super().__init__(n_components, random_state=random_state)
+        self.colour = colour
+
+
+def test_a_subclass_with_arguments_of_its_own():
+    report = fit_many(many(2), 2, n_jobs=2, estimator=WithArgument, colour="red", random_state=0)
+    assert report[1].colour == "red"
+    expected = alone(report, 1, many(2)[1], n_components=2)
+    np.testing.assert_array_equal(report[1].means_, expected.means_)
+    with pytest.raises(ValueError, match="'n_jobs' parameter of fit_many must be"):
+        fit_many(many(2), 2, n_jobs=0, estimator=WithArgument, colour="red")
 
 
 def test_the_public_names():

@@ -101,6 +101,8 @@ def test_groups(make, by):
 def test_features_are_the_other_columns():
     report = fit_many(table().drop(columns="shop"), 2, by="year", random_state=0)
     assert report.keys == [2023, 2024]
+    with pytest.raises(IndexError, match="Integers are positions; the key 2024 is at 1"):
+        report[2024]
     assert report[0].feature_names_in_.tolist() == ["age", "income"]
 
 
@@ -153,6 +155,8 @@ def test_rows_without_a_group_are_left_out():
         ({"columns": ["age", "size"]}, "no column 'size'"),
         ({"columns": "all"}, "'each' or a list"),
         ({"by": "shop", "columns": "each"}, "exclude"),
+        ({"by": "shop", "columns": ["age", "age"]}, "column 'age' is asked for twice"),
+        ({"by": ["shop", "shop"], "columns": ["age"]}, "column 'shop' is asked for twice"),
         ({"by": "year"}, "Column 'shop' holds"),
         ({"by": ["shop", "year", "age", "income"]}, "no column but"),
     ],
