@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
+from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.fitting import MixtureFit
@@ -174,7 +175,12 @@ default='kmeans'
         Returns
         -------
         n_parameters : int
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
         """
+        check_is_fitted(self, "means_")
         k, d = np.shape(self.means_)
         return self._structure.n_free_parameters(k, d) + k * d + k - 1
 

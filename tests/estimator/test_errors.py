@@ -276,6 +276,8 @@ def test_not_fitted(method):
     assert_same_error(lambda cls: cls().sample(), "not fitted yet")
     with pytest.raises(NotFittedError):
         getattr(GaussianMixture(), method)(X)
+    with pytest.raises(NotFittedError, match="GaussianMixture instance is not fitted yet"):
+        GaussianMixture().n_parameters()
 
 
 @pytest.mark.parametrize("covariance_type", structures.SHARED)
