@@ -315,6 +315,8 @@ def _brief(value: Any) -> Any:
     if callable(value):
         return f"function {getattr(value, '__qualname__', type(value).__name__)}"
     array = np.asarray(value)
+    if array.dtype == object:  # bytes of these are addresses
+        array = array.astype(str)
     return f"array of shape {array.shape} {_digest(array)}"
 
 

@@ -140,6 +140,20 @@ def test_fingerprints_tell_random_states_apart():
     assert weighted != prints[2]
 
 
+def test_fingerprints_of_arrays_of_objects():
+    """Arrays of the same numbers are the same, wherever these stand in memory."""
+    source = ArraySource(rows())
+    grid = RowGrid.of(2000, 3, 2)
+    same, again, other = (
+        fingerprint_of(
+            GaussianMixture(weights_init=np.array(text.split()).astype(object)), source, grid
+        )
+        for text in ("0.25 0.75", "0.25 0.75", "0.5 0.5")
+    )
+    assert same == again
+    assert same != other
+
+
 # -- files -----------------------------------------------------------------------------------------
 def test_the_random_state_is_restored(path):
     states = []
