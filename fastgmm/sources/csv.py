@@ -132,11 +132,13 @@ class _Text:
             raise self._bad_cell(self.names[int(cell[1])], row, repr(cell[3])) from None
 
     def _bad_cell(self, column: str, row: int, what: str) -> ValueError:
+        advice = "Leave such rows out, or choose other columns."
+        if len(self.names) == 1 and re.search(r";|\\t", what):
+            advice = "Values should be separated by commas."
         line = _line_of(self.path, row + self.header)
         return ValueError(
             f"{self.path}: column {column!r} has {what}, not a finite number, in row {row}, "
-            f"counted from 0 (line {line} of the file). Leave such rows out, or choose other "
-            "columns."
+            f"counted from 0 (line {line} of the file). {advice}"
         )
 
 

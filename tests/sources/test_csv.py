@@ -80,6 +80,8 @@ def test_columns_and_weight(write):
         ("a,b\n1,2\n3,-1\n", {"weight": "b"}, "the weight of row 1, counted from 0, is -1"),
         ("a,b\n1,2\n", {"columns": ["a", "c"]}, r"has no column 'c'; its columns are 'a', 'b'"),
         ("a,b,a\n1,2,3\n", {}, "has 2 columns 'a'"),
+        ("a;b\n1;2\n3;4\n", {}, "has '1;2', .* Values should be separated by commas"),
+        ("a\tb\n1\t2\n3\t4\n", {}, "Values should be separated by commas"),
         ("a,b,a\n1,2,3\n", {"columns": ["a"]}, "has 2 columns 'a'"),
         ("a,b\n1,2\n", {"columns": [0]}, "choose columns by name"),
         ("1.5,2\n3,4\n", {}, r"first line holds numbers .*--no-header"),
