@@ -141,7 +141,12 @@ def assign(p):
 
 
 def outer_moments(p):
+    """Of few points, too, or of none: one in seven, of one vector or of all."""
     roots, block = p.positive_points(), p.sums(outer_size(p.d))
+    if p.k > 3:
+        roots[: p.points][np.arange(p.points) % 7 != p.k % 7] = 0.0
+    if p.k > 9:
+        roots[8 : p.points] = 0.0
     return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
 
 
