@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from fastgmm import GaussianMixture
 from tests import datasets, structures
 from tests.estimator.helpers import CLASSES, SKLEARN_1_7, quiet_fit
+from tests.systems import BEYOND_FLOAT64
 
 X = datasets.load("blobs_2d").X[:60]
 every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
@@ -181,7 +182,7 @@ BAD_DATA = {
     "dictionaries": ([[{}, {}], [{}, {}]], "dict"),
     "ragged": ([[1.0, 2.0], [3.0]], ""),
     "complex": (X + 1j, "Complex data not supported"),
-    "too large for float64": (np.full((5, 2), np.longdouble("1e400")), ""),
+    "too large for float64": (np.full((5, 2), BEYOND_FLOAT64), ""),
     "mixed column names": (pd.DataFrame(X, columns=["a", 1]), "feature names"),
 }
 

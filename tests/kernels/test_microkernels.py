@@ -284,11 +284,11 @@ def test_no_nan_is_lost(dtype):
     """A row whose density overflowed to NaN must not come out with a likelihood."""
     arguments = normalize(Problem(1, 4, 1, dtype))
     distances, *_, responsibilities, norms = arguments
-    distances[2, 5] = np.nan
+    distances[2, 1] = np.nan
     compiled(MICROKERNELS["normalize"])(*arguments)
-    assert np.isnan(norms[5])
-    assert np.isnan(responsibilities[:, 5]).any()
-    assert np.isfinite(norms[6])
+    assert np.isnan(norms[1])
+    assert np.isnan(responsibilities[:, 1]).any()
+    assert np.isfinite(norms[2])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
