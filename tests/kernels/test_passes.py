@@ -164,7 +164,8 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
         *(array[np.newaxis] for array in problem.operands),
         statistics.sums[np.newaxis],
     )
-    np.testing.assert_array_equal(statistics.sums, 2 * once)
+    # Not to the last bit: where vectors are short, these rows make several tiles.
+    assert_close(statistics.sums, 2 * once, 10 * tolerances.EPS)
 
 
 @every_structure
