@@ -15,7 +15,7 @@ from fastgmm import BayesianGaussianMixture as Ours
 from fastgmm import GaussianMixture
 from tests import datasets, structures, tolerances
 from tests.estimator.helpers import SKLEARN_1_7, STARTS, assert_close, quiet_fit
-from tests.estimator.test_errors import outcome
+from tests.estimator.outcomes import outcome
 
 RTOL = tolerances.PARITY_RTOL
 CLASSES = (Ours, Theirs)
