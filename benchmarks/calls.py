@@ -14,8 +14,8 @@ import numpy as np
 import sklearn.mixture
 from threadpoolctl import threadpool_limits
 
-from benchmarks.iteration import SHAPES, parse_shape, restart_without_unfair_variables
-from benchmarks.many import seconds_of
+from benchmarks.fairness import restart_without_unfair_variables, seconds_of
+from benchmarks.iteration import SHAPES, parse_shape
 from benchmarks.suite.data import make_mixture, true_parameters
 from benchmarks.suite.problems import STRUCTURES, quietly
 

@@ -8,9 +8,7 @@ repeats is printed.
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import time
 import warnings
 from dataclasses import asdict, dataclass, field
@@ -21,6 +19,7 @@ import sklearn.mixture
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from benchmarks.fairness import restart_without_unfair_variables, seconds_of
 from benchmarks.suite.data import make_mixture, start_parameters
 
 SHAPES = (
@@ -33,10 +32,6 @@ SHAPES = (
     (50_000, 16, 200),
 )
 LIBRARIES = ("scikit-learn", "fastgmm")
-
-# They choose kernels or tiles of OpenBLAS other than the machine's own, which slows scikit-learn
-# far more than fastgmm.
-UNFAIR_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 @dataclass(frozen=True)
@@ -63,19 +58,6 @@ class Timing:
     gflops: float | None
     means_relative_difference: float
     samples: dict[str, list[float]] = field(default_factory=dict)
-
-
-def restart_without_unfair_variables(module: str) -> None:
-    """Start this command again without the variables that would flatter fastgmm.
-
-    BLAS reads them when it is loaded, so unsetting them in this process would be too late.
-    """
-    found = [name for name in UNFAIR_VARIABLES if name in os.environ]
-    if not found:
-        return
-    print(f"warning: {', '.join(found)} would slow BLAS; starting without", file=sys.stderr)
-    environment = {key: value for key, value in os.environ.items() if key not in found}
-    os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], environment)
 
 
 def dgemm_rate(dtype: str, size: int = 2048, repeats: int = 5) -> float:
@@ -111,9 +93,7 @@ def fit_seconds(model: Any, X: Any) -> float:
     """Fit and return the seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        started = time.perf_counter()
-        model.fit(X)
-        return time.perf_counter() - started
+        return seconds_of(lambda: model.fit(X))[0]
 
 
 def measure(shape: tuple[int, int, int], settings: Settings) -> Timing:

@@ -9,9 +9,7 @@ once before the clock does.
 import argparse
 import json
 import sys
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +19,7 @@ import sklearn.mixture
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from benchmarks.iteration import restart_without_unfair_variables
+from benchmarks.fairness import restart_without_unfair_variables, seconds_of
 
 
 @dataclass(frozen=True)
@@ -83,13 +81,6 @@ def scikit_learn_fit(problem: Problem, X: Any, seed: int) -> np.ndarray:
         warnings.simplefilter("ignore", ConvergenceWarning)
         made = getattr(sklearn.mixture, problem.estimator)(**problem.arguments, random_state=seed)
         return made.fit(X).means_
-
-
-def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the seconds that a call takes, and what it returns."""
-    started = time.perf_counter()
-    value = call()
-    return time.perf_counter() - started, value
 
 
 def measure(problem: Problem, n_fitted: int) -> Timing:

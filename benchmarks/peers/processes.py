@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.iteration import UNFAIR_VARIABLES
+from benchmarks.fairness import UNFAIR_VARIABLES
 from benchmarks.peers.registry import OURS
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

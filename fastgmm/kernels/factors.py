@@ -1,51 +1,115 @@
 """Precision factors of many covariance matrices at once.
 
 A mixture's matrices are small and many, and so are a batch's mixtures: a call into LAPACK for each
-would take longer than its arithmetic.
+would take longer than its arithmetic, and the threads that BLAS leaves spinning after a large one
+would take the cores from the next E-step.
+
+Both algorithms go by blocks of `BLOCK` rows, of which all that comes from other blocks is one
+product, made in registers.
 """
 
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, kernel
+from fastgmm.kernels.compile import entry_point, kernel, microkernel
+from fastgmm.kernels.layout import BLOCK
+from fastgmm.kernels.simd import GROUP, GROUP_BYTES, Vectors, unpack_arguments
+
+
+def _subtract_definition(left, right, row, start, stop, column, end, out):
+    product = left[row : row + BLOCK, start:stop] @ right[start:stop, column:end]
+    out[row : row + BLOCK, column:end] -= product
+
+
+@microkernel(_subtract_definition)
+def subtract_product(typing, left, right, row, start, stop, column, end, out):
+    """Subtract a product from a block of rows.
+
+    out[row : row + BLOCK, column:end] -= left[row : row + BLOCK, start:stop] @ right[start:stop,
+    column:end], where that part of right is zero below right's diagonal.
+
+    All (rows, stride), of one stride. The last group of vectors may go on behind `end`.
+    """
+    i = types.intp
+    signature = types.void(left, right, i, i, i, i, i, out)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, out.dtype)
+        a, b, row, start, stop, column, end, c = unpack_arguments(context, builder, signature, args)
+        stride = c.shape[1]
+        rows = [v.at(v.plus(row, r), stride) for r in range(BLOCK)]
+
+        def columns(j, _):
+            places = [v.plus(builder.add(at, j), n * v.lanes) for at in rows for n in range(GROUP)]
+
+            def step(m, sums):
+                at = v.at(m, stride, j)
+                right = [v.load(b, v.plus(at, n * v.lanes)) for n in range(GROUP)]
+                left = [builder.fneg(v.broadcast(a, builder.add(at, m))) for at in rows]
+                return [
+                    v.fma(left[r], right[n], sums[r * GROUP + n])
+                    for r in range(BLOCK)
+                    for n in range(GROUP)
+                ]
+
+            sums = [v.load(c, place) for place in places]
+            # Below the diagonal there is nothing but zeros.
+            below = v.plus(j, GROUP * v.lanes)
+            nearer = builder.icmp_signed("<", stop, below)
+            sums = v.loop(start, builder.select(nearer, stop, below), 1, sums, step)
+            for total, place in zip(sums, places, strict=True):
+                v.store(total, c, place)
+
+        v.loop(column, end, GROUP * v.lanes, [], columns)
+        return context.get_dummy_value()
+
+    return signature, emit
 
 
 @kernel
-def _upper_cholesky(matrix, root):
-    """Upper triangular ``root.T @ root = matrix``; whether the matrix is positive definite.
+def _upper_cholesky(root, d):
+    """Replace the upper triangle A of a matrix by R with ``R.T @ R = A``, the lower by its mirror.
 
-    Row by row, so that the inner loops run along memory and need no reordering to be vectors.
+    Returns whether the matrix is positive definite.
     """
-    d = len(matrix)
-    for i in range(d):
-        for j in range(i, d):
-            root[i, j] = matrix[i, j]
-    for i in range(d):
-        if not (0.0 < root[i, i] < np.inf):
-            return False
-        root[i, i] = np.sqrt(root[i, i])
-        for j in range(i + 1, d):
-            root[i, j] /= root[i, i]
-        for m in range(i + 1, d):
-            factor = root[i, m]
-            for j in range(m, d):
-                root[m, j] -= factor * root[i, j]
+    for i in range(0, d, BLOCK):
+        stop = min(i + BLOCK, d)
+        if i:
+            subtract_product(root, root, i, 0, i, i, d, root)
+        for m in range(i, stop):
+            for h in range(i, m):
+                factor = root[h, m]
+                for j in range(m, d):
+                    root[m, j] -= factor * root[h, j]
+            if not (0.0 < root[m, m] < np.inf):
+                return False
+            root[m, m] = np.sqrt(root[m, m])
+            for j in range(m + 1, d):
+                root[m, j] /= root[m, m]
+            for j in range(stop, d):
+                root[j, m] = root[m, j]
     return True
 
 
 @kernel
-def _invert_upper(root, inverse):
-    """Inverse of an upper triangular matrix; zero below the diagonal."""
-    d = len(root)
-    for i in range(d - 1, -1, -1):
-        for j in range(d):
-            inverse[i, j] = 0.0
-        pivot = 1.0 / root[i, i]
-        for m in range(i + 1, d):
-            factor = pivot * root[i, m]
+def _invert_upper(root, d, inverse):
+    """Write the inverse of the upper triangle of root into that of inverse, which is zero below."""
+    for i in range((d - 1) // BLOCK * BLOCK, -1, -BLOCK):
+        stop = min(i + BLOCK, d)
+        for m in range(i, stop):
             for j in range(m, d):
-                inverse[i, j] -= factor * inverse[m, j]
-        inverse[i, i] = pivot
+                inverse[m, j] = 0.0
+        if stop < d:
+            subtract_product(root, inverse, i, stop, d, stop, d, inverse)
+        for m in range(stop - 1, i - 1, -1):
+            for h in range(m + 1, stop):
+                factor = root[m, h]
+                for j in range(h, d):
+                    inverse[m, j] -= factor * inverse[h, j]
+            pivot = 1.0 / root[m, m]
+            for j in range(m + 1, d):
+                inverse[m, j] *= pivot
+            inverse[m, m] = pivot
 
 
 @entry_point
@@ -64,13 +128,20 @@ def precision_factors():
     @kernel(signature=signature)
     def factorize(covariances, factors):
         d = covariances.shape[1]
-        root = np.empty((d, d))
+        # Whole blocks of rows, and room for a group that begins in the last column.
+        shape = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
+        root, inverse = np.zeros(shape), np.zeros(shape)
         for m in range(len(covariances)):
-            if _upper_cholesky(covariances[m], root):
-                _invert_upper(root, factors[m])
-            else:
-                for i in range(d):
-                    for j in range(d):
-                        factors[m, i, j] = np.nan if i <= j else 0.0
+            for i in range(d):
+                for j in range(i, d):
+                    root[i, j] = covariances[m, i, j]
+            found = _upper_cholesky(root, d)
+            if found:
+                _invert_upper(root, d, inverse)
+            for i in range(d):
+                for j in range(i):
+                    factors[m, i, j] = 0.0
+                for j in range(i, d):
+                    factors[m, i, j] = inverse[i, j] if found else np.nan
 
     return factorize

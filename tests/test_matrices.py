@@ -1,0 +1,43 @@
+"""Linear algebra of stacks of matrices, large enough for several blocks."""
+
+import numpy as np
+import pytest
+
+from fastgmm.covariance.matrices import upper_precision_factors
+
+SIZES = (1, 2, 5, 16, 63, 64, 65, 130)
+
+
+def positive_definite(d, n_matrices=4, seed=0):
+    rows = np.random.default_rng(seed).standard_normal((n_matrices, 3 * d + 1, d))
+    return np.swapaxes(rows, 1, 2) @ rows / rows.shape[1]
+
+
+@pytest.mark.parametrize("d", SIZES)
+def test_factors_are_upper_triangular_roots_of_the_precisions(d):
+    covariances = positive_definite(d)
+    factors = upper_precision_factors(covariances)
+    assert not np.tril(factors, -1).any()
+    assert (np.diagonal(factors, axis1=1, axis2=2) > 0).all()
+    precisions = factors @ np.swapaxes(factors, 1, 2)
+    np.testing.assert_allclose(precisions @ covariances, np.tile(np.eye(d), (4, 1, 1)), atol=1e-9)
+
+
+@pytest.mark.parametrize("d", SIZES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1.0, 0.0])
+def test_what_has_no_factor_is_not_a_number_and_leaves_the_others_alone(d, bad):
+    covariances = positive_definite(d)
+    expected = upper_precision_factors(covariances)
+    covariances[1, d // 2, d // 2] = bad
+    factors = upper_precision_factors(covariances)
+    assert np.isnan(factors[1][np.triu_indices(d)]).all()
+    assert not np.tril(factors, -1).any()
+    np.testing.assert_array_equal(factors[[0, 2, 3]], expected[[0, 2, 3]])
+
+
+@pytest.mark.parametrize("d", SIZES[1:])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_number_off_the_diagonal_counts_too(d, bad):
+    covariances = positive_definite(d)
+    covariances[2, 0, 1] = covariances[2, 1, 0] = bad
+    assert np.isnan(upper_precision_factors(covariances)[2]).any()
