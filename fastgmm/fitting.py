@@ -185,7 +185,8 @@ class MixtureFit:
     @cached_property
     def pooled(self) -> Gaussians:
         """Estimates from all rows as one component, without regularisation."""
-        everything = LabelledRows(np.broadcast_to(np.int64(0), np.sum(self.source.n_rows)), 1)
+        n_rows = int(np.sum(self.source.n_rows))
+        everything = LabelledRows(np.broadcast_to(np.int64(0), n_rows), 1)
         operands = self._moment_operands(self._centre[..., np.newaxis, :])
         return self.structure.estimate(self._accumulate(operands, everything), 0.0, self._scatter)
 

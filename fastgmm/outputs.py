@@ -14,6 +14,9 @@ from fastgmm.persistence.atomic import errors_of, replacing
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.parquet import is_parquet
 
+OPEN_FILE = "the output"
+"""What errors call a file that was given open."""
+
 _ROWS_PER_GROUP = 1 << 17
 
 _WRITERS = {
@@ -66,7 +69,7 @@ def open_output(
     if not isinstance(path, (str, os.PathLike)):
         if not hasattr(path, "write"):
             raise TypeError(f"out should be the path of a file, but got a {type(path).__name__}.")
-        with _table_output(".csv", path, names, dtype, "the output") as output:
+        with _table_output(".csv", path, names, dtype, OPEN_FILE) as output:
             yield output
         return
     suffix = output_suffix(path)

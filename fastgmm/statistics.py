@@ -13,16 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.kernels.layout import BLOCK, HEADER, outer_blocks, outer_size
+from fastgmm.kernels.layout import HEADER, outer_place, outer_size
 
 _N_ROWS = 2
 """Place of the number of rows among the sums."""
 
 
-@functools.lru_cache(maxsize=8)
-def _lower(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the blocks on and below the diagonal."""
-    return np.tril_indices(n)
+@functools.lru_cache(maxsize=4)
+def _outer_places(d: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Where the weight, the first (d,) and the second moments (d, d) stand in a block."""
+    features = np.arange(d)
+    columns = features[:, np.newaxis]
+    second = outer_place(np.maximum(features, columns), np.minimum(features, columns))
+    return outer_place(d, d), outer_place(d, features), second
 
 
 class MomentForm(Enum):
@@ -242,25 +245,19 @@ class SufficientStatistics:
         return self.sums[..., HEADER:].reshape(*self.reference.shape[:-1], -1)
 
     @property
-    def _outer_blocks(self) -> np.ndarray:
-        """(k, blocks, BLOCK, BLOCK)."""
-        return self._blocks.reshape(*self.reference.shape[:-1], -1, BLOCK, BLOCK)
-
-    @property
     def weight(self) -> np.ndarray:
         r"""(k,): :math:`N_c = \sum_t w_t r_{tc}` (Bishop 2006, eq. 9.27)."""
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._outer_blocks[..., -1, d % BLOCK, d % BLOCK]
+            return self._blocks[..., _outer_places(d)[0]]
         return self._blocks[..., d]
 
     @property
     def first(self) -> np.ndarray:
         r"""(k, d): :math:`\sum_t w_t r_{tc} (x_t - \text{reference}_c)`."""
-        *leading, d = self.reference.shape
+        d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            last_rows = self._outer_blocks[..., -outer_blocks(d) :, d % BLOCK, :]
-            return last_rows.reshape(*leading, -1)[..., :d]
+            return self._blocks.take(_outer_places(d)[1], axis=-1)
         return self._blocks[..., :d]
 
     @property
@@ -272,36 +269,21 @@ class SufficientStatistics:
         """
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._second_of_outer()
+            return self._blocks.take(_outer_places(d)[2], axis=-1)
         if self.form is MomentForm.DIAGONAL:
             return self._blocks[..., d + 1 :]
         if self.form is MomentForm.TRACE:
             return self._blocks[..., d + 1]
         raise AttributeError("These statistics hold no second moments.")
 
-    def _second_of_outer(self) -> np.ndarray:
-        """Symmetric matrices (k, d, d) from the blocks that are kept."""
-        *leading, d = self.reference.shape
-        n = outer_blocks(d)
-        if n == 1:
-            lower = self._outer_blocks[..., 0, :d, :d].copy()
-        else:
-            full = np.zeros((*leading, n, BLOCK, n, BLOCK))
-            row, column = _lower(n)
-            full[..., row, :, column, :] = np.moveaxis(self._outer_blocks, -3, 0)
-            lower = full.reshape(*leading, n * BLOCK, n * BLOCK)[..., :d, :d]
-        np.einsum("...ii->...i", lower)[...] *= 0.5  # a view of the diagonals
-        return lower + lower.swapaxes(-1, -2)
-
 
 def _blocks_of_outer(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Lower triangles (k, blocks) of all outer moments, in blocks."""
     k, d = first.shape
-    n = outer_blocks(d)
-    full = np.zeros((k, n * BLOCK, n * BLOCK))
-    full[:, :d, :d] = np.tril(second)
-    full[:, d, :d] = first
-    full[:, d, d] = weight
-    row, column = _lower(n)
-    blocks = full.reshape(k, n, BLOCK, n, BLOCK)[:, row, :, column, :]
-    return blocks.transpose(1, 0, 2, 3).reshape(k, -1)
+    at_weight, at_first, at_second = _outer_places(d)
+    lower = np.tril_indices(d)
+    blocks = np.zeros((k, outer_size(d)))
+    blocks[:, at_weight] = weight
+    blocks[:, at_first] = first
+    blocks[:, at_second[lower]] = second[:, *lower]
+    return blocks

@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path):
-    return _BLOCK.findall(path.read_text())
+    return _BLOCK.findall(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", ["statistics.md", "batch.md"])

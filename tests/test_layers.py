@@ -54,7 +54,7 @@ def unit_of(file):
 
 
 def syntax(file):
-    return ast.parse((PACKAGE / file).read_text())
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
 
 def imports(file):
@@ -122,7 +122,7 @@ def test_structures_alone_know_their_names(file):
 def test_files_and_functions_are_short(file):
     if unit_of(file) == "kernels":
         return
-    assert len((PACKAGE / file).read_text().splitlines()) <= MOST_LINES
+    assert len((PACKAGE / file).read_text(encoding="utf-8").splitlines()) <= MOST_LINES
     for node in ast.walk(syntax(file)):
         if isinstance(node, ast.FunctionDef):
             docstring = len((ast.get_docstring(node) or "").splitlines())

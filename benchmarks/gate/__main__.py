@@ -71,7 +71,7 @@ def gate(
         sys.stdout.write(text)
         sys.stdout.flush()
         if output is not None:
-            with output.open("a") as file:
+            with output.open("a", encoding="utf-8") as file:
                 file.write(text)
     raise typer.Exit(WORSE if outcome.worse else OK)
 

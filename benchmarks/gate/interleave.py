@@ -72,7 +72,7 @@ class Worker:
             If the process ends.
         """
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # the reason is told below
+        with suppress(OSError):  # the reason is told below
             print(name, file=self._process.stdin, flush=True)
         answer = self._answer(name)
         if "error" in answer:

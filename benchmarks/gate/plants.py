@@ -135,8 +135,9 @@ def plant(name: str, sources: Path, target: Path) -> Path:
     shutil.copytree(sources / PACKAGE, target / PACKAGE, ignore=ignored)
     for edit in PLANTS[name].edits:
         path = target / PACKAGE / edit.file
-        text, count = re.subn(edit.pattern, edit.replacement, path.read_text(), flags=re.DOTALL)
+        text = path.read_text("utf-8")
+        text, count = re.subn(edit.pattern, edit.replacement, text, flags=re.DOTALL)
         if count != 1:
             raise GateError(f"plant {name!r}: {edit.pattern!r} is {count} times in {edit.file}")
-        path.write_text(text)
+        path.write_text(text, "utf-8")
     return target

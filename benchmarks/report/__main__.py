@@ -61,11 +61,11 @@ def tags() -> dict[str, str]:
 def write_whole(path: Path, text: str) -> None:
     """Write a file such that there is never half of it; devices are written to as they are."""
     if path.exists() and not path.is_file():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         return
     descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, suffix=".html")
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).chmod(0o644)
         os.replace(temporary, path)

@@ -50,7 +50,8 @@ class StoredRows:
     def setup(self, format: str, threads: int) -> None:
         problems.needs_cores(threads)
         warnings.simplefilter("ignore", ConvergenceWarning)
-        self.directory = tempfile.TemporaryDirectory()
+        # Windows removes no file that is still mapped.
+        self.directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.path = Path(self.directory.name) / f"rows.{format}"
         X = problems.rows(SHAPE)
         WRITERS[format](self.path, X)

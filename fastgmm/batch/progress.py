@@ -24,7 +24,7 @@ class Progress:
         self._total, self._shown = total, shown
         self._done, self._failed = 0, 0
         self._lock = threading.Lock()
-        self._begin = self._last = time.monotonic()
+        self._begin = self._last = time.perf_counter()
         self._bar: Any = None
 
     def __enter__(self) -> "Progress":
@@ -53,7 +53,7 @@ class Progress:
                 self._print_line()
 
     def _print_line(self) -> None:
-        now = time.monotonic()
+        now = time.perf_counter()
         if now - self._last < _SECONDS and self._done < self._total:
             return
         self._last = now

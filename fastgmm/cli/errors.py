@@ -1,5 +1,6 @@
 """What ends a command early, as one line of text and an exit code."""
 
+import errno
 import os
 import signal
 import sys
@@ -10,12 +11,14 @@ from types import FrameType
 
 import typer
 
+from fastgmm.outputs import OPEN_FILE
+
 DONE = 0
 DIFFERENT = 1
 REFUSED = 2
 BROKEN = 3
 INTERRUPTED = 128 + signal.SIGINT
-PIPE_CLOSED = 128 + signal.SIGPIPE
+PIPE_CLOSED = 128 + 13  # SIGPIPE, which Windows has no name for
 TERMINATED = 128 + signal.SIGTERM
 
 _EXPECTED = (ValueError, TypeError, ArithmeticError, ImportError, OSError, MemoryError)
@@ -50,11 +53,11 @@ def errors_as_exits() -> Iterator[None]:
         terminated = isinstance(error, Terminated)
         note(str(error) or ("terminated" if terminated else "interrupted"))
         raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
-    except BrokenPipeError:
-        # Nobody reads on, as after `| head`. The interpreter would complain when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(PIPE_CLOSED) from None
     except _EXPECTED as error:
+        if _is_closed_pipe(error):
+            # Nobody reads on, as after `| head`. The interpreter would complain when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(PIPE_CLOSED) from None
         note(_text(error))
         raise typer.Exit(REFUSED) from None
     except _TYPERS_OWN:
@@ -83,6 +86,14 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 later ones bring their own."""
 
 _TYPERS_OWN = (typer.Exit, typer.Abort, USAGE_ERROR)
+
+
+def _is_closed_pipe(error: BaseException) -> bool:
+    """Whether what was written found no reader; Windows says no more than "Invalid argument"."""
+    if os.name == "nt" and isinstance(error, OSError):
+        unnamed = error.filename in (None, OPEN_FILE)
+        return unnamed and error.errno in (errno.EPIPE, errno.EINVAL)
+    return isinstance(error, BrokenPipeError)
 
 
 def _text(error: BaseException) -> str:

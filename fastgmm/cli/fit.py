@@ -95,7 +95,7 @@ def fit(
     check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
-    began = time.monotonic()
+    began = time.perf_counter()
     try:
         with progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said below
@@ -109,7 +109,7 @@ def fit(
     if out is not None:
         model.save(out)
     _warn(model)
-    seconds = time.monotonic() - began
+    seconds = time.perf_counter() - began
     if as_json:
         print_json(_document(model, n_rows, seconds, out))
     elif not quiet:

@@ -45,7 +45,7 @@ class Progress(Listener):
         self._max_iter, self._n_init, self._bound_name = max_iter, n_init, bound_name
         self._n_rows = 0
         self._start = 0
-        self._began = self._last = time.monotonic()
+        self._began = self._last = time.perf_counter()
         self._n_seen = 0
         self.iteration = 0
 
@@ -61,10 +61,10 @@ class Progress(Listener):
 
     def restart_begins(self, number: int) -> None:
         self._start, self.iteration = number, 0
-        self._last = time.monotonic()
+        self._last = time.perf_counter()
 
     def iteration_ends(self, result: EMResult, change: float) -> None:
-        now, number = time.monotonic(), result.n_iter
+        now, number = time.perf_counter(), result.n_iter
         if not self._n_seen:
             self._began = self._last
         self._n_seen += 1

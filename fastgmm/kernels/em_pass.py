@@ -17,11 +17,11 @@ from fastgmm.kernels.log_density import (
     whiten,
 )
 from fastgmm.kernels.moments import (
-    all_outer_moments,
     diagonal_moments,
     first_moments,
     trace_moments,
 )
+from fastgmm.kernels.outer_moments import all_outer_moments
 from fastgmm.kernels.responsibilities import assign, normalize, normalize_to_roots
 from fastgmm.kernels.tiles import (
     aligned_rows,

@@ -22,3 +22,14 @@ def outer_size(n_features: int) -> int:
     """Numbers of a component's outer moments: the blocks on and below the diagonal, row by row."""
     n = outer_blocks(n_features)
     return n * (n + 1) // 2 * BLOCK * BLOCK
+
+
+def outer_place(row, column):
+    """Where the product of two rows, row >= column, stands among a component's outer moments.
+
+    Parameters
+    ----------
+    row, column : int or ndarray of int
+    """
+    block = row // BLOCK * (row // BLOCK + 1) // 2 + column // BLOCK
+    return (block * BLOCK + row % BLOCK) * BLOCK + column % BLOCK

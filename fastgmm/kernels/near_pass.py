@@ -36,9 +36,9 @@ from fastgmm.kernels.log_density import (
 from fastgmm.kernels.moments import (
     diagonal_moments,
     first_moments,
-    outer_moments,
     trace_moments,
 )
+from fastgmm.kernels.outer_moments import outer_moments
 from fastgmm.kernels.responsibilities import normalize, normalize_to_roots
 from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, whole_groups
 

@@ -6,7 +6,7 @@ from numba import types
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.em_pass import array_type, longest, row_types
 from fastgmm.kernels.layout import BLOCK, HEADER
-from fastgmm.kernels.moments import outer_moments
+from fastgmm.kernels.outer_moments import outer_moments
 from fastgmm.kernels.tiles import (
     aligned_rows,
     load_tile,

@@ -108,9 +108,17 @@ class Vectors:
         store = self.builder.store(value, self.builder.bitcast(address, self.type.as_pointer()))
         store.align = self.itemsize
 
+    def number(self, array, offset):
+        """Load one element."""
+        return self.builder.load(self.builder.gep(array.pointer, [offset]))
+
+    def put(self, number, array, offset):
+        """Store one element."""
+        self.builder.store(number, self.builder.gep(array.pointer, [offset]))
+
     def broadcast(self, array, offset):
         """Load one element into every lane."""
-        return self.splat(self.builder.load(self.builder.gep(array.pointer, [offset])))
+        return self.splat(self.number(array, offset))
 
     def add_to(self, scalar, array, offset):
         """Add a scalar of this type to an element of a float64 array."""
@@ -124,15 +132,19 @@ class Vectors:
 
     def add_sums_to(self, vectors, array, offset):
         """Add the sum of the lanes of each of `vectors` to neighbours in a float64 array."""
-        wide = ir.VectorType(ir.DoubleType(), self.lanes)
         for start in range(0, len(vectors), self.lanes):
             sums = self._folded(vectors[start : start + self.lanes])
-            address = self.builder.gep(array.pointer, [self.plus(offset, start)])
-            address = self.builder.bitcast(address, wide.as_pointer())
-            old = self.builder.load(address)
-            old.align = 8
-            sums = sums if self.double else self.builder.fpext(sums, wide)
-            self.builder.store(self.builder.fadd(old, sums), address).align = 8
+            self.add_numbers_to(sums, array, self.plus(offset, start))
+
+    def add_numbers_to(self, vector, array, offset):
+        """Add the numbers of a vector of any length to neighbours in a float64 array."""
+        wide = ir.VectorType(ir.DoubleType(), vector.type.count)
+        address = self.builder.gep(array.pointer, [offset])
+        address = self.builder.bitcast(address, wide.as_pointer())
+        old = self.builder.load(address)
+        old.align = 8
+        vector = vector if self.double else self.builder.fpext(vector, wide)
+        self.builder.store(self.builder.fadd(old, vector), address).align = 8
 
     # -- arithmetic --------------------------------------------------------------------------------
     def add(self, a, b):
@@ -230,6 +242,15 @@ class Vectors:
             self.builder.shuffle_vector(a, b, ir.Constant(mask, crossed)),
         )
 
+    def part(self, vectors, first, count):
+        """Vector of `count` numbers from `first` on, of up to two that begin side by side."""
+        n = vectors[0].type.count
+        begin = min(first // n, len(vectors) - 1)
+        a, b = vectors[begin], vectors[min(begin + 1, len(vectors) - 1)]
+        lanes = [first - begin * n + lane for lane in range(count)]
+        mask = ir.Constant(ir.VectorType(_INT32, count), lanes)
+        return self.builder.shuffle_vector(a, b, mask)
+
     # -- control -----------------------------------------------------------------------------------
     def at(self, row, stride, column=None):
         """Offset ``row * stride + column``."""
@@ -307,3 +328,8 @@ class Vectors:
         return self.builder.icmp_unsigned(
             "!=", self.builder.bitcast(mask, bits), ir.Constant(bits, 0)
         )
+
+    def number_of(self, mask):
+        """How many lanes of a comparison are true."""
+        bits = self.builder.bitcast(mask, ir.IntType(self.lanes))
+        return self.builder.zext(self.builder.ctpop(bits), _INT)

@@ -12,6 +12,10 @@ from pathlib import Path
 _LEFTOVER_SECONDS = 3600.0
 """Age from which on a temporary file is one that a killed process has left."""
 
+_PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0) if os.name == "nt" else ()
+"""Seconds to wait before a file is replaced that could not be. On Windows whoever has it open, if
+only to look for viruses, keeps it from that; elsewhere nobody does."""
+
 
 def atomic_write(path: str | os.PathLike, content: bytes | bytearray) -> None:
     """Write a file so that, whatever happens, either the old content or the new is there.
@@ -53,7 +57,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         with errors_of(path):
             _sync(temporary, os.O_RDWR)  # Windows syncs only what may be written
-            os.replace(temporary, target)
+            _replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -88,6 +92,16 @@ def _new_file(target: Path) -> Path:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return temporary
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Give a file the name of another, as soon as the other is free."""
+    for seconds in _PAUSES:
+        with contextlib.suppress(PermissionError):
+            os.replace(temporary, target)
+            return
+        time.sleep(seconds)
+    os.replace(temporary, target)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -28,8 +28,9 @@ class CsvReader(ArrayReader):
 
     EM reads its rows many times and from any place; text can be read from its beginning only, and
     slowly. So the numbers go to a temporary file once, in the system's folder for these (``TMPDIR``
-    names another), and that file is mapped into memory. It has no name, so that it is gone with the
-    process however that ends. It takes 8 bytes per number, most often less than the text.
+    names another), and that file is mapped into memory. It has no name (on Windows, one that the
+    system removes), so that it is gone with the process however that ends. It takes 8 bytes per
+    number, most often less than the text.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from fastgmm.sources.weights import NO_WEIGHTS
 
 _READ_AHEAD_BYTES = 1 << 26
 _WEIGHT_ROWS = 1 << 16
+_ERROR_NOT_ENOUGH_MEMORY = 8  # of winerror.h
 
 
 class ArrayReader(RowReader):
@@ -144,8 +145,11 @@ def npy_reader(
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except OSError:
-        raise
+    except OSError as error:
+        # How Windows refuses to map more than the file holds; elsewhere that is a ValueError.
+        if getattr(error, "winerror", None) != _ERROR_NOT_ENOUGH_MEMORY:
+            raise
+        raise ValueError(f"{path} is not a whole .npy file of numbers: it is cut off") from None
     except Exception as error:  # whatever the parser meets in a file that is something else
         raise ValueError(f"{path} is not a whole .npy file of numbers: {error}") from None
     return memmap_reader(array, columns, weight)

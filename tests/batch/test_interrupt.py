@@ -1,12 +1,13 @@
 """Ctrl-C ends a run, by real signals to a real process."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from tests.systems import unix_only
 
 CODE = """
 import numpy as np, fastgmm, threading
@@ -22,6 +23,7 @@ print(report, flush=True)
 """
 
 
+@unix_only
 @pytest.mark.parametrize("after", [0.05, 0.4])
 @pytest.mark.parametrize("reg_covar", [1e-6, "scale"], ids=["lockstep", "one by one"])
 def test_ctrl_c_ends_it_and_leaves_the_process_sound(after, reg_covar):
@@ -32,7 +34,7 @@ def test_ctrl_c_ends_it_and_leaves_the_process_sound(after, reg_covar):
     ) as process:
         assert process.stdout.readline() == "begin\n"
         time.sleep(after)
-        os.kill(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=30)
     assert process.returncode == 0, error
     assert out.splitlines() == ["ended", "<FitReport: 10 mixtures fitted, 0 failed>"]

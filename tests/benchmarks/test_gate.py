@@ -26,6 +26,7 @@ from benchmarks.gate.plants import PLANTS, plant
 from benchmarks.gate.run import Options, Outcome, compare_sides
 from benchmarks.gate.trees import open_tree
 from benchmarks.gate.verdict import EXACT, Verdict, compare_figures
+from tests.systems import linux_only, unix_only
 
 ROOT = Path(__file__).parents[2]
 OK, WORSE, NO_ANSWER = 0, 1, 2
@@ -108,7 +109,7 @@ def test_the_same_code_passes_without_valgrind_too(interpreted, monkeypatch, tmp
     assert code == OK, messages
     assert "none of 2 worse" in table
     assert "Instructions were not counted: " in table
-    assert kept.read_text() == table
+    assert kept.read_text(encoding="utf-8") == table
 
 
 def test_instructions_alone_need_valgrind(tiny, monkeypatch):
@@ -248,7 +249,7 @@ def test_a_tree_that_does_not_import(tiny, tmp_path):
 
 def test_another_fastgmm_is_not_measured_instead(tiny, tmp_path):
     head = package(tmp_path / "head", "__file__ = '/elsewhere/fastgmm/__init__.py'")
-    assert "imported from /elsewhere" in no_answer(tiny, head)
+    assert "imported from /elsewhere" in no_answer(tiny, head).replace(os.sep, "/")
 
 
 def test_a_tree_that_hangs(tiny, tmp_path, monkeypatch):
@@ -297,10 +298,10 @@ def test_a_benchmark_that_raises(interpreted, tmp_path):
 
 def test_a_process_that_dies(interpreted, tmp_path):
     tree = broken(tmp_path / "tree", "em.py", "def run_em(*a, **k): import os; os.abort()")
-    assert "the process ended in its start, exit code -6" in no_answer(tree, tree, *PREDICT)
+    assert "the process ended in its start, exit code " in no_answer(tree, tree, *PREDICT)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+@linux_only
 def test_a_full_disk(tiny, monkeypatch):
     line = compare_figures("read passes", 1.0, 1.0, EXACT, "passes")
     monkeypatch.setattr(command, "compare", lambda *_: Outcome([line]))
@@ -309,6 +310,7 @@ def test_a_full_disk(tiny, monkeypatch):
     assert os.strerror(28) in messages  # ENOSPC
 
 
+@unix_only
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_gate_leaves_nothing_behind(number, tmp_path, tiny):
     head = package(

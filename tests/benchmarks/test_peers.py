@@ -11,6 +11,7 @@ from benchmarks.peers.__main__ import main
 from benchmarks.peers.processes import Outcome, Settings, compare
 from benchmarks.peers.registry import ESTIMATORS, OURS, PEERS, STRUCTURES
 from benchmarks.peers.table import Result, tables
+from tests.systems import linux_only
 
 SHAPE = (600, 3, 2)
 CASES = [
@@ -45,6 +46,7 @@ def test_every_library_goes_the_same_way(folder, peer, structure, estimator):
     assert not np.allclose(ours(1), ours(4), rtol=0, atol=1e-3), "nothing moves in this problem"
 
 
+@linux_only
 def test_processes_are_timed_and_agree(capsys):
     options = "--shapes 5e3,3,2 --structures full --peers scikit-learn --threads 1 --repeats 2"
     main([*options.split(), "--json"])
@@ -56,6 +58,7 @@ def test_processes_are_timed_and_agree(capsys):
     assert theirs["agrees"]
 
 
+@linux_only
 @pytest.mark.parametrize(
     ("change", "error"),
     [({"timeout": 1e-3}, "over 0.001 s"), ({"memory": 1 << 20}, "")],
@@ -86,6 +89,7 @@ def test_failures_and_differences_stand_in_the_table():
     assert len(set(map(len, tables(results[:1], columns, markdown=False).splitlines()[1:]))) == 1
 
 
+@linux_only
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from benchmarks.report.__main__ import app, configured_results
 from benchmarks.report.page import render
 from benchmarks.report.results import load_history
+from tests.systems import linux_only
 
 SECTIONS = [
     "against-scikit-learn",
@@ -119,7 +120,8 @@ def test_a_browser_shows_it(page, tmp_path):
         return
     path = tmp_path / "page.html"
     path.write_text(
-        page.replace("<head>", f"<head>{LISTENER}").replace("</body>", f"{PROBE}</body>")
+        page.replace("<head>", f"<head>{LISTENER}").replace("</body>", f"{PROBE}</body>"),
+        encoding="utf-8",
     )
     command = [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -163,7 +165,7 @@ def test_the_command_writes_the_page(tmp_path):
     code, told, _ = report("--output", output)
     assert code == 0
     assert str(output) in told
-    assert output.read_text().startswith("<!DOCTYPE html>")
+    assert output.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_of_several_machines_the_one_with_most_results_is_shown(tmp_path):
@@ -175,8 +177,8 @@ def test_of_several_machines_the_one_with_most_results_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["no-such-machine", "", "../elsewhere"])
-def test_an_unknown_machine(name):
-    code, _, messages = report("--machine", name, "--output", "/dev/null")
+def test_an_unknown_machine(name, tmp_path):
+    code, _, messages = report("--machine", name, "--output", tmp_path / "page.html")
     assert code == 2
     assert f"no machine file of {name!r}" in messages
 
@@ -226,7 +228,8 @@ def test_a_machine_of_which_only_the_name_is_known(tmp_path):
     assert machine.name in render(load_history(results))
 
 
-def test_a_full_disk(tmp_path):
+@linux_only
+def test_a_full_disk():
     code, _, messages = report("--output", "/dev/full")
     assert code == 2
     assert "No space left" in messages

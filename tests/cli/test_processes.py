@@ -1,7 +1,6 @@
 """Processes on terminals and pipes, interrupted and killed."""
 
 import os
-import pty
 import re
 import select
 import signal
@@ -14,6 +13,8 @@ import numpy as np
 import pytest
 
 from fastgmm import load
+from fastgmm.cli.errors import _is_closed_pipe
+from tests.systems import unix_only
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from fastgmm.cli import main; main()"]
@@ -38,6 +39,8 @@ def on_a_terminal(*arguments, until, keys):
 
     As soon as the text has the pattern `until`, `keys` are pressed.
     """
+    import pty  # of Unix
+
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(sys.executable, [*COMMAND, *map(str, arguments)], ENVIRONMENT)
@@ -46,9 +49,12 @@ def on_a_terminal(*arguments, until, keys):
         if not select.select([terminal], [], [], 1)[0]:
             continue
         try:
-            text += os.read(terminal, 1 << 16).decode(errors="replace")
+            read = os.read(terminal, 1 << 16)
         except OSError:  # the process has closed it
             break
+        if not read:  # likewise, on a Mac
+            break
+        text += read.decode(errors="replace")
         if keys and re.search(until, text):
             os.write(terminal, keys)
             keys = None
@@ -64,6 +70,7 @@ def large(tmp_path_factory):
     return path
 
 
+@unix_only
 def test_a_fit_survives(large, tmp_path, command):
     """Killed, terminated and interrupted in turn, it ends with the bits of an undisturbed run."""
     job, out = tmp_path / "job.npz", tmp_path / "model.npz"
@@ -105,6 +112,7 @@ def test_a_fit_survives(large, tmp_path, command):
     np.testing.assert_array_equal(fitted.covariances_, expected.covariances_)
 
 
+@unix_only
 def test_interrupted_without_a_checkpoint(large):
     with start("fit", large, "-k", 8, "--tol", 0, "--init-params", "random") as process:
         process.stderr.readline()
@@ -122,6 +130,16 @@ def test_nobody_reads_on(large, model_file, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+def test_closed_pipes_of_windows():
+    """It has another error for them, which it has for bad names of files, too."""
+    unread, bad_name = OSError(22, "Invalid argument"), OSError(22, "Invalid argument", "a?.npz")
+    assert _is_closed_pipe(BrokenPipeError(32, "Broken pipe"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("os.name", "nt")
+        found = [_is_closed_pipe(error) for error in (unread, bad_name, ValueError())]
+    assert found == [True, False, False]
 
 
 def test_progress_may_go_unread(files, tmp_path):

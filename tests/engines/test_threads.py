@@ -14,6 +14,7 @@ import pytest
 
 from fastgmm.engines import threads
 from fastgmm.engines.threads import ThreadEngine, resolve_n_jobs, usable_cores
+from tests.systems import linux_only, needs_fork
 
 TIMEOUT = 60
 N_THREADS = 3
@@ -220,7 +221,7 @@ def _can_take(lock):
     return not taking.is_alive()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_fork
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["ours", "numba", "llvmlite"])
 def test_no_lock_of_the_compiler_is_held_in_a_forked_child(number):
     """Though another thread has it at that moment; the fork waits until it is done."""
@@ -244,6 +245,7 @@ def test_no_lock_of_the_compiler_is_held_in_a_forked_child(number):
     assert _can_take(_LOCKS[number])
 
 
+@needs_fork
 @pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
 def test_a_forked_child_has_threads_of_its_own(at_work):
     """Whatever the parent's threads are doing at that moment."""
@@ -322,6 +324,7 @@ def run(code, **environment):
     return json.loads(finished.stdout)
 
 
+@linux_only
 def test_the_affinity_bounds_the_default():
     code = """
 from fastgmm.engines.threads import resolve_n_jobs
@@ -341,7 +344,7 @@ started, calls = threading.Event(), []
 def work(i):
     calls.append(i)
     if i == 20:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     time.sleep(0.01)
 
 try:

@@ -17,6 +17,7 @@ from functools import cache
 import numpy as np
 
 from tests.datasets import mixture_sample
+from tests.systems import START_METHOD
 
 N_ROWS, N_FEATURES, N_COMPONENTS = 60_000, 6, 5
 
@@ -97,10 +98,9 @@ def _send_digests(connection):
 def in_a_forked_child():
     """A fit in the parent, then one in a child, then another in the parent.
 
-    Where the system cannot fork, the child is spawned.
+    Where processes should not fork, the child is spawned.
     """
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
+    context = multiprocessing.get_context(START_METHOD)
     results = [digests()]
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_send_digests, args=(sender,))
@@ -116,9 +116,8 @@ def in_a_forked_child():
 
 def in_a_pool_of_forked_children():
     """multiprocessing.Pool, as in much user code: two children at once, after a fit."""
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     results = [digests()]
-    with multiprocessing.get_context(method).Pool(2) as pool:
+    with multiprocessing.get_context(START_METHOD).Pool(2) as pool:
         return results + pool.map_async(digests, [None, 2]).get(timeout=120)
 
 

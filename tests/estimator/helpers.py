@@ -9,6 +9,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
 from fastgmm import GaussianMixture
+from tests import datasets
 
 SKLEARN_VERSION = parse_version(sklearn.__version__)
 
@@ -25,6 +26,12 @@ def quiet_fit(model, X, **fit_params):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, **fit_params)
+
+
+def fitted_to_iris(covariance_type="full", **params):
+    params = {"random_state": 0, **params}
+    model = GaussianMixture(3, covariance_type=covariance_type, **params)
+    return quiet_fit(model, datasets.load("iris").X)
 
 
 def fit_both(X, n_components, **params):

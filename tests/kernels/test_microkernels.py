@@ -141,7 +141,12 @@ def assign(p):
 
 
 def outer_moments(p):
+    """Of few points, too, or of none: one in seven, of one vector or of all."""
     roots, block = p.positive_points(), p.sums(outer_size(p.d))
+    if p.k > 3:
+        roots[: p.points][np.arange(p.points) % 7 != p.k % 7] = 0.0
+    if p.k > 9:
+        roots[8 : p.points] = 0.0
     return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
 
 
@@ -192,8 +197,8 @@ def share_out(p):
 
 def subtract_product(p):
     """Of an upper triangular matrix, with nothing behind its last column."""
-    rows = p.d + BLOCK
-    left, right, out = (np.full((rows, p.stride), value, p.dtype) for value in (2, 0, UNTOUCHED))
+    rows, stride = p.d + BLOCK, p.d + p.stride
+    left, right, out = (np.full((rows, stride), value, p.dtype) for value in (2, 0, UNTOUCHED))
     left[:, : p.d], right[: p.d, : p.d] = p.normal(rows, p.d), np.triu(p.normal(p.d, p.d))
     start, stop = p.d // 3, p.d if p.k % 2 else p.d // 2
     return left, right, p.d // 2, start, stop, p.k % p.d, p.d, out
@@ -294,11 +299,11 @@ def test_no_nan_is_lost(dtype):
     """A row whose density overflowed to NaN must not come out with a likelihood."""
     arguments = normalize(Problem(1, 4, 1, dtype))
     distances, *_, responsibilities, norms = arguments
-    distances[2, 5] = np.nan
+    distances[2, 1] = np.nan
     compiled(MICROKERNELS["normalize"])(*arguments)
-    assert np.isnan(norms[5])
-    assert np.isnan(responsibilities[:, 5]).any()
-    assert np.isfinite(norms[6])
+    assert np.isnan(norms[1])
+    assert np.isnan(responsibilities[:, 1]).any()
+    assert np.isfinite(norms[2])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,10 +1,8 @@
 """A file is the old one or the new one, whatever happens while it is written."""
 
-import contextlib
 import os
 import random
 import re
-import signal
 import stat
 import subprocess
 import sys
@@ -17,8 +15,7 @@ from fastgmm.persistence import atomic
 from fastgmm.persistence.atomic import atomic_write, check_writable
 from fastgmm.persistence.models import load, save_model
 from tests.persistence.models import assert_same_model, fitted
-
-resource = pytest.importorskip("resource", reason="limits and signals are those of Unix")
+from tests.systems import largest_file, linux_only, unix_only
 
 
 def names(folder):
@@ -46,6 +43,7 @@ def test_the_mode_is_that_of_any_new_file(tmp_path):
     assert modes[0] == modes[1]
 
 
+@unix_only  # making a link takes a privilege on Windows
 def test_links_are_followed(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder" / "file")
@@ -54,18 +52,24 @@ def test_links_are_followed(tmp_path):
     assert (tmp_path / "folder" / "file").read_bytes() == b"one"
 
 
-def test_what_is_no_file_is_not_replaced(tmp_path):
-    for path, error in [(tmp_path, IsADirectoryError), ("/dev/null", OSError)]:
-        for write in (lambda path: atomic_write(path, b""), check_writable):
-            with pytest.raises(error, match=re.escape(str(path))):
-                write(path)
+@pytest.mark.parametrize("write", [lambda path: atomic_write(path, b""), check_writable])
+def test_a_folder_is_not_replaced(tmp_path, write):
+    with pytest.raises(IsADirectoryError, match=re.escape(repr(str(tmp_path)))):
+        write(tmp_path)
+
+
+@unix_only
+@pytest.mark.parametrize("write", [lambda path: atomic_write(path, b""), check_writable])
+def test_a_device_is_not_replaced(write):
+    with pytest.raises(OSError, match="/dev/null"):
+        write("/dev/null")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     path = tmp_path / "missing" / "file"
     for write in (lambda path: atomic_write(path, b""), check_writable):
-        with pytest.raises(FileNotFoundError, match=re.escape(f"in writing: '{path}'")):
+        with pytest.raises(FileNotFoundError, match=re.escape(f"in writing: {str(path)!r}")):
             write(path)
 
 
@@ -97,6 +101,27 @@ def test_any_failure_leaves_the_old_content(tmp_path, monkeypatch, step):
     assert names(tmp_path) == ["file"]
 
 
+def test_a_file_that_others_have_open_is_waited_for(tmp_path, monkeypatch):
+    """As on Windows, where it cannot be replaced meanwhile."""
+    refusals, replace = iter(range(2)), os.replace
+
+    def refuse_at_first(*paths):
+        if next(refusals, None) is not None:
+            raise PermissionError(13, "Permission denied")
+        replace(*paths)
+
+    monkeypatch.setattr(atomic, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(os, "replace", refuse_at_first)
+    atomic_write(tmp_path / "file", b"one")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    monkeypatch.setattr(atomic, "_PAUSES", (0.0,))
+    refusals = iter(range(2))
+    with pytest.raises(PermissionError, match=r"in writing: .*file"):
+        atomic_write(tmp_path / "file", b"two")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert names(tmp_path) == ["file"]
+
+
 def test_an_interruption_leaves_the_old_content(tmp_path, monkeypatch):
     def interrupt(descriptor):
         raise KeyboardInterrupt
@@ -120,6 +145,7 @@ def test_leftovers_of_killed_processes_go(tmp_path):
     assert names(tmp_path) == sorted(["fi[l]e", new.name, *(other.name for other in others)])
 
 
+@unix_only  # on Windows, those who read keep others from writing
 def test_many_writers_do_not_mix(tmp_path):
     path = tmp_path / "file"
     contents = [bytes([i]) * 10**5 for i in range(8)]
@@ -165,7 +191,7 @@ def test_killed_at_any_moment(tmp_path):
         )
         writer.stdout.readline()
         time.sleep(chance.uniform(0.0, 0.1))
-        writer.send_signal(signal.SIGKILL)
+        writer.kill()
         writer.wait()
         writer.stdout.close()
         if last == 0 and not path.exists():
@@ -193,6 +219,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
+@linux_only
 def test_a_full_disk_leaves_the_last_good_file(small_disk):
     path = small_disk / "model.npz"
     save_model(fitted(), path)
@@ -203,19 +230,7 @@ def test_a_full_disk_leaves_the_last_good_file(small_disk):
     assert_same_model(load(path), fitted())
 
 
-@contextlib.contextmanager
-def largest_file(n_bytes):
-    """No file may become larger; a write beyond fails as on a full disk."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
+@unix_only
 def test_a_file_that_may_not_grow_leaves_the_last_good_one(tmp_path):
     path = tmp_path / "model.npz"
     save_model(fitted(), path)

@@ -119,8 +119,12 @@ def _zarr(folder, X, weights, **options):
 
 
 def _zarr_shards(folder, X, weights, **options):
-    path = folder / "shards.zarr"
-    zarr.create_array(path, data=X, chunks=(50, X.shape[1]), shards=(500, X.shape[1]))
+    path, width = folder / "shards.zarr", X.shape[1]
+    # Created empty: with `data`, zarr before 3.1.3 writes the chunks of a shard over one another.
+    array = zarr.create_array(
+        path, shape=X.shape, dtype=X.dtype, chunks=(50, width), shards=(500, width)
+    )
+    array[:] = X
     return open_source(path, weight=weights, **options)
 
 

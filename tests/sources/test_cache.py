@@ -14,6 +14,7 @@ from fastgmm.sources.cache import Block, BlockCache
 from fastgmm.sources.opening import open_source
 from fastgmm.sources.read_ahead import ReadAhead
 from fastgmm.sources.weights import NO_WEIGHTS
+from tests.systems import needs_fork
 
 
 def block_of(n_bytes):
@@ -210,7 +211,7 @@ def test_errors_in_the_background_do_not_end_it():
         wait_until(lambda start=start: fetched and fetched[-1] == start + 2000)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_fork
 def test_a_forked_child_reads_on(tmp_path):
     X = np.random.RandomState(0).standard_normal((50_000, 2))
     pq.write_table(pa.table({"a": X[:, 0], "b": X[:, 1]}), tmp_path / "rows.parquet")

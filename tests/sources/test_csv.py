@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from fastgmm.sources.opening import open_for_model, open_source
-
-resource = pytest.importorskip("resource", reason="limits and signals are those of Unix")
+from tests.systems import largest_file, unix_only
 
 
 @pytest.fixture
@@ -115,25 +114,31 @@ def test_the_place_is_right_in_any_block(write, monkeypatch):
             open_source(path)
 
 
+@unix_only
 def test_the_temporary_file_has_no_name(write, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = write("a,b\n" + "1,2\n" * 100)
     source = open_source(path)
     assert os.listdir(tmp_path) == [path.name]
-    path.unlink()  # its numbers stay
     assert rows_of(source) == [[1.0, 2.0]] * 100
 
 
+def test_the_numbers_outlive_the_file(write):
+    path = write("a,b\n" + "1,2\n" * 100)
+    source = open_source(path)
+    path.unlink()
+    assert rows_of(source) == [[1.0, 2.0]] * 100
+
+
+@unix_only
 def test_a_disk_that_is_too_small(write, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = write("a,b\n" + "1,2\n" * 100_000)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
-    try:
-        with pytest.raises(OSError, match=re.escape(str(path)) + ".*TMPDIR"):
-            open_source(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with (
+        largest_file(1 << 16),
+        pytest.raises(OSError, match=re.escape(str(path)) + ".*TMPDIR"),
+    ):
+        open_source(path)
     assert np.shape(rows_of(open_source(path))) == (100_000, 2)
 
 

@@ -11,6 +11,9 @@ import pytest
 import zarr
 
 from fastgmm.fitting import START_BYTES, START_ROWS
+from tests.systems import linux_only
+
+pytestmark = [pytest.mark.slow, linux_only]
 
 LIMIT, N_THREADS = 128, 2
 
@@ -95,7 +98,6 @@ def write_npy(path):
         array[:, j] = column(j)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "write", "options"),
     [
@@ -115,7 +117,6 @@ def test_memory_is_bounded(tmp_path, name, write, options):
         assert megabytes < 32
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("init_params", ["kmeans", "random", "random_from_data"])
 def test_memory_of_a_fit_is_bounded(tmp_path, init_params):
     write_parquet(tmp_path / "rows.parquet", row_group_size=60_000)

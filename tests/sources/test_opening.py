@@ -244,6 +244,20 @@ def test_npy_that_is_cut_off(tmp_path):
         open_source(path)
 
 
+def test_npy_that_is_cut_off_on_windows(tmp_path, monkeypatch):
+    """Which maps no more than a file holds either, but calls it a lack of memory."""
+
+    def refuse(*arguments, **options):
+        error = OSError(12, "Not enough memory resources are available")
+        error.winerror = 8
+        raise error
+
+    monkeypatch.setattr("numpy.lib.format.open_memmap", refuse)
+    np.save(tmp_path / "rows.npy", X)
+    with pytest.raises(ValueError, match=r"rows.npy is not a whole .npy file .*: it is cut off"):
+        open_source(tmp_path / "rows.npy")
+
+
 def test_npy_of_objects(tmp_path):
     np.save(tmp_path / "rows.npy", np.array([[None]]), allow_pickle=True)
     with pytest.raises(ValueError, match="is not a whole"):

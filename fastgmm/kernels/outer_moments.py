@@ -1,0 +1,268 @@
+r"""Outer moments of the points of a tile, added to float64 sums.
+
+With r the weighted responsibilities and :math:`u = x - \mu_c`, :math:`\sum_t r\, (u, 1)(u, 1)^T`,
+the lower triangle of a ``(d + 1, d + 1)`` matrix, whose last row holds the first moments and the
+weight, in blocks (see `fastgmm.kernels.layout`).
+"""
+
+import itertools
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+
+from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.layout import BLOCK, outer_blocks
+from fastgmm.kernels.moments import block_products
+from fastgmm.kernels.simd import Vectors, unpack_arguments
+
+
+def _outer_definition(tile, points, mean, roots, scratch, block):
+    d, n = len(mean), outer_blocks(len(mean))
+    rows = np.zeros((BLOCK * n, points), dtype=tile.dtype)
+    rows[:d] = (tile[:d, :points] - mean[:, None]) * roots[:points]
+    rows[d] = roots[:points]
+    lower = np.tril(rows @ rows.T)
+    blocks = lower.reshape(n, BLOCK, n, BLOCK).transpose(0, 2, 1, 3)
+    block += blocks[np.tril_indices(n)].ravel()
+
+
+_LONG = 24
+"""Features from which points are worth counting..."""
+
+_FEW = 3
+"""...and one in how many of those that are computed side by side is few. Of 16 clusters that lie
+apart, in 32 or 64 features, a pass takes three quarters of the time."""
+
+_MOST_BLOCKS = 4
+"""Blocks whose sums stay in registers at once, where each has a single row."""
+
+
+@microkernel(_outer_definition)
+def outer_moments(typing, tile, points, mean, roots, scratch, block):
+    """Add one component's outer moments to block (outer_size(d),).
+
+    tile (>= d, stride), mean (d,), roots (stride,): square roots of the responsibilities, scratch
+    (blocks of rows that cover d + 1, stride).
+    """
+    signature = types.void(tile, types.intp, mean, roots, scratch, block)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        arrays = unpack_arguments(context, builder, signature, args)
+        (d,) = arrays[2].shape
+        for features in range(1, BLOCK + 1):
+            with builder.if_then(builder.icmp_signed("==", d, v.index(features))):
+                _outer_in_registers(v, features, *arrays)
+        with builder.if_then(builder.icmp_signed(">", d, v.index(BLOCK))):
+            with builder.if_else(_few_count(v, *arrays)) as (few, many):
+                with few:
+                    _outer_of_few(v, *arrays)
+                with many:
+                    _outer_in_blocks(v, *arrays)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _outer_in_registers(v, d, x, count, mu, roots, z, sums):
+    """Outer moments of no more features than a block has rows: nothing is stored on the way."""
+    stride, means = x.shape[1], [v.broadcast(mu, v.index(j)) for j in range(d)]
+    pairs = [(m, n) for m in range(d + 1) for n in range(m + 1)]
+
+    def step(t, totals):
+        root = v.load(roots, t)
+        u = [v.sub(v.load(x, v.at(v.index(j), stride, t)), means[j]) for j in range(d)]
+        rows = [*(v.mul(root, u_j) for u_j in u), root]
+        return [v.fma(rows[m], rows[n], total) for (m, n), total in zip(pairs, totals, strict=True)]
+
+    totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
+    found = dict(zip(pairs, totals, strict=True))
+    for number, (i, j) in enumerate(zip(*np.tril_indices(outer_blocks(d)), strict=True)):
+        rows = range(i * BLOCK, (i + 1) * BLOCK)
+        columns = range(j * BLOCK, (j + 1) * BLOCK)
+        block = [found.get((m, n), v.constant(0.0)) for m in rows for n in columns]
+        v.add_sums_to(block, sums, v.index(number * BLOCK * BLOCK))
+
+
+def _outer_in_blocks(v, x, count, mu, roots, z, sums):
+    """Outer moments of any number of features, a block of rows by a block of columns at a time."""
+    builder, stride, (d,) = v.builder, x.shape[1], mu.shape
+
+    # Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
+    def place(j, t):
+        block, row = builder.and_(j, v.index(-BLOCK)), builder.and_(j, v.index(BLOCK - 1))
+        within = builder.add(builder.mul(t, v.index(BLOCK)), builder.mul(row, v.index(v.lanes)))
+        return builder.add(builder.mul(block, stride), within)
+
+    def gather(t, kept):
+        """z = sqrt(r) (x - mean) and, below, sqrt(r): one array serves both sides.
+
+        Where no lane has any responsibility, nothing is kept.
+        """
+        root = v.load(roots, t)
+        some = v.any(_counts(v, root))
+        with builder.if_then(some):
+            v.store(root, z, place(d, kept[0]))
+
+            def features(j, width, _):
+                for n in range(width):
+                    u = v.sub(
+                        v.load(x, v.at(v.plus(j, n), stride, t)), v.broadcast(mu, v.plus(j, n))
+                    )
+                    v.store(v.mul(u, root), z, v.plus(place(j, kept[0]), n * v.lanes))
+
+            v.blocks(d, [], features)
+        return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
+
+    (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
+
+    def load(first, n, t):
+        return v.load(z, v.plus(place(first, t), n * v.lanes))
+
+    def add_block(i, j, products):
+        # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
+        above = builder.lshr(builder.mul(i, v.plus(i, BLOCK)), v.index(1))
+        v.add_sums_to(products, sums, builder.add(above, builder.mul(j, v.index(BLOCK))))
+
+    def block_row(i, height, _):
+        def block(j, width, on_diagonal=False):
+            products = block_products(
+                v,
+                lambda m, t: load(i, m, t),
+                height,
+                None if on_diagonal else lambda n, t: load(j, n, t),
+                width,
+                kept,
+            )
+            add_block(i, j, products)
+
+        if height == 1:
+            _single_row(v, i, kept, load, add_block)
+        else:
+            v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
+            block(i, height, on_diagonal=True)
+
+    v.blocks(v.plus(d, 1), [], block_row)
+
+
+def _single_row(v, i, count, load, add_block):
+    """Row i of the outer moments where it is the only one left, the roots' own.
+
+    `_MOST_BLOCKS` blocks of columns at once: four sums would wait for each other.
+    """
+    builder, zero = v.builder, v.constant(0.0)
+
+    def blocks(j, n_blocks, on_diagonal):
+        columns = [(v.plus(j, b * BLOCK), n) for b in range(n_blocks) for n in range(BLOCK)]
+        if on_diagonal:
+            columns.append((i, 0))
+
+        def step(t, totals):
+            row = load(i, 0, t)
+            return [
+                v.fma(row, load(*column, t), total)
+                for column, total in zip(columns, totals, strict=True)
+            ]
+
+        totals = v.loop(0, count, v.lanes, [zero] * len(columns), step)
+        for first in range(0, len(columns), BLOCK):
+            sums = totals[first : first + BLOCK]
+            add_block(i, columns[first][0], [*sums, *[zero] * (BLOCK * BLOCK - len(sums))])
+
+    step = _MOST_BLOCKS * BLOCK
+    whole = builder.and_(v.plus(i, -1), v.index(-step))
+    v.loop(0, whole, step, [], lambda j, _: blocks(j, _MOST_BLOCKS, on_diagonal=False))
+    rest = builder.sub(i, whole)
+    for n_blocks in range(1, _MOST_BLOCKS + 1):
+        with builder.if_then(builder.icmp_signed("==", rest, v.index(n_blocks * BLOCK))):
+            blocks(whole, n_blocks, on_diagonal=True)
+
+
+def _counts(v, roots):
+    """Where a root says that a point counts: it is not zero, or NaN, which has to show."""
+    return v.builder.fcmp_unordered(">", roots, ir.Constant(roots.type, None))
+
+
+def _few_count(v, x, count, mu, roots, z, sums):
+    """Whether few points of the vectors that hold any that count do so themselves."""
+    builder, (d,) = v.builder, mu.shape
+    long = builder.icmp_signed(">=", d, v.index(_LONG))
+
+    def vector(t, found):
+        points = v.number_of(_counts(v, v.load(roots, t)))
+        some = builder.icmp_signed(">", points, v.index(0))
+        computed = builder.select(some, v.index(v.lanes), v.index(0))
+        return [builder.add(found[0], points), builder.add(found[1], computed)]
+
+    end = builder.select(long, count, v.index(0))
+    points, computed = v.loop(0, end, v.lanes, [v.index(0)] * 2, vector)
+    return builder.icmp_signed("<", builder.mul(points, v.index(_FEW)), computed)
+
+
+def _outer_of_few(v, x, count, mu, roots, z, sums):
+    """Outer moments of few points, each of which has its features side by side.
+
+    No lane works for a point that does not count, and no lane sums are left to be folded; but as
+    much again of the triangle as a block takes is computed for nothing.
+    """
+    builder, (d,), span = v.builder, mu.shape, 2 * v.lanes
+    whole = max(v.lanes, BLOCK)
+    stride = builder.and_(v.plus(d, whole), v.index(-whole))
+
+    def gather(t, kept):
+        """A point's sqrt(r) (x - mean), sqrt(r), and zeros up to the stride."""
+        root = v.number(roots, t)
+        counts = _counts(v, root)
+        with builder.if_then(counts):
+            begin = v.at(kept[0], stride)
+            for n in range(0, whole, v.lanes):
+                v.store(v.constant(0.0), z, v.plus(builder.add(begin, stride), n - whole))
+
+            def feature(j, _):
+                u = v.sub(v.number(x, v.at(j, x.shape[1], t)), v.number(mu, j))
+                v.put(v.mul(u, root), z, builder.add(begin, j))
+
+            v.loop(0, d, 1, [], feature)
+            v.put(root, z, builder.add(begin, d))
+        return [builder.select(counts, v.plus(kept[0], 1), kept[0])]
+
+    (kept,) = v.loop(0, count, 1, [v.index(0)], gather)
+
+    def block_row(i, _):
+        above = builder.lshr(builder.mul(i, v.plus(i, BLOCK)), v.index(1))
+
+        def columns(j, _):
+            """Products of `BLOCK` rows from i with two vectors of columns from j."""
+
+            def point(t, totals):
+                begin = v.at(t, stride)
+                right = [v.load(z, v.plus(builder.add(begin, j), n)) for n in (0, v.lanes)]
+                left = [v.broadcast(z, v.plus(builder.add(begin, i), h)) for h in range(BLOCK)]
+                factors = itertools.product(left, right)
+                return [v.fma(a, b, total) for (a, b), total in zip(factors, totals, strict=True)]
+
+            totals = v.loop(0, kept, 1, [v.constant(0.0)] * (2 * BLOCK), point)
+            lines = list(zip(totals[::2], totals[1::2], strict=True))
+            for first in range(0, span, BLOCK):
+                column = v.plus(j, first)
+                block = builder.add(above, builder.mul(column, v.index(BLOCK)))
+                numbers = [v.part(line, first, BLOCK) for line in lines]
+                with builder.if_then(builder.icmp_signed("<", column, i)):
+                    for h in range(BLOCK):
+                        v.add_numbers_to(numbers[h], sums, v.plus(block, h * BLOCK))
+                with builder.if_then(builder.icmp_signed("==", column, i)):
+                    for h in range(BLOCK):
+                        lower = v.part([numbers[h]], 0, h + 1)
+                        v.add_numbers_to(lower, sums, v.plus(block, h * BLOCK))
+
+        v.loop(0, v.plus(i, 1), span, [], columns)
+
+    v.loop(0, v.plus(d, 1), BLOCK, [], block_row)
+
+
+@kernel
+def all_outer_moments(tile, points, means, roots, scratch, blocks):
+    """`outer_moments` for every component."""
+    for c in range(means.shape[0]):
+        outer_moments(tile, points, means[c], roots[c], scratch, blocks[c])

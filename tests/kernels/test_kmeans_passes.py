@@ -1,0 +1,118 @@
+"""The passes of k-means against plain NumPy, for every dtype and shape."""
+
+import numpy as np
+import pytest
+
+from fastgmm.kernels import kmeans_pass
+from tests import mixtures
+from tests.kernels.passes import RTOL, assert_close, every_dtype, every_shape
+
+
+class KMeansProblem:
+    def __init__(self, dtype, shape, weighted):
+        n, d, k = shape
+        random = np.random.RandomState(n)
+        self.X = mixtures.random_rows(n, d, random, dtype)
+        self.weights = random.uniform(0, 3, n) if weighted else mixtures.NO_WEIGHTS
+        self.weights_or_ones = self.weights if weighted else np.ones(n)
+        self.origin = random.standard_normal(d)
+        self.centers = random.standard_normal((k, d)).astype(dtype)
+        rows = (self.X - self.origin)[:, np.newaxis, :]
+        self.distances = ((rows - self.centers.astype(np.float64)) ** 2).sum(axis=2)
+
+    @property
+    def seeding_arguments(self):
+        return self.X, self.weights, self.origin
+
+    @property
+    def lloyd_arguments(self):
+        centers = self.centers.astype(np.float64)
+        offsets = -0.5 * (centers**2).sum(axis=1)
+        narrow = centers.astype(np.float32), offsets.astype(np.float32)
+        return *self.seeding_arguments, centers, offsets, *narrow
+
+
+kmeans_cases = pytest.mark.parametrize("weighted", [False, True])
+
+
+@every_dtype
+@every_shape
+@kmeans_cases
+def test_seeding_potentials(dtype, shape, weighted):
+    problem = KMeansProblem(dtype, shape, weighted)
+    closest = np.random.RandomState(1).uniform(0, 8, shape[0]).astype(dtype)
+    before, potentials = closest.copy(), np.zeros(shape[2])
+    seed = kmeans_pass.seeding_pass(np.dtype(dtype))
+    none = problem.centers[:0]
+    seed(*problem.seeding_arguments, none, problem.centers, closest, potentials)
+    nearer = np.minimum(problem.distances, before[:, np.newaxis])
+    assert_close(potentials, problem.weights_or_ones @ nearer, RTOL[dtype])
+    np.testing.assert_array_equal(closest, before)
+
+
+@every_dtype
+@every_shape
+@kmeans_cases
+@pytest.mark.parametrize("n_candidates", [0, 1, 3])
+def test_seeding_takes_up_a_center(dtype, shape, weighted, n_candidates):
+    """And weighs the candidates with it."""
+    problem = KMeansProblem(dtype, shape, weighted)
+    closest, potentials = np.full(shape[0], np.inf, dtype), np.zeros(n_candidates)
+    candidates = np.resize(0.5 * problem.centers, (n_candidates, shape[1]))
+    rows = (problem.X - problem.origin)[:, np.newaxis, :]
+    distances = ((rows - candidates.astype(np.float64)) ** 2).sum(axis=2)
+    seed = kmeans_pass.seeding_pass(np.dtype(dtype))
+    for c, center in enumerate(problem.centers):
+        potentials[:] = 0
+        seed(*problem.seeding_arguments, center[np.newaxis], candidates, closest, potentials)
+        nearest = problem.distances[:, : c + 1].min(axis=1)
+        assert_close(closest, nearest, RTOL[dtype])
+        nearer = np.minimum(nearest[:, np.newaxis], distances)
+        assert_close(potentials, problem.weights_or_ones @ nearer, RTOL[dtype])
+
+
+@every_dtype
+@every_shape
+@kmeans_cases
+def test_lloyd_step(dtype, shape, weighted):
+    n, d, k = shape
+    problem = KMeansProblem(dtype, shape, weighted)
+    labels, limits, sums = np.full(n, k, np.int32), np.zeros(n, np.float32), np.zeros((k, d + 1))
+    drifts = np.append(np.full(k, 0.5, np.float32), np.float32(np.inf))
+    step = kmeans_pass.lloyd_pass(np.dtype(dtype))
+    arguments = problem.lloyd_arguments
+    assert step(*arguments, drifts, labels, limits, sums) == n
+    np.testing.assert_array_equal(labels, problem.distances.argmin(axis=1))
+    two = np.sort(np.sqrt(problem.distances), axis=1)[:, :2]
+    if k > 1:
+        assert np.all(limits <= two[:, 1] - two[:, 0] + 0.5 + 1e-6)
+        assert np.all(limits >= two[:, 1] - two[:, 0] + 0.5 - 1e-2)  # for rounding, in float32
+    rows = np.column_stack([problem.X - problem.origin, np.ones(n)])
+    desired = (np.eye(k)[labels] * problem.weights_or_ones[:, np.newaxis]).T @ rows
+    assert_close(sums, desired, RTOL[dtype])
+    # Labels that are right already do not count, and those that are wrong change both sums.
+    wrong = labels.copy()
+    wrong[: n // 2] = (labels[: n // 2] + 1) % k
+    limits[:] = 0
+    sums = (np.eye(k)[wrong] * problem.weights_or_ones[:, np.newaxis]).T @ rows
+    assert step(*arguments, drifts, wrong, limits, sums) == (n // 2 if k > 1 else 0)
+    np.testing.assert_array_equal(wrong, labels)
+    assert_close(sums, desired, RTOL[dtype])
+
+
+@every_dtype
+def test_a_lloyd_step_reads_no_row_within_its_limit(dtype):
+    problem = KMeansProblem(dtype, (1337, 3, 4), False)
+    random = np.random.RandomState(3)
+    labels, sums = random.randint(0, 4, 1337).astype(np.int32), np.zeros((4, 4))
+    drifts = np.array([1, 2, 3, 4, np.inf], np.float32)
+    limits = drifts[labels]
+    kept = random.uniform(size=1337) < 0.5
+    limits[kept] *= np.float32(1.0001)
+    problem.X[kept] = np.nan
+    before = labels.copy()
+    step = kmeans_pass.lloyd_pass(np.dtype(dtype))
+    step(*problem.lloyd_arguments, drifts, labels, limits, sums)
+    assert np.isfinite(sums).all()
+    np.testing.assert_array_equal(labels[kept], before[kept])
+    np.testing.assert_array_equal(labels[~kept], problem.distances[~kept].argmin(axis=1))

@@ -1,0 +1,34 @@
+"""What the workflow of GitHub Actions repeats of other files."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def lower_bounds():
+    """Of what fastgmm runs with."""
+    optional = PROJECT["optional-dependencies"]
+    for text in (*PROJECT["dependencies"], *optional["cli"], *optional["batch"]):
+        requirement = Requirement(text)
+        if requirement.name != PROJECT["name"]:
+            (bound,) = requirement.specifier
+            assert bound.operator == ">="
+            yield requirement.name, Version(bound.version)
+
+
+def test_the_oldest_dependencies_are_the_lower_bounds():
+    pins = re.findall(r'"([\w-]+)==([\d.]+?)(?:\.\*)?"', WORKFLOW)
+    assert {name: Version(version) for name, version in pins} == dict(lower_bounds())
+
+
+def test_the_oldest_python_is_tested():
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert f'python: ["{oldest}", ' in WORKFLOW
+    assert f'python: "{oldest}", dependencies: oldest' in WORKFLOW
