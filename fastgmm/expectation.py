@@ -235,9 +235,12 @@ def chunk_predictions(
     float
         Finite, if every row has a likelihood, where these are computed.
     """
-    from fastgmm.kernels.em_pass import prediction_pass
+    from fastgmm.kernels.em_pass import log_density_pass, prediction_pass
 
     dtype = chunk.rows.dtype
+    if output == "log_densities":
+        log_density_pass(structure.density_form, dtype)(chunk.rows, *operands, out)
+        return 0.0
     vector, matrix, labels = np.empty(0, dtype), np.empty((0, 0), dtype), np.empty(0, np.int64)
     if output == "labels":
         labels = out

@@ -89,23 +89,21 @@ X = np.random.RandomState(0).normal(size=(60, 2))
 model = GaussianMixture(2, covariance_type="spherical", random_state=0).fit(X)
 value, dispatchers = model.predict(X).tolist(), []
 """
-FIT_ON_THREADS = """
+COMPILED_BY_A_FIT = """
 import warnings
 import numpy as np
 from numba.core import event
 from fastgmm import GaussianMixture
 
 warnings.simplefilter("ignore")  # of no convergence
-X = np.random.RandomState(0).normal(size=(20_000, 20))
-model = GaussianMixture(
-    5, covariance_type="spherical", init_params="random_from_data", max_iter=1, n_jobs=4
-)
+X = np.random.RandomState(0).normal(size=(20_000, {n_features}))
+model = GaussianMixture({arguments}, max_iter=1, n_jobs=4)
 with event.install_recorder("numba:compile") as recorder:
     model.fit(X).predict(X)
-compiled = {id(e.data["dispatcher"]): e.data["dispatcher"].py_func for _, e in recorder.buffer}
+compiled = {{id(e.data["dispatcher"]): e.data["dispatcher"].py_func for _, e in recorder.buffer}}
 ours = [function for function in compiled.values() if function.__module__.startswith("fastgmm")]
 names = [function.__qualname__ for function in ours]
-value, dispatchers = {name: names.count(name) for name in names}, []
+value, dispatchers = {{name: names.count(name) for name in names}}, []
 """
 REPORT = """
 import json, fastgmm
@@ -223,9 +221,22 @@ def test_threads_do_not_compile_the_same_kernel_each(tmp_path):
     With a cache they would not compile, but load it one after the other.
     """
     package = Copy.make(tmp_path, public_face=True)
-    report = package.run(FIT_ON_THREADS, FASTGMM_NUMBA_CACHE="0")
-    assert len(report["value"]) > 5
+    arguments = "5, covariance_type='spherical', init_params='random_from_data'"
+    code = COMPILED_BY_A_FIT.format(n_features=20, arguments=arguments)
+    report = package.run(code, FASTGMM_NUMBA_CACHE="0")
+    assert len(report["value"]) > 1
     assert set(report["value"].values()) == {1}
+
+
+def test_a_first_fit_compiles_few_functions_and_the_next_process_none(tmp_path):
+    """Each is optimised by itself, and then again within what calls it: that is what takes long."""
+    package = Copy.make(tmp_path, public_face=True)
+    code = COMPILED_BY_A_FIT.format(n_features=2, arguments="64, random_state=0")
+    compiled = package.run(code)["value"]
+    passes = {name.split(".")[0] for name in compiled if "<locals>" in name}
+    assert passes >= {"seeding_pass", "lloyd_pass", "statistics_pass", "precision_factors"}
+    assert len(compiled) <= len(passes) + 1, compiled
+    assert package.run(code)["value"] == {}
 
 
 # --- edits --------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ PLANTS = {
         (
             Edit(
                 "kernels/tiles.py",
-                r"(def tile_points\(.*?\n    return )[^\n]*",
-                r"\1GROUP_BYTES // itemsize",
+                r"(def tile_points\(.*?\n        return )[^\n]*",
+                r"\1builder.sdiv(v.index(GROUP_BYTES), itemsize)",
             ),
         ),
         ("instructions",),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgmm.kernels.compile import kernel
+from tests.kernels import compile_when_called
 from tests.kernels import test_elementary as elementary
 from tests.kernels.test_microkernels import INPUTS, MICROKERNELS, Problem
 
@@ -27,12 +27,12 @@ def repeated(microkernel: Any, arity: int) -> Any:
         f"def call({names}):\n    for _ in range({REPEATS}):\n        microkernel({names})",
         namespace,
     )
-    return kernel(namespace["call"])
+    return compile_when_called(namespace["call"])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", MICROKERNELS)
+@pytest.mark.parametrize("name", INPUTS)
 def test_microkernel(benchmark: Any, name: str, size: str, dtype: str) -> None:
     benchmark.group = f"{name}, tile of {GROUPS} groups, {REPEATS} times"
     problem = Problem(*SIZES[size], GROUPS, np.dtype(dtype))

@@ -7,6 +7,7 @@ all kernel sources to the cache's file name; any edit then misses the cache.
 
 import contextlib
 import functools
+import gc
 import hashlib
 import os
 import threading
@@ -62,6 +63,18 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+@contextlib.contextmanager
+def _without_collector():
+    """Leave cyclic garbage for a second: the compiler makes so many objects that it runs often."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def entry_point(factory: Callable):
     """Decorate a function that makes a compiled kernel: it is called once for given arguments.
 
@@ -76,22 +89,23 @@ def entry_point(factory: Callable):
         except KeyError:
             with _making:
                 if arguments not in made:
-                    made[arguments] = factory(*arguments)
+                    with _without_collector():
+                        made[arguments] = factory(*arguments)
                 return made[arguments]
 
     return get
 
 
 def kernel(function: Callable | None = None, *, signature=None, variant: str = ""):
-    """Compile `function` for use inside other kernels, or as an entry point.
+    """Compile `function` for use inside other kernels alone, or as an entry point.
 
     Parameters
     ----------
     function : callable
         Plain Python that Numba compiles in nopython mode, without the GIL.
     signature : numba signature, optional
-        Given for entry points: the one signature they are compiled for, at once. Arrays of other
-        layouts are then converted to it instead of compiled for.
+        Given for entry points, all that Python may call: the one signature they are compiled for,
+        at once. Arrays of other layouts are then converted to it instead of compiled for.
     variant : str, optional
         What tells entry points apart that one function makes: each has a cache file of its own.
 
@@ -106,6 +120,8 @@ def kernel(function: Callable | None = None, *, signature=None, variant: str = "
         return function
     signatures = () if signature is None else ([signature],)
     options = {"nogil": True, "error_model": "numpy", "fastmath": _FASTMATH}
+    # What only kernels call needs no way in from Python, which takes as long to compile as itself.
+    options["no_cfunc_wrapper"], options["no_cpython_wrapper"] = True, signature is None
     if signature is not None and _cache_wanted():
         function.__qualname__ = f"{function.__qualname__}_{variant}_{_source_digest()}"
         # No writable directory, a full disk or a damaged cache file costs only compile time; what
@@ -123,7 +139,8 @@ def microkernel(definition: Callable):
     """Decorate the LLVM emitter of a micro-kernel, whose meaning is the NumPy `definition`.
 
     With ``NUMBA_DISABLE_JIT`` set the definition itself runs, so each micro-kernel has a readable
-    twin that tests hold it against.
+    twin that tests hold it against. Entry points must not have one in their closure: Numba's cache
+    would take each process's for another.
     """
 
     def decorate(emitter):

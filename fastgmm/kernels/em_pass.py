@@ -1,6 +1,6 @@
-"""The two passes over rows: statistics for the M-step, and predictions.
+"""The passes over rows: statistics for the M-step, predictions, and log-densities.
 
-Both are made for one density form at a time, an integer that the compiler sees as a constant, so
+All are made for one density form at a time, an integer that the compiler sees as a constant, so
 that what belongs to other forms is not compiled.
 """
 
@@ -10,32 +10,27 @@ from numba import types
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER, OUTPUTS
-from fastgmm.kernels.log_density import (
-    all_cholesky_distances,
-    diagonal_distances,
-    isotropic_distances,
-    whiten,
+from fastgmm.kernels.loading import (
+    load_labels,
+    load_responsibilities,
+    load_tile,
+    load_weights,
+    take_roots,
 )
+from fastgmm.kernels.log_density import distances_to_all
 from fastgmm.kernels.moments import (
+    add_about_means,
     diagonal_moments,
     first_moments,
     trace_moments,
 )
 from fastgmm.kernels.outer_moments import all_outer_moments
 from fastgmm.kernels.responsibilities import assign, normalize, normalize_to_roots
-from fastgmm.kernels.tiles import (
-    aligned_rows,
-    load_labels,
-    load_responsibilities,
-    load_tile,
-    load_weights,
-    take_roots,
-    tile_points,
-)
+from fastgmm.kernels.tiles import aligned_rows, longest, tile_points
 from fastgmm.kernels.transpose import store_rows
 
 CHOLESKY, SHARED_CHOLESKY, DIAGONAL, ISOTROPIC = range(len(DENSITY_FORMS))
-LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, LOG_DENSITIES = range(len(OUTPUTS))
+LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, _ = range(len(OUTPUTS))
 
 NEGLIGIBLE = -70.0
 """Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
@@ -136,18 +131,20 @@ def statistics_pass(density_form, dtype):
         tile = aligned_rows(2 * d + 1 if form == DIAGONAL else d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
-        # Their square roots, for outer moments.
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
-        weights = np.empty(tile_size, dtype=X.dtype)
-        norms = np.empty(tile_size, dtype=X.dtype)
+        weights, norms = aligned_rows(2, tile_size, X)
         size = (sums.shape[1] - HEADER) // k
-        about_origin = np.empty((k, size))
-        near = np.zeros(k, dtype=np.bool_)
+        if form != CHOLESKY:
+            about_origin = np.empty((k, size))
+        if form == DIAGONAL:
+            near = np.zeros(k, dtype=np.bool_)
         computed = not (len(labels) or len(given))
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
             blocks = sums[m][HEADER:].reshape(k, size)
-            about_origin[:] = 0.0
+            means_m = means[m]
+            if form != CHOLESKY:
+                about_origin[:] = 0.0
             if form == DIAGONAL and computed:
                 mark_near(projected[m], farthest, near)
             for start in range(first, last, tile_size):
@@ -156,30 +153,16 @@ def statistics_pass(density_form, dtype):
                 sums[m, 1] += load_weights(sample_weight, start, stop, points, weights)
                 # Distances serve the E-step, and as second moments where they are isotropic.
                 if form == ISOTROPIC or computed:
-                    if form == CHOLESKY:
-                        all_cholesky_distances(
-                            tile, points, means[m], factors[m], scratch, distances
-                        )
-                    elif form == SHARED_CHOLESKY:
-                        whiten(tile, points, factors[m, 0], scratch)
-                        isotropic_distances(scratch, points, projected[m], distances)
-                    elif form == DIAGONAL:
-                        diagonal_distances(tile, points, projected[m], factors[m, 0], distances)
-                    else:
-                        isotropic_distances(tile, points, projected[m], distances)
-                if computed and form == CHOLESKY:
-                    sums[m, 0] += normalize_to_roots(
-                        distances,
-                        points,
-                        scales[m],
-                        constants[m],
-                        NEGLIGIBLE,
-                        weights,
-                        distances,
-                        norms,
+                    distances_to_all(
+                        form, tile, points, means_m, factors[m], projected[m], scratch, distances
                     )
-                elif computed:
-                    sums[m, 0] += normalize(
+                if computed:
+                    if form == CHOLESKY:
+                        # Outer moments take square roots of the responsibilities.
+                        weigh = normalize_to_roots
+                    else:
+                        weigh = normalize
+                    sums[m, 0] += weigh(
                         distances,
                         points,
                         scales[m],
@@ -190,15 +173,15 @@ def statistics_pass(density_form, dtype):
                         norms,
                     )
                 elif len(labels):
-                    load_labels(labels, start, stop, points, weights, responsibilities)
+                    load_labels(labels, start, stop, weights, responsibilities)
                 else:
-                    load_responsibilities(given, start, stop, points, weights, responsibilities)
+                    load_responsibilities(given, start, stop, weights, responsibilities)
                 # Those of 0 and 1 are the same.
                 weighted_labels = len(labels) and len(sample_weight)
                 if form == CHOLESKY and (len(given) or weighted_labels):
                     take_roots(responsibilities, points)
                 if form == CHOLESKY:
-                    all_outer_moments(tile, points, means[m], responsibilities, scratch, blocks)
+                    all_outer_moments(tile, points, means_m, responsibilities, scratch, blocks)
                 elif form == DIAGONAL:
                     if near.any():
                         append_squares(tile, points)
@@ -206,39 +189,19 @@ def statistics_pass(density_form, dtype):
                     for c in range(k):
                         if not near[c]:
                             diagonal_moments(
-                                tile, points, means[m, c], responsibilities[c], blocks[c]
+                                tile, points, means_m[c], responsibilities[c], blocks[c]
                             )
                 else:
                     first_moments(tile, points, responsibilities, about_origin)
                     if form == ISOTROPIC:
                         trace_moments(distances, points, responsibilities, about_origin, d + 1)
             sums[m, 2] += last - first
-            if form in (SHARED_CHOLESKY, ISOTROPIC):
-                add_about_means(about_origin, means[m], blocks)
-            elif form == DIAGONAL:
-                add_squares_about_means(about_origin, means[m], near, blocks)
+            if form == DIAGONAL:
+                add_squares_about_means(about_origin, means_m, near, blocks)
+            elif form != CHOLESKY:
+                add_about_means(about_origin, means_m, blocks)
 
     return add_statistics
-
-
-@kernel
-def longest(offsets, numbers):
-    """Rows of the longest of some data sets."""
-    most = 0
-    for number in numbers:
-        most = max(most, offsets[number + 1] - offsets[number])
-    return most
-
-
-@kernel
-def add_about_means(about_origin, means, blocks):
-    """Add blocks whose first moments are about the origin to such about the means."""
-    k, d = means.shape
-    for c in range(k):
-        for j in range(d):
-            blocks[c, j] += about_origin[c, j] - about_origin[c, d] * means[c, j]
-        for j in range(d, blocks.shape[1]):
-            blocks[c, j] += about_origin[c, j]
 
 
 @kernel
@@ -289,7 +252,7 @@ def prediction_pass(density_form, dtype):
     -------
     callable (X, *operands, what, vector, matrix, labels) -> float
         `what` is a place in `OUTPUTS`: vector (rows,) takes log-likelihoods, matrix (rows, k)
-        responsibilities or log-densities, labels (rows,) labels; the other arrays are empty.
+        responsibilities, labels (rows,) labels; the other arrays are empty.
         Returns a number that is finite if all rows have likelihoods, where these are computed.
     """
     form = DENSITY_FORMS.index(density_form)
@@ -307,34 +270,22 @@ def prediction_pass(density_form, dtype):
     ):
         n = X.shape[0]
         k, d = means.shape
-        tile_size = tile_points(n, d, k, X.itemsize)
+        tile_size = tile_points(n, d, k, X.itemsize, False)
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
-        weights = np.ones(tile_size, dtype=X.dtype)
-        row = np.empty(tile_size, dtype=X.dtype)
+        weights, row = aligned_rows(2, tile_size, X)
+        for t in range(tile_size):
+            weights[t] = 1.0
         total = 0.0
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
-            if form == CHOLESKY:
-                all_cholesky_distances(tile, points, means, factors, scratch, distances)
-            elif form == SHARED_CHOLESKY:
-                whiten(tile, points, factors[0], scratch)
-                isotropic_distances(scratch, points, projected, distances)
-            elif form == DIAGONAL:
-                diagonal_distances(tile, points, projected, factors[0], distances)
-            else:
-                isotropic_distances(tile, points, projected, distances)
+            distances_to_all(form, tile, points, means, factors, projected, scratch, distances)
             if what == LABELS:
                 assign(distances, points, scales, constants, row)
                 for t in range(stop - start):
                     labels[start + t] = int(row[t])
-            elif what == LOG_DENSITIES:
-                for c in range(k):
-                    for t in range(points):
-                        distances[c, t] = constants[c] + scales[c] * distances[c, t]
-                store_rows(distances, stop - start, matrix, start)
             else:
                 total += normalize(
                     distances, points, scales, constants, smallest, weights, distances, row
@@ -347,3 +298,43 @@ def prediction_pass(density_form, dtype):
         return total
 
     return predict
+
+
+@entry_point
+def log_density_pass(density_form, dtype):
+    """Kernel that writes the weighted log-densities of a chunk of rows.
+
+    Parameters
+    ----------
+    density_form : str
+        One of `DENSITY_FORMS`.
+    dtype : dtype
+        float64 or float32.
+
+    Returns
+    -------
+    callable (X, *operands, log_densities)
+        log_densities (rows, k).
+    """
+    form = DENSITY_FORMS.index(density_form)
+    rows, _, real = row_types(dtype)
+    signature = types.void(rows, *operand_types(real), types.Array(real, 2, "C"))
+
+    @kernel(signature=signature, variant=f"{density_form}_{real}")
+    def weigh(X, origin, means, factors, projected, scales, constants, log_densities):
+        n = X.shape[0]
+        k, d = means.shape
+        tile_size = tile_points(n, d, k, X.itemsize, False)
+        tile = aligned_rows(d + 1, tile_size, X)
+        scratch = aligned_rows(d + BLOCK, tile_size, X)
+        distances = aligned_rows(k, tile_size, X)
+        for start in range(0, n, tile_size):
+            stop = min(start + tile_size, n)
+            points = load_tile(X, start, stop, origin, tile)
+            distances_to_all(form, tile, points, means, factors, projected, scratch, distances)
+            for c in range(k):
+                for t in range(points):
+                    distances[c, t] = constants[c] + scales[c] * distances[c, t]
+            store_rows(distances, stop - start, log_densities, start)
+
+    return weigh

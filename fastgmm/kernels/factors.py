@@ -66,52 +66,6 @@ def subtract_product(typing, left, right, row, start, stop, column, end, out):
     return signature, emit
 
 
-@kernel
-def _upper_cholesky(root, d):
-    """Replace the upper triangle A of a matrix by R with ``R.T @ R = A``, the lower by its mirror.
-
-    Returns whether the matrix is positive definite.
-    """
-    for i in range(0, d, BLOCK):
-        stop = min(i + BLOCK, d)
-        if i:
-            subtract_product(root, root, i, 0, i, i, d, root)
-        for m in range(i, stop):
-            for h in range(i, m):
-                factor = root[h, m]
-                for j in range(m, d):
-                    root[m, j] -= factor * root[h, j]
-            if not (0.0 < root[m, m] < np.inf):
-                return False
-            root[m, m] = np.sqrt(root[m, m])
-            for j in range(m + 1, d):
-                root[m, j] /= root[m, m]
-            for j in range(stop, d):
-                root[j, m] = root[m, j]
-    return True
-
-
-@kernel
-def _invert_upper(root, d, inverse):
-    """Write the inverse of the upper triangle of root into that of inverse, which is zero below."""
-    for i in range((d - 1) // BLOCK * BLOCK, -1, -BLOCK):
-        stop = min(i + BLOCK, d)
-        for m in range(i, stop):
-            for j in range(m, d):
-                inverse[m, j] = 0.0
-        if stop < d:
-            subtract_product(root, inverse, i, stop, d, stop, d, inverse)
-        for m in range(stop - 1, i - 1, -1):
-            for h in range(m + 1, stop):
-                factor = root[m, h]
-                for j in range(h, d):
-                    inverse[m, j] -= factor * inverse[h, j]
-            pivot = 1.0 / root[m, m]
-            for j in range(m + 1, d):
-                inverse[m, j] *= pivot
-            inverse[m, m] = pivot
-
-
 @entry_point
 def precision_factors():
     """Kernel for upper triangular U with ``U @ U.T = inv(covariance)``, of a stack of matrices.
@@ -129,19 +83,50 @@ def precision_factors():
     def factorize(covariances, factors):
         d = covariances.shape[1]
         # Whole blocks of rows, and room for a group that begins in the last column.
-        shape = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
-        root, inverse = np.zeros(shape), np.zeros(shape)
-        for m in range(len(covariances)):
+        n_rows, width = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
+        root, inverse = np.zeros((2, n_rows, width))
+        for c in range(len(covariances)):
             for i in range(d):
                 for j in range(i, d):
-                    root[i, j] = covariances[m, i, j]
-            found = _upper_cholesky(root, d)
-            if found:
-                _invert_upper(root, d, inverse)
+                    root[i, j] = covariances[c, i, j]
+            # In place, the upper triangle R of covariance = R.T @ R, the lower its mirror.
+            definite = True
+            for i in range(0, d, BLOCK):
+                stop = min(i + BLOCK, d)
+                if i:
+                    subtract_product(root, root, i, 0, i, i, d, root)
+                for m in range(i, stop):
+                    for h in range(i, m):
+                        factor = root[h, m]
+                        for j in range(m, d):
+                            root[m, j] -= factor * root[h, j]
+                    definite &= 0.0 < root[m, m] < np.inf
+                    root[m, m] = np.sqrt(root[m, m])
+                    for j in range(m + 1, d):
+                        root[m, j] /= root[m, m]
+                    for j in range(stop, d):
+                        root[j, m] = root[m, j]
+            # Its inverse, from the last block of rows upwards.
+            for i in range((d - 1) // BLOCK * BLOCK, -1, -BLOCK):
+                stop = min(i + BLOCK, d)
+                for m in range(i, stop):
+                    for j in range(m, d):
+                        inverse[m, j] = 0.0
+                if stop < d:
+                    subtract_product(root, inverse, i, stop, d, stop, d, inverse)
+                for m in range(stop - 1, i - 1, -1):
+                    for h in range(m + 1, stop):
+                        factor = root[m, h]
+                        for j in range(h, d):
+                            inverse[m, j] -= factor * inverse[h, j]
+                    pivot = 1.0 / root[m, m]
+                    for j in range(m + 1, d):
+                        inverse[m, j] *= pivot
+                    inverse[m, m] = pivot
             for i in range(d):
                 for j in range(i):
-                    factors[m, i, j] = 0.0
+                    factors[c, i, j] = 0.0
                 for j in range(i, d):
-                    factors[m, i, j] = inverse[i, j] if found else np.nan
+                    factors[c, i, j] = inverse[i, j] if definite else np.nan
 
     return factorize

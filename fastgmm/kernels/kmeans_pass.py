@@ -3,11 +3,13 @@
 import numpy as np
 from numba import types
 
+from fastgmm.kernels.centers import take_center
 from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.em_pass import array_type, row_types
+from fastgmm.kernels.loading import load_picked, load_tile, load_weights
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
-from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, tile_points, whole_groups
+from fastgmm.kernels.tiles import aligned_rows, tile_points
 
 
 def _potentials_definition(distances, points, closest, weights, sums):
@@ -179,21 +181,20 @@ def seeding_pass(dtype):
     @kernel(signature=signature, variant=str(real))
     def seed(X, sample_weight, origin, chosen, candidates, closest, potentials):
         n, d = X.shape
-        most = max(len(chosen), len(candidates))
-        tile_size = tile_points(n, d, most, X.itemsize)
+        tile_size = tile_points(n, d, len(candidates), X.itemsize, False)
         tile = aligned_rows(d + 1, tile_size, closest)
-        distances = aligned_rows(most, tile_size, closest)
-        weights = np.empty(tile_size, dtype=closest.dtype)
-        near = np.zeros(tile_size, dtype=closest.dtype)
+        distances = aligned_rows(len(candidates), tile_size, closest)
+        weights, near = aligned_rows(2, tile_size, closest)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
             for t in range(stop - start):
                 near[t] = closest[start + t]
+            for t in range(stop - start, points):
+                near[t] = 0.0
             if len(chosen):
-                isotropic_distances(tile, points, chosen, distances)
+                take_center(tile, points, chosen[0], near)
                 for t in range(stop - start):
-                    near[t] = min(near[t], distances[0, t])
                     closest[start + t] = near[t]
             if len(candidates):
                 load_weights(sample_weight, start, stop, points, weights)
@@ -203,8 +204,37 @@ def seeding_pass(dtype):
     return seed
 
 
+def _add_row_definition(X, row, origin, weight, sums, label):
+    sums[label, :-1] += weight * (X[row] - origin)
+    sums[label, -1] += weight
+
+
+@microkernel(_add_row_definition)
+def add_row(typing, X, row, origin, weight, sums, label):
+    """Add a weighted row of X, less the origin, and its weight, to sums[label] (d + 1,)."""
+    signature = types.void(X, types.intp, origin, types.float64, sums, types.intp)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, X.dtype)
+        array, row, centre, weight, out, label = unpack_arguments(context, builder, signature, args)
+        d, out = array.shape[1], out.part(builder, label)
+
+        def feature(j, _):
+            centred = builder.fsub(v.widen(v.element(array, row, j)), v.number(centre, j))
+            v.put(v.fma(weight, centred, v.number(out, j)), out, j)
+
+        v.loop(0, d, 1, [], feature)
+        v.put(builder.fadd(v.number(out, d), weight), out, d)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 _SPAN = 4096
 """Rows that are looked through before those picked are computed."""
+
+_EPS32, _EPS64 = (float(np.finfo(dtype).eps) for dtype in (np.float32, np.float64))
+_TINY32, _TINY64 = (float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64))
 
 
 @kernel
@@ -216,62 +246,6 @@ def _pick(start, stop, drifts, labels, limits, picked):
         # Not "<=": what is not a number is to be computed.
         count += not limits[t] > drifts[np.uint32(labels[t])]
     return count
-
-
-@kernel
-def _load_picked(X, picked, origin, tile):
-    """`load_tile` of the rows of X whose numbers are listed, in order; no row of ones."""
-    first, count = picked[0], len(picked)
-    if picked[count - 1] - first + 1 == count:
-        return load_tile(X, first, first + count, origin, tile)
-    points = whole_groups(count, tile.itemsize)
-    # Feature by feature: the processor then waits for many of the scattered rows at a time.
-    for j in range(X.shape[1]):
-        for i in range(count):
-            tile[j, i] = X[picked[i], j] - origin[j]
-        for i in range(count, points):
-            tile[j, i] = 0.0
-    return points
-
-
-@kernel
-def _settle(rows, picked, search, last, found):
-    """Find the nearest centers of the rows picked, and keep them where they are beyond doubt.
-
-    Returns how many rows are in doubt, now first in the list, and how many labels changed. The
-    last word is kept whatever the doubt.
-    """
-    X, sample_weight, origin = rows
-    centers, offsets, tile, nearest, margins = search
-    drifts, labels, limits, sums = found
-    d, k = X.shape[1], len(centers)
-    points = _load_picked(X, picked, origin, tile)
-    # Scores are sums of d + 1 rounded terms, here and where the margin is to hold against others.
-    precision = np.finfo(tile.dtype)
-    slack, least = tile.dtype.type(8 * (d + 3) * precision.eps), precision.tiny
-    nearest_centers(tile, points, centers, offsets, slack, least, nearest, margins)
-    in_doubt, changed = 0, 0
-    for i in range(len(picked)):
-        row = picked[i]
-        if not (last or margins[i] > 0.0):
-            picked[in_doubt] = row
-            in_doubt += 1
-            continue
-        label, old = np.uint32(nearest[i]), np.uint32(labels[row])
-        limits[row] = margins[i] + drifts[label]
-        if label == old:
-            continue
-        labels[row] = label
-        changed += 1
-        weight = sample_weight[row] if len(sample_weight) else 1.0
-        for j in range(d):
-            sums[label, j] += weight * (X[row, j] - origin[j])
-        sums[label, d] += weight
-        if old < k:
-            for j in range(d):
-                sums[old, j] -= weight * (X[row, j] - origin[j])
-            sums[old, d] -= weight
-    return in_doubt, changed
 
 
 @entry_point
@@ -327,27 +301,55 @@ def lloyd_pass(dtype):
         sums,
     ):
         n, d = X.shape
-        size = tile_points(n, d, 2, 4)
-        wide = centers, offsets, aligned_rows(d + 1, size, centers), np.empty(size), np.empty(size)
-        narrow = (
-            centers32,
-            offsets32,
-            aligned_rows(d + 1, size, centers32),
-            np.empty(size, dtype=np.float32),
-            np.empty(size, dtype=np.float32),
-        )
-        rows, found = (X, sample_weight, origin), (drifts, labels, limits, sums)
-        overdue = np.empty(_SPAN, dtype=np.int64)
+        k = len(centers)
+        slack = 8.0 * (d + 3)
+        size = tile_points(n, d, 2, 4, False)
+        tile32, tile64 = aligned_rows(d, size, drifts), aligned_rows(d, size, sums)
+        nearest, margins = aligned_rows(2, size, drifts)
+        nearest64, margins64 = aligned_rows(2, size, sums)
+        overdue, doubtful = np.empty((2, _SPAN), dtype=np.int64)
         changed = 0
         for start in range(0, n, _SPAN):
             count = _pick(start, min(start + _SPAN, n), drifts, labels, limits, overdue)
             for begin in range(0, count, size):
-                picked = overdue[begin : min(begin + size, count)]
-                in_doubt, more = _settle(rows, picked, narrow, False, found)
-                changed += more
+                end = min(begin + size, count)
+                points = load_picked(X, overdue, begin, end, origin, tile32)
+                nearest_centers(
+                    tile32, points, centers32, offsets32, slack * _EPS32, _TINY32, nearest, margins
+                )
+                in_doubt = 0
+                for i in range(end - begin):
+                    doubtful[in_doubt] = overdue[begin + i]
+                    in_doubt += not margins[i] > 0.0
                 if in_doubt:
-                    _, more = _settle(rows, picked[:in_doubt], wide, True, found)
-                    changed += more
+                    points = load_picked(X, doubtful, 0, in_doubt, origin, tile64)
+                    nearest_centers(
+                        tile64,
+                        points,
+                        centers,
+                        offsets,
+                        slack * _EPS64,
+                        _TINY64,
+                        nearest64,
+                        margins64,
+                    )
+                    in_doubt = 0
+                    for i in range(end - begin):
+                        if not margins[i] > 0.0:
+                            nearest[i], margins[i] = nearest64[in_doubt], margins64[in_doubt]
+                            in_doubt += 1
+                for i in range(end - begin):
+                    row = overdue[begin + i]
+                    label, old = np.uint32(nearest[i]), np.uint32(labels[row])
+                    limits[row] = margins[i] + drifts[label]
+                    if label == old:
+                        continue
+                    labels[row] = label
+                    changed += 1
+                    weight = sample_weight[row] if len(sample_weight) else 1.0
+                    add_row(X, row, origin, weight, sums, label)
+                    if old < k:
+                        add_row(X, row, origin, -weight, sums, old)
         return changed
 
     return step

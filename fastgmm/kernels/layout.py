@@ -4,7 +4,7 @@ DENSITY_FORMS = ("cholesky", "shared_cholesky", "diagonal", "isotropic")
 """How a structure's log-density is computed; a kernel knows a form by its place here."""
 
 OUTPUTS = ("log_likelihoods", "responsibilities", "labels", "log_densities")
-"""What a prediction pass can write; likewise."""
+"""What can be written for every row; likewise, but for log-densities, which have their own pass."""
 
 HEADER = 3
 """Sums before the components' blocks: log-likelihood, total weight, number of rows."""

@@ -10,11 +10,13 @@ The weighted log-density of component c at x is ``constants[c] + scales[c] * dis
 - isotropic (spherical): :math:`\|x - \mu_c\|^2`, its variance in ``scales``.
 """
 
+import functools
+
 import numpy as np
 from numba.core import types
 
-from fastgmm.kernels.compile import kernel, microkernel
-from fastgmm.kernels.layout import BLOCK
+from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.layout import DENSITY_FORMS
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
@@ -35,12 +37,11 @@ def cholesky_distances(typing, tile, points, mean, upper, scratch, distances):
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
         arrays = unpack_arguments(context, builder, signature, args)
-        (d,) = arrays[2].shape
-        for features in range(1, BLOCK + 1):
-            with builder.if_then(builder.icmp_signed("==", d, v.index(features))):
-                _cholesky_in_registers(v, features, *arrays)
-        with builder.if_then(builder.icmp_signed(">", d, v.index(BLOCK))):
-            _cholesky_in_blocks(v, *arrays)
+        v.by_features(
+            arrays[2].shape[0],
+            lambda d: _cholesky_in_registers(v, d, *arrays),
+            lambda: _cholesky_in_blocks(v, *arrays),
+        )
         return context.get_dummy_value()
 
     return signature, emit
@@ -92,13 +93,6 @@ def _cholesky_in_blocks(v, x, count, mu, u, z, out):
     v.loop(0, count, group, [], whole_group)
 
 
-@kernel
-def all_cholesky_distances(tile, points, means, factors, scratch, distances):
-    """`cholesky_distances` for every component."""
-    for c in range(means.shape[0]):
-        cholesky_distances(tile, points, means[c], factors[c], scratch, distances[c])
-
-
 def _whiten_definition(tile, points, upper, whitened):
     d = len(upper)
     whitened[:d, :points] = np.triu(upper).T @ tile[:d, :points]
@@ -111,23 +105,26 @@ def whiten(typing, tile, points, upper, whitened):
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, u, out = unpack_arguments(context, builder, signature, args)
-        stride, d = x.shape[1], u.shape[0]
-
-        def whole_group(t, _):
-            rows = _whitened_rows(v, x, stride, t, u, d)
-
-            def keep(i, count, _):
-                for r, row in enumerate(rows(i, count)):
-                    for n in range(GROUP):
-                        v.store(row[n], out, v.plus(v.at(v.plus(i, r), stride, t), n * v.lanes))
-
-            v.blocks(d, [], keep)
-
-        v.loop(0, count, GROUP * v.lanes, [], whole_group)
+        _whiten(v, *unpack_arguments(context, builder, signature, args))
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _whiten(v, x, count, u, out):
+    stride, d = x.shape[1], u.shape[0]
+
+    def whole_group(t, _):
+        rows = _whitened_rows(v, x, stride, t, u, d)
+
+        def keep(i, count, _):
+            for r, row in enumerate(rows(i, count)):
+                for n in range(GROUP):
+                    v.store(row[n], out, v.plus(v.at(v.plus(i, r), stride, t), n * v.lanes))
+
+        v.blocks(d, [], keep)
+
+    v.loop(0, count, GROUP * v.lanes, [], whole_group)
 
 
 def _whitened_rows(v, z, stride, t, u, d):
@@ -162,13 +159,22 @@ def _isotropic_definition(tile, points, means, distances):
         distances[c, :points] = ((tile[:d, :points] - mean[:, None]) ** 2).sum(axis=0)
 
 
+def _from_mean(v, x, mean):
+    return v.sub(x, mean)
+
+
 @microkernel(_isotropic_definition)
 def isotropic_distances(typing, tile, points, means, distances):
     """distances[c, t] = ||tile[:, t] - means[c]||^2 for all components."""
-    return _separable(
-        types.void(tile, types.intp, means, distances),
-        lambda v, x, mean: v.sub(x, mean),
-    )
+    signature = types.void(tile, types.intp, means, distances)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, means, out = unpack_arguments(context, builder, signature, args)
+        _separable(v, _from_mean, x, count, out, means)
+        return context.get_dummy_value()
+
+    return signature, emit
 
 
 def _diagonal_definition(tile, points, scaled_means, scales, distances):
@@ -178,49 +184,120 @@ def _diagonal_definition(tile, points, scaled_means, scales, distances):
         distances[c, :points] = ((scaled - mean[:, None]) ** 2).sum(axis=0)
 
 
+def _from_scaled_mean(v, x, mean, scale):
+    return v.fma(x, scale, v.builder.fneg(mean))
+
+
 @microkernel(_diagonal_definition)
 def diagonal_distances(typing, tile, points, scaled_means, scales, distances):
     """distances[c, t] = ||scales[c] * tile[:, t] - scaled_means[c]||^2 for all components."""
-    return _separable(
-        types.void(tile, types.intp, scaled_means, scales, distances),
-        lambda v, x, mean, scale: v.fma(x, scale, v.builder.fneg(mean)),
-    )
+    signature = types.void(tile, types.intp, scaled_means, scales, distances)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, *operands, out = unpack_arguments(context, builder, signature, args)
+        _separable(v, _from_scaled_mean, x, count, out, *operands)
+        return context.get_dummy_value()
+
+    return signature, emit
 
 
-def _separable(signature, difference):
-    """Distances that are a sum over features of ``difference(x, mean, ...)^2``.
+def _separable(v, difference, x, count, out, means, *scales):
+    """Distances that are a sum over features of ``difference(v, x, mean, ...)^2``.
 
     Blocks of components share each load of the tile.
     """
+    (k, d), stride, out_stride = means.shape, x.shape[1], out.shape[1]
+    width = GROUP // 2
+
+    def whole_group(t, _):
+        def components(c, count, _):
+            def feature(j, sums):
+                x_j = [v.load(x, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(width)]
+                sums = list(sums)
+                for r in range(count):
+                    at = v.at(v.plus(c, r), d, j)
+                    row = [v.broadcast(array, at) for array in (means, *scales)]
+                    for n in range(width):
+                        u = difference(v, x_j[n], *row)
+                        sums[r * width + n] = v.fma(u, u, sums[r * width + n])
+                return sums
+
+            sums = v.loop(0, d, 1, [v.constant(0.0)] * (count * width), feature)
+            for r in range(count):
+                for n in range(width):
+                    at = v.plus(v.at(v.plus(c, r), out_stride, t), n * v.lanes)
+                    v.store(sums[r * width + n], out, at)
+
+        v.blocks(k, [], components)
+
+    v.loop(0, count, width * v.lanes, [], whole_group)
+
+
+def _all_cholesky(v, x, count, means, factors, projected, scratch, out):
+    k, d = means.shape
+
+    def components(one):
+        def component(c, _):
+            mean, upper, out_c = (array.part(v.builder, c) for array in (means, factors, out))
+            one(x, count, mean, upper, scratch, out_c)
+
+        v.loop(0, k, 1, [], component)
+
+    v.by_features(
+        d,
+        lambda n: components(functools.partial(_cholesky_in_registers, v, n)),
+        lambda: components(functools.partial(_cholesky_in_blocks, v)),
+    )
+
+
+def _all_shared_cholesky(v, x, count, means, factors, projected, scratch, out):
+    _whiten(v, x, count, factors.part(v.builder, v.index(0)), scratch)
+    _separable(v, _from_mean, scratch, count, out, projected)
+
+
+def _all_diagonal(v, x, count, means, factors, projected, scratch, out):
+    scales = factors.part(v.builder, v.index(0))
+    _separable(v, _from_scaled_mean, x, count, out, projected, scales)
+
+
+def _all_isotropic(v, x, count, means, factors, projected, scratch, out):
+    _separable(v, _from_mean, x, count, out, projected)
+
+
+_EMITTERS = _all_cholesky, _all_shared_cholesky, _all_diagonal, _all_isotropic
+"""By density form."""
+
+
+def _to_all_definition(form, tile, points, means, factors, projected, scratch, distances):
+    form = DENSITY_FORMS[form]
+    if form == "cholesky":
+        for mean, upper, row in zip(means, factors, distances, strict=True):
+            _cholesky_definition(tile, points, mean, upper, scratch, row)
+    elif form == "shared_cholesky":
+        _whiten_definition(tile, points, factors[0], scratch)
+        _isotropic_definition(scratch, points, projected, distances)
+    elif form == "diagonal":
+        _diagonal_definition(tile, points, projected, factors[0], distances)
+    else:
+        _isotropic_definition(tile, points, projected, distances)
+
+
+@microkernel(_to_all_definition)
+def distances_to_all(typing, form, tile, points, means, factors, projected, scratch, distances):
+    """distances (k, stride) to all components in a density form, which must be a constant.
+
+    The others are fields of `fastgmm.parameters.Operands`, and scratch as for `cholesky_distances`.
+    """
+    if not isinstance(form, types.IntegerLiteral):
+        return None
+    operands = means, factors, projected, scratch, distances
+    signature = types.void(form, tile, types.intp, *operands)
 
     def emit(context, builder, signature, args):
-        v = Vectors(builder, signature.args[0].dtype)
-        x, count, means, *scales, out = unpack_arguments(context, builder, signature, args)
-        (k, d), stride, out_stride = means.shape, x.shape[1], out.shape[1]
-        width = GROUP // 2
-
-        def whole_group(t, _):
-            def components(c, count, _):
-                def feature(j, sums):
-                    x_j = [v.load(x, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(width)]
-                    sums = list(sums)
-                    for r in range(count):
-                        at = v.at(v.plus(c, r), d, j)
-                        row = [v.broadcast(array, at) for array in (means, *scales)]
-                        for n in range(width):
-                            u = difference(v, x_j[n], *row)
-                            sums[r * width + n] = v.fma(u, u, sums[r * width + n])
-                    return sums
-
-                sums = v.loop(0, d, 1, [v.constant(0.0)] * (count * width), feature)
-                for r in range(count):
-                    for n in range(width):
-                        at = v.plus(v.at(v.plus(c, r), out_stride, t), n * v.lanes)
-                        v.store(sums[r * width + n], out, at)
-
-            v.blocks(k, [], components)
-
-        v.loop(0, count, width * v.lanes, [], whole_group)
+        v = Vectors(builder, tile.dtype)
+        _, *arrays = unpack_arguments(context, builder, signature, args)
+        _EMITTERS[form.literal_value](v, *arrays)
         return context.get_dummy_value()
 
     return signature, emit

@@ -43,11 +43,10 @@ def first_moments(typing, tile, points, responsibilities, sums):
                     width,
                     count,
                 )
-                for n, total in enumerate(v.horizontal_sums(products)):
-                    row, column = divmod(n, BLOCK)
-                    if row < height and column < width:
-                        at = v.at(v.plus(c, row), out_stride, v.plus(j, column))
-                        v.add_to(total, out, at)
+                sums = v.lane_sums(products)
+                for row in range(height):
+                    numbers = v.part(sums, row * BLOCK, width)
+                    v.add_numbers_to(numbers, out, v.at(v.plus(c, row), out_stride, j))
 
             v.blocks(rows, [], features)
 
@@ -157,6 +156,41 @@ def trace_moments(typing, distances, points, responsibilities, sums, column):
 
             (total,) = v.loop(0, count, v.lanes, [v.constant(0.0)], step)
             v.add_to(v.horizontal_sums([total])[0], out, v.at(c, out_stride, column))
+
+        v.loop(0, k, 1, [], component)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _about_means_definition(about_origin, means, blocks):
+    d = means.shape[1]
+    blocks += about_origin
+    blocks[:, :d] -= about_origin[:, d : d + 1] * means
+
+
+@microkernel(_about_means_definition)
+def add_about_means(typing, about_origin, means, blocks):
+    """Add blocks (k, size) whose first moments are about the origin to such about the means."""
+    signature = types.void(about_origin, means, blocks)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, means.dtype)
+        given, mu, out = unpack_arguments(context, builder, signature, args)
+        (k, d), size = mu.shape, out.shape[1]
+
+        def component(c, _):
+            given_c, mu_c, out_c = (array.part(builder, c) for array in (given, mu, out))
+            weight = builder.fneg(v.number(given_c, d))
+
+            def add(j, number):
+                v.put(builder.fadd(v.number(out_c, j), number), out_c, j)
+
+            def first(j, _):
+                add(j, v.fma(weight, v.widen(v.number(mu_c, j)), v.number(given_c, j)))
+
+            v.loop(0, d, 1, [], first)
+            v.loop(d, size, 1, [], lambda j, _: add(j, v.number(given_c, j)))
 
         v.loop(0, k, 1, [], component)
         return context.get_dummy_value()

@@ -20,27 +20,28 @@ from fastgmm.kernels.em_pass import (
     ISOTROPIC,
     NEGLIGIBLE,
     SHARED_CHOLESKY,
-    add_about_means,
     array_type,
     operand_types,
     row_types,
 )
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER
+from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.log_density import (
-    all_cholesky_distances,
     cholesky_distances,
     diagonal_distances,
+    distances_to_all,
     isotropic_distances,
     whiten,
 )
 from fastgmm.kernels.moments import (
+    add_about_means,
     diagonal_moments,
     first_moments,
     trace_moments,
 )
 from fastgmm.kernels.outer_moments import outer_moments
 from fastgmm.kernels.responsibilities import normalize, normalize_to_roots
-from fastgmm.kernels.tiles import aligned_rows, load_tile, load_weights, whole_groups
+from fastgmm.kernels.tiles import aligned_rows, whole_groups
 
 _BATCH = 64
 """Cells whose centers are compared with the components at once: a tile of centers."""
@@ -97,8 +98,7 @@ def near_statistics_pass(density_form, dtype):
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
-        weights = np.empty(tile_size, dtype=X.dtype)
-        norms = np.empty(tile_size, dtype=X.dtype)
+        weights, norms = aligned_rows(2, tile_size, X)
         batch = aligned_rows(d + 1, _BATCH, X)
         batch_scratch = aligned_rows(d + BLOCK, _BATCH, X)
         to_centers = aligned_rows(k, _BATCH, X)
@@ -108,21 +108,17 @@ def near_statistics_pass(density_form, dtype):
         near_projected = np.empty((k, d), dtype=X.dtype)
         near_factors = np.empty((k if form == DIAGONAL else 1, d), dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
-        about_origin = np.zeros_like(blocks) if form in (SHARED_CHOLESKY, ISOTROPIC) else blocks
-        near_sums = np.empty_like(about_origin)
+        if form == SHARED_CHOLESKY:
+            about_origin, near_sums = np.zeros((2, *blocks.shape))
+        if form == ISOTROPIC:
+            about_origin, near_sums = np.zeros((2, *blocks.shape))
         start = 0
         for first in range(0, n_cells, _BATCH):
             last = min(first + _BATCH, n_cells)
             points = load_tile(centers, first, last, origin, batch)
-            if form == CHOLESKY:
-                all_cholesky_distances(batch, points, means, factors, batch_scratch, to_centers)
-            elif form == SHARED_CHOLESKY:
-                whiten(batch, points, factors[0], batch_scratch)
-                isotropic_distances(batch_scratch, points, projected, to_centers)
-            elif form == DIAGONAL:
-                diagonal_distances(batch, points, projected, factors[0], to_centers)
-            else:
-                isotropic_distances(batch, points, projected, to_centers)
+            distances_to_all(
+                form, batch, points, means, factors, projected, batch_scratch, to_centers
+            )
             _list_near(to_centers, radii[first:last], spreads, scales, constants, listed, counts)
             for cell in range(first, last):
                 stop = ends[cell]
@@ -142,9 +138,12 @@ def near_statistics_pass(density_form, dtype):
                                 tile, points, means[c], factors[c], scratch, distances[i]
                             )
                         else:
-                            near_projected[i] = projected[c]
+                            # Number by number: Numba would compile the words of an error else.
+                            for j in range(d):
+                                near_projected[i, j] = projected[c, j]
                         if form == DIAGONAL:
-                            near_factors[i] = factors[0, c]
+                            for j in range(d):
+                                near_factors[i, j] = factors[0, c, j]
                     if form == SHARED_CHOLESKY:
                         isotropic_distances(
                             scratch, points, near_projected[begin:end], distances[begin:end]
@@ -174,34 +173,29 @@ def near_statistics_pass(density_form, dtype):
                         )
                 if form == CHOLESKY:
                     # Outer moments take square roots of the responsibilities.
-                    sums[0] += normalize_to_roots(
-                        distances[:count],
-                        points,
-                        near_scales[:count],
-                        near_constants[:count],
-                        NEGLIGIBLE,
-                        weights,
-                        distances[:count],
-                        norms,
-                    )
+                    weigh = normalize_to_roots
                 else:
-                    sums[0] += normalize(
-                        distances[:count],
-                        points,
-                        near_scales[:count],
-                        near_constants[:count],
-                        NEGLIGIBLE,
-                        weights,
-                        responsibilities[:count],
-                        norms,
-                    )
-                if form in (CHOLESKY, DIAGONAL):
+                    weigh = normalize
+                sums[0] += weigh(
+                    distances[:count],
+                    points,
+                    near_scales[:count],
+                    near_constants[:count],
+                    NEGLIGIBLE,
+                    weights,
+                    responsibilities[:count],
+                    norms,
+                )
+                if form == CHOLESKY:
                     for i in range(count):
-                        c, shares = near[i], responsibilities[i]
-                        if form == CHOLESKY:
-                            outer_moments(tile, points, means[c], shares, scratch, blocks[c])
-                        else:
-                            diagonal_moments(tile, points, means[c], shares, blocks[c])
+                        c = near[i]
+                        outer_moments(
+                            tile, points, means[c], responsibilities[i], scratch, blocks[c]
+                        )
+                elif form == DIAGONAL:
+                    for i in range(count):
+                        c = near[i]
+                        diagonal_moments(tile, points, means[c], responsibilities[i], blocks[c])
                 else:
                     for i in range(count):
                         for j in range(near_sums.shape[1]):
@@ -220,7 +214,9 @@ def near_statistics_pass(density_form, dtype):
                             about_origin[near[i], j] += near_sums[i, j]
                 start = stop
         sums[2] += X.shape[0]
-        if form in (SHARED_CHOLESKY, ISOTROPIC):
+        if form == SHARED_CHOLESKY:
+            add_about_means(about_origin, means, blocks)
+        if form == ISOTROPIC:
             add_about_means(about_origin, means, blocks)
 
     return add_near_statistics

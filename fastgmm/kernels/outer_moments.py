@@ -5,13 +5,14 @@ the lower triangle of a ``(d + 1, d + 1)`` matrix, whose last row holds the firs
 weight, in blocks (see `fastgmm.kernels.layout`).
 """
 
+import functools
 import itertools
 
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, outer_blocks
 from fastgmm.kernels.moments import block_products
 from fastgmm.kernels.simd import Vectors, unpack_arguments
@@ -50,19 +51,54 @@ def outer_moments(typing, tile, points, mean, roots, scratch, block):
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
         arrays = unpack_arguments(context, builder, signature, args)
-        (d,) = arrays[2].shape
-        for features in range(1, BLOCK + 1):
-            with builder.if_then(builder.icmp_signed("==", d, v.index(features))):
-                _outer_in_registers(v, features, *arrays)
-        with builder.if_then(builder.icmp_signed(">", d, v.index(BLOCK))):
-            with builder.if_else(_few_count(v, *arrays)) as (few, many):
-                with few:
-                    _outer_of_few(v, *arrays)
-                with many:
-                    _outer_in_blocks(v, *arrays)
+        v.by_features(
+            arrays[2].shape[0],
+            lambda d: _outer_in_registers(v, d, *arrays),
+            lambda: _outer_of_many_features(v, *arrays),
+        )
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _all_outer_definition(tile, points, means, roots, scratch, blocks):
+    for mean, row, block in zip(means, roots, blocks, strict=True):
+        _outer_definition(tile, points, mean, row, scratch, block)
+
+
+@microkernel(_all_outer_definition)
+def all_outer_moments(typing, tile, points, means, roots, scratch, blocks):
+    """`outer_moments` for every component."""
+    signature = types.void(tile, types.intp, means, roots, scratch, blocks)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, mu, r, z, sums = unpack_arguments(context, builder, signature, args)
+        k, d = mu.shape
+
+        def components(one):
+            def component(c, _):
+                mu_c, r_c, sums_c = (array.part(builder, c) for array in (mu, r, sums))
+                one(x, count, mu_c, r_c, z, sums_c)
+
+            v.loop(0, k, 1, [], component)
+
+        v.by_features(
+            d,
+            lambda d: components(functools.partial(_outer_in_registers, v, d)),
+            lambda: components(functools.partial(_outer_of_many_features, v)),
+        )
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _outer_of_many_features(v, *arrays):
+    with v.builder.if_else(_few_count(v, *arrays)) as (few, many):
+        with few:
+            _outer_of_few(v, *arrays)
+        with many:
+            _outer_in_blocks(v, *arrays)
 
 
 def _outer_in_registers(v, d, x, count, mu, roots, z, sums):
@@ -259,10 +295,3 @@ def _outer_of_few(v, x, count, mu, roots, z, sums):
         v.loop(0, v.plus(i, 1), span, [], columns)
 
     v.loop(0, v.plus(d, 1), BLOCK, [], block_row)
-
-
-@kernel
-def all_outer_moments(tile, points, means, roots, scratch, blocks):
-    """`outer_moments` for every component."""
-    for c in range(means.shape[0]):
-        outer_moments(tile, points, means[c], roots[c], scratch, blocks[c])

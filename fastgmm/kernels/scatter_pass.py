@@ -4,17 +4,11 @@ import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, longest, row_types
+from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.layout import BLOCK, HEADER
+from fastgmm.kernels.loading import add_totals, load_tile, load_weights, take_roots
 from fastgmm.kernels.outer_moments import outer_moments
-from fastgmm.kernels.tiles import (
-    aligned_rows,
-    load_tile,
-    load_weights,
-    take_roots,
-    tile_points,
-    total_of,
-)
+from fastgmm.kernels.tiles import aligned_rows, tile_points
 
 _RUN = 256
 """Rows of which one feature after another is summed: they stay in a cache meanwhile."""
@@ -39,14 +33,12 @@ def totals_pass(dtype):
     signature = types.void(rows, array_type(types.int64, 1), totals_type)
 
     @kernel(signature=signature, variant=str(rows.dtype))
-    def add_totals(X, offsets, totals):
+    def add_rows(X, offsets, totals):
         for i in range(len(totals)):
             for start in range(offsets[i], offsets[i + 1], _RUN):
-                run = X[start : min(start + _RUN, offsets[i + 1])]
-                for j in range(X.shape[1]):
-                    totals[i, j] += total_of(run[:, j])
+                add_totals(X, start, min(start + _RUN, offsets[i + 1]), totals[i])
 
-    return add_totals
+    return add_rows
 
 
 @entry_point
@@ -77,19 +69,23 @@ def scatter_pass(dtype):
     @kernel(signature=signature, variant=str(rows.dtype))
     def add_scatter(X, sample_weight, offsets, references, sums):
         n_sets, d = references.shape
-        tile_size = tile_points(longest(offsets, np.arange(n_sets)), d, 1, 8, True)
+        most = 0
+        for i in range(n_sets):
+            most = max(most, offsets[i + 1] - offsets[i])
+        tile_size = tile_points(most, d, 1, 8, True)
         tile = aligned_rows(d + 1, tile_size, sums)
         scratch = aligned_rows(d + BLOCK, tile_size, sums)
-        weights = np.empty((1, tile_size))
+        weights = aligned_rows(1, tile_size, sums)
         zero = np.zeros(d)
         for i in range(n_sets):
-            for start in range(offsets[i], offsets[i + 1], tile_size):
-                stop = min(start + tile_size, offsets[i + 1])
+            first, last, sums_i = offsets[i], offsets[i + 1], sums[i]
+            for start in range(first, last, tile_size):
+                stop = min(start + tile_size, last)
                 points = load_tile(X, start, stop, references[i], tile)
-                sums[i, 1] += load_weights(sample_weight, start, stop, points, weights[0])
+                sums_i[1] += load_weights(sample_weight, start, stop, points, weights[0])
                 if len(sample_weight):
                     take_roots(weights, points)
-                outer_moments(tile, points, zero, weights[0], scratch, sums[i][HEADER:])
-            sums[i, 2] += offsets[i + 1] - offsets[i]
+                outer_moments(tile, points, zero, weights[0], scratch, sums_i[HEADER:])
+            sums_i[2] += last - first
 
     return add_scatter

@@ -40,6 +40,13 @@ class ArrayArgument(NamedTuple):
     strides: list
     """In bytes."""
 
+    def part(self, builder, index):
+        """Element `index` of the first axis, an array too."""
+        offset = index
+        for length in self.shape[1:]:
+            offset = builder.mul(offset, length)
+        return ArrayArgument(builder.gep(self.pointer, [offset]), self.shape[1:], self.strides[1:])
+
 
 def unpack_arguments(context, builder, signature, args):
     """The arguments of a micro-kernel: `ArrayArgument` for arrays, LLVM values for the others."""
@@ -120,6 +127,14 @@ class Vectors:
         """Load one element into every lane."""
         return self.splat(self.number(array, offset))
 
+    def element(self, array, *indices):
+        """Load one element of an array of any layout."""
+        builder, offset = self.builder, self.index(0)
+        for i, stride in zip(indices, array.strides, strict=True):
+            offset = builder.add(offset, builder.mul(i, stride))
+        start = builder.bitcast(array.pointer, ir.IntType(8).as_pointer())
+        return builder.load(builder.bitcast(builder.gep(start, [offset]), array.pointer.type))
+
     def add_to(self, scalar, array, offset):
         """Add a scalar of this type to an element of a float64 array."""
         address = self.builder.gep(array.pointer, [offset])
@@ -130,14 +145,12 @@ class Vectors:
         """Scalar of this type as float64."""
         return scalar if self.double else self.builder.fpext(scalar, ir.DoubleType())
 
-    def add_sums_to(self, vectors, array, offset):
-        """Add the sum of the lanes of each of `vectors` to neighbours in a float64 array."""
-        for start in range(0, len(vectors), self.lanes):
-            sums = self._folded(vectors[start : start + self.lanes])
-            self.add_numbers_to(sums, array, self.plus(offset, start))
+    def narrow(self, scalar):
+        """Scalar of float64 as this type."""
+        return scalar if self.double else self.builder.fptrunc(scalar, self.scalar)
 
     def add_numbers_to(self, vector, array, offset):
-        """Add the numbers of a vector of any length to neighbours in a float64 array."""
+        """Add a vector of any length to neighbours in a float64 array."""
         wide = ir.VectorType(ir.DoubleType(), vector.type.count)
         address = self.builder.gep(array.pointer, [offset])
         address = self.builder.bitcast(address, wide.as_pointer())
@@ -145,6 +158,11 @@ class Vectors:
         old.align = 8
         vector = vector if self.double else self.builder.fpext(vector, wide)
         self.builder.store(self.builder.fadd(old, vector), address).align = 8
+
+    def add_sums_to(self, vectors, array, offset):
+        """Add the sum of the lanes of each of `vectors` to neighbours in a float64 array."""
+        for number, sums in enumerate(self.lane_sums(vectors)):
+            self.add_numbers_to(sums, array, self.plus(offset, number * self.lanes))
 
     # -- arithmetic --------------------------------------------------------------------------------
     def add(self, a, b):
@@ -204,15 +222,17 @@ class Vectors:
 
     def horizontal_sums(self, vectors):
         """Sum of the lanes of each of `vectors`, as scalars."""
+        folded = self.lane_sums(vectors)
         sums = []
-        for start in range(0, len(vectors), self.lanes):
-            group = vectors[start : start + self.lanes]
-            folded = self._folded(group)
-            sums += [
-                self.builder.extract_element(folded, ir.Constant(_INT32, lane))
-                for lane in range(len(group))
-            ]
+        for n in range(len(vectors)):
+            group, lane = divmod(n, self.lanes)
+            sums.append(self.builder.extract_element(folded[group], ir.Constant(_INT32, lane)))
         return sums
+
+    def lane_sums(self, vectors):
+        """Sum of the lanes of each of `vectors`, in as few vectors as can be."""
+        starts = range(0, len(vectors), self.lanes)
+        return [self._folded(vectors[start : start + self.lanes]) for start in starts]
 
     def _folded(self, vectors):
         """Vector of the sums of the lanes of up to as many vectors as it has lanes.
@@ -301,6 +321,19 @@ class Vectors:
         builder.position_at_end(after)
         return values
 
+    def lesser(self, a, b):
+        """The lesser of two integers."""
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
+    def greater(self, a, b):
+        """The greater of two integers."""
+        return self.builder.select(self.builder.icmp_signed(">", a, b), a, b)
+
+    def whole_groups(self, n_points):
+        """So many points, filled up to whole groups."""
+        group = GROUP * self.lanes
+        return self.builder.and_(self.plus(n_points, group - 1), self.index(-group))
+
     def join(self, *arms):
         """The value of whichever arm, a pair of value and block, control came from."""
         phi = self.builder.phi(arms[0][0].type)
@@ -321,6 +354,15 @@ class Vectors:
             end = self.builder.select(runs, stop, whole)
             carried = self.loop(whole, end, height, carried, lambda i, v: body(i, height, v))  # noqa: B023
         return carried
+
+    def by_features(self, d, few, many):
+        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``: d features take theirs."""
+        builder = self.builder
+        for n in range(1, BLOCK + 1):
+            with builder.if_then(builder.icmp_signed("==", d, self.index(n))):
+                few(n)
+        with builder.if_then(builder.icmp_signed(">", d, self.index(BLOCK))):
+            many()
 
     def any(self, mask):
         """Whether any lane of a comparison is true."""

@@ -13,17 +13,12 @@ from numba.core import types
 
 from fastgmm.kernels.centers import CHANGED, CLOSE, share_out, take_center, take_nearest
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, longest, row_types
+from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.kmeans_pass import add_potentials
+from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.moments import first_moments
-from fastgmm.kernels.tiles import (
-    aligned_rows,
-    load_tile,
-    load_weights,
-    tile_points,
-    whole_groups,
-)
+from fastgmm.kernels.tiles import aligned_rows, longest, tile_points, whole_groups
 
 _SLACK = 1e-12
 """Relative margin below which rounding may decide; a thousand times what rounding does."""
@@ -267,7 +262,7 @@ def small_kmeans():
     def cluster(X, sample_weight, offsets, draws, tol, max_iter, seeds, labels, decided):
         n_sets, k = seeds.shape
         most, d = longest(offsets, np.arange(n_sets)), X.shape[1]
-        size = tile_points(most, d, k, 8)
+        size = tile_points(most, d, k, 8, False)
         n_tiles = _n_tiles(most, size)
         tiles = aligned_rows(n_tiles * (d + 1), size, X)
         tiles = tiles.reshape(n_tiles, d + 1, tiles.shape[1])

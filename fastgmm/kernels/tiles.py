@@ -1,10 +1,11 @@
-"""Tiles: some hundred rows as a structure of arrays, and how large they are."""
+"""Tiles: some hundred rows as a structure of arrays. How large they are, and memory for them."""
 
 import numpy as np
+from numba.core import types
+from numba.np.arrayobj import make_array, populate_array
 
-from fastgmm.kernels.compile import kernel
-from fastgmm.kernels.simd import GROUP_BYTES
-from fastgmm.kernels.transpose import load_rows
+from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.simd import GROUP_BYTES, Vectors, unpack_arguments
 
 _NEAREST_BYTES = 32 << 10
 """What outer moments read again and again should take, so as to stay in any L1 cache: the rows of
@@ -19,12 +20,7 @@ _FAR_BYTES = 3 << 18
 _FEWEST_GROUPS, _ENOUGH_GROUPS, _MOST_GROUPS = 2, 3, 8
 
 
-@kernel
-def tile_points(n_rows, n_features, n_components, itemsize, outer=False):
-    """Points of a tile: whole groups, by bytes, no more than there are rows.
-
-    `outer` says that outer moments are taken of them.
-    """
+def _tile_points_definition(n_rows, n_features, n_components, itemsize, outer):
     copies = GROUP_BYTES * 2 * (n_features + 1)
     everything = copies + GROUP_BYTES * n_components
     groups = _MOST_GROUPS
@@ -32,106 +28,122 @@ def tile_points(n_rows, n_features, n_components, itemsize, outer=False):
         groups = min(_NEAREST_BYTES // copies, max(_NEAR_BYTES // everything, _ENOUGH_GROUPS))
         groups = max(groups, _FEWEST_GROUPS)
     groups = min(groups, max(_FAR_BYTES // everything, 1), _MOST_GROUPS)
-    return min(groups * (GROUP_BYTES // itemsize), whole_groups(max(n_rows, 1), itemsize))
+    return min(
+        groups * (GROUP_BYTES // itemsize), whole_groups_definition(max(n_rows, 1), itemsize)
+    )
 
 
-@kernel
-def whole_groups(n_rows, itemsize):
-    """So many points, filled up to whole groups."""
+@microkernel(_tile_points_definition)
+def tile_points(typing, n_rows, n_features, n_components, itemsize, outer):
+    """Points of a tile: whole groups, by bytes, no more than there are rows.
+
+    `outer` says that outer moments are taken of them.
+    """
+    size = types.intp
+    signature = size(size, size, size, size, types.boolean)
+
+    def emit(context, builder, signature, args):
+        n_rows, d, k, itemsize, outer = args
+        v = Vectors(builder, types.float64)
+
+        def fit(n_bytes, bytes_per_group, least):
+            """Groups that go into so many bytes, but no fewer than `least`."""
+            return v.greater(builder.sdiv(v.index(n_bytes), bytes_per_group), v.index(least))
+
+        copies = builder.mul(v.plus(d, 1), v.index(2 * GROUP_BYTES))
+        everything = builder.add(copies, builder.mul(k, v.index(GROUP_BYTES)))
+        near = builder.icmp_signed("<=", copies, v.index(_NEAREST_BYTES))
+        nearest = v.lesser(
+            fit(_NEAREST_BYTES, copies, _FEWEST_GROUPS),
+            fit(_NEAR_BYTES, everything, _ENOUGH_GROUPS),
+        )
+        most = v.index(_MOST_GROUPS)
+        groups = builder.select(builder.and_(outer, near), nearest, most)
+        groups = v.lesser(v.lesser(groups, fit(_FAR_BYTES, everything, 1)), most)
+        points = builder.mul(groups, builder.sdiv(v.index(GROUP_BYTES), itemsize))
+        return v.lesser(points, _whole_groups(v, v.greater(n_rows, v.index(1)), itemsize))
+
+    return signature, emit
+
+
+def _whole_groups(v, n_points, itemsize):
+    """Some points of so many bytes each, filled up to whole groups."""
+    group = v.builder.sdiv(v.index(GROUP_BYTES), itemsize)
+    return v.builder.and_(
+        v.plus(v.builder.add(n_points, group), -1), v.builder.sub(v.index(0), group)
+    )
+
+
+def whole_groups_definition(n_points, itemsize):
     group = GROUP_BYTES // itemsize
-    return (n_rows + group - 1) // group * group
+    return (n_points + group - 1) // group * group
 
 
-@kernel
-def aligned_rows(n_rows, points, like):
+@microkernel(whole_groups_definition)
+def whole_groups(typing, n_points, itemsize):
+    """So many points, filled up to whole groups."""
+
+    def emit(context, builder, signature, args):
+        return _whole_groups(Vectors(builder, types.float64), *args)
+
+    return types.intp(types.intp, types.intp), emit
+
+
+def _longest_definition(offsets, numbers):
+    return max((int(offsets[i + 1] - offsets[i]) for i in numbers), default=0)
+
+
+@microkernel(_longest_definition)
+def longest(typing, offsets, numbers):
+    """Rows of the longest of some data sets."""
+    signature = types.intp(offsets, numbers)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, types.float64)
+        ends, chosen = unpack_arguments(context, builder, signature, args)
+
+        def one(m, most):
+            i = v.element(chosen, m)
+            length = builder.sub(v.element(ends, v.plus(i, 1)), v.element(ends, i))
+            return [v.greater(most[0], length)]
+
+        (most,) = v.loop(0, chosen.shape[0], 1, [v.index(0)], one)
+        return most
+
+    return signature, emit
+
+
+def _aligned_definition(n_rows, points, like):
+    per_line = 64 // like.itemsize
+    return np.empty((n_rows, points + per_line - (points & per_line)), like.dtype)
+
+
+@microkernel(_aligned_definition)
+def aligned_rows(typing, n_rows, points, like):
     """Uninitialised (n_rows, stride), stride >= points, of the dtype of `like`.
 
     Rows start on cache lines, an odd number of lines apart: a power of two would send every row of
     a column to the same few sets of the cache.
     """
-    per_line = 64 // like.itemsize
-    stride = points + per_line * (1 - (points // per_line) % 2)
-    buffer = np.empty((n_rows * stride + per_line), dtype=like.dtype)
-    start = (-(buffer.ctypes.data // like.itemsize)) % per_line
-    return buffer[start : start + n_rows * stride].reshape(n_rows, stride)
+    array_type = types.Array(like.dtype, 2, "C")
+    signature = array_type(types.intp, types.intp, like)
 
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, like.dtype)
+        n_rows, points, _ = args
+        per_line = v.index(64 // v.itemsize)
+        stride = builder.sub(builder.add(points, per_line), builder.and_(points, per_line))
+        row_bytes = builder.mul(stride, v.index(v.itemsize))
+        meminfo = context.nrt.meminfo_alloc_aligned(builder, builder.mul(n_rows, row_bytes), 64)
+        array = make_array(array_type)(context, builder)
+        populate_array(
+            array,
+            data=builder.bitcast(context.nrt.meminfo_data(builder, meminfo), v.scalar.as_pointer()),
+            shape=[n_rows, stride],
+            strides=[row_bytes, v.index(v.itemsize)],
+            itemsize=v.index(v.itemsize),
+            meminfo=meminfo,
+        )
+        return array._getvalue()
 
-@kernel
-def load_tile(X, start, stop, origin, tile):
-    """Rows start to stop of X, less the origin, as columns; a last row of ones.
-
-    Returns the number of columns to work on: whole groups, filled up with zeros.
-    """
-    d = X.shape[1]
-    count = stop - start
-    points = whole_groups(count, tile.itemsize)
-    load_rows(X, start, stop, origin, tile)
-    for t in range(count):
-        tile[d, t] = 1.0
-    for j in range(d + 1):
-        for t in range(count, points):
-            tile[j, t] = 0.0
-    return points
-
-
-@kernel
-def total_of(numbers):
-    """Sum in float64; four sums side by side, for every addition waits for the one before."""
-    whole = len(numbers) // 4 * 4
-    a = b = c = d = np.float64(0.0)
-    for t in range(0, whole, 4):
-        a += numbers[t]
-        b += numbers[t + 1]
-        c += numbers[t + 2]
-        d += numbers[t + 3]
-    for t in range(whole, len(numbers)):
-        a += numbers[t]
-    return (a + b) + (c + d)
-
-
-@kernel
-def load_weights(sample_weight, start, stop, points, weights):
-    """Weights of the rows start to stop, 1 where none are given; zero beyond. Returns their sum."""
-    count = stop - start
-    for t in range(count, points):
-        weights[t] = 0.0
-    if not len(sample_weight):
-        for t in range(count):
-            weights[t] = 1.0
-        return np.float64(count)
-    for t in range(count):
-        weights[t] = sample_weight[start + t]
-    return total_of(weights[:count])
-
-
-@kernel
-def load_labels(labels, start, stop, points, weights, responsibilities):
-    """Responsibilities of rows that belong to one component each, weighted, as rows of a tile."""
-    count = stop - start
-    chosen = labels[start:stop]
-    for c in range(len(responsibilities)):
-        for t in range(count):
-            # No branch: what comes next cannot be guessed.
-            responsibilities[c, t] = weights[t] * (chosen[t] == c)
-        for t in range(count, points):
-            responsibilities[c, t] = 0.0
-
-
-@kernel
-def load_responsibilities(given, start, stop, points, weights, responsibilities):
-    """Given responsibilities (rows, k), weighted, as rows of a tile."""
-    count = stop - start
-    rows = given[start:stop]
-    for c in range(given.shape[1]):
-        for t in range(count):
-            responsibilities[c, t] = rows[t, c] * weights[t]
-        for t in range(count, points):
-            responsibilities[c, t] = 0.0
-
-
-@kernel
-def take_roots(rows, points):
-    """Replace the first numbers of every row, none of them negative, by their square roots."""
-    for c in range(rows.shape[0]):
-        for t in range(points):
-            rows[c, t] = np.sqrt(rows[c, t])
+    return signature, emit

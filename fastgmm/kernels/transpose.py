@@ -65,65 +65,63 @@ class _Rows:
         return value if kind == wide else builder.fptrunc(value, kind)
 
 
-def _load_definition(X, start, stop, origin, tile):
-    tile[: len(origin), : stop - start] = (X[start:stop] - origin).T
+def emit_load(v, array, first, n, origin, out):
+    """out[:, t] = array[first + t] - origin for `n` rows of any layout and either type."""
+    builder, (_, d), stride = v.builder, array.shape, out.shape[1]
+    rows = _Rows(v, array, first, origin)
+    # Vectors take rows or features that lie side by side; what is left goes one by one.
+    row_stride, feature_stride = array.strides
+    of_features = builder.icmp_signed("==", feature_stride, v.index(rows.itemsize))
+    of_rows = builder.icmp_signed("==", row_stride, v.index(rows.itemsize))
+    by_vectors = builder.or_(of_features, of_rows)
+    whole = builder.select(by_vectors, builder.and_(n, v.index(-v.lanes)), v.index(0))
+
+    def keep(vector, j, t):
+        v.store(rows.centred(vector, j), out, v.at(j, stride, t))
+
+    def transposed(t, _):
+        begin = v.index(0)
+        for width in (w for w in _WIDTHS if w <= v.lanes):
+            stop = builder.and_(d, v.index(-width))
+
+            def features(j, _, width=width):
+                block = [rows.vector(v.plus(t, n), j, width) for n in range(v.lanes)]
+                for n, column in enumerate(v.transpose(block)):
+                    keep(column, v.plus(j, n), t)
+
+            v.loop(begin, stop, width, [], features)
+            begin = stop
+
+    def feature_as_it_lies(j, _):
+        v.loop(0, whole, v.lanes, [], lambda t, _: keep(rows.vector(t, j, v.lanes), j, t))
+
+    def one_by_one(t, _):
+        v.loop(0, d, 1, [], lambda j, _: v.put(rows.number(t, j), out, v.at(j, stride, t)))
+
+    with builder.if_else(of_rows) as (contiguous, other):
+        with contiguous:
+            v.loop(0, d, 1, [], feature_as_it_lies)
+        with other:
+            v.loop(0, whole, v.lanes, [], transposed)
+    v.loop(whole, n, 1, [], one_by_one)
 
 
-@microkernel(_load_definition)
-def load_rows(typing, X, start, stop, origin, tile):
-    """tile[:, t] = X[start + t] - origin for the rows start to stop.
+def emit_gather(v, array, numbers, first, n, origin, out):
+    """out[:, t] = array[numbers[first + t]] - origin for `n` rows.
 
-    X (rows, d) of any layout and either type; origin (d,), float64; tile (>= d, stride).
+    Feature by feature: the processor then waits for many of the scattered rows at a time.
     """
-    signature = types.void(X, types.intp, types.intp, origin, tile)
+    (_, d), stride = array.shape, out.shape[1]
+    rows = _Rows(v, array, v.index(0), origin)
 
-    def emit(context, builder, signature, args):
-        v = Vectors(builder, tile.dtype)
-        array, first, end, centre, out = unpack_arguments(context, builder, signature, args)
-        rows, (_, d), stride = _Rows(v, array, first, centre), array.shape, out.shape[1]
-        n = builder.sub(end, first)
-        # Vectors take rows or features that lie side by side; what is left goes one by one.
-        row_stride, feature_stride = array.strides
-        of_features = builder.icmp_signed("==", feature_stride, v.index(rows.itemsize))
-        of_rows = builder.icmp_signed("==", row_stride, v.index(rows.itemsize))
-        by_vectors = builder.or_(of_features, of_rows)
-        whole = builder.select(by_vectors, builder.and_(n, v.index(-v.lanes)), v.index(0))
+    def feature(j, _):
+        def point(t, _):
+            row = v.element(numbers, v.builder.add(first, t))
+            v.put(rows.number(row, j), out, v.at(j, stride, t))
 
-        def keep(vector, j, t):
-            v.store(rows.centred(vector, j), out, v.at(j, stride, t))
+        v.loop(0, n, 1, [], point)
 
-        def transposed(t, _):
-            begin = v.index(0)
-            for width in (w for w in _WIDTHS if w <= v.lanes):
-                stop = builder.and_(d, v.index(-width))
-
-                def features(j, _, width=width):
-                    block = [rows.vector(v.plus(t, n), j, width) for n in range(v.lanes)]
-                    for n, column in enumerate(v.transpose(block)):
-                        keep(column, v.plus(j, n), t)
-
-                v.loop(begin, stop, width, [], features)
-                begin = stop
-
-        def feature_as_it_lies(j, _):
-            v.loop(0, whole, v.lanes, [], lambda t, _: keep(rows.vector(t, j, v.lanes), j, t))
-
-        def one_by_one(t, _):
-            def number(j, _):
-                address = builder.gep(out.pointer, [v.at(j, stride, t)])
-                builder.store(rows.number(t, j), address)
-
-            v.loop(0, d, 1, [], number)
-
-        with builder.if_else(of_rows) as (contiguous, other):
-            with contiguous:
-                v.loop(0, d, 1, [], feature_as_it_lies)
-            with other:
-                v.loop(0, whole, v.lanes, [], transposed)
-        v.loop(whole, n, 1, [], one_by_one)
-        return context.get_dummy_value()
-
-    return signature, emit
+    v.loop(0, d, 1, [], feature)
 
 
 def _store_definition(tile, count, out, start):

@@ -12,9 +12,9 @@ import pytest
 from numba import types
 from numba.extending import intrinsic
 
-from fastgmm.kernels.compile import kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP, exp2_nonpositive, log_positive
 from fastgmm.kernels.simd import LANE_BYTES, Vectors, unpack_arguments
+from tests.kernels import compile_when_called
 
 pytestmark = pytest.mark.compiled_only
 
@@ -42,9 +42,7 @@ def vectorized(emitter):
 
         return types.void(x, out), emit
 
-    @kernel
-    def run(x, out):
-        fill(x, out)
+    run = compile_when_called(lambda x, out: fill(x, out))
 
     def function(x):
         padded = np.ones(-(-len(x) // LANE_BYTES) * LANE_BYTES, x.dtype)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import fastgmm.kernels
-from fastgmm.kernels.compile import kernel
-from fastgmm.kernels.layout import BLOCK, outer_size
+from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, outer_size
 from fastgmm.kernels.simd import GROUP_BYTES
 from tests import tolerances
+from tests.kernels import compile_when_called
 
 pytestmark = pytest.mark.compiled_only  # without the compiler a micro-kernel is its definition
 
@@ -39,6 +39,10 @@ def find_microkernels():
 
 class Scratch(np.ndarray):
     """An array whose contents after the call are nobody's business."""
+
+
+class SameDigits(np.ndarray):
+    """An array whose type the definition asks for."""
 
 
 class Problem:
@@ -96,14 +100,65 @@ class Problem:
         return distances, self.points, np.full(self.k, -0.5, self.dtype), constants
 
 
-def load_rows(p):
-    """Rows side by side, features side by side, or neither."""
+def rows_of(p, d, n):
+    """Rows (2 n, d) side by side, features side by side, or neither."""
+    rows = p.normal(2 * n, 2 * d)
+    layouts = {1: rows[:, :d], 3: np.asfortranarray(rows[:, :d]), 4: rows[::-1, ::2]}
+    return layouts.get(p.k, np.ascontiguousarray(rows[:, :d]))
+
+
+def tile_points(p):
+    """From few rows to many, and few numbers a row to many."""
+    return 10**p.k, p.d**2, p.k**2, p.dtype.itemsize, p.d % 2 == 0
+
+
+def whole_groups(p):
+    return p.points - p.d, p.dtype.itemsize
+
+
+def longest(p):
+    offsets = np.cumsum(p.random.randint(9, size=p.d + 1))
+    return offsets, p.random.permutation(p.d)[: p.k]
+
+
+def load_tile(p):
     n = p.points - 3
-    rows = p.normal(2 * n, 2 * p.d)
-    layouts = {1: rows[:, : p.d], 3: np.asfortranarray(rows[:, : p.d]), 4: rows[::-2, ::2]}
-    X = layouts.get(p.k, np.ascontiguousarray(rows[:, : p.d]))
-    start = len(X) // 3
-    return X, start, start + n - n // 2, p.random.standard_normal(p.d), p.output(p.d)
+    start, tile = 2 * n // 3, p.output(p.d + 1).view(SameDigits)
+    X = rows_of(p, p.d, n)
+    return X, start, start + n - n // 2, p.random.standard_normal(p.d), tile
+
+
+def load_picked(p):
+    """Neighbours, or rows from all over."""
+    n = p.points - 3
+    X, tile = rows_of(p, p.d, n), p.output(p.d).view(SameDigits)
+    picked = np.sort(p.random.permutation(2 * n)[:n]) if p.d % 2 else np.arange(3, 3 + n)
+    return X, picked, 2, n - 1, p.random.standard_normal(p.d), tile
+
+
+def add_totals(p):
+    return rows_of(p, p.d, p.points), 3, p.points - 2, p.sums(p.d)
+
+
+def load_weights(p):
+    given = p.random.uniform(size=2 * p.points)[:: 1 + p.d % 2] if p.k % 2 else np.empty(0)
+    return given, 2, p.points - 3, p.points, p.output()
+
+
+def load_labels(p):
+    labels = p.random.randint(p.k, size=p.points).astype(np.int32)
+    weights = p.positive_points().view(SameDigits)
+    return labels, 2, p.points - 3, weights, p.output(p.k)
+
+
+def load_responsibilities(p):
+    given = np.abs(rows_of(p, p.k, p.points)).astype(np.float64)
+    weights = p.positive_points().view(SameDigits)
+    return given, 2, p.points - 3, weights, p.output(p.k)
+
+
+def take_roots(p):
+    return p.positive_points(p.k), p.points
 
 
 def store_rows(p):
@@ -113,6 +168,17 @@ def store_rows(p):
 
 def cholesky_distances(p):
     return p.tile(), p.points, p.normal(p.d), p.upper(), p.scratch(p.d), p.output()
+
+
+def distances_to_all(p, form=0):
+    factors = {
+        "cholesky": np.stack([p.upper() for _ in range(p.k)]),
+        "shared_cholesky": p.upper()[np.newaxis],
+        "diagonal": p.normal(1, p.k, p.d),
+        "isotropic": p.normal(1, 1, 1),
+    }[DENSITY_FORMS[form]]
+    operands = p.normal(p.k, p.d), factors, p.normal(p.k, p.d)
+    return form, p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
 
 
 def whiten(p):
@@ -150,6 +216,11 @@ def outer_moments(p):
     return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
 
 
+def all_outer_moments(p):
+    roots, blocks = p.positive_points(p.k), p.sums(p.k, outer_size(p.d))
+    return p.tile(), p.points, p.normal(p.k, p.d), roots, p.scratch(p.d + BLOCK), blocks
+
+
 def first_moments(p):
     return p.tile(), p.points, p.positive_points(p.k), p.sums(p.k, p.d + 3)
 
@@ -173,6 +244,16 @@ def nearest_centers(p):
     offsets = -0.5 * (centers**2).sum(axis=1)
     slack, least = p.dtype.type(0.01), p.dtype.type(0.001)
     return p.tile(), p.points, centers, offsets, slack, least, p.output(), p.output()
+
+
+def add_row(p):
+    X, sums = rows_of(p, p.d, p.points), p.sums(p.k, p.d + 1)
+    return X, p.points // 2, p.random.standard_normal(p.d), 0.7, sums, p.k - 1
+
+
+def add_about_means(p):
+    size = p.d + 1 + p.d % 3
+    return p.sums(p.k, size), p.normal(p.k, p.d), p.sums(p.k, size)
 
 
 def take_center(p):
@@ -207,9 +288,19 @@ def subtract_product(p):
 INPUTS = {
     factory.__name__: factory
     for factory in (
-        load_rows,
+        tile_points,
+        whole_groups,
+        longest,
+        load_tile,
+        load_picked,
+        add_totals,
+        load_weights,
+        load_labels,
+        load_responsibilities,
+        take_roots,
         store_rows,
         cholesky_distances,
+        distances_to_all,
         whiten,
         isotropic_distances,
         diagonal_distances,
@@ -217,11 +308,14 @@ INPUTS = {
         normalize_to_roots,
         assign,
         outer_moments,
+        all_outer_moments,
         first_moments,
         diagonal_moments,
         trace_moments,
         add_potentials,
         nearest_centers,
+        add_row,
+        add_about_means,
         take_center,
         take_nearest,
         share_out,
@@ -234,6 +328,8 @@ def exact(argument):
     """A copy with more digits, for the definition."""
     if not isinstance(argument, np.ndarray):
         return argument
+    if argument.dtype.kind != "f" or isinstance(argument, SameDigits):
+        return argument.copy()
     return np.array(argument, dtype=np.longdouble)
 
 
@@ -250,7 +346,8 @@ def assert_equal_results(actual, desired, dtype):
 def check(microkernel, call, arguments, dtype):
     copies = [exact(argument) for argument in arguments]
     desired = microkernel.definition(*copies)
-    returned = call(*[a.view(np.ndarray) if isinstance(a, Scratch) else a for a in arguments])
+    plain = [np.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    returned = call(*plain)
     if desired is not None:
         assert_equal_results(returned, desired, dtype)
     for argument, copy in zip(arguments, copies, strict=True):
@@ -258,12 +355,19 @@ def check(microkernel, call, arguments, dtype):
             assert_equal_results(argument, copy, dtype)
 
 
-def compiled(microkernel):
-    """The micro-kernel as a function; one compilation for all sizes of a dtype."""
-    names = ", ".join(inspect.signature(microkernel.definition).parameters)
+def compiled(microkernel, form=0):
+    """The micro-kernel as a function; one compilation for all sizes of a dtype.
+
+    A density form that it takes is a constant.
+    """
+    parameters = list(inspect.signature(microkernel.definition).parameters)
+    arguments = [str(form) if name == "form" else name for name in parameters]
     namespace = {"microkernel": microkernel}
-    exec(f"def call({names}):\n    return microkernel({names})", namespace)
-    return kernel(namespace["call"])
+    exec(
+        f"def call({', '.join(parameters)}):\n    return microkernel({', '.join(arguments)})",
+        namespace,
+    )
+    return compile_when_called(namespace["call"])
 
 
 MICROKERNELS = find_microkernels()
@@ -271,16 +375,39 @@ MICROKERNELS = find_microkernels()
 
 def test_every_microkernel_has_inputs():
     assert len(MICROKERNELS) > 5
-    assert set(MICROKERNELS) == set(INPUTS)
+    assert set(MICROKERNELS) - {"aligned_rows"} == set(INPUTS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", MICROKERNELS)
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_microkernel_does_what_its_definition_says(name, dtype):
     microkernel = MICROKERNELS[name]
     call = compiled(microkernel)
     for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
         check(microkernel, call, INPUTS[name](Problem(d, k, groups, dtype)), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", range(1, len(DENSITY_FORMS)))
+def test_distances_of_the_other_forms(form, dtype):
+    microkernel = MICROKERNELS["distances_to_all"]
+    call = compiled(microkernel, form=form)
+    for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
+        check(microkernel, call, distances_to_all(Problem(d, k, groups, dtype), form), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_aligned_rows_start_on_cache_lines_an_odd_number_apart(dtype):
+    call, like = compiled(MICROKERNELS["aligned_rows"]), np.empty((1, 1), dtype)
+    for n_rows, points in itertools.product([0, 1, 5], [8, 16, 24, 32, 128]):
+        rows = call(n_rows, points, like)
+        assert rows.dtype == dtype
+        assert rows.shape[0] == n_rows
+        assert points <= rows.shape[1] <= points + 64 // like.itemsize
+        assert rows.strides[0] // 64 % 2 == 1
+        assert rows.strides[0] % 64 == 0 or points * like.itemsize % 64
+        assert rows.ctypes.data % 64 == 0
+        rows[:] = 1.0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
