@@ -130,31 +130,31 @@ def load_tile(p):
 
 def load_picked(p):
     """Neighbours, or rows from all over."""
-    n = p.points - 3
+    n = p.points
     X, tile = rows_of(p, p.d, n), p.output(p.d).view(SameDigits)
     picked = np.sort(p.random.permutation(2 * n)[:n]) if p.d % 2 else np.arange(3, 3 + n)
     return X, picked, 2, n - 1, p.random.standard_normal(p.d), tile
 
 
 def add_totals(p):
-    return rows_of(p, p.d, p.points), 3, p.points - 2, p.sums(p.d)
+    return rows_of(p, p.d, p.points), 3, p.points + 2, p.sums(p.d)
 
 
 def load_weights(p):
     given = p.random.uniform(size=2 * p.points)[:: 1 + p.d % 2] if p.k % 2 else np.empty(0)
-    return given, 2, p.points - 3, p.points, p.output()
+    return given, 2, p.points - 1, p.points, p.output()
 
 
 def load_labels(p):
     labels = p.random.randint(p.k, size=p.points).astype(np.int32)
     weights = p.positive_points().view(SameDigits)
-    return labels, 2, p.points - 3, weights, p.output(p.k)
+    return labels, 2, p.points - 1, weights, p.output(p.k)
 
 
 def load_responsibilities(p):
     given = np.abs(rows_of(p, p.k, p.points)).astype(np.float64)
     weights = p.positive_points().view(SameDigits)
-    return given, 2, p.points - 3, weights, p.output(p.k)
+    return given, 2, p.points - 1, weights, p.output(p.k)
 
 
 def take_roots(p):
