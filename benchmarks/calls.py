@@ -63,7 +63,7 @@ def predictions(structure: str, threads: int, repeats: int) -> None:
     for method in METHODS:
         getattr(model, method)(X[:1000])
         calls = [functools.partial(getattr(made, method), X) for made in (reference, model)]
-        samples = [[seconds_of(call)[0] for call in calls] for _ in range(repeats)]
+        samples = [[seconds_of(call, call)[0] for call in calls] for _ in range(repeats)]
         theirs, ours = (statistics.median(column) for column in zip(*samples, strict=True))
         print(
             f"{structure:>10} {method:>14} {1e3 * theirs:11.1f} ms {1e3 * ours:9.1f} ms "

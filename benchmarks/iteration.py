@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.mixture
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -93,7 +94,8 @@ def fit_seconds(model: Any, X: Any) -> float:
     """Fit and return the seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return seconds_of(lambda: model.fit(X))[0]
+        short = clone(model).set_params(max_iter=1)
+        return seconds_of(lambda: model.fit(X), lambda: short.fit(X))[0]
 
 
 def measure(shape: tuple[int, int, int], settings: Settings) -> Timing:
