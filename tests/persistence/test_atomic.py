@@ -184,13 +184,14 @@ def test_killed_at_any_moment(tmp_path):
     path = tmp_path / "file"
     chance = random.Random(0)
     last = 0
-    for _ in range(40):
+    for turn in range(40):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITE_FOR_EVER, str(path), atomic.__file__],
             stdout=subprocess.PIPE,
         )
         writer.stdout.readline()
-        time.sleep(chance.uniform(0.0, 0.1))
+        # A slow disk is given longer, until something has been written.
+        time.sleep(chance.uniform(0.0, 0.1 if last else 0.1 * (turn + 1)))
         writer.kill()
         writer.wait()
         writer.stdout.close()
