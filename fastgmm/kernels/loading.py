@@ -10,7 +10,7 @@ from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
-from fastgmm.kernels.tiles import whole_groups_definition
+from fastgmm.kernels.tiles import emit_whole_groups, whole_groups_definition
 from fastgmm.kernels.transpose import emit_gather, emit_load
 
 
@@ -99,7 +99,7 @@ def _begin_rows(v, rows, n_rows, count):
 
     Before they are loaded, for it clears more than that.
     """
-    points = v.whole_groups(count)
+    points = emit_whole_groups(v, count, v.index(v.itemsize))
     with v.builder.if_then(v.builder.icmp_signed("<", count, points)):
         v.loop(0, n_rows, 1, [], lambda j, _: _clear_end(v, rows.part(v.builder, j), points))
     return points
@@ -242,9 +242,7 @@ def load_responsibilities(typing, given, start, stop, weights, responsibilities)
     def emit(context, builder, signature, args):
         v = Vectors(builder, weights.dtype)
         given, start, stop, weight, out = unpack_arguments(context, builder, signature, args)
-
         count, (k, stride) = builder.sub(stop, start), out.shape
-
         _begin_rows(v, out, k, count)
 
         # Along memory, and so that the compiler needs no vectors for what happens once a fit.

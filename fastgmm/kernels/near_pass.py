@@ -108,9 +108,7 @@ def near_statistics_pass(density_form, dtype):
         near_projected = np.empty((k, d), dtype=X.dtype)
         near_factors = np.empty((k if form == DIAGONAL else 1, d), dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
-        if form == SHARED_CHOLESKY:
-            about_origin, near_sums = np.zeros((2, *blocks.shape))
-        if form == ISOTROPIC:
+        if form != CHOLESKY and form != DIAGONAL:
             about_origin, near_sums = np.zeros((2, *blocks.shape))
         start = 0
         for first in range(0, n_cells, _BATCH):
@@ -214,9 +212,7 @@ def near_statistics_pass(density_form, dtype):
                             about_origin[near[i], j] += near_sums[i, j]
                 start = stop
         sums[2] += X.shape[0]
-        if form == SHARED_CHOLESKY:
-            add_about_means(about_origin, means, blocks)
-        if form == ISOTROPIC:
+        if form != CHOLESKY and form != DIAGONAL:
             add_about_means(about_origin, means, blocks)
 
     return add_near_statistics

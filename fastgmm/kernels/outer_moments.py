@@ -157,9 +157,7 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
         return v.load(z, v.plus(place(first, t), n * v.lanes))
 
     def add_block(i, j, products):
-        # Blocks of sums lie row by row: those of the rows above come to i (i + 4) / 2 numbers.
-        above = builder.lshr(builder.mul(i, v.plus(i, BLOCK)), v.index(1))
-        v.add_sums_to(products, sums, builder.add(above, builder.mul(j, v.index(BLOCK))))
+        v.add_sums_to(products, sums, _place(v, i, j))
 
     def block_row(i, height, _):
         def block(j, width, on_diagonal=False):
@@ -215,6 +213,15 @@ def _single_row(v, i, count, load, add_block):
             blocks(whole, n_blocks, on_diagonal=True)
 
 
+def _place(v, i, j):
+    """Where the block of sums of the rows from i and the columns from j begins.
+
+    Blocks lie row by row, see `outer_place`: those of the rows above come to i (i + 4) / 2 numbers.
+    """
+    above = v.builder.lshr(v.builder.mul(i, v.plus(i, BLOCK)), v.index(1))
+    return v.builder.add(above, v.builder.mul(j, v.index(BLOCK)))
+
+
 def _counts(v, roots):
     """Where a root says that a point counts: it is not zero, or NaN, which has to show."""
     return v.builder.fcmp_unordered(">", roots, ir.Constant(roots.type, None))
@@ -266,8 +273,6 @@ def _outer_of_few(v, x, count, mu, roots, z, sums):
     (kept,) = v.loop(0, count, 1, [v.index(0)], gather)
 
     def block_row(i, _):
-        above = builder.lshr(builder.mul(i, v.plus(i, BLOCK)), v.index(1))
-
         def columns(j, _):
             """Products of `BLOCK` rows from i with two vectors of columns from j."""
 
@@ -282,7 +287,7 @@ def _outer_of_few(v, x, count, mu, roots, z, sums):
             lines = list(zip(totals[::2], totals[1::2], strict=True))
             for first in range(0, span, BLOCK):
                 column = v.plus(j, first)
-                block = builder.add(above, builder.mul(column, v.index(BLOCK)))
+                block = _place(v, i, column)
                 numbers = [v.part(line, first, BLOCK) for line in lines]
                 with builder.if_then(builder.icmp_signed("<", column, i)):
                     for h in range(BLOCK):

@@ -8,7 +8,7 @@ from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.layout import BLOCK, HEADER
 from fastgmm.kernels.loading import add_totals, load_tile, load_weights, take_roots
 from fastgmm.kernels.outer_moments import outer_moments
-from fastgmm.kernels.tiles import aligned_rows, tile_points
+from fastgmm.kernels.tiles import aligned_rows, longest_of_all, tile_points
 
 _RUN = 256
 """Rows of which one feature after another is summed: they stay in a cache meanwhile."""
@@ -69,10 +69,7 @@ def scatter_pass(dtype):
     @kernel(signature=signature, variant=str(rows.dtype))
     def add_scatter(X, sample_weight, offsets, references, sums):
         n_sets, d = references.shape
-        most = 0
-        for i in range(n_sets):
-            most = max(most, offsets[i + 1] - offsets[i])
-        tile_size = tile_points(most, d, 1, 8, True)
+        tile_size = tile_points(longest_of_all(offsets), d, 1, 8, True)
         tile = aligned_rows(d + 1, tile_size, sums)
         scratch = aligned_rows(d + BLOCK, tile_size, sums)
         weights = aligned_rows(1, tile_size, sums)

@@ -329,11 +329,6 @@ class Vectors:
         """The greater of two integers."""
         return self.builder.select(self.builder.icmp_signed(">", a, b), a, b)
 
-    def whole_groups(self, n_points):
-        """So many points, filled up to whole groups."""
-        group = GROUP * self.lanes
-        return self.builder.and_(self.plus(n_points, group - 1), self.index(-group))
-
     def join(self, *arms):
         """The value of whichever arm, a pair of value and block, control came from."""
         phi = self.builder.phi(arms[0][0].type)

@@ -18,7 +18,7 @@ from fastgmm.kernels.kmeans_pass import add_potentials
 from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.moments import first_moments
-from fastgmm.kernels.tiles import aligned_rows, longest, tile_points, whole_groups
+from fastgmm.kernels.tiles import aligned_rows, longest_of_all, tile_points, whole_groups
 
 _SLACK = 1e-12
 """Relative margin below which rounding may decide; a thousand times what rounding does."""
@@ -261,7 +261,7 @@ def small_kmeans():
     @kernel(signature=signature)
     def cluster(X, sample_weight, offsets, draws, tol, max_iter, seeds, labels, decided):
         n_sets, k = seeds.shape
-        most, d = longest(offsets, np.arange(n_sets)), X.shape[1]
+        most, d = longest_of_all(offsets), X.shape[1]
         size = tile_points(most, d, k, 8, False)
         n_tiles = _n_tiles(most, size)
         tiles = aligned_rows(n_tiles * (d + 1), size, X)

@@ -61,12 +61,12 @@ def tile_points(typing, n_rows, n_features, n_components, itemsize, outer):
         groups = builder.select(builder.and_(outer, near), nearest, most)
         groups = v.lesser(v.lesser(groups, fit(_FAR_BYTES, everything, 1)), most)
         points = builder.mul(groups, builder.sdiv(v.index(GROUP_BYTES), itemsize))
-        return v.lesser(points, _whole_groups(v, v.greater(n_rows, v.index(1)), itemsize))
+        return v.lesser(points, emit_whole_groups(v, v.greater(n_rows, v.index(1)), itemsize))
 
     return signature, emit
 
 
-def _whole_groups(v, n_points, itemsize):
+def emit_whole_groups(v, n_points, itemsize):
     """Some points of so many bytes each, filled up to whole groups."""
     group = v.builder.sdiv(v.index(GROUP_BYTES), itemsize)
     return v.builder.and_(
@@ -84,7 +84,7 @@ def whole_groups(typing, n_points, itemsize):
     """So many points, filled up to whole groups."""
 
     def emit(context, builder, signature, args):
-        return _whole_groups(Vectors(builder, types.float64), *args)
+        return emit_whole_groups(Vectors(builder, types.float64), *args)
 
     return types.intp(types.intp, types.intp), emit
 
@@ -101,16 +101,38 @@ def longest(typing, offsets, numbers):
     def emit(context, builder, signature, args):
         v = Vectors(builder, types.float64)
         ends, chosen = unpack_arguments(context, builder, signature, args)
-
-        def one(m, most):
-            i = v.element(chosen, m)
-            length = builder.sub(v.element(ends, v.plus(i, 1)), v.element(ends, i))
-            return [v.greater(most[0], length)]
-
-        (most,) = v.loop(0, chosen.shape[0], 1, [v.index(0)], one)
-        return most
+        return _most_rows(v, ends, chosen.shape[0], lambda m: v.element(chosen, m))
 
     return signature, emit
+
+
+def _longest_of_all_definition(offsets):
+    return _longest_definition(offsets, range(len(offsets) - 1))
+
+
+@microkernel(_longest_of_all_definition)
+def longest_of_all(typing, offsets):
+    """`longest` of all data sets; a list of all their numbers takes long to compile."""
+    signature = types.intp(offsets)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, types.float64)
+        (ends,) = unpack_arguments(context, builder, signature, args)
+        return _most_rows(v, ends, v.plus(ends.shape[0], -1), lambda m: m)
+
+    return signature, emit
+
+
+def _most_rows(v, offsets, n_sets, number):
+    """Rows of the longest of so many data sets, the m-th of which has the number `number(m)`."""
+
+    def one(m, most):
+        i = number(m)
+        length = v.builder.sub(v.element(offsets, v.plus(i, 1)), v.element(offsets, i))
+        return [v.greater(most[0], length)]
+
+    (most,) = v.loop(0, n_sets, 1, [v.index(0)], one)
+    return most
 
 
 def _aligned_definition(n_rows, points, like):

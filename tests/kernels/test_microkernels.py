@@ -121,6 +121,10 @@ def longest(p):
     return offsets, p.random.permutation(p.d)[: p.k]
 
 
+def longest_of_all(p):
+    return (np.cumsum(p.random.randint(9, size=p.d + 1)),)
+
+
 def load_tile(p):
     n = p.points - 3
     start, tile = 2 * n // 3, p.output(p.d + 1).view(SameDigits)
@@ -291,6 +295,7 @@ INPUTS = {
         tile_points,
         whole_groups,
         longest,
+        longest_of_all,
         load_tile,
         load_picked,
         add_totals,
