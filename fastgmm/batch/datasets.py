@@ -1,5 +1,6 @@
 """What `fit_many` is given, taken apart: data sets with names."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -67,8 +68,9 @@ def weights_of_sets(sample_weight: Any, keys: list) -> list:
     """
     what = f"sample_weight should hold an array, or None, for each of {len(keys)} data sets, but"
     if isinstance(sample_weight, Mapping):
+        known = set(keys)
         missing = [key for key in keys if key not in sample_weight]
-        unknown = [key for key in sample_weight if key not in keys]
+        unknown = [key for key in sample_weight if key not in known]
         if missing:
             raise ValueError(f"{what} has none for {missing[0]!r}.")
         if unknown:
@@ -126,15 +128,15 @@ def _of_frame(frame: Any, by: Any, columns: Any) -> DataSetList:
         )
     names = list(frame.columns)
     group_names = [] if by is None else [by] if np.ndim(by) == 0 else list(by)
-    features = [name for name in names if name not in group_names]
-    if columns is not None and not _each(columns):
-        features = list(columns)
-    missing = [name for name in [*group_names, *features] if name not in names]
+    asked = None if columns is None or _each(columns) else list(columns)
+    missing = [name for name in [*group_names, *(asked or [])] if name not in names]
     if missing:
         raise ValueError(f"The DataFrame has no column {missing[0]!r}; it has {names}.")
+    features = [name for name in names if name not in group_names] if asked is None else asked
+    counts = Counter(names)
     for name in (*group_names, *features):
-        if names.count(name) > 1:
-            raise ValueError(f"The DataFrame has {names.count(name)} columns of name {name!r}.")
+        if counts[name] > 1:
+            raise ValueError(f"The DataFrame has {counts[name]} columns of name {name!r}.")
     check_distinct([*group_names, *features], "fit_many")
     if by is not None:
         if columns is not None and _each(columns):

@@ -86,6 +86,8 @@ def check_number_type(dtype: np.dtype, name: str) -> np.dtype:
 
 def check_distinct(columns: Sequence[object], name: str) -> None:
     """Refuse a column that is asked for twice."""
-    for i, column in enumerate(columns):
-        if column in columns[:i]:
+    seen = set()
+    for column in columns:
+        if column in seen:
             raise ValueError(f"{name}: column {column!r} is asked for twice.")
+        seen.add(column)

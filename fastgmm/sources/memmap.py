@@ -173,5 +173,4 @@ def array_columns(columns: Sequence[int], n_columns: int, name: str) -> list[int
             raise ValueError(f"{name} has {n_columns} columns, so none has the number {column}.")
         checked.append(int(column) % n_columns)
     check_distinct(checked, name)
-    check_distinct(checked, name)
     return checked
