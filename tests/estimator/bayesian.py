@@ -5,7 +5,7 @@ import pytest
 from sklearn.mixture import BayesianGaussianMixture as Theirs
 
 from fastgmm import BayesianGaussianMixture as Ours
-from tests import datasets, structures, tolerances
+from tests import datasets, tolerances
 from tests.estimator.helpers import assert_close, quiet_fit
 
 RTOL = tolerances.PARITY_RTOL
@@ -33,7 +33,6 @@ K = 3
 LABELS = np.digitize(X[:, 1], [1.0, 5.0])
 REPEATS = np.random.RandomState(21).randint(0, 4, len(X))  # with zeros
 
-every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 every_prior_type = pytest.mark.parametrize("prior_type", PRIOR_TYPES)
 
 

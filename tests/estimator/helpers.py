@@ -3,13 +3,14 @@
 import warnings
 
 import numpy as np
+import pytest
 import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
 from fastgmm import GaussianMixture
-from tests import datasets
+from tests import datasets, structures
 
 SKLEARN_VERSION = parse_version(sklearn.__version__)
 
@@ -19,6 +20,8 @@ SKLEARN_1_7 = parse_version("1.7") <= SKLEARN_VERSION
 PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 CLASSES = (GaussianMixture, SklearnGaussianMixture)
+
+every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 
 
 def quiet_fit(model, X, **fit_params):

@@ -17,12 +17,11 @@ from tests.estimator.bayesian import (
     X,
     assert_same_fit,
     every_prior_type,
-    every_structure,
     fit_both,
     given_priors,
     params_of,
 )
-from tests.estimator.helpers import SKLEARN_1_7, STARTS, assert_close, quiet_fit
+from tests.estimator.helpers import SKLEARN_1_7, STARTS, assert_close, every_structure, quiet_fit
 from tests.estimator.outcomes import outcome
 
 # --- scikit-learn's answers ---------------------------------------------------------------

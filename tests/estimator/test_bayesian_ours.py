@@ -23,10 +23,9 @@ from tests.estimator.bayesian import (
     assert_identical,
     assert_same_fit,
     every_prior_type,
-    every_structure,
     params_of,
 )
-from tests.estimator.helpers import STARTS, assert_close, quiet_fit
+from tests.estimator.helpers import STARTS, assert_close, every_structure, quiet_fit
 
 # --- weights ------------------------------------------------------------------------------
 

@@ -14,12 +14,12 @@ from tests.estimator.helpers import (
     PARAMETERS,
     assert_close,
     assert_identical_fit,
+    every_structure,
     fitted_to_iris,
     quiet_fit,
 )
 
 X = datasets.load("iris").X
-every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 
 
 # --- conversion ---------------------------------------------------------------------------

@@ -15,11 +15,9 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
 from tests import structures
-from tests.estimator.helpers import CLASSES, SKLEARN_1_7, quiet_fit
+from tests.estimator.helpers import CLASSES, SKLEARN_1_7, every_structure, quiet_fit
 from tests.estimator.outcomes import X, assert_same_error, assert_same_warnings, with_value
 from tests.systems import BEYOND_FLOAT64
-
-every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 
 # --- data given to fit --------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from tests import datasets, structures, tolerances
+from tests import datasets, tolerances
 from tests.estimator.helpers import (
     CLASSES,
     PARAMETERS,
@@ -18,12 +18,12 @@ from tests.estimator.helpers import (
     assert_identical_fit,
     assert_same_fit,
     assert_same_parameters,
+    every_structure,
     fit_both,
     quiet_fit,
 )
 
 RTOL = tolerances.PARITY_RTOL
-every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 every_dataset = pytest.mark.parametrize("name", datasets.PARITY)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fastgmm import GaussianMixture
-from tests import datasets, structures, tolerances
+from tests import datasets, tolerances
 from tests.estimator.helpers import (
     PARAMETERS,
     SKLEARN_1_7,
@@ -16,12 +16,12 @@ from tests.estimator.helpers import (
     assert_close,
     assert_identical_fit,
     assert_same_fit,
+    every_structure,
     fit_both,
     quiet_fit,
 )
 
 RTOL = tolerances.PARITY_RTOL
-every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 
 # --- float32 ------------------------------------------------------------------------------
 

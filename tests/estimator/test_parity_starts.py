@@ -9,18 +9,18 @@ import pytest
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from tests import datasets, structures, tolerances
+from tests import datasets, tolerances
 from tests.estimator.helpers import (
     CLASSES,
     PARAMETERS,
     assert_close,
     assert_same_fit,
+    every_structure,
     fit_both,
     quiet_fit,
 )
 
 RTOL = tolerances.PARITY_RTOL
-every_structure = pytest.mark.parametrize("covariance_type", structures.SHARED)
 
 # --- given starts -------------------------------------------------------------------------
 

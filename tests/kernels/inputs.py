@@ -1,0 +1,301 @@
+"""Random inputs of every micro-kernel, for any number of features, components, groups of points."""
+
+import numpy as np
+
+from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, outer_size
+from fastgmm.kernels.simd import GROUP_BYTES
+
+UNTOUCHED = -777.0
+"""Stands in what is not to be read, and where nothing is to be written."""
+
+
+class Scratch(np.ndarray):
+    """An array whose contents after the call are nobody's business."""
+
+
+class SameDigits(np.ndarray):
+    """An array whose type the definition asks for."""
+
+
+class Problem:
+    """Random inputs of one size and dtype."""
+
+    def __init__(self, d, k, groups, dtype, seed=0):
+        self.random = np.random.RandomState(seed)
+        self.d, self.k, self.dtype = d, k, np.dtype(dtype)
+        self.points = groups * GROUP_BYTES // self.dtype.itemsize
+        self.stride = self.points + 64 // self.dtype.itemsize
+
+    def normal(self, *shape):
+        return self.random.standard_normal(shape).astype(self.dtype)
+
+    def points_of(self, *shape):
+        """Random numbers (..., stride), of which the kernel owns the first `points`."""
+        values = np.full((*shape, self.stride), UNTOUCHED, self.dtype)
+        values[..., : self.points] = self.random.standard_normal((*shape, self.points))
+        return values
+
+    def positive_points(self, *shape):
+        """The same, not negative, and zero here and there."""
+        values = self.points_of(*shape)
+        inside = values[..., : self.points]
+        np.maximum(inside, 0, out=inside)
+        return values
+
+    def output(self, *shape):
+        return np.full((*shape, self.stride), UNTOUCHED, self.dtype)
+
+    def scratch(self, rows):
+        return np.full((rows, self.stride), np.nan, self.dtype).view(Scratch)
+
+    def tile(self):
+        """A tile with its row of ones."""
+        tile = self.points_of(self.d + 1)
+        tile[-1] = 1.0
+        return tile
+
+    def sums(self, *shape):
+        return self.random.standard_normal(shape)
+
+    def upper(self):
+        """Triangular with rubbish below the diagonal, which is not to be read."""
+        upper = np.full((self.d, self.d), UNTOUCHED, self.dtype)
+        above = np.triu_indices(self.d)
+        upper[above] = self.normal(len(above[0]))
+        return upper
+
+    def log_densities(self):
+        """(distances, points, scales, constants), with one component of weight 0."""
+        constants = self.normal(self.k)
+        constants[1:2] = -np.inf
+        distances = 30 * self.positive_points(self.k)
+        return distances, self.points, np.full(self.k, -0.5, self.dtype), constants
+
+
+def rows_of(p, d, n):
+    """Rows (2 n, d) side by side, features side by side, or neither."""
+    rows = p.normal(2 * n, 2 * d)
+    layouts = {1: rows[:, :d], 3: np.asfortranarray(rows[:, :d]), 4: rows[::-1, ::2]}
+    return layouts.get(p.k, np.ascontiguousarray(rows[:, :d]))
+
+
+def tile_points(p):
+    """From few rows to many, and few numbers a row to many."""
+    return 10**p.k, p.d**2, p.k**2, p.dtype.itemsize, p.d % 2 == 0
+
+
+def whole_groups(p):
+    return p.points - p.d, p.dtype.itemsize
+
+
+def longest(p):
+    offsets = np.cumsum(p.random.randint(9, size=p.d + 1))
+    return offsets, p.random.permutation(p.d)[: p.k]
+
+
+def longest_of_all(p):
+    return (np.cumsum(p.random.randint(9, size=p.d + 1)),)
+
+
+def load_tile(p):
+    n = p.points - 3
+    start, tile = 2 * n // 3, p.output(p.d + 1).view(SameDigits)
+    X = rows_of(p, p.d, n)
+    return X, start, start + n - n // 2, p.random.standard_normal(p.d), tile
+
+
+def load_picked(p):
+    """Neighbours, or rows from all over."""
+    n = p.points
+    X, tile = rows_of(p, p.d, n), p.output(p.d).view(SameDigits)
+    picked = np.sort(p.random.permutation(2 * n)[:n]) if p.d % 2 else np.arange(3, 3 + n)
+    return X, picked, 2, n - 1, p.random.standard_normal(p.d), tile
+
+
+def add_totals(p):
+    return rows_of(p, p.d, p.points), 3, p.points + 2, p.sums(p.d)
+
+
+def load_weights(p):
+    given = p.random.uniform(size=2 * p.points)[:: 1 + p.d % 2] if p.k % 2 else np.empty(0)
+    return given, 2, p.points - 1, p.points, p.output()
+
+
+def load_labels(p):
+    labels = p.random.randint(p.k, size=p.points).astype(np.int32)
+    weights = p.positive_points().view(SameDigits)
+    return labels, 2, p.points - 1, weights, p.output(p.k)
+
+
+def load_responsibilities(p):
+    given = np.abs(rows_of(p, p.k, p.points)).astype(np.float64)
+    weights = p.positive_points().view(SameDigits)
+    return given, 2, p.points - 1, weights, p.output(p.k)
+
+
+def take_roots(p):
+    return p.positive_points(p.k), p.points
+
+
+def store_rows(p):
+    count, start = p.points - 3, 2
+    return p.points_of(p.k), count, np.full((count + 3, p.k), UNTOUCHED, p.dtype), start
+
+
+def cholesky_distances(p):
+    return p.tile(), p.points, p.normal(p.d), p.upper(), p.scratch(p.d), p.output()
+
+
+def distances_to_all(p, form=0):
+    factors = {
+        "cholesky": np.stack([p.upper() for _ in range(p.k)]),
+        "shared_cholesky": p.upper()[np.newaxis],
+        "diagonal": p.normal(1, p.k, p.d),
+        "isotropic": p.normal(1, 1, 1),
+    }[DENSITY_FORMS[form]]
+    operands = p.normal(p.k, p.d), factors, p.normal(p.k, p.d)
+    return form, p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
+
+
+def whiten(p):
+    return p.tile(), p.points, p.upper(), p.output(p.d + 1)
+
+
+def isotropic_distances(p):
+    return p.tile(), p.points, p.normal(p.k, p.d), p.output(p.k)
+
+
+def diagonal_distances(p):
+    return p.tile(), p.points, p.normal(p.k, p.d), p.normal(p.k, p.d), p.output(p.k)
+
+
+def normalize(p):
+    cutoff = p.dtype.type(-10)  # so high that it cuts something off
+    return *p.log_densities(), cutoff, p.positive_points(), p.output(p.k), p.output()
+
+
+def normalize_to_roots(p):
+    return normalize(p)
+
+
+def assign(p):
+    return *p.log_densities(), p.output()
+
+
+def outer_moments(p):
+    """Of few points, too, or of none: one in seven, of one vector or of all."""
+    roots, block = p.positive_points(), p.sums(outer_size(p.d))
+    if p.k > 3:
+        roots[: p.points][np.arange(p.points) % 7 != p.k % 7] = 0.0
+    if p.k > 9:
+        roots[8 : p.points] = 0.0
+    return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
+
+
+def all_outer_moments(p):
+    roots, blocks = p.positive_points(p.k), p.sums(p.k, outer_size(p.d))
+    return p.tile(), p.points, p.normal(p.k, p.d), roots, p.scratch(p.d + BLOCK), blocks
+
+
+def first_moments(p):
+    return p.tile(), p.points, p.positive_points(p.k), p.sums(p.k, p.d + 3)
+
+
+def diagonal_moments(p):
+    return p.tile(), p.points, p.normal(p.d), p.positive_points(), p.sums(2 * p.d + 1)
+
+
+def trace_moments(p):
+    sums = p.sums(p.k, p.d + 2)
+    return p.positive_points(p.k), p.points, p.positive_points(p.k), sums, p.d + 1
+
+
+def add_potentials(p):
+    closest, weights = p.positive_points(), p.positive_points()
+    return p.positive_points(p.k), p.points, closest, weights, p.sums(p.k)
+
+
+def nearest_centers(p):
+    centers = p.normal(p.k, p.d)
+    offsets = -0.5 * (centers**2).sum(axis=1)
+    slack, least = p.dtype.type(0.01), p.dtype.type(0.001)
+    return p.tile(), p.points, centers, offsets, slack, least, p.output(), p.output()
+
+
+def add_row(p):
+    X, sums = rows_of(p, p.d, p.points), p.sums(p.k, p.d + 1)
+    return X, p.points // 2, p.random.standard_normal(p.d), 0.7, sums, p.k - 1
+
+
+def add_about_means(p):
+    size = p.d + 1 + p.d % 3
+    return p.sums(p.k, size), p.normal(p.k, p.d), p.sums(p.k, size)
+
+
+def take_center(p):
+    return p.tile(), p.points, p.normal(p.d), p.positive_points()
+
+
+def take_nearest(p):
+    """Some with labels that are right already, some with a center that comes close."""
+    tile, centers, offsets, labels = p.tile(), p.normal(p.k, p.d), p.normal(p.k), p.output()
+    if p.d % 2:
+        scores = centers @ tile[: p.d, : p.points] + offsets[:, np.newaxis]
+        labels[: p.points] = scores.argmax(axis=0)
+    slack, least = p.dtype.type(1e-3), p.dtype.type(1e-2 if p.d % 3 else -10)
+    return tile, p.points, centers, offsets, slack, least, p.positive_points(), labels
+
+
+def share_out(p):
+    labels = p.output()
+    labels[: p.points] = p.random.randint(p.k, size=p.points)
+    return labels, p.points, p.positive_points(), p.output(p.k)
+
+
+def subtract_product(p):
+    """Of an upper triangular matrix, with nothing behind its last column."""
+    rows, stride = p.d + BLOCK, p.d + p.stride
+    left, right, out = (np.full((rows, stride), value, p.dtype) for value in (2, 0, UNTOUCHED))
+    left[:, : p.d], right[: p.d, : p.d] = p.normal(rows, p.d), np.triu(p.normal(p.d, p.d))
+    start, stop = p.d // 3, p.d if p.k % 2 else p.d // 2
+    return left, right, p.d // 2, start, stop, p.k % p.d, p.d, out
+
+
+INPUTS = {
+    factory.__name__: factory
+    for factory in (
+        tile_points,
+        whole_groups,
+        longest,
+        longest_of_all,
+        load_tile,
+        load_picked,
+        add_totals,
+        load_weights,
+        load_labels,
+        load_responsibilities,
+        take_roots,
+        store_rows,
+        cholesky_distances,
+        distances_to_all,
+        whiten,
+        isotropic_distances,
+        diagonal_distances,
+        normalize,
+        normalize_to_roots,
+        assign,
+        outer_moments,
+        all_outer_moments,
+        first_moments,
+        diagonal_moments,
+        trace_moments,
+        add_potentials,
+        nearest_centers,
+        add_row,
+        add_about_means,
+        take_center,
+        take_nearest,
+        share_out,
+        subtract_product,
+    )
+}
