@@ -16,7 +16,7 @@ from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.expectation import chunk_scatter, chunk_statistics, totals_of_each
+from fastgmm.expectation import chunk_scatter, sums_of_chunks, totals_of_each
 from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.array import ArraySource
@@ -243,17 +243,17 @@ class MixtureFit:
         """One pass over the rows."""
         if start is None and self._cells is not None and self._cells.pays(operands):
             return self._cells.accumulate(operands)
-        reference = operands.reference
+        sums_of_chunk = sums_of_chunks(self.structure, operands, self.source.dtype)
 
-        def statistics(index: int) -> SufficientStatistics:
+        def sums(index: int) -> np.ndarray:
             begin, end = self.grid.bounds(index)
             shares = None if start is None else start.chunk(begin, end)
-            chunk = self.source.read(begin, end)
-            return chunk_statistics(chunk, self.structure, operands, reference, shares)
+            return sums_of_chunk(self.source.read(begin, end), shares)
 
         in_order = start is not None and start.in_order
         engine = ThreadEngine(1) if in_order else self.engine
-        return engine.reduce(statistics, len(self.grid))
+        total = engine.reduce(sums, len(self.grid))
+        return SufficientStatistics(self.structure.moment_form, operands.reference, total)
 
     @cached_property
     def _cells(self) -> CellPass | None:

@@ -45,12 +45,15 @@ class MomentForm(Enum):
 
     def block_size(self, n_features: int) -> int:
         """Numbers per component."""
-        # A pass asks for every chunk, and to look a member up in a dict takes longer.
         if self is MomentForm.OUTER:
             return outer_size(n_features)
         if self is MomentForm.DIAGONAL:
             return 2 * n_features + 1
         return n_features + (2 if self is MomentForm.TRACE else 1)
+
+    def n_sums(self, n_components: int, n_features: int) -> int:
+        """Numbers of `SufficientStatistics.sums`."""
+        return HEADER + n_components * self.block_size(n_features)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,7 +85,7 @@ class SufficientStatistics:
     def zero(cls, form: MomentForm, reference: np.ndarray) -> "SufficientStatistics":
         """The statistics of no rows, neutral under addition."""
         *leading, k, d = reference.shape
-        return cls(form, reference, np.zeros((*leading, HEADER + k * form.block_size(d))))
+        return cls(form, reference, np.zeros((*leading, form.n_sums(k, d))))
 
     @classmethod
     def from_moments(

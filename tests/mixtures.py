@@ -3,8 +3,10 @@
 import numpy as np
 
 from fastgmm.covariance import STRUCTURES
+from fastgmm.expectation import sums_of_chunks
 from fastgmm.parameters import MixtureParameters
 from fastgmm.sources.base import Chunk
+from fastgmm.statistics import SufficientStatistics
 
 NO_WEIGHTS = np.empty(0)
 
@@ -40,6 +42,12 @@ def random_rows(n_rows, n_features, random, dtype=np.float64, offset=0.0):
 def as_chunk(X, sample_weight=None):
     """All rows as one chunk."""
     return Chunk(0, len(X), X, NO_WEIGHTS if sample_weight is None else sample_weight)
+
+
+def statistics_of(chunk, structure, operands, shares=None):
+    """Sufficient statistics of a chunk."""
+    sums = sums_of_chunks(structure, operands, chunk.rows.dtype)(chunk, shares)
+    return SufficientStatistics(structure.moment_form, operands.reference, sums)
 
 
 def moment_operands(structure, means, dtype):

@@ -7,7 +7,6 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.expectation import (
     chunk_predictions,
     chunk_scatter,
-    chunk_statistics,
     statistics_of_each,
     totals_of_each,
 )
@@ -51,8 +50,7 @@ class Problem:
 
     def statistics(self, X=None, sample_weight=None, given=None):
         chunk = mixtures.as_chunk(self.X if X is None else X, sample_weight)
-        about = self.operands.reference
-        return chunk_statistics(chunk, self.structure, self.operands, about, given)
+        return mixtures.statistics_of(chunk, self.structure, self.operands, given)
 
     def prediction(self, output, X=None):
         X = self.X if X is None else X

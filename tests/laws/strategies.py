@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
-from fastgmm.expectation import chunk_statistics
 from fastgmm.parameters import Operands
 from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures
@@ -27,11 +26,10 @@ class Problem(NamedTuple):
     def statistics(self, rows=slice(None), sample_weight=None) -> SufficientStatistics:
         """Statistics of the rows that are chosen, with their weights or with others."""
         weights = self.sample_weight if sample_weight is None else sample_weight
-        return chunk_statistics(
+        return mixtures.statistics_of(
             mixtures.as_chunk(self.X[rows], None if weights is None else weights[rows]),
             self.structure,
             self.operands,
-            self.reference,
             None if self.responsibilities is None else self.responsibilities[rows],
         )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.base import TotalScatter
-from fastgmm.expectation import chunk_scatter, chunk_statistics
+from fastgmm.expectation import chunk_scatter
 from fastgmm.kernels.layout import HEADER
 from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures, tolerances
@@ -175,8 +175,7 @@ def test_the_m_step_does_not_depend_on_the_reference(problem, seed):
 
     def estimate(means):
         operands = mixtures.moment_operands(structure, means, problem.X.dtype)
-        reference = operands.reference
-        statistics = chunk_statistics(chunk, structure, operands, reference, responsibilities)
+        statistics = mixtures.statistics_of(chunk, structure, operands, responsibilities)
         total = chunk_scatter(chunk, means[:1])
         scatter = TotalScatter(means[0], total.weight[0], total.first[0], total.second[0])
         return structure.estimate(statistics, 0.1, scatter)

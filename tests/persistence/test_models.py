@@ -18,6 +18,7 @@ from fastgmm.persistence.models import (
     save_statistics,
 )
 from fastgmm.statistics import MomentForm, SufficientStatistics
+from tests import mixtures
 from tests.persistence.models import KINDS, X, assert_same_model, fitted
 
 
@@ -181,10 +182,7 @@ def test_what_does_not_belong_together_is_not_saved(path, attribute, value, text
 @pytest.mark.parametrize("form", MomentForm)
 @pytest.mark.parametrize("d", [1, 3, 4, 9])
 def test_statistics_come_back(path, form, d):
-    from fastgmm.engines.threads import ThreadEngine
-    from fastgmm.expectation import chunk_statistics
     from fastgmm.parameters import MixtureParameters
-    from fastgmm.sources.array import ArraySource
 
     structure = next(s for s in STRUCTURES.values() if s.moment_form is form)
     random = np.random.RandomState(0)
@@ -195,10 +193,7 @@ def test_statistics_come_back(path, form, d):
         factors = np.broadcast_to(np.eye(d), shape)
     parameters = MixtureParameters(np.array([0.5, 0.5]), means, factors, factors)
     operands = structure.operands(parameters, rows.dtype)
-    chunk = ArraySource(rows).read(0, 200)
-    statistics = ThreadEngine(1).reduce(
-        lambda _: chunk_statistics(chunk, structure, operands, operands.reference), 1
-    )
+    statistics = mixtures.statistics_of(mixtures.as_chunk(rows), structure, operands)
     save_statistics(statistics, path)
     again = load(path)
     assert isinstance(again, SufficientStatistics)
