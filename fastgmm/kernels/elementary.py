@@ -17,17 +17,13 @@ _EXP2_32 = (
     0.0096184376090184059855, 0.0013398900146984863721, 0.00015353340130349842101,
 )  # fmt: skip
 
-# log((1 + s) / (1 - s)) = 2 s + s^3 r(s^2) on sqrt(1/2) <= x <= sqrt(2); error 1.2e-18, 8.1e-10.
+# log((2 + s) / (2 - s)) = s + s^3 r(s^2) on sqrt(1/2) <= x <= sqrt(2); error 1.2e-18, 8.1e-10.
 _LOG_64 = (
-    0.66666666666667344611, 0.39999999999414317257, 0.28571428742475578004,
-    0.22222198563424095506, 0.18183564869481379331, 0.15314035770616235796,
-    0.14796106032584170771,
+    0.083333333333334180764, 0.012499999999816974143, 0.0022321428705059045316,
+    0.00043402731569187686535, 0.000088786937839264547515, 0.000018693891321553022212,
+    4.5154132179517122714e-6,
 )  # fmt: skip
-_LOG_32 = (0.66666776415118103611, 0.39977536979842951292, 0.29871862267401447104)
-
-# ln(2) = high + low, where high has few enough bits for `n * high` to be exact.
-_LN2_64 = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
-_LN2_32 = (0.693359375, -2.12194440e-4)
+_LOG_32 = (0.083333470518897629514, 0.012492980306200922279, 0.002333739239640738055)
 
 SMALLEST_EXP = {True: -708.0, False: -87.0}
 """Where exp is still a normal number, by whether it is float64."""
@@ -41,11 +37,11 @@ class _Format:
 
     def __init__(self, double):
         self.mantissa_bits = 52 if double else 23
+        self.bias = 1023 if double else 127
         # Adding this rounds to an integer, which then stands in the low bits.
         self.magic = 1.5 * 2.0**self.mantissa_bits
         self.magic_bits = 0x4338000000000000 if double else 0x4B400000
         self.sqrt_half_bits = 0x3FE6A09E667F3BCD if double else 0x3F3504F3
-        self.ln2_high, self.ln2_low = _LN2_64 if double else _LN2_32
         self.exp2_coefficients = _EXP2_64 if double else _EXP2_32
         self.log_coefficients = _LOG_64 if double else _LOG_32
 
@@ -58,26 +54,29 @@ def _polynomial(v, x, coefficients):
     return result
 
 
-def exp2_nonpositive(v, x, counts):
-    """2^x for x <= 0 where `counts`, else zero.
+def exp2_nonpositive(v, x, factor, counts):
+    """2^(factor x) for factor x <= 0 where `counts`, else zero.
 
-    To the base 2 the argument's reduction is exact, and takes one operation instead of three.
+    With any factor the argument's reduction takes three operations, and is exact for the factor as
+    rounded where multiplications are fused.
 
     Parameters
     ----------
     v : Vectors
     x : LLVM vector
+    factor : float
     counts : LLVM vector of bool
-        At most where x is above `SMALLEST_EXP` / ln(2).
+        At most where factor x is above `SMALLEST_EXP` / ln(2).
     """
     f, b = _Format(v.double), v.builder
-    magic = v.constant(f.magic)
-    shifted = v.add(x, magic)
-    x = v.sub(x, v.sub(shifted, magic))
+    factor, magic = v.constant(factor), v.constant(f.magic + f.bias)
+    shifted = v.fma(x, factor, magic)
+    x = v.fma(x, factor, v.sub(magic, shifted))
     mantissa = v.fma(x, _polynomial(v, x, f.exp2_coefficients), v.constant(1.0))
-    exponent = b.shl(b.bitcast(shifted, v.int_type), v.int_constant(f.mantissa_bits))
-    result = b.bitcast(b.add(b.bitcast(mantissa, v.int_type), exponent), v.type)
-    return b.select(counts, result, v.constant(0.0))
+    # The exponent's bits as they stand in a float, and all others 0.
+    power = b.shl(b.bitcast(shifted, v.int_type), v.int_constant(f.mantissa_bits))
+    # Multiplied, not added to the exponent: then the choice of lanes takes no instruction.
+    return b.select(counts, v.mul(mantissa, b.bitcast(power, v.type)), v.constant(0.0))
 
 
 def log_positive(v, x):
@@ -88,16 +87,42 @@ def log_positive(v, x):
     v : Vectors
     x : LLVM vector
     """
+    n, beyond, mean = _reduced(v, x)
+    return _log(v, n, v.builder.fdiv(beyond, mean))
+
+
+def log_and_inverse(v, x):
+    """Natural logarithm of x > 0, and 1 / x, which share a division.
+
+    Parameters
+    ----------
+    v : Vectors
+    x : LLVM vector
+        Four times x and four times 1 / x are normal numbers.
+    """
+    n, beyond, mean = _reduced(v, x)
+    both = v.builder.fdiv(v.constant(1.0), v.mul(mean, x))
+    per_mean = v.mul(x, both)
+    s = v.mul(beyond, per_mean)
+    # What four roundings took from it.
+    s = v.fma(v.fma(v.builder.fneg(s), mean, beyond), per_mean, s)
+    return _log(v, n, s), v.mul(mean, both)
+
+
+def _reduced(v, x):
+    """n, y - 1 and (y + 1) / 2, where x = 2^n y and sqrt(1/2) <= y <= sqrt(2)."""
     f, b = _Format(v.double), v.builder
     bits = b.bitcast(x, v.int_type)
     above = b.sub(bits, v.int_constant(f.sqrt_half_bits))
     exponent = b.ashr(above, v.int_constant(f.mantissa_bits))
-    reduced = b.sub(bits, b.shl(exponent, v.int_constant(f.mantissa_bits)))
-    x = b.bitcast(reduced, v.type)
+    y = b.bitcast(b.sub(bits, b.shl(exponent, v.int_constant(f.mantissa_bits))), v.type)
     n = v.sub(b.bitcast(b.add(exponent, v.int_constant(f.magic_bits)), v.type), v.constant(f.magic))
-    one = v.constant(1.0)
-    s = b.fdiv(v.sub(x, one), v.add(x, one))
+    half = v.constant(0.5)
+    return n, v.sub(y, v.constant(1.0)), v.fma(y, half, half)
+
+
+def _log(v, n, s):
+    """log(2^n (2 + s) / (2 - s))."""
     square = v.mul(s, s)
-    tail = v.mul(v.mul(s, square), _polynomial(v, square, f.log_coefficients))
-    tail = v.fma(n, v.constant(f.ln2_low), tail)
-    return v.fma(n, v.constant(f.ln2_high), v.add(v.add(s, s), tail))
+    tail = _polynomial(v, square, _Format(v.double).log_coefficients)
+    return v.fma(n, v.constant(LN_2), v.fma(v.mul(s, square), tail, s))

@@ -15,7 +15,7 @@ import numpy as np
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.elementary import LN_2, LOG2_E, exp2_nonpositive, log_positive
+from fastgmm.kernels.elementary import LOG2_E, exp2_nonpositive, log_and_inverse, log_positive
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 # Below every log-density of a point that has a likelihood at all; the start of maxima.
@@ -64,18 +64,15 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
     builder, (k, stride) = v.builder, q.shape
     span = range(GROUP)
     zeros = [v.constant(0.0)] * GROUP
-    # Within, logarithms are to the base 2: their exponential is cheaper. For roots, to the base 4.
-    unit = 2.0 if to_roots else 1.0
-    to_base = v.constant(LOG2_E / unit)
-    cutoff = v.mul(v.splat(least), to_base)
+    base = LOG2_E / 2.0 if to_roots else LOG2_E
+    cutoff = v.splat(least)
 
     def whole_group(t, likelihoods):
         def at(c, n):
             return v.plus(v.at(c, stride, t), n * v.lanes)
 
         def log_densities(c, maxima):
-            constant_c = v.mul(v.broadcast(constant, c), to_base)
-            scale_c = v.mul(v.broadcast(scale, c), to_base)
+            constant_c, scale_c = v.broadcast(constant, c), v.broadcast(scale, c)
             for n in span:
                 a = v.fma(scale_c, v.load(q, at(c, n)), constant_c)
                 v.store(a, r, at(c, n))
@@ -92,7 +89,7 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
             some = v.any(functools.reduce(builder.or_, counts))
             with builder.if_else(some) as (near, far):
                 with near:
-                    e = [exp2_nonpositive(v, relative[n], counts[n]) for n in span]
+                    e = [exp2_nonpositive(v, relative[n], base, counts[n]) for n in span]
                     if to_roots:
                         added = [v.fma(e[n], e[n], sums[n]) for n in span]
                     else:
@@ -110,17 +107,21 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
         factors = []
         for n in span:
             weight = v.load(w, v.plus(t, n * v.lanes))
+            if to_roots:
+                # The divider is what all waits for: it has the root to take as well.
+                log_sum, inverse = log_and_inverse(v, sums[n])
+                factors.append(v.sqrt(v.mul(weight, inverse)))
+            else:
+                log_sum = log_positive(v, sums[n])
+                factors.append(builder.fdiv(weight, sums[n]))
             # Where the sum is 0 its logarithm is minus infinity; where it is NaN, NaN.
             special = builder.fcmp_unordered("==", sums[n], v.constant(0.0))
             infinite = v.sub(sums[n], v.constant("inf"))
-            log_sum = builder.select(special, infinite, log_positive(v, sums[n]))
-            norm = v.fma(maxima[n], v.constant(unit * LN_2), log_sum)
+            norm = v.add(maxima[n], builder.select(special, infinite, log_sum))
             v.store(norm, norms, v.plus(t, n * v.lanes))
             counted = builder.fcmp_ordered(">", weight, v.constant(0.0))
-            term = builder.select(counted, v.mul(weight, norm), v.constant(0.0))
-            likelihoods[n] = v.add(likelihoods[n], term)
-            share = builder.fdiv(weight, sums[n])
-            factors.append(v.sqrt(share) if to_roots else share)
+            more = v.fma(weight, norm, likelihoods[n])
+            likelihoods[n] = builder.select(counted, more, likelihoods[n])
 
         def scale_to_one(c, _):
             for n in span:

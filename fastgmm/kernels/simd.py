@@ -27,7 +27,6 @@ GROUP = 4 if LANE_BYTES == 64 else 2
 GROUP_BYTES = GROUP * LANE_BYTES
 """Tiles are padded to whole groups of points."""
 
-CONTRACT = ("contract",)
 _INT = ir.IntType(64)
 _INT32 = ir.IntType(32)
 
@@ -178,9 +177,12 @@ class Vectors:
         return self.builder.fmul(a, b)
 
     def fma(self, a, b, c):
-        """a * b + c, rounded once where the processor can."""
-        product = self.builder.fmul(a, b, flags=CONTRACT)
-        return self.builder.fadd(product, c, flags=CONTRACT)
+        """a * b + c, rounded once where the processor can.
+
+        One instruction of LLVM's: it would take the product of two with the same factors only once,
+        and then fuse neither.
+        """
+        return self._intrinsic("fmuladd", a, b, c)
 
     def maximum(self, a, b):
         """The larger of a and b; b where a is NaN."""
@@ -188,12 +190,18 @@ class Vectors:
 
     def sqrt(self, a):
         """Square root of every lane."""
-        name = f"llvm.sqrt.v{self.lanes}f{8 * self.itemsize}"
+        return self._intrinsic("sqrt", a)
+
+    def _intrinsic(self, name, *operands):
+        """One of LLVM's own functions, of vectors or of numbers of this type."""
+        kind, bits = operands[0].type, 8 * self.itemsize
+        lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+        name = f"llvm.{name}.{lanes}f{bits}"
         function = self.builder.module.globals.get(name)
         if function is None:
-            signature = ir.FunctionType(self.type, [self.type])
+            signature = ir.FunctionType(kind, [kind] * len(operands))
             function = ir.Function(self.builder.module, signature, name)
-        return self.builder.call(function, [a])
+        return self.builder.call(function, operands)
 
     def transpose(self, rows):
         """Columns of a small matrix: from `lanes` vectors of w numbers, w vectors of `lanes`.

@@ -12,7 +12,13 @@ import pytest
 from numba import types
 from numba.extending import intrinsic
 
-from fastgmm.kernels.elementary import SMALLEST_EXP, exp2_nonpositive, log_positive
+from fastgmm.kernels.elementary import (
+    LOG2_E,
+    SMALLEST_EXP,
+    exp2_nonpositive,
+    log_and_inverse,
+    log_positive,
+)
 from fastgmm.kernels.simd import LANE_BYTES, Vectors, unpack_arguments
 from tests.kernels import compile_when_called
 
@@ -20,9 +26,9 @@ pytestmark = pytest.mark.compiled_only
 
 N = 2000
 
-#: What the polynomials and the few roundings around them may lose. The logarithm adds three terms
-#: of like size just beside 1.
-EXP_ULPS, LOG_ULPS = 1.0, 2.0
+#: What the polynomials and the few roundings around them may lose. The logarithm adds terms of like
+#: size just beside 1.
+EXP_ULPS, LOG_ULPS, INVERSE_ULPS = 1.0, 2.0, 2.0
 
 
 def vectorized(emitter):
@@ -55,13 +61,22 @@ def vectorized(emitter):
 
 
 def exp2_above(v, x):
-    """2^x where that is a normal number: how the passes use it."""
+    """2^x where that is a normal number."""
     counts = v.builder.fcmp_ordered(">", x, v.constant(SMALLEST_EXP[v.double] / math.log(2.0)))
-    return exp2_nonpositive(v, x, counts)
+    return exp2_nonpositive(v, x, 1.0, counts)
+
+
+def exp_above(v, x):
+    """e^x where that is a normal number: how the passes use it."""
+    counts = v.builder.fcmp_ordered(">", x, v.constant(SMALLEST_EXP[v.double]))
+    return exp2_nonpositive(v, x, LOG2_E, counts)
 
 
 exp2 = vectorized(exp2_above)
+exp = vectorized(exp_above)
 log = vectorized(log_positive)
+log_beside_inverse = vectorized(lambda v, x: log_and_inverse(v, x)[0])
+inverse = vectorized(lambda v, x: log_and_inverse(v, x)[1])
 
 
 def ulps(actual, function, x):
@@ -137,6 +152,25 @@ def test_exp_is_good_to_the_last_place(dtype):
 def test_log_is_good_to_the_last_place(dtype):
     x = log_arguments(dtype)
     assert ulps(log(x), mpmath.log, x) < LOG_ULPS
+
+
+@every_dtype
+def test_log_and_inverse_are_good_to_the_last_places(dtype):
+    quarter = 4 * np.finfo(dtype).tiny
+    x = np.clip(log_arguments(dtype), quarter, 1 / quarter)
+    assert ulps(log_beside_inverse(x), mpmath.log, x) < LOG_ULPS
+    assert ulps(inverse(x), lambda x: 1 / x, x) < INVERSE_ULPS
+
+
+@every_dtype
+def test_exp_to_another_base_is_off_by_the_rounding_of_its_logarithm(dtype):
+    low = SMALLEST_EXP[dtype == np.float64]
+    x = -np.exp(np.random.RandomState(2).uniform(-50, np.log(-low), N)).astype(dtype)
+    with mpmath.workdps(40):
+        rounding = abs(float(mpmath.mpf(float(dtype(LOG2_E))) * mpmath.log(2) - 1))
+        ratios = [got * mpmath.exp(-t) for got, t in zip(exp(x).tolist(), x.tolist(), strict=True)]
+        errors = np.array([abs(float(ratio - 1)) for ratio in ratios])
+    assert np.all(errors < np.finfo(dtype).eps + rounding * np.abs(x))
 
 
 @every_dtype
