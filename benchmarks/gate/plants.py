@@ -64,7 +64,7 @@ PLANTS = {
         (
             Edit(
                 "kernels/em_pass.py",
-                r"\n( +)(if form == CHOLESKY:\n +all_outer_moments)",
+                r"\n( +)(if form == CHOLESKY:\n +if n_shared)",
                 r"\n\1load_tile(X, start, stop, origin[m], tile)\n\1\2",
             ),
         ),
@@ -76,7 +76,11 @@ PLANTS = {
         "the fast-math flag dropped: no fused multiply-add",
         (
             Edit("kernels/compile.py", r"\n_FASTMATH = [^\n]*", "\n_FASTMATH = set()"),
-            Edit("kernels/simd.py", r"\nCONTRACT = [^\n]*", "\nCONTRACT = ()"),
+            Edit(
+                "kernels/simd.py",
+                r"return self._intrinsic\(\"fmuladd\", a, b, c\)",
+                "return self.builder.fadd(self.builder.fmul(a, b), c)",
+            ),
         ),
         ("instructions",),
         found=r"^instructions: (full|predict, full), .*_pass$",

@@ -65,11 +65,13 @@ class Full(CovarianceStructure):
 
     def operands(self, parameters, dtype):
         factors = parameters.precisions_cholesky
+        triangles = matrices.triangular(factors)
         return make_operands(
             parameters,
             dtype,
-            factors=matrices.triangular(factors),
-            project=lambda means: means,
+            factors=triangles,
+            # Not by BLAS, whose threads would spin beside the pass that follows.
+            project=lambda means: np.einsum("...j,...ji->...i", means, triangles),
             scales=np.full(factors.shape[:-2], -0.5),
             log_determinants=self.log_determinants(factors, factors.shape[-1]),
         )

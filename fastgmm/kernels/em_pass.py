@@ -7,6 +7,7 @@ that what belongs to other forms is not compiled.
 import numpy as np
 from numba import types
 
+from fastgmm.kernels.central import mark_central
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER, OUTPUTS
@@ -24,9 +25,16 @@ from fastgmm.kernels.moments import (
     first_moments,
     trace_moments,
 )
-from fastgmm.kernels.outer_moments import all_outer_moments
+from fastgmm.kernels.outer_moments import outer_moments_of_each
 from fastgmm.kernels.responsibilities import assign, normalize, normalize_to_roots
-from fastgmm.kernels.tiles import aligned_rows, longest, tile_points
+from fastgmm.kernels.shared_moments import (
+    POINTS,
+    PRODUCTS,
+    add_shared_about_means,
+    choose_shared,
+    shared_outer_moments,
+)
+from fastgmm.kernels.tiles import aligned_rows, longest, tile_points, whole_groups
 from fastgmm.kernels.transpose import store_rows
 
 CHOLESKY, SHARED_CHOLESKY, DIAGONAL, ISOTROPIC = range(len(DENSITY_FORMS))
@@ -34,12 +42,6 @@ LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, _ = range(len(OUTPUTS))
 
 NEGLIGIBLE = -70.0
 """Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
-
-FARTHEST = {True: 8.0, False: 4.0}
-"""Standard deviations from the origin up to which diagonal moments are taken about that, by whether
-it is in float64: their squares are by how much more than a rounding the variances may be off. In
-return each number takes two multiply-adds instead of four operations: from 32 features on, a pass
-is 1.2 to 1.3 times as fast."""
 
 
 def array_type(dtype, ndim):
@@ -94,7 +96,6 @@ def statistics_pass(density_form, dtype):
         `SufficientStatistics` keeps them, have an axis of length m in front.
     """
     form = DENSITY_FORMS.index(density_form)
-    farthest = FARTHEST[np.dtype(dtype) == np.float64]
     rows, row_weights, real = row_types(dtype)
     integers = array_type(types.int64, 1)
     signature = types.void(
@@ -129,24 +130,35 @@ def statistics_pass(density_form, dtype):
         # a hundred points.
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, form == CHOLESKY)
         tile = aligned_rows(2 * d + 1 if form == DIAGONAL else d + 1, tile_size, X)
-        scratch = aligned_rows(d + BLOCK, tile_size, X)
+        scratch_rows = d + BLOCK
+        if form == CHOLESKY:
+            products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
+            about_origin = aligned_rows(products, whole_groups(k, sums.itemsize), sums)
+            # By whatever takes more.
+            shared_size = POINTS * (PRODUCTS + about_origin.shape[1])
+            scratch_rows = max(scratch_rows, shared_size // tile_size + 1)
+        scratch = aligned_rows(scratch_rows, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
         weights, norms = aligned_rows(2, tile_size, X)
         size = (sums.shape[1] - HEADER) // k
         if form != CHOLESKY:
             about_origin = np.empty((k, size))
-        if form == DIAGONAL:
-            near = np.zeros(k, dtype=np.bool_)
+        central, order = aligned_rows(2, k, X)
+        for c in range(k):
+            central[c], order[c] = 0.0, c
+        n_central = n_shared = 0
         computed = not (len(labels) or len(given))
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
             blocks = sums[m][HEADER:].reshape(k, size)
             means_m = means[m]
-            if form != CHOLESKY:
+            if (form == DIAGONAL or form == CHOLESKY) and computed:
+                n_central = mark_central(form, projected[m], central)
+            if form == CHOLESKY and computed:
+                n_shared = choose_shared(central, means_m, order)
+            if form != CHOLESKY or n_shared:
                 about_origin[:] = 0.0
-            if form == DIAGONAL and computed:
-                mark_near(projected[m], farthest, near)
             for start in range(first, last, tile_size):
                 stop = min(start + tile_size, last)
                 points = load_tile(X, start, stop, origin[m], tile)
@@ -154,7 +166,15 @@ def statistics_pass(density_form, dtype):
                 # Distances serve the E-step, and as second moments where they are isotropic.
                 if form == ISOTROPIC or computed:
                     distances_to_all(
-                        form, tile, points, means_m, factors[m], projected[m], scratch, distances
+                        form,
+                        tile,
+                        points,
+                        means_m,
+                        factors[m],
+                        projected[m],
+                        central,
+                        scratch,
+                        distances,
                     )
                 if computed:
                     if form == CHOLESKY:
@@ -181,13 +201,25 @@ def statistics_pass(density_form, dtype):
                 if form == CHOLESKY and (len(given) or weighted_labels):
                     take_roots(responsibilities, points)
                 if form == CHOLESKY:
-                    all_outer_moments(tile, points, means_m, responsibilities, scratch, blocks)
+                    if n_shared:
+                        shared_outer_moments(
+                            tile,
+                            points,
+                            responsibilities,
+                            order,
+                            n_shared,
+                            scratch,
+                            about_origin,
+                        )
+                    outer_moments_of_each(
+                        tile, points, means_m, responsibilities, order, n_shared, scratch, blocks
+                    )
                 elif form == DIAGONAL:
-                    if near.any():
+                    if n_central:
                         append_squares(tile, points)
                         first_moments(tile, points, responsibilities, about_origin)
                     for c in range(k):
-                        if not near[c]:
+                        if not central[c]:
                             diagonal_moments(
                                 tile, points, means_m[c], responsibilities[c], blocks[c]
                             )
@@ -197,20 +229,13 @@ def statistics_pass(density_form, dtype):
                         trace_moments(distances, points, responsibilities, about_origin, d + 1)
             sums[m, 2] += last - first
             if form == DIAGONAL:
-                add_squares_about_means(about_origin, means_m, near, blocks)
+                add_squares_about_means(about_origin, means_m, central, blocks)
             elif form != CHOLESKY:
                 add_about_means(about_origin, means_m, blocks)
+            elif n_shared:
+                add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
 
     return add_statistics
-
-
-@kernel
-def mark_near(scaled_means, farthest, near):
-    """Components so near to the origin, in standard deviations, that moments about it will do."""
-    for c in range(len(near)):
-        near[c] = True
-        for j in range(scaled_means.shape[1]):
-            near[c] &= abs(scaled_means[c, j]) <= farthest
 
 
 @kernel
@@ -223,11 +248,11 @@ def append_squares(tile, points):
 
 
 @kernel
-def add_squares_about_means(about_origin, means, near, blocks):
-    """Add diagonal moments about the origin of the components that are near to it."""
+def add_squares_about_means(about_origin, means, central, blocks):
+    """Add diagonal moments about the origin of the components that are central."""
     k, d = means.shape
     for c in range(k):
-        if near[c]:
+        if central[c]:
             weight = about_origin[c, d]
             blocks[c, d] += weight
             for j in range(d):
@@ -275,13 +300,18 @@ def prediction_pass(density_form, dtype):
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         weights, row = aligned_rows(2, tile_size, X)
+        central = aligned_rows(1, k, X)[0]
+        if form == CHOLESKY:
+            mark_central(form, projected, central)
         for t in range(tile_size):
             weights[t] = 1.0
         total = 0.0
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
-            distances_to_all(form, tile, points, means, factors, projected, scratch, distances)
+            distances_to_all(
+                form, tile, points, means, factors, projected, central, scratch, distances
+            )
             if what == LABELS:
                 assign(distances, points, scales, constants, row)
                 for t in range(stop - start):
@@ -328,10 +358,15 @@ def log_density_pass(density_form, dtype):
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
+        central = aligned_rows(1, k, X)[0]
+        if form == CHOLESKY:
+            mark_central(form, projected, central)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
-            distances_to_all(form, tile, points, means, factors, projected, scratch, distances)
+            distances_to_all(
+                form, tile, points, means, factors, projected, central, scratch, distances
+            )
             for c in range(k):
                 for t in range(points):
                     distances[c, t] = constants[c] + scales[c] * distances[c, t]

@@ -13,26 +13,29 @@ The weighted log-density of component c at x is ``constants[c] + scales[c] * dis
 import functools
 
 import numpy as np
+from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import DENSITY_FORMS
-from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
+from fastgmm.kernels.simd import GROUP, ArrayArgument, Vectors, unpack_arguments
 
 
-def _cholesky_definition(tile, points, mean, upper, scratch, distances):
+def _cholesky_definition(tile, points, mean, upper, projected, central, scratch, distances):
     centred = tile[: len(mean), :points] - mean[:, None]
     distances[:points] = ((np.triu(upper).T @ centred) ** 2).sum(axis=0)
 
 
 @microkernel(_cholesky_definition)
-def cholesky_distances(typing, tile, points, mean, upper, scratch, distances):
+def cholesky_distances(typing, tile, points, mean, upper, projected, central, scratch, distances):
     """distances[t] = ||upper^T (tile[:, t] - mean)||^2 for one component.
 
     tile (>= d, stride), points <= stride a multiple of the group, mean (d,), upper (d, d),
-    scratch of at least d groups, distances (stride,).
+    projected (d,) = upper^T mean, central: whether it is so small that it may come off
+    upper^T tile[:, t] instead, scratch of at least d groups, distances (stride,).
     """
-    signature = types.void(tile, types.intp, mean, upper, scratch, distances)
+    operands = mean, upper, projected, central
+    signature = types.void(tile, types.intp, *operands, scratch, distances)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
@@ -47,7 +50,7 @@ def cholesky_distances(typing, tile, points, mean, upper, scratch, distances):
     return signature, emit
 
 
-def _cholesky_in_registers(v, d, x, count, mu, u, z, out):
+def _cholesky_in_registers(v, d, x, count, mu, u, projected, central, z, out):
     """Distances for no more features than a block has rows: nothing is stored on the way."""
     stride = x.shape[1]
     means = [v.broadcast(mu, v.index(j)) for j in range(d)]
@@ -66,10 +69,15 @@ def _cholesky_in_registers(v, d, x, count, mu, u, z, out):
     v.loop(0, count, v.lanes, [], vector)
 
 
-def _cholesky_in_blocks(v, x, count, mu, u, z, out):
-    """Distances for any number of features; centred groups of points go through the scratch z."""
-    stride, (d,) = x.shape[1], mu.shape
+def _cholesky_in_blocks(v, x, count, mu, u, projected, central, z, out):
+    """Distances for any number of features, by groups of points.
+
+    Unless the component is central, they are centred first, and go through the scratch z.
+    """
+    builder, stride, (d,) = v.builder, x.shape[1], mu.shape
     group = GROUP * v.lanes
+    central = v.is_set(central)
+    centred_stride = builder.select(central, stride, v.index(group))
 
     def whole_group(t, _):
         def centre(j, _):
@@ -78,8 +86,16 @@ def _cholesky_in_blocks(v, x, count, mu, u, z, out):
                 x_j = v.load(x, v.plus(v.at(j, stride, t), n * v.lanes))
                 v.store(v.sub(x_j, mean_j), z, v.plus(v.at(j, v.index(group)), n * v.lanes))
 
-        v.loop(0, d, 1, [], centre)
-        rows = _whitened_rows(v, z, v.index(group), v.index(0), u, d)
+        v.loop(0, builder.select(central, v.index(0), d), 1, [], centre)
+        points = builder.select(central, builder.gep(x.pointer, [t]), z.pointer)
+        centred = ArrayArgument(points, [d, centred_stride], z.strides)
+
+        def start(i):
+            projected_i = v.number(projected, i)
+            offset = builder.select(central, projected_i, ir.Constant(v.scalar, 0.0))
+            return v.splat(builder.fneg(offset))
+
+        rows = _whitened_rows(v, centred, centred_stride, v.index(0), u, d, start)
 
         def add_squares(i, height, squares):
             for row in rows(i, height):
@@ -115,7 +131,7 @@ def _whiten(v, x, count, u, out):
     stride, d = x.shape[1], u.shape[0]
 
     def whole_group(t, _):
-        rows = _whitened_rows(v, x, stride, t, u, d)
+        rows = _whitened_rows(v, x, stride, t, u, d, lambda i: v.constant(0.0))
 
         def keep(i, count, _):
             for r, row in enumerate(rows(i, count)):
@@ -127,8 +143,8 @@ def _whiten(v, x, count, u, out):
     v.loop(0, count, GROUP * v.lanes, [], whole_group)
 
 
-def _whitened_rows(v, z, stride, t, u, d):
-    """Emitter of rows i to i + count of U^T z for the group of points at t, as a function of i.
+def _whitened_rows(v, z, stride, t, u, d, start):
+    """Emitter of rows i to i + count of U^T z, on top of `start(i)`, for the group of points at t.
 
     `count` rows times `GROUP` vectors stay in registers while j runs over the rows of z above the
     diagonal; the triangle on the diagonal is unrolled, so that no product with a zero is formed.
@@ -144,8 +160,8 @@ def _whitened_rows(v, z, stride, t, u, d):
                     sums[r * GROUP + n] = v.fma(u_ji, z_j[n], sums[r * GROUP + n])
             return sums
 
-        zeros = [v.constant(0.0)] * (count * GROUP)
-        sums = v.loop(0, i, 1, zeros, lambda j, sums: multiply(j, 0, sums))
+        starts = [start(v.plus(i, r)) for r in range(count) for _ in range(GROUP)]
+        sums = v.loop(0, i, 1, starts, lambda j, sums: multiply(j, 0, sums))
         for r in range(count):
             sums = multiply(v.plus(i, r), r, sums)
         return [sums[r * GROUP : (r + 1) * GROUP] for r in range(count)]
@@ -234,13 +250,14 @@ def _separable(v, difference, x, count, out, means, *scales):
     v.loop(0, count, width * v.lanes, [], whole_group)
 
 
-def _all_cholesky(v, x, count, means, factors, projected, scratch, out):
+def _all_cholesky(v, x, count, means, factors, projected, central, scratch, out):
     k, d = means.shape
 
     def components(one):
         def component(c, _):
-            mean, upper, out_c = (array.part(v.builder, c) for array in (means, factors, out))
-            one(x, count, mean, upper, scratch, out_c)
+            operands = (array.part(v.builder, c) for array in (means, factors, projected))
+            flag = v.number(central, c)
+            one(x, count, *operands, flag, scratch, out.part(v.builder, c))
 
         v.loop(0, k, 1, [], component)
 
@@ -251,17 +268,17 @@ def _all_cholesky(v, x, count, means, factors, projected, scratch, out):
     )
 
 
-def _all_shared_cholesky(v, x, count, means, factors, projected, scratch, out):
+def _all_shared_cholesky(v, x, count, means, factors, projected, central, scratch, out):
     _whiten(v, x, count, factors.part(v.builder, v.index(0)), scratch)
     _separable(v, _from_mean, scratch, count, out, projected)
 
 
-def _all_diagonal(v, x, count, means, factors, projected, scratch, out):
+def _all_diagonal(v, x, count, means, factors, projected, central, scratch, out):
     scales = factors.part(v.builder, v.index(0))
     _separable(v, _from_scaled_mean, x, count, out, projected, scales)
 
 
-def _all_isotropic(v, x, count, means, factors, projected, scratch, out):
+def _all_isotropic(v, x, count, means, factors, projected, central, scratch, out):
     _separable(v, _from_mean, x, count, out, projected)
 
 
@@ -269,11 +286,11 @@ _EMITTERS = _all_cholesky, _all_shared_cholesky, _all_diagonal, _all_isotropic
 """By density form."""
 
 
-def _to_all_definition(form, tile, points, means, factors, projected, scratch, distances):
+def _to_all_definition(form, tile, points, means, factors, projected, central, scratch, distances):
     form = DENSITY_FORMS[form]
     if form == "cholesky":
         for mean, upper, row in zip(means, factors, distances, strict=True):
-            _cholesky_definition(tile, points, mean, upper, scratch, row)
+            _cholesky_definition(tile, points, mean, upper, None, None, scratch, row)
     elif form == "shared_cholesky":
         _whiten_definition(tile, points, factors[0], scratch)
         _isotropic_definition(scratch, points, projected, distances)
@@ -284,14 +301,17 @@ def _to_all_definition(form, tile, points, means, factors, projected, scratch, d
 
 
 @microkernel(_to_all_definition)
-def distances_to_all(typing, form, tile, points, means, factors, projected, scratch, distances):
+def distances_to_all(
+    typing, form, tile, points, means, factors, projected, central, scratch, distances
+):
     """distances (k, stride) to all components in a density form, which must be a constant.
 
-    The others are fields of `fastgmm.parameters.Operands`, and scratch as for `cholesky_distances`.
+    means, factors and projected are fields of `fastgmm.parameters.Operands`, and central (k,) and
+    scratch as for `cholesky_distances`.
     """
     if not isinstance(form, types.IntegerLiteral):
         return None
-    operands = means, factors, projected, scratch, distances
+    operands = means, factors, projected, central, scratch, distances
     signature = types.void(form, tile, types.intp, *operands)
 
     def emit(context, builder, signature, args):

@@ -13,6 +13,7 @@ what every row of it reaches with the likeliest.
 import numpy as np
 from numba import types
 
+from fastgmm.kernels.central import mark_central
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.em_pass import (
     CHOLESKY,
@@ -110,12 +111,15 @@ def near_statistics_pass(density_form, dtype):
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
         if form != CHOLESKY and form != DIAGONAL:
             about_origin, near_sums = np.zeros((2, *blocks.shape))
+        central = aligned_rows(1, k, X)[0]
+        if form == CHOLESKY:
+            mark_central(form, projected, central)
         start = 0
         for first in range(0, n_cells, _BATCH):
             last = min(first + _BATCH, n_cells)
             points = load_tile(centers, first, last, origin, batch)
             distances_to_all(
-                form, batch, points, means, factors, projected, batch_scratch, to_centers
+                form, batch, points, means, factors, projected, central, batch_scratch, to_centers
             )
             _list_near(to_centers, radii[first:last], spreads, scales, constants, listed, counts)
             for cell in range(first, last):
@@ -133,7 +137,14 @@ def near_statistics_pass(density_form, dtype):
                         near_scales[i], near_constants[i] = scales[c], constants[c]
                         if form == CHOLESKY:
                             cholesky_distances(
-                                tile, points, means[c], factors[c], scratch, distances[i]
+                                tile,
+                                points,
+                                means[c],
+                                factors[c],
+                                projected[c],
+                                central[c],
+                                scratch,
+                                distances[i],
                             )
                         else:
                             # Number by number: Numba would compile the words of an error else.

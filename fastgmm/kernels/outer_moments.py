@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.layout import BLOCK, outer_blocks
+from fastgmm.kernels.layout import BLOCK, outer_blocks, outer_place
 from fastgmm.kernels.moments import block_products
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
@@ -61,27 +61,28 @@ def outer_moments(typing, tile, points, mean, roots, scratch, block):
     return signature, emit
 
 
-def _all_outer_definition(tile, points, means, roots, scratch, blocks):
-    for mean, row, block in zip(means, roots, blocks, strict=True):
-        _outer_definition(tile, points, mean, row, scratch, block)
+def _outer_of_each_definition(tile, points, means, roots, order, begin, scratch, blocks):
+    for c in order[begin : len(means)].astype(int):
+        _outer_definition(tile, points, means[c], roots[c], scratch, blocks[c])
 
 
-@microkernel(_all_outer_definition)
-def all_outer_moments(typing, tile, points, means, roots, scratch, blocks):
-    """`outer_moments` for every component."""
-    signature = types.void(tile, types.intp, means, roots, scratch, blocks)
+@microkernel(_outer_of_each_definition)
+def outer_moments_of_each(typing, tile, points, means, roots, order, begin, scratch, blocks):
+    """`outer_moments` for the components whose numbers stand in order[begin:k], as floats."""
+    signature = types.void(tile, types.intp, means, roots, order, types.intp, scratch, blocks)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, mu, r, z, sums = unpack_arguments(context, builder, signature, args)
+        x, count, mu, r, order, begin, z, sums = unpack_arguments(context, builder, signature, args)
         k, d = mu.shape
 
         def components(one):
-            def component(c, _):
+            def component(m, _):
+                c = v.whole_number(order, m)
                 mu_c, r_c, sums_c = (array.part(builder, c) for array in (mu, r, sums))
                 one(x, count, mu_c, r_c, z, sums_c)
 
-            v.loop(0, k, 1, [], component)
+            v.loop(begin, k, 1, [], component)
 
         v.by_features(
             d,
@@ -113,12 +114,11 @@ def _outer_in_registers(v, d, x, count, mu, roots, z, sums):
         return [v.fma(rows[m], rows[n], total) for (m, n), total in zip(pairs, totals, strict=True)]
 
     totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
-    found = dict(zip(pairs, totals, strict=True))
-    for number, (i, j) in enumerate(zip(*np.tril_indices(outer_blocks(d)), strict=True)):
-        rows = range(i * BLOCK, (i + 1) * BLOCK)
-        columns = range(j * BLOCK, (j + 1) * BLOCK)
-        block = [found.get((m, n), v.constant(0.0)) for m in rows for n in columns]
-        v.add_sums_to(block, sums, v.index(number * BLOCK * BLOCK))
+    found, width = v.lane_sums(totals), min(BLOCK, v.lanes)
+    for number, (m, n) in enumerate(pairs):
+        if n % width == 0:
+            neighbours = v.part(found, number, min(width, m + 1 - n))
+            v.add_numbers_to(neighbours, sums, v.index(outer_place(m, n)))
 
 
 def _outer_in_blocks(v, x, count, mu, roots, z, sums):
@@ -157,7 +157,7 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
         return v.load(z, v.plus(place(first, t), n * v.lanes))
 
     def add_block(i, j, products):
-        v.add_sums_to(products, sums, _place(v, i, j))
+        v.add_sums_to(products, sums, sums_place(v, i, j))
 
     def block_row(i, height, _):
         def block(j, width, on_diagonal=False):
@@ -172,7 +172,7 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
             add_block(i, j, products)
 
         if height == 1:
-            _single_row(v, i, kept, load, add_block)
+            _single_row(v, i, kept, load, sums)
         else:
             v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
             block(i, height, on_diagonal=True)
@@ -180,7 +180,7 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
     v.blocks(v.plus(d, 1), [], block_row)
 
 
-def _single_row(v, i, count, load, add_block):
+def _single_row(v, i, count, load, sums):
     """Row i of the outer moments where it is the only one left, the roots' own.
 
     `_MOST_BLOCKS` blocks of columns at once: four sums would wait for each other.
@@ -199,10 +199,10 @@ def _single_row(v, i, count, load, add_block):
                 for column, total in zip(columns, totals, strict=True)
             ]
 
-        totals = v.loop(0, count, v.lanes, [zero] * len(columns), step)
+        found = v.lane_sums(v.loop(0, count, v.lanes, [zero] * len(columns), step))
         for first in range(0, len(columns), BLOCK):
-            sums = totals[first : first + BLOCK]
-            add_block(i, columns[first][0], [*sums, *[zero] * (BLOCK * BLOCK - len(sums))])
+            numbers = v.part(found, first, min(BLOCK, len(columns) - first))
+            v.add_numbers_to(numbers, sums, sums_place(v, i, columns[first][0]))
 
     step = _MOST_BLOCKS * BLOCK
     whole = builder.and_(v.plus(i, -1), v.index(-step))
@@ -213,13 +213,16 @@ def _single_row(v, i, count, load, add_block):
             blocks(whole, n_blocks, on_diagonal=True)
 
 
-def _place(v, i, j):
-    """Where the block of sums of the rows from i and the columns from j begins.
+def sums_place(v, row, column):
+    """Where the product of two rows, row >= column, stands: `outer_place`.
 
-    Blocks lie row by row, see `outer_place`: those of the rows above come to i (i + 4) / 2 numbers.
+    Blocks of the rows above a block's first, i, come to i (i + 4) / 2 numbers.
     """
-    above = v.builder.lshr(v.builder.mul(i, v.plus(i, BLOCK)), v.index(1))
-    return v.builder.add(above, v.builder.mul(j, v.index(BLOCK)))
+    builder = v.builder
+    i, j = (builder.and_(number, v.index(-BLOCK)) for number in (row, column))
+    above = builder.lshr(builder.mul(i, v.plus(i, BLOCK)), v.index(1))
+    within = builder.add(builder.mul(builder.sub(row, i), v.index(BLOCK)), builder.sub(column, j))
+    return builder.add(builder.add(above, builder.mul(j, v.index(BLOCK))), within)
 
 
 def _counts(v, roots):
@@ -287,7 +290,7 @@ def _outer_of_few(v, x, count, mu, roots, z, sums):
             lines = list(zip(totals[::2], totals[1::2], strict=True))
             for first in range(0, span, BLOCK):
                 column = v.plus(j, first)
-                block = _place(v, i, column)
+                block = sums_place(v, i, column)
                 numbers = [v.part(line, first, BLOCK) for line in lines]
                 with builder.if_then(builder.icmp_signed("<", column, i)):
                     for h in range(BLOCK):

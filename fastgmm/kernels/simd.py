@@ -118,6 +118,14 @@ class Vectors:
         """Load one element."""
         return self.builder.load(self.builder.gep(array.pointer, [offset]))
 
+    def whole_number(self, array, offset):
+        """Load one element, a whole number, as an integer."""
+        return self.builder.fptosi(self.number(array, offset), _INT)
+
+    def is_set(self, flag):
+        """Whether a scalar of this type is not zero."""
+        return self.builder.fcmp_unordered("!=", flag, ir.Constant(self.scalar, 0.0))
+
     def put(self, number, array, offset):
         """Store one element."""
         self.builder.store(number, self.builder.gep(array.pointer, [offset]))
@@ -193,10 +201,11 @@ class Vectors:
         return self._intrinsic("sqrt", a)
 
     def _intrinsic(self, name, *operands):
-        """One of LLVM's own functions, of vectors or of numbers of this type."""
-        kind, bits = operands[0].type, 8 * self.itemsize
-        lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
-        name = f"llvm.{name}.{lanes}f{bits}"
+        """One of LLVM's own functions, of vectors or of numbers."""
+        kind = operands[0].type
+        vector = isinstance(kind, ir.VectorType)
+        bits = 64 if (kind.element if vector else kind) == ir.DoubleType() else 32
+        name = f"llvm.{name}.{f'v{kind.count}' if vector else ''}f{bits}"
         function = self.builder.module.globals.get(name)
         if function is None:
             signature = ir.FunctionType(kind, [kind] * len(operands))

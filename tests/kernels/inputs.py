@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, outer_size
+from fastgmm.kernels.shared_moments import POINTS, PRODUCTS, n_products
 from fastgmm.kernels.simd import GROUP_BYTES
 
 UNTOUCHED = -777.0
@@ -53,6 +54,14 @@ class Problem:
         tile = self.points_of(self.d + 1)
         tile[-1] = 1.0
         return tile
+
+    def flags(self):
+        """Of components: 1 or 0, and something behind."""
+        return np.append(self.random.uniform(size=self.k) < 0.7, UNTOUCHED).astype(self.dtype)
+
+    def permutation(self):
+        """Of components, as floats, and something behind."""
+        return np.append(self.random.permutation(self.k), UNTOUCHED).astype(self.dtype)
 
     def sums(self, *shape):
         return self.random.standard_normal(shape)
@@ -142,8 +151,18 @@ def store_rows(p):
     return p.points_of(p.k), count, np.full((count + 3, p.k), UNTOUCHED, p.dtype), start
 
 
+def mark_central(p, form=0):
+    """Some near, some far, one that is not a number."""
+    projected = p.normal(p.k, p.d) * 10.0 ** p.random.randint(-1, 3, size=(p.k, 1))
+    projected[3:4, p.d // 2] = np.nan
+    projected = projected.astype(p.dtype).view(SameDigits)
+    return form, projected, np.full(p.k + 2, UNTOUCHED, p.dtype)
+
+
 def cholesky_distances(p):
-    return p.tile(), p.points, p.normal(p.d), p.upper(), p.scratch(p.d), p.output()
+    mean, upper = p.normal(p.d), p.upper()
+    projected, central = mean @ np.triu(upper), p.dtype.type(p.k % 2)
+    return p.tile(), p.points, mean, upper, projected, central, p.scratch(p.d), p.output()
 
 
 def distances_to_all(p, form=0):
@@ -153,7 +172,11 @@ def distances_to_all(p, form=0):
         "diagonal": p.normal(1, p.k, p.d),
         "isotropic": p.normal(1, 1, 1),
     }[DENSITY_FORMS[form]]
-    operands = p.normal(p.k, p.d), factors, p.normal(p.k, p.d)
+    means, central = p.normal(p.k, p.d), p.flags()
+    projected = p.normal(p.k, p.d)
+    if DENSITY_FORMS[form] == "cholesky":
+        projected = np.stack([mean @ np.triu(u) for mean, u in zip(means, factors, strict=True)])
+    operands = means, factors, projected, central
     return form, p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
 
 
@@ -192,9 +215,31 @@ def outer_moments(p):
     return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
 
 
-def all_outer_moments(p):
+def outer_moments_of_each(p):
     roots, blocks = p.positive_points(p.k), p.sums(p.k, outer_size(p.d))
-    return p.tile(), p.points, p.normal(p.k, p.d), roots, p.scratch(p.d + BLOCK), blocks
+    some = p.permutation(), p.k // 2
+    means, scratch = p.normal(p.k, p.d), p.scratch(p.d + BLOCK)
+    return p.tile(), p.points, means, roots, *some, scratch, blocks
+
+
+def choose_shared(p):
+    order = np.full(p.k + 2, UNTOUCHED, p.dtype)
+    return p.flags(), p.normal(p.k, p.d).view(SameDigits), order
+
+
+def shared_outer_moments(p):
+    columns = p.k + 16 - p.k % 16
+    count, order = p.k - p.k // 3, p.permutation()
+    scratch = np.full((POINTS, PRODUCTS + columns), np.nan, p.dtype).view(Scratch)
+    sums = p.sums(n_products(p.d) + PRODUCTS, columns)
+    sums[n_products(p.d) :] = sums[:, count:] = 0.0
+    return p.tile(), p.points, p.positive_points(p.k), order, count, scratch, sums
+
+
+def add_shared_about_means(p):
+    sums = p.sums(n_products(p.d) + 1, p.k + 3)
+    means, blocks = p.normal(p.k, p.d), p.sums(p.k, outer_size(p.d))
+    return sums, p.permutation(), p.k - p.k // 3, means, blocks
 
 
 def first_moments(p):
@@ -276,6 +321,7 @@ INPUTS = {
         load_responsibilities,
         take_roots,
         store_rows,
+        mark_central,
         cholesky_distances,
         distances_to_all,
         whiten,
@@ -285,7 +331,10 @@ INPUTS = {
         normalize_to_roots,
         assign,
         outer_moments,
-        all_outer_moments,
+        outer_moments_of_each,
+        choose_shared,
+        shared_outer_moments,
+        add_shared_about_means,
         first_moments,
         diagonal_moments,
         trace_moments,

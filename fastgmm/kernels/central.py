@@ -1,0 +1,64 @@
+"""Components that lie near the origin of a pass: what is summed about that need not be centred.
+
+Nothing then is subtracted from every number for each of them, and what is made of the numbers once
+serves them all.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+
+from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.layout import DENSITY_FORMS
+from fastgmm.kernels.simd import Vectors, unpack_arguments
+
+_FARTHEST = {True: 8.0, False: 6.0}
+"""Standard deviations up to which a component is near, by whether it is in float64: their squares
+are by how much more than a rounding its variances may be off."""
+
+_CHOLESKY = DENSITY_FORMS.index("cholesky")
+
+
+def _mark_central_definition(form, projected, central):
+    farthest = _FARTHEST[projected.dtype == np.float64]
+    along_axes = form != _CHOLESKY
+    norms = np.abs(projected).max(axis=1) if along_axes else np.sqrt((projected**2).sum(axis=1))
+    central[: len(norms)] = norms <= farthest
+    return int((norms <= farthest).sum())
+
+
+@microkernel(_mark_central_definition)
+def mark_central(typing, form, projected, central):
+    r"""central[c] = 1 if component c is near to the origin, in its own standard deviations, else 0.
+
+    form: the density form, a constant; projected (k, d), the means as it meets them; central
+    (>= k,). Near along each axis, where features are apart; else by :math:`\|U^T \mu\|`, which is
+    no less than :math:`|\mu_j| / \sigma_j` for any feature j (Cauchy and Schwarz, with
+    :math:`\Sigma = (U U^T)^{-1}`). Returns how many are.
+    """
+    if not isinstance(form, types.IntegerLiteral):
+        return None
+    signature = types.intp(form, projected, central)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, projected.dtype)
+        _, means, out = unpack_arguments(context, builder, signature, args)
+        (k, d), zero = means.shape, ir.Constant(v.scalar, 0.0)
+        farthest = ir.Constant(v.scalar, _FARTHEST[v.double] ** 2)
+        along_axes = form.literal_value != _CHOLESKY
+
+        def component(c, found):
+            def feature(j, so_far):
+                number = v.number(means, v.at(c, d, j))
+                square = builder.fadd(so_far[0], builder.fmul(number, number))
+                inside = builder.fcmp_ordered("<=", square, farthest)
+                near = builder.select(inside, so_far[1], zero)
+                return [zero if along_axes else square, near]
+
+            _, near = v.loop(0, d, 1, [zero, ir.Constant(v.scalar, 1.0)], feature)
+            v.put(near, out, c)
+            return [builder.add(found[0], builder.fptosi(near, found[0].type))]
+
+        return v.loop(0, k, 1, [v.index(0)], component)[0]
+
+    return signature, emit
