@@ -118,7 +118,7 @@ def _outer_in_registers(v, d, x, count, mu, roots, z, sums):
     for number, (m, n) in enumerate(pairs):
         if n % width == 0:
             neighbours = v.part(found, number, min(width, m + 1 - n))
-            v.add_numbers_to(neighbours, sums, v.index(outer_place(m, n)))
+            v.add_numbers_to(v.filled(neighbours, width), sums, v.index(outer_place(m, n)))
 
 
 def _outer_in_blocks(v, x, count, mu, roots, z, sums):
@@ -202,7 +202,7 @@ def _single_row(v, i, count, load, sums):
         found = v.lane_sums(v.loop(0, count, v.lanes, [zero] * len(columns), step))
         for first in range(0, len(columns), BLOCK):
             numbers = v.part(found, first, min(BLOCK, len(columns) - first))
-            v.add_numbers_to(numbers, sums, sums_place(v, i, columns[first][0]))
+            v.add_numbers_to(v.filled(numbers, BLOCK), sums, sums_place(v, i, columns[first][0]))
 
     step = _MOST_BLOCKS * BLOCK
     whole = builder.and_(v.plus(i, -1), v.index(-step))

@@ -288,6 +288,13 @@ class Vectors:
         mask = ir.Constant(ir.VectorType(_INT32, count), lanes)
         return self.builder.shuffle_vector(a, b, mask)
 
+    def filled(self, vector, count):
+        """A vector with zeros behind its numbers, up to `count`."""
+        n = vector.type.count
+        lanes = [min(lane, n) for lane in range(count)]
+        mask = ir.Constant(ir.VectorType(_INT32, count), lanes)
+        return self.builder.shuffle_vector(vector, ir.Constant(vector.type, None), mask)
+
     # -- control -----------------------------------------------------------------------------------
     def at(self, row, stride, column=None):
         """Offset ``row * stride + column``."""
