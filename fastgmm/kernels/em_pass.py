@@ -153,12 +153,17 @@ def statistics_pass(density_form, dtype):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
             blocks = sums[m][HEADER:].reshape(k, size)
             means_m = means[m]
-            if (form == DIAGONAL or form == CHOLESKY) and computed:
-                n_central = mark_central(form, projected[m], central)
-            if form == CHOLESKY and computed:
-                n_shared = choose_shared(central, means_m, order)
-            if form != CHOLESKY or n_shared:
+            if form == CHOLESKY:
+                if computed:
+                    mark_central(form, projected[m], central)
+                    n_shared = choose_shared(central, means_m, order)
+                if n_shared:
+                    about_origin[:] = 0.0
+            else:
                 about_origin[:] = 0.0
+            if form == DIAGONAL:
+                if computed:
+                    n_central = mark_central(form, projected[m], central)
             for start in range(first, last, tile_size):
                 stop = min(start + tile_size, last)
                 points = load_tile(X, start, stop, origin[m], tile)
@@ -228,12 +233,13 @@ def statistics_pass(density_form, dtype):
                     if form == ISOTROPIC:
                         trace_moments(distances, points, responsibilities, about_origin, d + 1)
             sums[m, 2] += last - first
-            if form == DIAGONAL:
+            if form == CHOLESKY:
+                if n_shared:
+                    add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
+            elif form == DIAGONAL:
                 add_squares_about_means(about_origin, means_m, central, blocks)
-            elif form != CHOLESKY:
+            else:
                 add_about_means(about_origin, means_m, blocks)
-            elif n_shared:
-                add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
 
     return add_statistics
 
