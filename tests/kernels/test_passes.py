@@ -154,11 +154,39 @@ def test_labels_are_responsibilities_of_0_and_1(covariance_type, dtype, shape, w
 
 @every_structure
 @every_dtype
+@pytest.mark.parametrize("weighted", [False, True])
+def test_components_near_the_origin_beside_others(covariance_type, dtype, weighted):
+    """Moments of some are taken about the origin together, those of others one by one."""
+    problem = Problem(covariance_type, dtype, (700, 6, 42))
+    parameters = problem.parameters
+    parameters.weights[:] = 1 / 42
+    for first, distance in ((0, 60.0), (3, -60.0)):
+        parameters.means[first::6] += distance
+        problem.X[first::6] += distance
+    problem.operands = problem.structure.operands(parameters, problem.dtype)
+    norms = np.linalg.norm(problem.operands.projected, axis=1)
+    assert (norms < 6).sum() >= 16
+    assert (norms > 8).any()
+    sample_weight = problem.sample_weight if weighted else None
+    actual, desired = (
+        problem.statistics(None, sample_weight),
+        problem.oracle_statistics(sample_weight),
+    )
+    assert_same_statistics(actual, desired, RTOL[dtype])
+    for output, wanted in zip(
+        ("responsibilities", "log_likelihoods"), problem.oracle_predictions(), strict=False
+    ):
+        assert_close(problem.prediction(output), wanted, RTOL[dtype])
+
+
+@every_structure
+@every_dtype
 @pytest.mark.parametrize("given", [False, True])
-def test_statistics_of_each_of_many(covariance_type, dtype, given):
+@pytest.mark.parametrize("size", [(3, 2), (6, 17)])
+def test_statistics_of_each_of_many(covariance_type, dtype, given, size):
     """Of any lengths, some left out, and each with a mixture of its own: as if it were alone."""
     lengths, chosen = [3, 700, 0, 64, 1300, 5], np.array([1, 5, 2, 4])
-    problems = [Problem(covariance_type, dtype, (n, 3, 2)) for n in lengths]
+    problems = [Problem(covariance_type, dtype, (n, *size)) for n in lengths]
     operands = (
         np.stack(arrays) for arrays in zip(*(problems[i].operands for i in chosen), strict=True)
     )
