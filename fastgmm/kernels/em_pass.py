@@ -130,6 +130,7 @@ def statistics_pass(density_form, dtype):
         # a hundred points.
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, form == CHOLESKY)
         tile = aligned_rows(2 * d + 1 if form == DIAGONAL else d + 1, tile_size, X)
+        size = (sums.shape[1] - HEADER) // k
         scratch_rows = d + BLOCK
         if form == CHOLESKY:
             products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
@@ -137,13 +138,12 @@ def statistics_pass(density_form, dtype):
             # By whatever takes more.
             shared_size = POINTS * (PRODUCTS + about_origin.shape[1])
             scratch_rows = max(scratch_rows, shared_size // tile_size + 1)
+        else:
+            about_origin = aligned_rows(k, size, sums)
         scratch = aligned_rows(scratch_rows, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
         weights, norms = aligned_rows(2, tile_size, X)
-        size = (sums.shape[1] - HEADER) // k
-        if form != CHOLESKY:
-            about_origin = np.empty((k, size))
         central, order = aligned_rows(2, k, X)
         for c in range(k):
             central[c], order[c] = 0.0, c

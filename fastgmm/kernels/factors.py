@@ -14,6 +14,7 @@ from numba import types
 from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.simd import GROUP, GROUP_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.tiles import aligned_rows
 
 
 def _subtract_definition(left, right, row, start, stop, column, end, out):
@@ -84,7 +85,8 @@ def precision_factors():
         d = covariances.shape[1]
         # Whole blocks of rows, and room for a group that begins in the last column.
         n_rows, width = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
-        root, inverse = np.zeros((2, n_rows, width))
+        root, inverse = aligned_rows(n_rows, width, factors), aligned_rows(n_rows, width, factors)
+        root[:] = inverse[:] = 0.0
         for c in range(len(covariances)):
             for i in range(d):
                 for j in range(i, d):

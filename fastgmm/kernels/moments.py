@@ -165,13 +165,13 @@ def trace_moments(typing, distances, points, responsibilities, sums, column):
 
 def _about_means_definition(about_origin, means, blocks):
     d = means.shape[1]
-    blocks += about_origin
+    blocks += about_origin[:, : blocks.shape[1]]
     blocks[:, :d] -= about_origin[:, d : d + 1] * means
 
 
 @microkernel(_about_means_definition)
 def add_about_means(typing, about_origin, means, blocks):
-    """Add blocks (k, size) whose first moments are about the origin to such about the means."""
+    """Add sums (k, >= size) whose first moments are about the origin to blocks about the means."""
     signature = types.void(about_origin, means, blocks)
 
     def emit(context, builder, signature, args):

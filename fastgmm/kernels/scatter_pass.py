@@ -1,6 +1,5 @@
 """Passes over rows without components: their sums, and their outer moments about a point."""
 
-import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
@@ -73,7 +72,8 @@ def scatter_pass(dtype):
         tile = aligned_rows(d + 1, tile_size, sums)
         scratch = aligned_rows(d + BLOCK, tile_size, sums)
         weights = aligned_rows(1, tile_size, sums)
-        zero = np.zeros(d)
+        zero = aligned_rows(1, d, sums)[0, :d]
+        zero[:] = 0.0
         for i in range(n_sets):
             first, last, sums_i = offsets[i], offsets[i + 1], sums[i]
             for start in range(first, last, tile_size):

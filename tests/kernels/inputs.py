@@ -274,7 +274,7 @@ def add_row(p):
 
 def add_about_means(p):
     size = p.d + 1 + p.d % 3
-    return p.sums(p.k, size), p.normal(p.k, p.d), p.sums(p.k, size)
+    return p.sums(p.k, size + p.k % 2), p.normal(p.k, p.d), p.sums(p.k, size)
 
 
 def take_center(p):
