@@ -20,14 +20,17 @@ POINTS = 64
 """Points at a time: their products stay in L1."""
 
 PRODUCTS = 24 if LANE_BYTES == 64 else 12
-"""Products at a time, whose sums stay in registers: so many by one vector of components, or half
-as many by two."""
+"""Products that are formed at a time..."""
+
+_TOGETHER = PRODUCTS // 2
+"""...and those of them that are multiplied by one or two vectors of components, with all sums in
+registers."""
 
 _ALONE = 12
 """Features up to which a single vector of components pays; two share each product that is read."""
 
-_MOST_FEATURES = 96
-"""Beyond, the sums do not fit a cache, and little is gained (128 features: 3 %)."""
+_MOST_FEATURES = 128
+"""Beyond, the sums of 16 components do not fit an L2 cache of 1 MB."""
 
 
 def n_products(n_features):
@@ -133,12 +136,10 @@ def _add_products(v, x, start, points, roots, order, count, scratch, sums):
         pair = _form_products(v, x, start, points, height, pair, scratch)
 
         def multiply(c, width):
-            of_each = PRODUCTS // width
-
             def products(p, _):
-                _multiply(v, points, scratch, p, of_each, shares, c, width, columns, first, sums)
+                _multiply(v, points, scratch, p, shares, c, width, columns, first, sums)
 
-            v.loop(0, height, of_each, [], products)
+            v.loop(0, height, _TOGETHER, [], products)
 
         v.loop(0, in_pairs, 2 * v.lanes, [], lambda c, _: multiply(c, 2))
         v.loop(in_pairs, used, v.lanes, [], lambda c, _: multiply(c, 1))
@@ -200,20 +201,20 @@ def _form_products(v, x, start, points, height, pair, products):
     return v.loop(0, height, 1, pair, product)
 
 
-def _multiply(v, points, products, p, height, shares, c, width, columns, first, sums):
-    """sums[first + p, c] += products[p] . shares[c]: `height` products, `width` vectors of c."""
+def _multiply(v, points, products, p, shares, c, width, columns, first, sums):
+    """sums[first + p, c] += products[p] . shares[c]: `_TOGETHER` products, `width` vectors of c."""
 
     def point(t, totals):
         r = [v.load(shares, v.plus(v.at(t, columns, c), n * v.lanes)) for n in range(width)]
         updated = []
-        for m in range(height):
+        for m in range(_TOGETHER):
             product = v.broadcast(products, v.at(v.plus(p, m), v.index(POINTS), t))
             for n in range(width):
                 updated.append(v.fma(product, r[n], totals[m * width + n]))
         return updated
 
-    totals = v.loop(0, points, 1, [v.constant(0.0)] * (height * width), point)
-    for m in range(height):
+    totals = v.loop(0, points, 1, [v.constant(0.0)] * (_TOGETHER * width), point)
+    for m in range(_TOGETHER):
         row = v.at(v.plus(v.builder.add(first, p), m), columns, c)
         for n in range(width):
             v.add_numbers_to(totals[m * width + n], sums, v.plus(row, n * v.lanes))
