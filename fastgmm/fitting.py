@@ -226,12 +226,21 @@ class MixtureFit:
         operands = self.structure.operands(parameters, self.source.dtype)
         statistics = self._accumulate(operands)
         parameters = self._maximize(model, self._estimate(statistics))
+        defined = np.isfinite(parameters.precisions_cholesky)
+        if self.structure.density_form == "cholesky" and not defined.all():
+            # Perhaps for digits lost about the origin: once more, all about their own means.
+            again = self._accumulate(operands.about_means())
+            of_each_set = defined.all(axis=(-1, -2, -3))[..., np.newaxis]
+            sums = np.where(of_each_set, statistics.sums, again.sums)
+            statistics = replace(statistics, sums=sums)
+            parameters = self._maximize(model, self._estimate(statistics))
+        parameters = self._well_defined(parameters)
         bound = model.lower_bound(statistics, operands, parameters, self._scatter)
         return parameters, bound
 
     def _maximize(self, model: MixtureModel, gaussians: Gaussians) -> MixtureParameters:
-        """M-step."""
-        return self._well_defined(model.maximize(gaussians))
+        """M-step; a component's precision factors are NaN where it has no covariance."""
+        return model.maximize(gaussians)
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
         """The parameters, if all covariances are positive definite."""

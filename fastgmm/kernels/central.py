@@ -12,9 +12,17 @@ from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import DENSITY_FORMS
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
-_FARTHEST = {True: 8.0, False: 6.0}
-"""Standard deviations up to which a component is near, by whether it is in float64: their squares
-are by how much more than a rounding its variances may be off."""
+_FARTHEST = {True: 8.0, False: 5.0}
+"""Standard deviations up to which a component is near, by whether it is in float64: about the
+origin its second moments are as many times larger as their squares, and so are roundings..."""
+
+MOST_LOST = {True: 128.0, False: 32.0}
+"""...unless the component shrinks in this very pass: by how much a second moment about the origin
+may exceed that about the component's new mean..."""
+
+LEAST_GAINED = 2.0
+"""...if it exceeds that about the old mean by so much. Then the component's moments are computed
+again, about the old mean."""
 
 _CHOLESKY = DENSITY_FORMS.index("cholesky")
 

@@ -7,7 +7,7 @@ that what belongs to other forms is not compiled.
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.central import mark_central
+from fastgmm.kernels.central import LEAST_GAINED, MOST_LOST, mark_central
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER, OUTPUTS
@@ -28,6 +28,7 @@ from fastgmm.kernels.moments import (
 from fastgmm.kernels.outer_moments import outer_moments_of_each
 from fastgmm.kernels.responsibilities import assign, normalize, normalize_to_roots
 from fastgmm.kernels.shared_moments import (
+    MOST_FEATURES,
     POINTS,
     PRODUCTS,
     add_shared_about_means,
@@ -96,6 +97,8 @@ def statistics_pass(density_form, dtype):
         `SufficientStatistics` keeps them, have an axis of length m in front.
     """
     form = DENSITY_FORMS.index(density_form)
+    is_double = np.dtype(dtype) == np.float64
+    most_lost, most_features = MOST_LOST[is_double], MOST_FEATURES[is_double]
     rows, row_weights, real = row_types(dtype)
     integers = array_type(types.int64, 1)
     signature = types.void(
@@ -126,6 +129,7 @@ def statistics_pass(density_form, dtype):
         sums,
     ):
         _, k, d = means.shape
+        computed = not (len(labels) or len(given))
         # What is needed while at work is shared by the data sets: to get it anew takes as long as
         # a hundred points.
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, form == CHOLESKY)
@@ -133,9 +137,12 @@ def statistics_pass(density_form, dtype):
         size = (sums.shape[1] - HEADER) // k
         scratch_rows = d + BLOCK
         if form == CHOLESKY:
-            products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
-            about_origin = aligned_rows(products, whole_groups(k, sums.itemsize), sums)
-            # By whatever takes more.
+            products, columns = 0, 0
+            if BLOCK < d <= most_features and computed:
+                products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
+                columns = whole_groups(k, sums.itemsize)
+            about_origin = aligned_rows(products, columns, sums)
+            # The same memory serves distances, and moments of one component or of all together.
             shared_size = POINTS * (PRODUCTS + about_origin.shape[1])
             scratch_rows = max(scratch_rows, shared_size // tile_size + 1)
         else:
@@ -148,7 +155,6 @@ def statistics_pass(density_form, dtype):
         for c in range(k):
             central[c], order[c] = 0.0, c
         n_central = n_shared = 0
-        computed = not (len(labels) or len(given))
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
             blocks = sums[m][HEADER:].reshape(k, size)
@@ -156,7 +162,7 @@ def statistics_pass(density_form, dtype):
             if form == CHOLESKY:
                 if computed:
                     mark_central(form, projected[m], central)
-                    n_shared = choose_shared(central, means_m, order)
+                    n_shared = choose_shared(central, means_m, last - first, order)
                 if n_shared:
                     about_origin[:] = 0.0
             else:
@@ -164,82 +170,100 @@ def statistics_pass(density_form, dtype):
             if form == DIAGONAL:
                 if computed:
                     n_central = mark_central(form, projected[m], central)
-            for start in range(first, last, tile_size):
-                stop = min(start + tile_size, last)
-                points = load_tile(X, start, stop, origin[m], tile)
-                sums[m, 1] += load_weights(sample_weight, start, stop, points, weights)
-                # Distances serve the E-step, and as second moments where they are isotropic.
-                if form == ISOTROPIC or computed:
-                    distances_to_all(
-                        form,
-                        tile,
-                        points,
-                        means_m,
-                        factors[m],
-                        projected[m],
-                        central,
-                        scratch,
-                        distances,
-                    )
-                if computed:
-                    if form == CHOLESKY:
-                        # Outer moments take square roots of the responsibilities.
-                        weigh = normalize_to_roots
-                    else:
-                        weigh = normalize
-                    sums[m, 0] += weigh(
-                        distances,
-                        points,
-                        scales[m],
-                        constants[m],
-                        NEGLIGIBLE,
-                        weights,
-                        responsibilities,
-                        norms,
-                    )
-                elif len(labels):
-                    load_labels(labels, start, stop, weights, responsibilities)
-                else:
-                    load_responsibilities(given, start, stop, weights, responsibilities)
-                # Those of 0 and 1 are the same.
-                weighted_labels = len(labels) and len(sample_weight)
-                if form == CHOLESKY and (len(given) or weighted_labels):
-                    take_roots(responsibilities, points)
-                if form == CHOLESKY:
-                    if n_shared:
-                        shared_outer_moments(
+            begin, again = n_shared, False
+            for _ in range(2):
+                for start in range(first, last, tile_size):
+                    stop = min(start + tile_size, last)
+                    points = load_tile(X, start, stop, origin[m], tile)
+                    total_weight = load_weights(sample_weight, start, stop, points, weights)
+                    if not again:
+                        sums[m, 1] += total_weight
+                    # Distances serve the E-step, and as second moments where they are isotropic.
+                    if form == ISOTROPIC or computed:
+                        distances_to_all(
+                            form,
                             tile,
                             points,
-                            responsibilities,
-                            order,
-                            n_shared,
+                            means_m,
+                            factors[m],
+                            projected[m],
+                            central,
                             scratch,
-                            about_origin,
+                            distances,
                         )
-                    outer_moments_of_each(
-                        tile, points, means_m, responsibilities, order, n_shared, scratch, blocks
-                    )
-                elif form == DIAGONAL:
-                    if n_central:
-                        append_squares(tile, points)
-                        first_moments(tile, points, responsibilities, about_origin)
-                    for c in range(k):
-                        if not central[c]:
-                            diagonal_moments(
-                                tile, points, means_m[c], responsibilities[c], blocks[c]
+                    if computed:
+                        if form == CHOLESKY:
+                            # Outer moments take square roots of the responsibilities.
+                            weigh = normalize_to_roots
+                        else:
+                            weigh = normalize
+                        log_likelihood = weigh(
+                            distances,
+                            points,
+                            scales[m],
+                            constants[m],
+                            NEGLIGIBLE,
+                            weights,
+                            responsibilities,
+                            norms,
+                        )
+                        if not again:
+                            sums[m, 0] += log_likelihood
+                    elif len(labels):
+                        load_labels(labels, start, stop, weights, responsibilities)
+                    else:
+                        load_responsibilities(given, start, stop, weights, responsibilities)
+                    # Those of 0 and 1 are the same.
+                    weighted_labels = len(labels) and len(sample_weight)
+                    if form == CHOLESKY and (len(given) or weighted_labels):
+                        take_roots(responsibilities, points)
+                    if form == CHOLESKY:
+                        if n_shared:
+                            shared_outer_moments(
+                                tile,
+                                points,
+                                responsibilities,
+                                order,
+                                n_shared,
+                                scratch,
+                                about_origin,
                             )
+                        outer_moments_of_each(
+                            tile, points, means_m, responsibilities, order, begin, scratch, blocks
+                        )
+                    elif form == DIAGONAL:
+                        if n_central:
+                            append_squares(tile, points)
+                            first_moments(tile, points, responsibilities, about_origin)
+                        for c in range(k):
+                            if not central[c]:
+                                diagonal_moments(
+                                    tile, points, means_m[c], responsibilities[c], blocks[c]
+                                )
+                    else:
+                        first_moments(tile, points, responsibilities, about_origin)
+                        if form == ISOTROPIC:
+                            trace_moments(distances, points, responsibilities, about_origin, d + 1)
+                if form == CHOLESKY:
+                    begin = k
+                    if n_shared:
+                        begin -= add_shared_about_means(
+                            about_origin, order, n_shared, means_m, blocks
+                        )
+                    again = begin < k
+                elif form == DIAGONAL:
+                    again = False
+                    if n_central:
+                        again = add_squares_about_means(
+                            about_origin, means_m, most_lost, central, blocks
+                        )
                 else:
-                    first_moments(tile, points, responsibilities, about_origin)
-                    if form == ISOTROPIC:
-                        trace_moments(distances, points, responsibilities, about_origin, d + 1)
+                    add_about_means(about_origin, means_m, blocks)
+                if not again:
+                    break
+                # Of components that shrank, digits were lost: theirs alone, about their means.
+                n_shared = n_central = 0
             sums[m, 2] += last - first
-            if form == CHOLESKY:
-                if n_shared:
-                    add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
-            elif form == DIAGONAL:
-                add_squares_about_means(about_origin, means_m, central, blocks)
-            else:
-                add_about_means(about_origin, means_m, blocks)
 
     return add_statistics
 
@@ -254,18 +278,35 @@ def append_squares(tile, points):
 
 
 @kernel
-def add_squares_about_means(about_origin, means, central, blocks):
-    """Add diagonal moments about the origin of the components that are central."""
+def add_squares_about_means(about_origin, means, most_lost, central, blocks):
+    """Add diagonal moments about the origin of the components that are central.
+
+    Of those that lost more than `most_lost` none are added, and they alone are no longer marked as
+    central; returns whether there are any.
+    """
     k, d = means.shape
+    any_lost = False
     for c in range(k):
-        if central[c]:
-            weight = about_origin[c, d]
+        weight, lost = about_origin[c, d], False
+        for j in range(d):
+            mean, first = np.float64(means[c, j]), about_origin[c, j]
+            second = about_origin[c, d + 1 + j]
+            about_new = second * weight - first * first
+            about_old = second + mean * (weight * mean - 2.0 * first)
+            # Not "<": what is not a number is computed again.
+            keeps = about_new * most_lost >= second * weight or about_old * LEAST_GAINED >= second
+            lost |= not keeps
+        if central[c] and not lost:
             blocks[c, d] += weight
             for j in range(d):
                 mean, first = np.float64(means[c, j]), about_origin[c, j]
                 second = about_origin[c, d + 1 + j]
                 blocks[c, j] += first - weight * mean
                 blocks[c, d + 1 + j] += second - mean * (2.0 * first - weight * mean)
+        lost &= central[c] != 0.0
+        any_lost |= lost
+        central[c] = not lost
+    return any_lost
 
 
 @entry_point

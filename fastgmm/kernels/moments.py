@@ -1,7 +1,8 @@
 r"""Weighted sufficient statistics of the points of a tile, added to float64 sums.
 
 With r the weighted responsibilities and :math:`u = x - \mu_c` (Bishop 2006, eq. 9.24 to 9.27, about
-the pass's own means instead of zero, which keeps what would cancel):
+the pass's own means instead of zero, which keeps what would cancel; `fastgmm.kernels.central` tells
+where that is not needed):
 
 - outer: see `fastgmm.kernels.outer_moments`;
 - diagonal: ``first (d), weight, second (d)`` with :math:`\sum_t r\, u_j^2`;

@@ -11,6 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
+from fastgmm.kernels.central import LEAST_GAINED, MOST_LOST
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, outer_place
 from fastgmm.kernels.outer_moments import sums_place
@@ -29,8 +30,11 @@ registers."""
 _ALONE = 12
 """Features up to which a single vector of components pays; two share each product that is read."""
 
-_MOST_FEATURES = 96
-"""Beyond, the sums outgrow the caches: with 128, nothing is gained."""
+MOST_FEATURES = {True: 96, False: 48}
+"""Beyond, by whether in float64, the sums outgrow the caches, and next to nothing is gained."""
+
+_LEAST_ROWS = 256
+"""Rows from which on the sums of a data set are worth to be set up, and moved to the means."""
 
 
 def n_products(n_features):
@@ -38,10 +42,10 @@ def n_products(n_features):
     return (n_features + 1) * (n_features + 2) // 2
 
 
-def _choose_definition(central, means, order):
+def _choose_definition(central, means, n_rows, order):
     (k, d), n = means.shape, int(central[: len(means)].sum())
     order[:k] = np.argsort(-central[:k], kind="stable")
-    if not BLOCK < d <= _MOST_FEATURES:
+    if not BLOCK < d <= MOST_FEATURES[means.dtype == np.float64] or n_rows < _LEAST_ROWS:
         return 0
     unit = LANE_BYTES // means.itemsize * (1 if d <= _ALONE else 2)
     rest = n % unit
@@ -49,17 +53,18 @@ def _choose_definition(central, means, order):
 
 
 @microkernel(_choose_definition)
-def choose_shared(typing, central, means, order):
+def choose_shared(typing, central, means, n_rows, order):
     """Number of components for `shared_outer_moments`: the first of order, the others follow.
 
-    central (k,), of `mark_central`; means (k, d); out: order (k,), a permutation, as floats. Whole
-    vectors of central components, and what is left if it fills three quarters of one.
+    central (k,), of `mark_central`; means (k, d); n_rows of the data set; out: order (k,), a
+    permutation, as floats. Whole vectors of central components, and what is left if it fills three
+    quarters of one.
     """
-    signature = types.intp(central, means, order)
+    signature = types.intp(central, means, types.intp, order)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, means.dtype)
-        near, mu, out = unpack_arguments(context, builder, signature, args)
+        near, mu, n_rows, out = unpack_arguments(context, builder, signature, args)
         k, d = mu.shape
 
         def list_those(which, begin):
@@ -81,11 +86,13 @@ def choose_shared(typing, central, means, order):
             ">=", builder.mul(rest, v.index(4)), builder.mul(unit, v.index(3))
         )
         count = builder.select(filled, n, builder.sub(n, rest))
-        pays = builder.and_(
+        for pays in (
             builder.icmp_signed(">", d, v.index(BLOCK)),
-            builder.icmp_signed("<=", d, v.index(_MOST_FEATURES)),
-        )
-        return builder.select(pays, count, v.index(0))
+            builder.icmp_signed("<=", d, v.index(MOST_FEATURES[v.double])),
+            builder.icmp_signed(">=", n_rows, v.index(_LEAST_ROWS)),
+        ):
+            count = builder.select(pays, count, v.index(0))
+        return count
 
     return signature, emit
 
@@ -221,30 +228,50 @@ def _multiply(v, points, products, p, shares, c, width, columns, first, sums):
 
 
 def _about_means_definition(sums, order, count, means, blocks):
-    rows = means.shape[1] + 1
+    rows, n_lost = means.shape[1] + 1, 0
     i, j = np.tril_indices(rows)
-    for m, c in enumerate(order[:count].astype(int)):
+    for m in reversed(range(count)):
+        c = int(order[m])
         moments = np.zeros((rows, rows), dtype=sums.dtype)
         moments[i, j] = moments[j, i] = sums[: len(i), m]
         # S - m f^T - f m^T + w m m^T, and of the row of ones likewise, whose mean here is 0.
         mean, first, weight = np.append(means[c], 0.0), moments[-1], moments[-1, -1]
+        squares, means_c = np.diagonal(moments)[:-1], mean[:-1]
+        about_new = squares * weight - first[:-1] ** 2
+        about_old = squares + means_c * (weight * means_c - 2.0 * first[:-1])
+        keeps = about_new * MOST_LOST[means.dtype == np.float64] >= squares * weight
+        if not (keeps | (about_old * LEAST_GAINED >= squares)).all():
+            n_lost += 1
+            order[len(means) - n_lost] = c
+            continue
         cross = np.outer(mean, first)
         about = moments - cross - cross.T + weight * np.outer(mean, mean)
         blocks[c, outer_place(i, j)] += about[i, j]
+    return n_lost
 
 
 @microkernel(_about_means_definition)
 def add_shared_about_means(typing, sums, order, count, means, blocks):
-    """Add sums of `shared_outer_moments` to blocks (k, outer_size(d)), about the means (k, d)."""
-    signature = types.void(sums, order, types.intp, means, blocks)
+    """Add sums of `shared_outer_moments` to blocks (k, outer_size(d)), about the means (k, d).
+
+    Returns the number of components that lost more than `MOST_LOST`: theirs are not added, and
+    their numbers stand at the end of order (k,).
+    """
+    signature = types.intp(sums, order, types.intp, means, blocks)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, means.dtype)
         given, order, count, mu, out = unpack_arguments(context, builder, signature, args)
-        (_, d), columns, double = mu.shape, given.shape[1], Vectors(builder, types.float64)
+        (k, d), columns, double = mu.shape, given.shape[1], Vectors(builder, types.float64)
         last_row = builder.lshr(builder.mul(d, v.plus(d, 1)), v.index(1))
 
-        def component(m, _):
+        most_lost, least_gained = (
+            ir.Constant(ir.DoubleType(), value) for value in (MOST_LOST[v.double], LEAST_GAINED)
+        )
+
+        def component(done, n_lost):
+            # From the last on: the end of the order is free by then.
+            m = builder.sub(v.plus(count, -1), done)
             c = v.whole_number(order, m)
             means_c, block = mu.part(builder, c), out.part(builder, c)
 
@@ -273,9 +300,30 @@ def add_shared_about_means(typing, sums, order, count, means, blocks):
 
                 return v.loop(0, v.plus(i, 1), 1, carried, column)
 
-            v.loop(0, v.plus(d, 1), 1, [v.index(0)], row)
+            def keeps_digits(j, so_far):
+                first_j, mean_j = moment(builder.add(last_row, j)), mean(j)
+                square = moment(builder.lshr(builder.mul(j, v.plus(j, 3)), v.index(1)))
+                weighted = builder.fmul(square, weight)
+                about_new = double.fma(builder.fneg(first_j), first_j, weighted)
+                twice = builder.fadd(first_j, first_j)
+                moved = double.fma(weight, mean_j, builder.fneg(twice))
+                about_old = double.fma(mean_j, moved, square)
+                # Ordered: what is not a number is computed again.
+                keeps = builder.or_(
+                    builder.fcmp_ordered(">=", builder.fmul(about_new, most_lost), weighted),
+                    builder.fcmp_ordered(">=", builder.fmul(about_old, least_gained), square),
+                )
+                return [builder.select(keeps, so_far[0], v.index(0))]
 
-        v.loop(0, count, 1, [], component)
-        return context.get_dummy_value()
+            (kept,) = v.loop(0, d, 1, [v.index(1)], keeps_digits)
+            rows = builder.select(builder.trunc(kept, ir.IntType(1)), v.plus(d, 1), v.index(0))
+            v.loop(0, rows, 1, [v.index(0)], row)
+            (lost,) = n_lost
+            more = v.plus(builder.sub(lost, kept), 1)
+            with builder.if_then(builder.icmp_signed(">", more, lost)):
+                v.put(builder.sitofp(c, v.scalar), order, builder.sub(k, more))
+            return [more]
+
+        return v.loop(0, count, 1, [v.index(0)], component)[0]
 
     return signature, emit

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn import mixture
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, fit_many
+from fastgmm.batch.fit_many import item_seeds
 from tests import datasets, goldens, reference, structures, tolerances
 from tests.estimator.helpers import assert_close, quiet_fit
 
@@ -208,3 +210,34 @@ def test_long_sums_in_float32_do_not_drift(covariance_type):
     }[covariance_type]
     # reg_covar adds 1e-6 to variances of 1.
     assert_close(model.covariances_, desired, 3e-6)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float64, 1e6), (np.float32, 1e3)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_components_that_shrink_to_a_tight_group(covariance_type, dtype, scale, seed):
+    """Wide ones near the origin take hold of rows that lie close together, away from it."""
+    random = np.random.RandomState(seed)
+    wide, tight = scale * random.normal(size=(3000, 8)), 0.01 * random.normal(size=(3000, 8))
+    X = np.concatenate([wide, tight + 0.3 * scale]).astype(dtype)
+    params = {"covariance_type": covariance_type, "max_iter": 20, "random_state": seed}
+    model = quiet_fit(GaussianMixture(8, **params), X)
+    assert np.isfinite(model.lower_bound_)
+    if covariance_type == "full":  # scikit-learn's diagonals cancel
+        theirs = quiet_fit(mixture.GaussianMixture(8, **params), X.astype(np.float64))
+        np.testing.assert_allclose(model.lower_bound_, theirs.lower_bound_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_feature_that_is_the_sum_of_others(seed):
+    """No digits to spare: without a second look at it, its covariance is not positive definite."""
+    random = np.random.RandomState(seed)
+    rows = np.repeat(3 * random.normal(size=(8, 7)), 500, axis=0)
+    rows = 2e4 * (rows + random.normal(size=rows.shape))
+    X = np.column_stack([rows, rows.sum(axis=1)])
+    params = {"max_iter": 30, "tol": 0, "reg_covar": 1e-6}
+    many = fit_many([X, X[:2000]], 8, random_state=seed, **params)
+    alone = GaussianMixture(8, random_state=item_seeds(seed, 2)[0], **params)
+    quiet_fit(alone, X)
+    assert np.isfinite(alone.lower_bound_)
+    np.testing.assert_array_equal(many[0].precisions_cholesky_, alone.precisions_cholesky_)

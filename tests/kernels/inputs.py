@@ -224,7 +224,8 @@ def outer_moments_of_each(p):
 
 def choose_shared(p):
     order = np.full(p.k + 2, UNTOUCHED, p.dtype)
-    return p.flags(), p.normal(p.k, p.d).view(SameDigits), order
+    n_rows = 1000 if p.points % 3 else 100
+    return p.flags(), p.normal(p.k, p.d).view(SameDigits), n_rows, order
 
 
 def shared_outer_moments(p):
@@ -237,8 +238,15 @@ def shared_outer_moments(p):
 
 
 def add_shared_about_means(p):
+    """One in three, or in two, has lost its digits."""
     sums = p.sums(n_products(p.d) + 1, p.k + 3)
-    means, blocks = p.normal(p.k, p.d), p.sums(p.k, outer_size(p.d))
+    last = n_products(p.d) - 1
+    sums[last] = 2.0
+    squares = [j * (j + 3) // 2 for j in range(p.d)]
+    sums[squares] = 100.0
+    lost = slice(1, None, 2 + p.d % 2)
+    sums[squares[-1], lost] = (0.5 + 1e-5) * sums[last - 1, lost] ** 2
+    means, blocks = p.normal(p.k, p.d).view(SameDigits), p.sums(p.k, outer_size(p.d))
     return sums, p.permutation(), p.k - p.k // 3, means, blocks
 
 
