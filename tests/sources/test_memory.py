@@ -125,7 +125,8 @@ def test_memory_of_a_fit_is_bounded(tmp_path, init_params):
         3 * min(START_ROWS * N_FEATURES * 8, START_BYTES) / 1e6 if init_params == "kmeans" else 0
     )
     found = measured(FIT, tmp_path / "rows.parquet", init_params)
-    assert found < LIMIT + start + 16 * N_THREADS + 32
+    # Beside what reading takes: predictions on their way to a file.
+    assert found < LIMIT + start + 16 * N_THREADS + 48
 
 
 def measured(script, path, *arguments):
