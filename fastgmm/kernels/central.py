@@ -20,7 +20,7 @@ MOST_LOST = {True: 128.0, False: 32.0}
 """...unless the component shrinks in this very pass: by how much a second moment about the origin
 may exceed that about the component's new mean..."""
 
-LEAST_GAINED = 2.0
+_LEAST_GAINED = 2.0
 """...if it exceeds that about the old mean by so much. Then the component's moments are computed
 again, about the old mean."""
 
@@ -70,3 +70,36 @@ def mark_central(typing, form, projected, central):
         return v.loop(0, k, 1, [v.index(0)], component)[0]
 
     return signature, emit
+
+
+def keeps_digits_definition(second, first, weight, mean, most_lost):
+    about_new = second * weight - first * first
+    about_old = second + mean * (weight * mean - 2.0 * first)
+    return about_new * most_lost >= second * weight or about_old * _LEAST_GAINED >= second
+
+
+@microkernel(keeps_digits_definition)
+def keeps_digits(typing, second, first, weight, mean, most_lost):
+    """Whether a feature's second moment about the origin, one of `MOST_LOST` given, is good enough.
+
+    All float64; what is not a number is not.
+    """
+
+    def emit(context, builder, signature, args):
+        return emit_keeps_digits(Vectors(builder, types.float64), *args)
+
+    return types.boolean(*[types.float64] * 5), emit
+
+
+def emit_keeps_digits(v, second, first, weight, mean, most_lost):
+    """See `keeps_digits`; numbers of float64."""
+    builder = v.builder
+    weighted = builder.fmul(second, weight)
+    about_new = v.fma(builder.fneg(first), first, weighted)
+    moved = v.fma(weight, mean, builder.fneg(builder.fadd(first, first)))
+    about_old = v.fma(mean, moved, second)
+    least_gained = ir.Constant(ir.DoubleType(), _LEAST_GAINED)
+    return builder.or_(
+        builder.fcmp_ordered(">=", builder.fmul(about_new, most_lost), weighted),
+        builder.fcmp_ordered(">=", builder.fmul(about_old, least_gained), second),
+    )

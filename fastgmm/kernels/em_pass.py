@@ -7,7 +7,7 @@ that what belongs to other forms is not compiled.
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.central import LEAST_GAINED, MOST_LOST, mark_central
+from fastgmm.kernels.central import MOST_LOST, mark_central
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER, OUTPUTS
@@ -21,6 +21,8 @@ from fastgmm.kernels.loading import (
 from fastgmm.kernels.log_density import distances_to_all
 from fastgmm.kernels.moments import (
     add_about_means,
+    add_squares_about_means,
+    append_squares,
     diagonal_moments,
     first_moments,
     trace_moments,
@@ -266,47 +268,6 @@ def statistics_pass(density_form, dtype):
             sums[m, 2] += last - first
 
     return add_statistics
-
-
-@kernel
-def append_squares(tile, points):
-    """Below the rows of a tile and its row of ones: the squares of the rows."""
-    d = len(tile) // 2
-    for j in range(d):
-        for t in range(points):
-            tile[d + 1 + j, t] = tile[j, t] * tile[j, t]
-
-
-@kernel
-def add_squares_about_means(about_origin, means, most_lost, central, blocks):
-    """Add diagonal moments about the origin of the components that are central.
-
-    Of those that lost more than `most_lost` none are added, and they alone are no longer marked as
-    central; returns whether there are any.
-    """
-    k, d = means.shape
-    any_lost = False
-    for c in range(k):
-        weight, lost = about_origin[c, d], False
-        for j in range(d):
-            mean, first = np.float64(means[c, j]), about_origin[c, j]
-            second = about_origin[c, d + 1 + j]
-            about_new = second * weight - first * first
-            about_old = second + mean * (weight * mean - 2.0 * first)
-            # Not "<": what is not a number is computed again.
-            keeps = about_new * most_lost >= second * weight or about_old * LEAST_GAINED >= second
-            lost |= not keeps
-        if central[c] and not lost:
-            blocks[c, d] += weight
-            for j in range(d):
-                mean, first = np.float64(means[c, j]), about_origin[c, j]
-                second = about_origin[c, d + 1 + j]
-                blocks[c, j] += first - weight * mean
-                blocks[c, d + 1 + j] += second - mean * (2.0 * first - weight * mean)
-        lost &= central[c] != 0.0
-        any_lost |= lost
-        central[c] = not lost
-    return any_lost
 
 
 @entry_point

@@ -10,9 +10,11 @@ where that is not needed):
 - none: ``first (d), weight``.
 """
 
+import numpy as np
 from numba.core import types
 
-from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.central import keeps_digits
+from fastgmm.kernels.compile import kernel, microkernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
@@ -197,3 +199,39 @@ def add_about_means(typing, about_origin, means, blocks):
         return context.get_dummy_value()
 
     return signature, emit
+
+
+@kernel
+def append_squares(tile, points):
+    """Below the rows of a tile and its row of ones: the squares of the rows."""
+    d = len(tile) // 2
+    for j in range(d):
+        for t in range(points):
+            tile[d + 1 + j, t] = tile[j, t] * tile[j, t]
+
+
+@kernel
+def add_squares_about_means(about_origin, means, most_lost, central, blocks):
+    """Add diagonal moments about the origin of the components that are central.
+
+    Of those that lost more than `most_lost` none are added, and they alone are no longer marked as
+    central; returns whether there are any.
+    """
+    k, d = means.shape
+    any_lost = False
+    for c in range(k):
+        weight, lost = about_origin[c, d], False
+        for j in range(d):
+            first, second = about_origin[c, j], about_origin[c, d + 1 + j]
+            lost |= not keeps_digits(second, first, weight, np.float64(means[c, j]), most_lost)
+        if central[c] and not lost:
+            blocks[c, d] += weight
+            for j in range(d):
+                mean, first = np.float64(means[c, j]), about_origin[c, j]
+                second = about_origin[c, d + 1 + j]
+                blocks[c, j] += first - weight * mean
+                blocks[c, d + 1 + j] += second - mean * (2.0 * first - weight * mean)
+        lost &= central[c] != 0.0
+        any_lost |= lost
+        central[c] = not lost
+    return any_lost

@@ -11,7 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fastgmm.kernels.central import LEAST_GAINED, MOST_LOST
+from fastgmm.kernels.central import MOST_LOST, emit_keeps_digits, keeps_digits_definition
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, outer_place
 from fastgmm.kernels.outer_moments import sums_place
@@ -236,11 +236,9 @@ def _about_means_definition(sums, order, count, means, blocks):
         moments[i, j] = moments[j, i] = sums[: len(i), m]
         # S - m f^T - f m^T + w m m^T, and of the row of ones likewise, whose mean here is 0.
         mean, first, weight = np.append(means[c], 0.0), moments[-1], moments[-1, -1]
-        squares, means_c = np.diagonal(moments)[:-1], mean[:-1]
-        about_new = squares * weight - first[:-1] ** 2
-        about_old = squares + means_c * (weight * means_c - 2.0 * first[:-1])
-        keeps = about_new * MOST_LOST[means.dtype == np.float64] >= squares * weight
-        if not (keeps | (about_old * LEAST_GAINED >= squares)).all():
+        most_lost = MOST_LOST[means.dtype == np.float64]
+        features = zip(np.diagonal(moments)[:-1], first, mean, strict=False)
+        if not all(keeps_digits_definition(s, f, weight, mu, most_lost) for s, f, mu in features):
             n_lost += 1
             order[len(means) - n_lost] = c
             continue
@@ -265,9 +263,7 @@ def add_shared_about_means(typing, sums, order, count, means, blocks):
         (k, d), columns, double = mu.shape, given.shape[1], Vectors(builder, types.float64)
         last_row = builder.lshr(builder.mul(d, v.plus(d, 1)), v.index(1))
 
-        most_lost, least_gained = (
-            ir.Constant(ir.DoubleType(), value) for value in (MOST_LOST[v.double], LEAST_GAINED)
-        )
+        most_lost = ir.Constant(ir.DoubleType(), MOST_LOST[v.double])
 
         def component(done, n_lost):
             # From the last on: the end of the order is free by then.
@@ -300,22 +296,13 @@ def add_shared_about_means(typing, sums, order, count, means, blocks):
 
                 return v.loop(0, v.plus(i, 1), 1, carried, column)
 
-            def keeps_digits(j, so_far):
-                first_j, mean_j = moment(builder.add(last_row, j)), mean(j)
+            def feature(j, so_far):
+                first_j = moment(builder.add(last_row, j))
                 square = moment(builder.lshr(builder.mul(j, v.plus(j, 3)), v.index(1)))
-                weighted = builder.fmul(square, weight)
-                about_new = double.fma(builder.fneg(first_j), first_j, weighted)
-                twice = builder.fadd(first_j, first_j)
-                moved = double.fma(weight, mean_j, builder.fneg(twice))
-                about_old = double.fma(mean_j, moved, square)
-                # Ordered: what is not a number is computed again.
-                keeps = builder.or_(
-                    builder.fcmp_ordered(">=", builder.fmul(about_new, most_lost), weighted),
-                    builder.fcmp_ordered(">=", builder.fmul(about_old, least_gained), square),
-                )
+                keeps = emit_keeps_digits(double, square, first_j, weight, mean(j), most_lost)
                 return [builder.select(keeps, so_far[0], v.index(0))]
 
-            (kept,) = v.loop(0, d, 1, [v.index(1)], keeps_digits)
+            (kept,) = v.loop(0, d, 1, [v.index(1)], feature)
             rows = builder.select(builder.trunc(kept, ir.IntType(1)), v.plus(d, 1), v.index(0))
             v.loop(0, rows, 1, [v.index(0)], row)
             (lost,) = n_lost

@@ -159,6 +159,12 @@ def mark_central(p, form=0):
     return form, projected, np.full(p.k + 2, UNTOUCHED, p.dtype)
 
 
+def keeps_digits(p):
+    """Of a few points, near zero or far from it, about a mean like theirs."""
+    x = p.random.standard_normal(3) * 10.0 ** -(p.k % 5) + p.d % 3
+    return float((x**2).sum()), float(x.sum()), 3.0, p.d % 2 + 0.01, 30.0
+
+
 def cholesky_distances(p):
     mean, upper = p.normal(p.d), p.upper()
     projected, central = mean @ np.triu(upper), p.dtype.type(p.k % 2)
@@ -330,6 +336,7 @@ INPUTS = {
         take_roots,
         store_rows,
         mark_central,
+        keeps_digits,
         cholesky_distances,
         distances_to_all,
         whiten,

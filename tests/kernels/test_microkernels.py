@@ -46,7 +46,7 @@ def exact(argument):
 
 def assert_equal_results(actual, desired, dtype):
     """Differences below some roundings of the largest number around."""
-    actual, desired = np.asarray(actual), np.asarray(desired)
+    actual, desired = (np.asarray(result) + 0 for result in (actual, desired))  # True is 1
     finite = np.isfinite(desired)
     np.testing.assert_array_equal(actual[~finite], desired[~finite])
     scale = np.abs(desired[finite & (desired != UNTOUCHED)]).max(initial=1.0)
