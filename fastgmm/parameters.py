@@ -47,8 +47,9 @@ class Operands(NamedTuple):
         Taken off every row before anything else, so that coordinates are small.
     means : ndarray of shape (k, d)
         Means, less the origin.
-    factors : ndarray of shape (k or 1, d, d) or (1, k, d)
-        Precision factors, in the density form's shape.
+    factors : ndarray of shape (k or 1, panels * d, block) or (1, k, d)
+        Precision factors, in the density form's shape: matrices in panels, see
+        `fastgmm.kernels.layout`.
     projected : ndarray of shape (k, d)
         The means as the density form meets them: whitened, or scaled.
     scales : ndarray of shape (k,)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastgmm.covariance.matrices import upper_precision_factors
+from fastgmm.kernels.layout import BLOCK, from_panels, to_panels
 
 SIZES = (1, 2, 5, 16, 63, 64, 65, 130)
 
@@ -41,3 +42,18 @@ def test_a_number_off_the_diagonal_counts_too(d, bad):
     covariances = positive_definite(d)
     covariances[2, 0, 1] = covariances[2, 1, 0] = bad
     assert np.isnan(upper_precision_factors(covariances)[2]).any()
+
+
+@pytest.mark.parametrize("d", [1, 2, 4, 5, 8, 11])
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3)], ids=str)
+def test_panels_hold_the_columns_of_matrices_and_give_them_back(leading, d):
+    matrices = np.random.RandomState(0).standard_normal((*leading, d, d)).astype(np.float32)
+    panels = to_panels(matrices)
+    assert panels.dtype == np.float32
+    assert panels.shape == (*leading, -(-d // BLOCK) * d, BLOCK)
+    for i in range(0, d, BLOCK):
+        columns = matrices[..., i : i + BLOCK]
+        panel = panels[..., i // BLOCK * d : (i // BLOCK + 1) * d, :]
+        np.testing.assert_array_equal(panel[..., : columns.shape[-1]], columns)
+        assert not panel[..., columns.shape[-1] :].any()
+    np.testing.assert_array_equal(from_panels(panels, d), matrices)

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgmm.covariance import matrices
 from fastgmm.covariance.base import CovarianceStructure, register
+from fastgmm.kernels.layout import from_panels, to_panels
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
@@ -51,10 +52,11 @@ class Full(CovarianceStructure):
         return matrices.log_diagonals(precisions_cholesky)
 
     def distance_spreads(self, operands, units):
-        return matrices.norm_bounds(operands.factors * units[:, np.newaxis])
+        factors = from_panels(operands.factors, len(units))
+        return matrices.norm_bounds(factors * units[:, np.newaxis])
 
     def expected_exponent(self, statistics, operands, scatter):
-        factors = operands.factors.astype(np.float64)
+        factors = from_panels(operands.factors, statistics.second.shape[-1]).astype(np.float64)
         distances = ((statistics.second @ factors) * factors).sum(axis=(-1, -2))
         return (operands.scales.astype(np.float64) * distances).sum(axis=-1)
 
@@ -69,7 +71,7 @@ class Full(CovarianceStructure):
         return make_operands(
             parameters,
             dtype,
-            factors=triangles,
+            factors=to_panels(triangles),
             # Not by BLAS, whose threads would spin beside the pass that follows.
             project=lambda means: np.einsum("...j,...ji->...i", means, triangles),
             scales=np.full(factors.shape[:-2], -0.5),

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgmm.covariance import matrices
 from fastgmm.covariance.base import CovarianceStructure, register
+from fastgmm.kernels.layout import from_panels, to_panels
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
@@ -57,14 +58,15 @@ class Tied(CovarianceStructure):
         return matrices.log_diagonals(precisions_cholesky)[..., np.newaxis]
 
     def distance_spreads(self, operands, units):
-        shared = matrices.norm_bounds(operands.factors * units[:, np.newaxis])
+        factor = from_panels(operands.factors, len(units))
+        shared = matrices.norm_bounds(factor * units[:, np.newaxis])
         return shared.repeat(len(operands.means))
 
     def expected_exponent(self, statistics, operands, scatter):
         # The scatter within components, about the means of the pass.
         unmoved = np.zeros_like(statistics.reference)
         within = self.covariances(statistics, unmoved, np.ones(1), scatter)
-        factor = operands.factors[..., 0, :, :].astype(np.float64)
+        factor = from_panels(operands.factors[..., 0, :, :], within.shape[-1]).astype(np.float64)
         scale = operands.scales[..., 0].astype(np.float64)
         return scale * ((within @ factor) * factor).sum(axis=(-1, -2))
 
@@ -82,7 +84,7 @@ class Tied(CovarianceStructure):
         return make_operands(
             parameters,
             dtype,
-            factors=triangle[..., np.newaxis, :, :],
+            factors=to_panels(triangle)[..., np.newaxis, :, :],
             project=lambda means: means @ triangle,
             scales=np.full(parameters.weights.shape, -0.5),
             log_determinants=self.log_determinants(factor, factor.shape[-1]),

@@ -1,4 +1,6 @@
-"""The numbers that kernels and the code above them agree on; free of Numba."""
+"""The numbers and layouts that kernels and the code above them agree on; free of Numba."""
+
+import numpy as np
 
 DENSITY_FORMS = ("cholesky", "shared_cholesky", "diagonal", "isotropic")
 """How a structure's log-density is computed; a kernel knows a form by its place here."""
@@ -10,7 +12,7 @@ HEADER = 3
 """Sums before the components' blocks: log-likelihood, total weight, number of rows."""
 
 BLOCK = 4
-"""Rows and columns of the blocks that outer moments are kept in."""
+"""Rows and columns of the blocks of outer moments, and columns of a panel of precision factors."""
 
 
 def outer_blocks(n_features: int) -> int:
@@ -33,3 +35,30 @@ def outer_place(row, column):
     """
     block = row // BLOCK * (row // BLOCK + 1) // 2 + column // BLOCK
     return (block * BLOCK + row % BLOCK) * BLOCK + column % BLOCK
+
+
+def to_panels(factors: np.ndarray) -> np.ndarray:
+    """Matrices (..., d, d) as kernels read precision factors: in panels of some columns.
+
+    A panel's rows lie side by side, and so does what is read together; in whole rows, the columns
+    of a matrix with 512 features would meet in a few sets of the cache.
+
+    Returns
+    -------
+    ndarray of shape (..., panels * d, BLOCK)
+        The last panel is filled up with zeros.
+    """
+    *leading, d, _ = factors.shape
+    filled = factors
+    if d % BLOCK:
+        filled = np.zeros((*leading, d, d + -d % BLOCK), factors.dtype)
+        filled[..., :d] = factors
+    by_panel = filled.reshape(*leading, d, -1, BLOCK).swapaxes(-3, -2)
+    return by_panel.reshape(*leading, -1, BLOCK)
+
+
+def from_panels(panels: np.ndarray, n_features: int) -> np.ndarray:
+    """The matrices (..., d, d) that `to_panels` was given."""
+    *leading, _, _ = panels.shape
+    by_panel = panels.reshape(*leading, -1, n_features, BLOCK).swapaxes(-3, -2)
+    return by_panel.reshape(*leading, n_features, -1)[..., :n_features]

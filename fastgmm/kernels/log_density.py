@@ -4,7 +4,8 @@ The weighted log-density of component c at x is ``constants[c] + scales[c] * dis
 `fastgmm.parameters.Operands`. One micro-kernel per density form:
 
 - Cholesky (full): :math:`\|U_c^T (x - \mu_c)\|^2`, U upper triangular with
-  :math:`U U^T = \Sigma^{-1}` (Bishop 2006, eq. 2.44; scikit-learn's ``precisions_cholesky_``).
+  :math:`U U^T = \Sigma^{-1}` (Bishop 2006, eq. 2.44; scikit-learn's ``precisions_cholesky_``), kept
+  in panels (see `fastgmm.kernels.layout`).
 - shared Cholesky (tied): the tile is whitened once, then isotropic.
 - diagonal: :math:`\sum_j (s_{cj} x_j - s_{cj} \mu_{cj})^2`.
 - isotropic (spherical): :math:`\|x - \mu_c\|^2`, its variance in ``scales``.
@@ -17,24 +18,25 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.layout import DENSITY_FORMS
+from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, from_panels
 from fastgmm.kernels.simd import GROUP, ArrayArgument, Vectors, unpack_arguments
 
 
-def _cholesky_definition(tile, points, mean, upper, projected, central, scratch, distances):
+def _cholesky_definition(tile, points, mean, panels, projected, central, scratch, distances):
     centred = tile[: len(mean), :points] - mean[:, None]
-    distances[:points] = ((np.triu(upper).T @ centred) ** 2).sum(axis=0)
+    upper = np.triu(from_panels(panels, len(mean)))
+    distances[:points] = ((upper.T @ centred) ** 2).sum(axis=0)
 
 
 @microkernel(_cholesky_definition)
-def cholesky_distances(typing, tile, points, mean, upper, projected, central, scratch, distances):
-    """distances[t] = ||upper^T (tile[:, t] - mean)||^2 for one component.
+def cholesky_distances(typing, tile, points, mean, panels, projected, central, scratch, distances):
+    """distances[t] = ||U^T (tile[:, t] - mean)||^2 for one component.
 
-    tile (>= d, stride), points <= stride a multiple of the group, mean (d,), upper (d, d),
-    projected (d,) = upper^T mean, central: whether it is so small that it may come off
-    upper^T tile[:, t] instead, scratch of at least d groups, distances (stride,).
+    tile (>= d, stride), points <= stride a multiple of the group, mean (d,), panels of U,
+    projected (d,) = U^T mean, central: whether it is so small that it may come off U^T tile[:, t]
+    instead, scratch of at least d groups, distances (stride,).
     """
-    operands = mean, upper, projected, central
+    operands = mean, panels, projected, central
     signature = types.void(tile, types.intp, *operands, scratch, distances)
 
     def emit(context, builder, signature, args):
@@ -54,7 +56,7 @@ def _cholesky_in_registers(v, d, x, count, mu, u, projected, central, z, out):
     """Distances for no more features than a block has rows: nothing is stored on the way."""
     stride = x.shape[1]
     means = [v.broadcast(mu, v.index(j)) for j in range(d)]
-    upper = {(j, i): v.broadcast(u, v.index(j * d + i)) for i in range(d) for j in range(i + 1)}
+    upper = {(j, i): v.broadcast(u, v.index(j * BLOCK + i)) for i in range(d) for j in range(i + 1)}
 
     def vector(t, _):
         centred = [v.sub(v.load(x, v.at(v.index(j), stride, t)), means[j]) for j in range(d)]
@@ -109,15 +111,15 @@ def _cholesky_in_blocks(v, x, count, mu, u, projected, central, z, out):
     v.loop(0, count, group, [], whole_group)
 
 
-def _whiten_definition(tile, points, upper, whitened):
-    d = len(upper)
-    whitened[:d, :points] = np.triu(upper).T @ tile[:d, :points]
+def _whiten_definition(tile, points, n_features, panels, whitened):
+    upper = np.triu(from_panels(panels, n_features))
+    whitened[:n_features, :points] = upper.T @ tile[:n_features, :points]
 
 
 @microkernel(_whiten_definition)
-def whiten(typing, tile, points, upper, whitened):
-    """whitened[:, t] = upper^T tile[:, t]; both tiles have the same stride."""
-    signature = types.void(tile, types.intp, upper, whitened)
+def whiten(typing, tile, points, n_features, panels, whitened):
+    """whitened[:, t] = U^T tile[:, t], U in panels; both tiles have the same stride."""
+    signature = types.void(tile, types.intp, types.intp, panels, whitened)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
@@ -127,8 +129,8 @@ def whiten(typing, tile, points, upper, whitened):
     return signature, emit
 
 
-def _whiten(v, x, count, u, out):
-    stride, d = x.shape[1], u.shape[0]
+def _whiten(v, x, count, d, u, out):
+    stride = x.shape[1]
 
     def whole_group(t, _):
         rows = _whitened_rows(v, x, stride, t, u, d, lambda i: v.constant(0.0))
@@ -151,11 +153,13 @@ def _whitened_rows(v, z, stride, t, u, d, start):
     """
 
     def rows(i, count):
+        panel = v.builder.mul(i, d)
+
         def multiply(j, first, sums):
             z_j = [v.load(z, v.plus(v.at(j, stride, t), n * v.lanes)) for n in range(GROUP)]
             sums = list(sums)
             for r in range(first, count):
-                u_ji = v.broadcast(u, v.plus(v.at(j, d, i), r))
+                u_ji = v.broadcast(u, v.plus(v.at(j, v.index(BLOCK), panel), r))
                 for n in range(GROUP):
                     sums[r * GROUP + n] = v.fma(u_ji, z_j[n], sums[r * GROUP + n])
             return sums
@@ -269,7 +273,7 @@ def _all_cholesky(v, x, count, means, factors, projected, central, scratch, out)
 
 
 def _all_shared_cholesky(v, x, count, means, factors, projected, central, scratch, out):
-    _whiten(v, x, count, factors.part(v.builder, v.index(0)), scratch)
+    _whiten(v, x, count, means.shape[1], factors.part(v.builder, v.index(0)), scratch)
     _separable(v, _from_mean, scratch, count, out, projected)
 
 
@@ -292,7 +296,7 @@ def _to_all_definition(form, tile, points, means, factors, projected, central, s
         for mean, upper, row in zip(means, factors, distances, strict=True):
             _cholesky_definition(tile, points, mean, upper, None, None, scratch, row)
     elif form == "shared_cholesky":
-        _whiten_definition(tile, points, factors[0], scratch)
+        _whiten_definition(tile, points, means.shape[1], factors[0], scratch)
         _isotropic_definition(scratch, points, projected, distances)
     elif form == "diagonal":
         _diagonal_definition(tile, points, projected, factors[0], distances)

@@ -127,7 +127,7 @@ def near_statistics_pass(density_form, dtype):
                 points = load_tile(X, start, stop, origin, tile)
                 sums[1] += load_weights(sample_weight, start, stop, points, weights)
                 if form == SHARED_CHOLESKY:
-                    whiten(tile, points, factors[0], scratch)
+                    whiten(tile, points, d, factors[0], scratch)
                 near, count = listed[cell - first], counts[cell - first]
                 # The likeliest first: its distances tell which others have to be computed.
                 for begin, end in ((0, 1), (1, count)):

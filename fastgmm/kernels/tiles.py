@@ -15,9 +15,10 @@ _NEAR_BYTES = 48 << 10
 """What a tile and all that a pass keeps for it should take, while that leaves enough points..."""
 
 _FAR_BYTES = 3 << 18
-"""...and may take at most: three quarters of a usual L2 cache."""
+"""...and may take at most, three quarters of a usual L2 cache, while that leaves outer moments
+points enough to be worth the sums that they read and write for every tile."""
 
-_FEWEST_GROUPS, _ENOUGH_GROUPS, _MOST_GROUPS = 2, 3, 8
+_FEWEST_GROUPS, _ENOUGH_GROUPS, _LEAST_FAR_GROUPS, _MOST_GROUPS = 2, 3, 4, 8
 
 
 def _tile_points_definition(n_rows, n_features, n_components, itemsize, outer):
@@ -27,7 +28,8 @@ def _tile_points_definition(n_rows, n_features, n_components, itemsize, outer):
     if outer and copies <= _NEAREST_BYTES:
         groups = min(_NEAREST_BYTES // copies, max(_NEAR_BYTES // everything, _ENOUGH_GROUPS))
         groups = max(groups, _FEWEST_GROUPS)
-    groups = min(groups, max(_FAR_BYTES // everything, 1), _MOST_GROUPS)
+    least = _LEAST_FAR_GROUPS if outer else 1
+    groups = min(groups, max(_FAR_BYTES // everything, least), _MOST_GROUPS)
     return min(
         groups * (GROUP_BYTES // itemsize), whole_groups_definition(max(n_rows, 1), itemsize)
     )
@@ -48,18 +50,19 @@ def tile_points(typing, n_rows, n_features, n_components, itemsize, outer):
 
         def fit(n_bytes, bytes_per_group, least):
             """Groups that go into so many bytes, but no fewer than `least`."""
-            return v.greater(builder.sdiv(v.index(n_bytes), bytes_per_group), v.index(least))
+            return v.greater(builder.sdiv(v.index(n_bytes), bytes_per_group), least)
 
         copies = builder.mul(v.plus(d, 1), v.index(2 * GROUP_BYTES))
         everything = builder.add(copies, builder.mul(k, v.index(GROUP_BYTES)))
         near = builder.icmp_signed("<=", copies, v.index(_NEAREST_BYTES))
         nearest = v.lesser(
-            fit(_NEAREST_BYTES, copies, _FEWEST_GROUPS),
-            fit(_NEAR_BYTES, everything, _ENOUGH_GROUPS),
+            fit(_NEAREST_BYTES, copies, v.index(_FEWEST_GROUPS)),
+            fit(_NEAR_BYTES, everything, v.index(_ENOUGH_GROUPS)),
         )
         most = v.index(_MOST_GROUPS)
         groups = builder.select(builder.and_(outer, near), nearest, most)
-        groups = v.lesser(v.lesser(groups, fit(_FAR_BYTES, everything, 1)), most)
+        least = builder.select(outer, v.index(_LEAST_FAR_GROUPS), v.index(1))
+        groups = v.lesser(v.lesser(groups, fit(_FAR_BYTES, everything, least)), most)
         points = builder.mul(groups, builder.sdiv(v.index(GROUP_BYTES), itemsize))
         return v.lesser(points, emit_whole_groups(v, v.greater(n_rows, v.index(1)), itemsize))
 

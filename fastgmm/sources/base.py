@@ -11,8 +11,9 @@ _LEAST_WORK = 1 << 23
 """Multiply-adds of a chunk, about: below, handing it to a thread costs more than its share."""
 
 _LEAST_ROWS = 1024
+_FEW_CHUNKS = 16
 _MOST_BYTES = 1 << 24
-_ROWS_MULTIPLE = 256
+_ROWS_MULTIPLE = 32
 
 
 class RowGrid(NamedTuple):
@@ -37,7 +38,14 @@ class RowGrid(NamedTuple):
         work_per_row = int(n_components) * n_features * (n_features + 16)
         least = max(min(_LEAST_WORK // work_per_row, 1 << 16), _LEAST_ROWS)
         most = max(_MOST_BYTES // (8 * n_features), _ROWS_MULTIPLE)
-        rows = min(max(-(-n_rows // _CHUNKS), least), most)
+        rows = max(-(-n_rows // _CHUNKS), least)
+        n_chunks = -(-n_rows // rows)
+        if n_chunks < _FEW_CHUNKS:
+            # As much for each of 2, 4 or 8 threads: of 5 chunks one would get 3, another 2. Not of
+            # little work, where threads that end together wait for each other's bookkeeping.
+            share = -(-n_rows // (1 << (n_chunks - 1).bit_length()))
+            rows = share if share * work_per_row >= _LEAST_WORK else rows
+        rows = min(rows, most)
         return cls(n_rows, -(-rows // _ROWS_MULTIPLE) * _ROWS_MULTIPLE)
 
     def __len__(self) -> int:

@@ -47,6 +47,15 @@ def test_large_problems_have_chunks_for_many_threads():
     assert len(RowGrid.of(100, 4, 3)) == 1
 
 
+@pytest.mark.parametrize("n_threads", [2, 4])
+@pytest.mark.parametrize("n_rows", [4100, 5000, 7000, 9500, 13000])
+def test_much_work_on_few_rows_is_shared_evenly(n_rows, n_threads):
+    grid = RowGrid.of(n_rows, 100, 10)
+    rows = [stop - start for start, stop in map(grid.bounds, range(len(grid)))]
+    each = [sum(rows[i::n_threads]) for i in range(n_threads)]
+    assert max(each) <= 1.1 * n_rows / n_threads
+
+
 def test_the_grid_depends_on_sizes_only(monkeypatch):
     def grids():
         return [RowGrid.of(n, 7, 5) for n in (10, 10_000, 1_000_000)]

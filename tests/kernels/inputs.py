@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, outer_size
+from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, outer_size, to_panels
 from fastgmm.kernels.shared_moments import POINTS, PRODUCTS, n_products
 from fastgmm.kernels.simd import GROUP_BYTES
 
@@ -168,7 +168,8 @@ def keeps_digits(p):
 def cholesky_distances(p):
     mean, upper = p.normal(p.d), p.upper()
     projected, central = mean @ np.triu(upper), p.dtype.type(p.k % 2)
-    return p.tile(), p.points, mean, upper, projected, central, p.scratch(p.d), p.output()
+    operands = mean, to_panels(upper), projected, central
+    return p.tile(), p.points, *operands, p.scratch(p.d), p.output()
 
 
 def distances_to_all(p, form=0):
@@ -182,12 +183,14 @@ def distances_to_all(p, form=0):
     projected = p.normal(p.k, p.d)
     if DENSITY_FORMS[form] == "cholesky":
         projected = np.stack([mean @ np.triu(u) for mean, u in zip(means, factors, strict=True)])
+    if DENSITY_FORMS[form] in ("cholesky", "shared_cholesky"):
+        factors = to_panels(factors)
     operands = means, factors, projected, central
     return form, p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
 
 
 def whiten(p):
-    return p.tile(), p.points, p.upper(), p.output(p.d + 1)
+    return p.tile(), p.points, p.d, to_panels(p.upper()), p.output(p.d + 1)
 
 
 def isotropic_distances(p):
