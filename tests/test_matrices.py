@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastgmm.covariance import matrices
 from fastgmm.covariance.matrices import upper_precision_factors
 from fastgmm.kernels.layout import BLOCK, from_panels, to_panels
 
@@ -57,3 +58,18 @@ def test_panels_hold_the_columns_of_matrices_and_give_them_back(leading, d):
         np.testing.assert_array_equal(panel[..., : columns.shape[-1]], columns)
         assert not panel[..., columns.shape[-1] :].any()
     np.testing.assert_array_equal(from_panels(panels, d), matrices)
+
+
+@pytest.mark.parametrize("shape", [(65, 65, 65), (3, 70, 2000), (128, 17, 131), (1, 600, 600)])
+@pytest.mark.parametrize("leading", [(), (3,), (2, 2)], ids=str)
+def test_products_of_large_matrices(leading, shape):
+    p, q, r = shape
+    random = np.random.default_rng(0)
+    left = random.standard_normal((*leading, q, p)).swapaxes(-1, -2)
+    right = random.standard_normal((*leading, q, r))
+    assert p * q * r > matrices._BY_ONE_THREAD
+    for factor, upper in ((right, False), (np.triu(right), True)):
+        found = matrices.product(left, factor, upper=upper)
+        np.testing.assert_allclose(found, left @ factor, rtol=1e-12, atol=1e-12 * q)
+    single = matrices.product(left.astype(np.float32), right.astype(np.float32))
+    assert single.dtype == np.float32

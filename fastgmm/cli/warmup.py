@@ -12,6 +12,8 @@ import fastgmm
 from fastgmm.covariance import STRUCTURES
 
 DTYPES = ("float32", "float64")
+LARGE_FEATURES = 65
+"""From here on products of matrices go to a kernel of ours."""
 
 
 def exercise(
@@ -63,4 +65,5 @@ def warmup() -> None:
         exercise(covariance_type, dtype)
         exercise_cells(covariance_type, dtype)
         typer.echo(f"{covariance_type:10} {dtype:8} {time.perf_counter() - before:7.2f} s")
+    exercise("full", "float64", n_features=LARGE_FEATURES, n_components=1)
     typer.echo(f"all kernels ready in {time.perf_counter() - started:.2f} s")

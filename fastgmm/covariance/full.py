@@ -43,7 +43,7 @@ class Full(CovarianceStructure):
         return matrices.upper_factors(precisions)
 
     def precisions(self, precisions_cholesky):
-        return precisions_cholesky @ precisions_cholesky.swapaxes(-1, -2)
+        return matrices.product(precisions_cholesky, precisions_cholesky.swapaxes(-1, -2))
 
     def covariances_from_cholesky(self, precisions_cholesky):
         return matrices.covariances_of(precisions_cholesky)
@@ -57,7 +57,8 @@ class Full(CovarianceStructure):
 
     def expected_exponent(self, statistics, operands, scatter):
         factors = from_panels(operands.factors, statistics.second.shape[-1]).astype(np.float64)
-        distances = ((statistics.second @ factors) * factors).sum(axis=(-1, -2))
+        moved = matrices.product(statistics.second, factors, upper=True)
+        distances = (moved * factors).sum(axis=(-1, -2))
         return (operands.scales.astype(np.float64) * distances).sum(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):

@@ -5,6 +5,35 @@ import functools
 import numpy as np
 from scipy import linalg
 
+_BY_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
+
+
+def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
+    """``left @ right`` of stacks of matrices (..., p, q) and (..., q, r), by this thread alone.
+
+    See `fastgmm.kernels.products`; what is small BLAS does sooner than a kernel is compiled.
+
+    Parameters
+    ----------
+    left, right : ndarray
+        With the same axes in front.
+    upper : bool, optional
+        Whether `right` is zero below its diagonals.
+    """
+    *leading, p, q = left.shape
+    r = right.shape[-1]
+    if p * q * r <= _BY_ONE_THREAD:
+        return left @ right
+    from fastgmm.kernels.products import stacked_product
+
+    out = np.empty((*leading, p, r))
+    stacks = (
+        np.ascontiguousarray(x, dtype=np.float64).reshape(-1, *x.shape[-2:]) for x in (left, right)
+    )
+    stacked_product()(*stacks, upper, out.reshape(-1, p, r))
+    return out.astype(np.result_type(left, right), copy=False)
+
 
 def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = inv(covariance)``, for every matrix.
@@ -46,7 +75,7 @@ def triangular(factors: np.ndarray) -> np.ndarray:
 def covariances_of(factors: np.ndarray) -> np.ndarray:
     """Inverses of ``factor @ factor.T``."""
     inverses = np.linalg.inv(factors)
-    return inverses.swapaxes(-1, -2) @ inverses
+    return product(inverses.swapaxes(-1, -2), inverses)
 
 
 def norm_bounds(matrices: np.ndarray) -> np.ndarray:
@@ -56,11 +85,11 @@ def norm_bounds(matrices: np.ndarray) -> np.ndarray:
     too much.
     """
     power = np.asarray(matrices, dtype=np.float64)
-    power = power @ np.swapaxes(power, -1, -2)
+    power = product(power, np.swapaxes(power, -1, -2))
     bound = np.ones(power.shape[:-2])
     for exponent in (1.0, 0.5, 0.25, 0.125):
         if exponent < 1.0:
-            power = power @ power
+            power = product(power, power)
         norm = np.sqrt((power**2).sum(axis=(-2, -1)))
         norm = np.where(norm > 0.0, norm, np.finfo(np.float64).tiny)
         power = power / norm[..., np.newaxis, np.newaxis]

@@ -35,8 +35,9 @@ class Tied(CovarianceStructure):
         counts = statistics.weight[..., np.newaxis]
         first = statistics.first + counts * offsets
         means = offsets + shift
-        cross = first.swapaxes(-1, -2) @ means
-        between = cross + cross.swapaxes(-1, -2) - (counts * means).swapaxes(-1, -2) @ means
+        cross = matrices.product(first.swapaxes(-1, -2), means)
+        squares = matrices.product((counts * means).swapaxes(-1, -2), means)
+        between = cross + cross.swapaxes(-1, -2) - squares
         return (scatter.second - between) / weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
 
     def regularize(self, covariances, reg_covar):
@@ -49,7 +50,7 @@ class Tied(CovarianceStructure):
         return matrices.upper_factors(precisions)
 
     def precisions(self, precisions_cholesky):
-        return precisions_cholesky @ precisions_cholesky.swapaxes(-1, -2)
+        return matrices.product(precisions_cholesky, precisions_cholesky.swapaxes(-1, -2))
 
     def covariances_from_cholesky(self, precisions_cholesky):
         return matrices.covariances_of(precisions_cholesky)
@@ -68,14 +69,15 @@ class Tied(CovarianceStructure):
         within = self.covariances(statistics, unmoved, np.ones(1), scatter)
         factor = from_panels(operands.factors[..., 0, :, :], within.shape[-1]).astype(np.float64)
         scale = operands.scales[..., 0].astype(np.float64)
-        return scale * ((within @ factor) * factor).sum(axis=(-1, -2))
+        moved = matrices.product(within, factor, upper=True)
+        return scale * (moved * factor).sum(axis=(-1, -2))
 
     def degrees_gained(self, weight):
         return weight.mean(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):
         total = gaussians.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
-        spread = (pull[..., np.newaxis] * offsets).swapaxes(-1, -2) @ offsets
+        spread = matrices.product((pull[..., np.newaxis] * offsets).swapaxes(-1, -2), offsets)
         return (total * gaussians.covariances + spread) / pull.shape[-1]
 
     def operands(self, parameters, dtype):
@@ -85,7 +87,7 @@ class Tied(CovarianceStructure):
             parameters,
             dtype,
             factors=to_panels(triangle)[..., np.newaxis, :, :],
-            project=lambda means: means @ triangle,
+            project=lambda means: matrices.product(means, triangle, upper=True),
             scales=np.full(parameters.weights.shape, -0.5),
             log_determinants=self.log_determinants(factor, factor.shape[-1]),
         )

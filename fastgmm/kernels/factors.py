@@ -11,60 +11,11 @@ product, made in registers.
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, kernel, microkernel
+from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.layout import BLOCK
-from fastgmm.kernels.simd import GROUP, GROUP_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.products import subtract_product
+from fastgmm.kernels.simd import GROUP_BYTES
 from fastgmm.kernels.tiles import aligned_rows
-
-
-def _subtract_definition(left, right, row, start, stop, column, end, out):
-    product = left[row : row + BLOCK, start:stop] @ right[start:stop, column:end]
-    out[row : row + BLOCK, column:end] -= product
-
-
-@microkernel(_subtract_definition)
-def subtract_product(typing, left, right, row, start, stop, column, end, out):
-    """Subtract a product from a block of rows.
-
-    out[row : row + BLOCK, column:end] -= left[row : row + BLOCK, start:stop] @ right[start:stop,
-    column:end], where that part of right is zero below right's diagonal.
-
-    All (rows, stride), of one stride. The last group of vectors may go on behind `end`.
-    """
-    i = types.intp
-    signature = types.void(left, right, i, i, i, i, i, out)
-
-    def emit(context, builder, signature, args):
-        v = Vectors(builder, out.dtype)
-        a, b, row, start, stop, column, end, c = unpack_arguments(context, builder, signature, args)
-        stride = c.shape[1]
-        rows = [v.at(v.plus(row, r), stride) for r in range(BLOCK)]
-
-        def columns(j, _):
-            places = [v.plus(builder.add(at, j), n * v.lanes) for at in rows for n in range(GROUP)]
-
-            def step(m, sums):
-                at = v.at(m, stride, j)
-                right = [v.load(b, v.plus(at, n * v.lanes)) for n in range(GROUP)]
-                left = [builder.fneg(v.broadcast(a, builder.add(at, m))) for at in rows]
-                return [
-                    v.fma(left[r], right[n], sums[r * GROUP + n])
-                    for r in range(BLOCK)
-                    for n in range(GROUP)
-                ]
-
-            sums = [v.load(c, place) for place in places]
-            # Below the diagonal there is nothing but zeros.
-            below = v.plus(j, GROUP * v.lanes)
-            nearer = builder.icmp_signed("<", stop, below)
-            sums = v.loop(start, builder.select(nearer, stop, below), 1, sums, step)
-            for total, place in zip(sums, places, strict=True):
-                v.store(total, c, place)
-
-        v.loop(column, end, GROUP * v.lanes, [], columns)
-        return context.get_dummy_value()
-
-    return signature, emit
 
 
 @entry_point
@@ -96,7 +47,7 @@ def precision_factors():
             for i in range(0, d, BLOCK):
                 stop = min(i + BLOCK, d)
                 if i:
-                    subtract_product(root, root, i, 0, i, i, d, root)
+                    subtract_product(root, root, True, i, 0, i, i, d, root)
                 for m in range(i, stop):
                     for h in range(i, m):
                         factor = root[h, m]
@@ -115,7 +66,7 @@ def precision_factors():
                     for j in range(m, d):
                         inverse[m, j] = 0.0
                 if stop < d:
-                    subtract_product(root, inverse, i, stop, d, stop, d, inverse)
+                    subtract_product(root, inverse, True, i, stop, d, stop, d, inverse)
                 for m in range(stop - 1, i - 1, -1):
                     for h in range(m + 1, stop):
                         factor = root[m, h]

@@ -315,12 +315,15 @@ def share_out(p):
 
 
 def subtract_product(p):
-    """Of an upper triangular matrix, with nothing behind its last column."""
+    """Of any matrix or an upper triangular one, with nothing behind its last column."""
     rows, stride = p.d + BLOCK, p.d + p.stride
     left, right, out = (np.full((rows, stride), value, p.dtype) for value in (2, 0, UNTOUCHED))
-    left[:, : p.d], right[: p.d, : p.d] = p.normal(rows, p.d), np.triu(p.normal(p.d, p.d))
+    left[:, : p.d], right[: p.d, : p.d] = p.normal(rows, p.d), p.normal(p.d, p.d)
+    upper = p.k % 3 > 0
+    if upper:
+        right = np.triu(right)
     start, stop = p.d // 3, p.d if p.k % 2 else p.d // 2
-    return left, right, p.d // 2, start, stop, p.k % p.d, p.d, out
+    return left, right, upper, p.d // 2, start, stop, p.k % p.d, p.d, out
 
 
 INPUTS = {
