@@ -29,6 +29,11 @@ class MixtureParameters:
     precisions_cholesky: np.ndarray
 
     @property
+    def of_densities(self) -> tuple[np.ndarray, ...]:
+        """The arrays that densities follow from: covariances are not among them."""
+        return self.weights, self.means, self.precisions_cholesky
+
+    @property
     def log_weights(self) -> np.ndarray:
         """(k,): what is added to the components' log-densities."""
         with np.errstate(divide="ignore"):

@@ -6,10 +6,10 @@ import os
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from fastgmm.estimator.attributes import operands_set_by_hand
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import MixtureParameters, Operands
-from fastgmm.persistence.checks import check_mixture
 from fastgmm.prediction import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import ArraySource
@@ -156,28 +156,16 @@ class PredictMixin(BaseEstimator):
     ) -> tuple[RowSource, Operands]:
         """Source and operands for a pass: in float32 if rows and parameters are."""
         parameters = parameters or self._parameters()
-        self._check_set_by_hand(parameters)
+        single = source.dtype == np.asarray(self.means_).dtype == np.float32
+        dtype = np.dtype(np.float32 if single else np.float64)
+        operands = operands_set_by_hand(self._structure, parameters, dtype)
         d = parameters.means.shape[1]
         if source.n_features != d:
             raise ValueError(
                 f"X has {source.n_features} features, but {type(self).__name__} is expecting {d} "
                 "features as input."
             )
-        single = source.dtype == np.asarray(self.means_).dtype == np.float32
-        dtype = np.dtype(np.float32 if single else np.float64)
-        return source.astype(dtype), self._structure.operands(parameters, dtype)
-
-    def _check_set_by_hand(self, parameters: MixtureParameters) -> None:
-        """Raise a ValueError if the attributes, which anyone may set, are no mixture's."""
-        parts = {
-            "weights": parameters.weights,
-            "means": parameters.means,
-            "precisions_cholesky": parameters.precisions_cholesky,
-        }
-        try:
-            check_mixture(self._structure, parts)
-        except ValueError as error:
-            raise ValueError(f"The fitted attributes are no mixture's: {error}") from None
+        return source.astype(dtype), operands
 
     def _estimated(self, X, output, parameters=None):
         """Predictions for rows that are not checked, as scikit-learn's private methods ask for."""

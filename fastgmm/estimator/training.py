@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastgmm.em import EMResult, Listener
+from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.fitting import START_BYTES, FitOptions, MixtureFit, MixtureModel
@@ -207,7 +208,7 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
                 f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
             )
         parameters = self._parameters()
-        self._check_set_by_hand(parameters)
+        check_set_by_hand(self._structure, parameters)
         return parameters
 
     def _tolerance(self, total_weight):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture
 from tests import datasets, structures, tolerances
 from tests.estimator.helpers import (
     CLASSES,
@@ -171,7 +171,7 @@ def test_attributes_of_other_types_set_by_hand(covariance_type, dtype):
 
 @every_structure
 def test_attributes_changed_after_a_fit_take_effect(covariance_type):
-    """Reordering the components of a fitted model: nothing may be cached."""
+    """Reordering the components of a fitted model."""
     model = fitted_to_iris(covariance_type)
     before = model.predict_proba(X)
     order = [2, 0, 1]
@@ -180,9 +180,34 @@ def test_attributes_changed_after_a_fit_take_effect(covariance_type):
         model.precisions_cholesky_ = model.precisions_cholesky_[order]
         model.covariances_ = model.covariances_[order]
     assert_close(model.predict_proba(X), before[:, order], 1e-12)
-    model.means_ += 0.5  # in place
+
+
+@every_structure
+def test_what_is_remembered_of_a_mixture_is_not_used_for_another(covariance_type):
+    model = fitted_to_iris(covariance_type)
     theirs = model.to_sklearn()
-    assert_close(model.score_samples(X), theirs.score_samples(X), 1e-10)
+    for name in ("weights_", "means_", "precisions_cholesky_"):
+        before = model.score_samples(X)
+        for changed in (model, theirs):
+            attribute = getattr(changed, name)
+            attribute.flat[0] = 1.25 * attribute.flat[0]  # in place
+        after = model.score_samples(X)
+        assert not np.array_equal(after, before)
+        assert_close(after, theirs.score_samples(X), 1e-10)
+
+
+def test_a_posterior_changed_in_place_takes_effect():
+    model = quiet_fit(BayesianGaussianMixture(n_components=3, random_state=0), X)
+    theirs = model.to_sklearn()
+    for name in ("weight_concentration_", "mean_precision_", "degrees_of_freedom_"):
+        before = model.predict_proba(X)
+        for changed in (model, theirs):
+            attribute = getattr(changed, name)
+            attribute = attribute[0] if isinstance(attribute, tuple) else attribute
+            attribute[0] *= 1.25
+        after = model.predict_proba(X)
+        assert not np.array_equal(after, before)
+        assert_close(after, theirs.predict_proba(X), 1e-10)
 
 
 @every_structure
