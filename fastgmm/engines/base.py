@@ -37,7 +37,10 @@ class MergeTree:
         self._lock = threading.Lock()
 
     def add(self, leaf: int, record: Any) -> None:
-        """Enter the record of a leaf, and merge upwards as far as both sides are there."""
+        """Enter the record of a leaf, and merge upwards as far as both sides are there.
+
+        The record is the tree's from then on, which may write to it.
+        """
         level, index = 0, leaf
         while level < len(self._widths) - 1:
             sibling = index ^ 1
@@ -47,7 +50,9 @@ class MergeTree:
                     if other is None:
                         self._waiting[level, index] = record
                         return
-                record = record + other if index < sibling else other + record
+                first, second = (record, other) if index < sibling else (other, record)
+                first += second  # where it is an array, in place
+                record = first
             level, index = level + 1, index // 2
         self._waiting[level, 0] = record
 
