@@ -226,10 +226,10 @@ class MixtureFit:
         operands = self.structure.operands(parameters, self.source.dtype)
         statistics = self._accumulate(operands)
         parameters = self._maximize(model, self._estimate(statistics))
-        defined = np.isfinite(parameters.precisions_cholesky)
-        if self.structure.density_form == "cholesky" and not defined.all():
+        if self.structure.density_form == "cholesky" and not _is_defined(parameters):
             # Perhaps for digits lost about the origin: once more, all about their own means.
             again = self._accumulate(operands.about_means())
+            defined = np.isfinite(parameters.precisions_cholesky)
             of_each_set = defined.all(axis=(-1, -2, -3))[..., np.newaxis]
             sums = np.where(of_each_set, statistics.sums, again.sums)
             statistics = replace(statistics, sums=sums)
@@ -244,7 +244,7 @@ class MixtureFit:
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:
         """The parameters, if all covariances are positive definite."""
-        if not np.isfinite(parameters.precisions_cholesky).all():
+        if not _is_defined(parameters):
             raise ill_defined(self.source.dtype)
         return parameters
 
@@ -383,3 +383,8 @@ class MixtureFit:
             return chunk_scatter(self.source.read(*self.grid.bounds(index)), reference)
 
         return self.engine.reduce(scatter, len(self.grid))
+
+
+def _is_defined(parameters: MixtureParameters) -> bool:
+    """Whether every covariance is positive definite."""
+    return bool(np.isfinite(parameters.precisions_cholesky).all())

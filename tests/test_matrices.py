@@ -67,7 +67,7 @@ def test_products_of_large_matrices(leading, shape):
     random = np.random.default_rng(0)
     left = random.standard_normal((*leading, q, p)).swapaxes(-1, -2)
     right = random.standard_normal((*leading, q, r))
-    assert p * q * r > matrices._BY_ONE_THREAD
+    assert p * q * r > matrices.BY_ONE_THREAD
     for factor, upper in ((right, False), (np.triu(right), True)):
         found = matrices.product(left, factor, upper=upper)
         np.testing.assert_allclose(found, left @ factor, rtol=1e-12, atol=1e-12 * q)

@@ -10,9 +10,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 from fastgmm.covariance import STRUCTURES
+from fastgmm.covariance.matrices import BY_ONE_THREAD
 
 DTYPES = ("float32", "float64")
-LARGE_FEATURES = 65
+LARGE_FEATURES = round(BY_ONE_THREAD ** (1 / 3)) + 1
 """From here on products of matrices go to a kernel of ours."""
 
 

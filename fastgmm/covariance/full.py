@@ -3,14 +3,14 @@
 import numpy as np
 
 from fastgmm.covariance import matrices
-from fastgmm.covariance.base import CovarianceStructure, register
-from fastgmm.kernels.layout import from_panels, to_panels
+from fastgmm.covariance.base import register
+from fastgmm.kernels.layout import to_panels
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
 
 @register
-class Full(CovarianceStructure):
+class Full(matrices.Matrices):
     """Covariances of shape (k, d, d)."""
 
     name = "full"
@@ -33,32 +33,14 @@ class Full(CovarianceStructure):
         moved /= weight[..., np.newaxis, np.newaxis]
         return moved
 
-    def regularize(self, covariances, reg_covar):
-        return matrices.add_to_diagonals(covariances, reg_covar)
-
-    def precisions_cholesky(self, covariances):
-        return matrices.upper_precision_factors(covariances)
-
-    def cholesky_of_precisions(self, precisions):
-        return matrices.upper_factors(precisions)
-
-    def precisions(self, precisions_cholesky):
-        return matrices.product(precisions_cholesky, precisions_cholesky.swapaxes(-1, -2))
-
-    def covariances_from_cholesky(self, precisions_cholesky):
-        return matrices.covariances_of(precisions_cholesky)
-
     def log_determinants(self, precisions_cholesky, n_features):
         return matrices.log_diagonals(precisions_cholesky)
 
     def distance_spreads(self, operands, units):
-        factors = from_panels(operands.factors, len(units))
-        return matrices.norm_bounds(factors * units[:, np.newaxis])
+        return matrices.spreads(operands.factors, units)
 
     def expected_exponent(self, statistics, operands, scatter):
-        factors = from_panels(operands.factors, statistics.second.shape[-1]).astype(np.float64)
-        moved = matrices.product(statistics.second, factors, upper=True)
-        distances = (moved * factors).sum(axis=(-1, -2))
+        distances = matrices.whitened_traces(statistics.second, operands.factors)
         return (operands.scales.astype(np.float64) * distances).sum(axis=-1)
 
     def posterior_scatter(self, gaussians, pull, offsets):

@@ -1,11 +1,14 @@
-"""Linear algebra that structures with matrices share, for stacks of matrices (..., d, d)."""
+"""What structures share that hold matrices, and linear algebra of stacks of these (..., d, d)."""
 
 import functools
 
 import numpy as np
 from scipy import linalg
 
-_BY_ONE_THREAD = 1 << 18
+from fastgmm.covariance.base import CovarianceStructure
+from fastgmm.kernels.layout import from_panels
+
+BY_ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
 
 
@@ -23,7 +26,7 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
     """
     *leading, p, q = left.shape
     r = right.shape[-1]
-    if p * q * r <= _BY_ONE_THREAD:
+    if p * q * r <= BY_ONE_THREAD:
         return left @ right
     from fastgmm.kernels.products import stacked_product
 
@@ -97,6 +100,20 @@ def norm_bounds(matrices: np.ndarray) -> np.ndarray:
     return np.sqrt(bound) * (1.0 + 1e-6)
 
 
+def spreads(panels: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """`CovarianceStructure.distance_spreads` of precision factors as kernels read them."""
+    return norm_bounds(from_panels(panels, len(units)) * units[:, np.newaxis])
+
+
+def whitened_traces(moments: np.ndarray, panels: np.ndarray) -> np.ndarray:
+    """Traces of ``U.T @ moments @ U``: sums of squared distances, from second moments.
+
+    U are precision factors as kernels read them.
+    """
+    factors = from_panels(panels, moments.shape[-1]).astype(np.float64)
+    return (product(moments, factors, upper=True) * factors).sum(axis=(-1, -2))
+
+
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -107,3 +124,22 @@ def add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> np.ndar
     """Add a number, or one per feature (d,), to every diagonal, in place."""
     np.einsum("...ii->...i", matrices)[...] += value
     return matrices
+
+
+class Matrices(CovarianceStructure):
+    """What structures that hold matrices, not variances, have in common."""
+
+    def regularize(self, covariances, reg_covar):
+        return add_to_diagonals(covariances, reg_covar)
+
+    def precisions_cholesky(self, covariances):
+        return upper_precision_factors(covariances)
+
+    def cholesky_of_precisions(self, precisions):
+        return upper_factors(precisions)
+
+    def precisions(self, precisions_cholesky):
+        return product(precisions_cholesky, precisions_cholesky.swapaxes(-1, -2))
+
+    def covariances_from_cholesky(self, precisions_cholesky):
+        return covariances_of(precisions_cholesky)

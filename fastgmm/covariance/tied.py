@@ -3,14 +3,14 @@
 import numpy as np
 
 from fastgmm.covariance import matrices
-from fastgmm.covariance.base import CovarianceStructure, register
-from fastgmm.kernels.layout import from_panels, to_panels
+from fastgmm.covariance.base import register
+from fastgmm.kernels.layout import to_panels
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
 
 @register
-class Tied(CovarianceStructure):
+class Tied(matrices.Matrices):
     """Covariances of shape (d, d).
 
     The responsibilities of a row sum to one, so the scatter of all rows is a constant of the fit:
@@ -40,37 +40,18 @@ class Tied(CovarianceStructure):
         between = cross + cross.swapaxes(-1, -2) - squares
         return (scatter.second - between) / weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
 
-    def regularize(self, covariances, reg_covar):
-        return matrices.add_to_diagonals(covariances, reg_covar)
-
-    def precisions_cholesky(self, covariances):
-        return matrices.upper_precision_factors(covariances)
-
-    def cholesky_of_precisions(self, precisions):
-        return matrices.upper_factors(precisions)
-
-    def precisions(self, precisions_cholesky):
-        return matrices.product(precisions_cholesky, precisions_cholesky.swapaxes(-1, -2))
-
-    def covariances_from_cholesky(self, precisions_cholesky):
-        return matrices.covariances_of(precisions_cholesky)
-
     def log_determinants(self, precisions_cholesky, n_features):
         return matrices.log_diagonals(precisions_cholesky)[..., np.newaxis]
 
     def distance_spreads(self, operands, units):
-        factor = from_panels(operands.factors, len(units))
-        shared = matrices.norm_bounds(factor * units[:, np.newaxis])
-        return shared.repeat(len(operands.means))
+        return matrices.spreads(operands.factors, units).repeat(len(operands.means))
 
     def expected_exponent(self, statistics, operands, scatter):
         # The scatter within components, about the means of the pass.
         unmoved = np.zeros_like(statistics.reference)
         within = self.covariances(statistics, unmoved, np.ones(1), scatter)
-        factor = from_panels(operands.factors[..., 0, :, :], within.shape[-1]).astype(np.float64)
         scale = operands.scales[..., 0].astype(np.float64)
-        moved = matrices.product(within, factor, upper=True)
-        return scale * (moved * factor).sum(axis=(-1, -2))
+        return scale * matrices.whitened_traces(within, operands.factors[..., 0, :, :])
 
     def degrees_gained(self, weight):
         return weight.mean(axis=-1)

@@ -180,6 +180,9 @@ def test_attributes_changed_after_a_fit_take_effect(covariance_type):
         model.precisions_cholesky_ = model.precisions_cholesky_[order]
         model.covariances_ = model.covariances_[order]
     assert_close(model.predict_proba(X), before[:, order], 1e-12)
+    model.means_ += 0.5  # in place
+    theirs = model.to_sklearn()
+    assert_close(model.score_samples(X), theirs.score_samples(X), 1e-10)
 
 
 @every_structure
