@@ -65,7 +65,7 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
     if weights is not None and n_present < len(X):
         present = weights > 0
         rows, weights, start = X[present], weights[present], _of_present(start, present)
-    source = ArraySource(rows, weights, estimator._fit_dtype)
+    source = ArraySource(rows, weights, estimator._family.fit_dtype)
     return FitRows(ArraySource(X), source, start, (rows, weights))
 
 
@@ -86,8 +86,8 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
-    if estimator._fit_dtype is not None:
-        source = source.astype(estimator._fit_dtype)
+    if estimator._family.fit_dtype is not None:
+        source = source.astype(estimator._family.fit_dtype)
     return FitRows(given, source, start, None)
 
 

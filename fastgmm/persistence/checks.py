@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.algebra import log_determinants
 
 
 def check_mixture(structure: CovarianceStructure, parts: Mapping[str, Any]) -> None:
@@ -71,6 +72,6 @@ def _check_positive(
     if "precisions_cholesky" in parts:
         factors = np.asarray(parts["precisions_cholesky"], dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_determinants = structure.log_determinants(factors, n_features)
-        if not np.isfinite(log_determinants).all():
+            logarithms = log_determinants(structure, factors, n_features)
+        if not np.isfinite(logarithms).all():
             raise ValueError("precisions_cholesky should have a positive diagonal.")

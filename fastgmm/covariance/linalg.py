@@ -1,12 +1,9 @@
-"""What structures share that hold matrices, and linear algebra of stacks of these (..., d, d)."""
+"""Linear algebra of stacks of matrices (..., d, d), by the calling thread alone."""
 
 import functools
 
 import numpy as np
 from scipy import linalg
-
-from fastgmm.covariance.base import CovarianceStructure
-from fastgmm.kernels.layout import from_panels
 
 BY_ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
@@ -41,7 +38,9 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
 def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = inv(covariance)``, for every matrix.
 
-    NaN for a covariance that is not positive definite, or not finite.
+    NaN for a covariance that is not finite, or is singular to rounding: given the other features,
+    some feature keeps no more of its variance than ``SINGULAR * d * eps``, see
+    `fastgmm.kernels.factors`.
     """
     from fastgmm.kernels.factors import precision_factors
 
@@ -81,6 +80,22 @@ def covariances_of(factors: np.ndarray) -> np.ndarray:
     return product(inverses.swapaxes(-1, -2), inverses)
 
 
+def whitened_traces(moments: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Traces of ``U.T @ moments @ U``: sums of squared distances, from second moments."""
+    return (product(moments, factors, upper=True) * factors).sum(axis=(-1, -2))
+
+
+def log_diagonals(factors: np.ndarray) -> np.ndarray:
+    """Logarithms of the determinants of triangular factors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
+
+
+def diagonals(matrices: np.ndarray) -> np.ndarray:
+    """The diagonals (..., d), to be read and written."""
+    return np.einsum("...ii->...i", matrices)
+
+
 def norm_bounds(matrices: np.ndarray) -> np.ndarray:
     r"""Upper bounds of the spectral norms.
 
@@ -98,48 +113,3 @@ def norm_bounds(matrices: np.ndarray) -> np.ndarray:
         power = power / norm[..., np.newaxis, np.newaxis]
         bound *= norm**exponent
     return np.sqrt(bound) * (1.0 + 1e-6)
-
-
-def spreads(panels: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """`CovarianceStructure.distance_spreads` of precision factors as kernels read them."""
-    return norm_bounds(from_panels(panels, len(units)) * units[:, np.newaxis])
-
-
-def whitened_traces(moments: np.ndarray, panels: np.ndarray) -> np.ndarray:
-    """Traces of ``U.T @ moments @ U``: sums of squared distances, from second moments.
-
-    U are precision factors as kernels read them.
-    """
-    factors = from_panels(panels, moments.shape[-1]).astype(np.float64)
-    return (product(moments, factors, upper=True) * factors).sum(axis=(-1, -2))
-
-
-def log_diagonals(factors: np.ndarray) -> np.ndarray:
-    """Logarithms of the determinants of triangular factors."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
-
-
-def add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> np.ndarray:
-    """Add a number, or one per feature (d,), to every diagonal, in place."""
-    np.einsum("...ii->...i", matrices)[...] += value
-    return matrices
-
-
-class Matrices(CovarianceStructure):
-    """What structures that hold matrices, not variances, have in common."""
-
-    def regularize(self, covariances, reg_covar):
-        return add_to_diagonals(covariances, reg_covar)
-
-    def precisions_cholesky(self, covariances):
-        return upper_precision_factors(covariances)
-
-    def cholesky_of_precisions(self, precisions):
-        return upper_factors(precisions)
-
-    def precisions(self, precisions_cholesky):
-        return product(precisions_cholesky, precisions_cholesky.swapaxes(-1, -2))
-
-    def covariances_from_cholesky(self, precisions_cholesky):
-        return covariances_of(precisions_cholesky)

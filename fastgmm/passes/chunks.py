@@ -1,6 +1,6 @@
 """Functions of a chunk of rows: the E-step's statistics, and predictions.
 
-Free of threads and of estimators, so that any engine may run them.
+Each calls one kernel, and knows neither threads nor estimators.
 """
 
 import functools
@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.base import Forms
 from fastgmm.kernels.layout import OUTPUTS
-from fastgmm.parameters import Operands
+from fastgmm.passes.kernel_operands import KernelOperands
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -28,7 +28,7 @@ def _one_set(n_rows: int) -> np.ndarray:
 
 
 def sums_of_chunks(
-    structure: CovarianceStructure, operands: Operands, dtype: np.dtype
+    forms: Forms, operands: KernelOperands, dtype: np.dtype
 ) -> Callable[[Chunk, np.ndarray | None], np.ndarray]:
     """The E-step of chunks, as a function: what they share is made once.
 
@@ -37,8 +37,8 @@ def sums_of_chunks(
 
     Parameters
     ----------
-    structure : CovarianceStructure
-    operands : Operands
+    forms : Forms
+    operands : KernelOperands
     dtype : dtype
         Of the rows: float64 or float32.
 
@@ -51,9 +51,9 @@ def sums_of_chunks(
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
-    add_statistics = statistics_pass(structure.density_form, dtype)
+    add_statistics = statistics_pass(forms.density, dtype)
     with_axis = [array[np.newaxis] for array in operands]
-    n_sums = structure.moment_form.n_sums(*operands.means.shape)
+    n_sums = forms.moments.n_sums(*operands.means.shape)
 
     def sums_of_chunk(chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
         sums = np.zeros((1, n_sums))
@@ -69,8 +69,8 @@ def statistics_of_each(
     rows: np.ndarray,
     offsets: np.ndarray,
     numbers: np.ndarray,
-    structure: CovarianceStructure,
-    operands: Operands,
+    forms: Forms,
+    operands: KernelOperands,
     shares: np.ndarray | None = None,
 ) -> SufficientStatistics:
     """Sufficient statistics of each of some data sets.
@@ -82,17 +82,17 @@ def statistics_of_each(
         Data set i has the rows offsets[i] to offsets[i + 1].
     numbers : ndarray of int, shape (m,)
         The data sets to work on.
-    structure : CovarianceStructure
-    operands : Operands
+    forms : Forms
+    operands : KernelOperands
         With an axis of length m in front.
     shares : ndarray of shape (n, k) or (n,), optional
         See `sums_of_chunks`.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
-    statistics = SufficientStatistics.zero(structure.moment_form, operands.reference)
+    statistics = SufficientStatistics.zero(forms.moments, operands.reference)
     given = _labels_and_responsibilities(shares)
-    add_statistics = statistics_pass(structure.density_form, rows.dtype)
+    add_statistics = statistics_pass(forms.density, rows.dtype)
     add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
@@ -110,8 +110,8 @@ def cell_statistics(
     chunk: Chunk,
     cells: tuple[np.ndarray, np.ndarray, np.ndarray],
     spreads: np.ndarray,
-    structure: CovarianceStructure,
-    operands: Operands,
+    forms: Forms,
+    operands: KernelOperands,
     reference: np.ndarray,
 ) -> SufficientStatistics:
     """Sufficient statistics of a chunk whose rows are in cells.
@@ -120,36 +120,36 @@ def cell_statistics(
     ----------
     chunk : Chunk
     cells : tuple of ndarray
-        Ends, centers and radii: see `fastgmm.cells.Cells`.
+        Ends, centers and radii: see `fastgmm.passes.cells.Cells`.
     spreads : ndarray of shape (k,)
-        See `CovarianceStructure.distance_spreads`, for the units of the radii.
-    structure : CovarianceStructure
-    operands : Operands
+        See `fastgmm.passes.cells.distance_spreads`, for the units of the radii.
+    forms : Forms
+    operands : KernelOperands
     reference : ndarray of shape (k, d)
         ``operands.reference``; one object for all chunks of a pass.
     """
     from fastgmm.kernels.near_pass import near_statistics_pass
 
-    statistics = SufficientStatistics.zero(structure.moment_form, reference)
-    add_statistics = near_statistics_pass(structure.density_form, chunk.rows.dtype)
+    statistics = SufficientStatistics.zero(forms.moments, reference)
+    add_statistics = near_statistics_pass(forms.density, chunk.rows.dtype)
     add_statistics(chunk.rows, chunk.weights, *cells, spreads, *operands, statistics.sums)
     return statistics
 
 
-def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Operands) -> int:
+def count_near(rows: np.ndarray, forms: Forms, operands: KernelOperands) -> int:
     """Pairs of row and component whose responsibility the E-step would not leave out.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d)
-    structure : CovarianceStructure
-    operands : Operands
+    forms : Forms
+    operands : KernelOperands
     """
     from fastgmm.kernels.em_pass import NEGLIGIBLE
 
     log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
     chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
-    chunk_predictions(chunk, structure, operands, "log_densities", log_densities)
+    chunk_predictions(chunk, forms, operands, "log_densities", log_densities)
     least = log_densities.max(axis=1, keepdims=True) + NEGLIGIBLE
     return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts
 
@@ -208,8 +208,8 @@ def scatter_of_each(
 
 def chunk_predictions(
     chunk: Chunk,
-    structure: CovarianceStructure,
-    operands: Operands,
+    forms: Forms,
+    operands: KernelOperands,
     output: str,
     out: np.ndarray,
 ) -> float:
@@ -218,8 +218,8 @@ def chunk_predictions(
     Parameters
     ----------
     chunk : Chunk
-    structure : CovarianceStructure
-    operands : Operands
+    forms : Forms
+    operands : KernelOperands
     output : str
         One of `fastgmm.kernels.layout.OUTPUTS`.
     out : ndarray of shape (rows,) or (rows, k)
@@ -234,7 +234,7 @@ def chunk_predictions(
 
     dtype = chunk.rows.dtype
     if output == "log_densities":
-        log_density_pass(structure.density_form, dtype)(chunk.rows, *operands, out)
+        log_density_pass(forms.density, dtype)(chunk.rows, *operands, out)
         return 0.0
     vector, matrix, labels = np.empty(0, dtype), np.empty((0, 0), dtype), np.empty(0, np.int64)
     if output == "labels":
@@ -243,5 +243,5 @@ def chunk_predictions(
         vector = out
     else:
         matrix = out
-    predict = prediction_pass(structure.density_form, dtype)
+    predict = prediction_pass(forms.density, dtype)
     return predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)

@@ -2,19 +2,17 @@
 
 import numpy as np
 
-from fastgmm.covariance import CovarianceStructure
 from fastgmm.engines.base import Engine
-from fastgmm.expectation import chunk_predictions
 from fastgmm.outputs import RowOutput
-from fastgmm.parameters import Operands
+from fastgmm.passes.chunks import chunk_predictions
+from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.sources.base import RowGrid, RowSource
 
 
 def predict_rows(
     source: RowSource,
-    structure: CovarianceStructure,
+    choice: KernelChoice,
     engine: Engine,
-    operands: Operands,
     output: str,
     file: RowOutput | None = None,
 ) -> np.ndarray | None:
@@ -23,9 +21,9 @@ def predict_rows(
     Parameters
     ----------
     source : RowSource
-    structure : CovarianceStructure
+        In the type that predictions, but for labels, are wanted in.
+    choice : KernelChoice
     engine : Engine
-    operands : Operands
     output : str
         One of `fastgmm.kernels.layout.OUTPUTS`.
     file : RowOutput, optional
@@ -41,17 +39,21 @@ def predict_rows(
         If a row is so far from all components that its squared distances overflow, and
         responsibilities are asked for.
     """
-    k = len(operands.means)
+    k = len(choice.operands.means)
     width = (k,) if output in ("responsibilities", "log_densities") else ()
-    dtype = np.int64 if output == "labels" else source.dtype
+    dtype, made_in = np.dtype(np.int64), np.dtype(np.int64)
+    if output != "labels":
+        dtype, made_in = source.dtype, choice.dtype
     out = np.empty((source.n_rows if file is None else 0, *width), dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, k)
+    rows = source.astype(choice.dtype)
 
     def write(index: int) -> None:
         start, stop = grid.bounds(index)
-        chunk = source.read(start, stop)
-        values = out[start:stop] if file is None else np.empty((stop - start, *width), dtype)
-        total = chunk_predictions(chunk, structure, operands, output, values)
+        chunk = rows.read(start, stop)
+        in_place = file is None and dtype == made_in
+        values = out[start:stop] if in_place else np.empty((stop - start, *width), made_in)
+        total = chunk_predictions(chunk, choice.forms, choice.operands, output, values)
         # A row without responsibilities lacks them all.
         lacking = output == "responsibilities" and not np.isfinite(total)
         if lacking and np.isnan(values[:, 0]).any():
@@ -62,25 +64,23 @@ def predict_rows(
                 "model was fitted to?"
             )
         if file is not None:
-            file.write(start, stop, values)
+            file.write(start, stop, values.astype(dtype, copy=False))
+        elif not in_place:
+            out[start:stop] = values
 
     engine.for_each(write, len(grid))
     return out if file is None else None
 
 
-def mean_log_likelihood(
-    source: RowSource,
-    structure: CovarianceStructure,
-    engine: Engine,
-    operands: Operands,
-) -> float:
+def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:
     """Weighted mean of the rows' log-likelihoods, with nothing of the rows' number stored."""
-    grid = RowGrid.of(source.n_rows, source.n_features, len(operands.means))
+    source = source.astype(choice.dtype)
+    grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
 
     def weighted(index: int) -> float:
         chunk = source.read(*grid.bounds(index))
-        values = np.empty(len(chunk.rows), dtype=source.dtype)
-        chunk_predictions(chunk, structure, operands, "log_likelihoods", values)
+        values = np.empty(len(chunk.rows), dtype=choice.dtype)
+        chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
         if not len(chunk.weights):
             return float(values.sum(dtype=np.float64))
         present = chunk.weights > 0  # an absent row may have no likelihood at all

@@ -12,12 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.base import KERNEL_FORMS, Forms
+from fastgmm.covariance.linalg import norm_bounds
 from fastgmm.engines.base import Engine
-from fastgmm.expectation import cell_statistics, count_near
 from fastgmm.parameters import Operands
+from fastgmm.passes.base import Pass
+from fastgmm.passes.dense import DensePass
+from fastgmm.passes.chunks import cell_statistics, count_near
+from fastgmm.passes.kernel_operands import KernelChoice, kernels_for
 from fastgmm.sources.base import Chunk, RowSource
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 LEAST_COMPONENTS = 64
 """From so many components on, cells are thought of at all."""
@@ -65,20 +69,26 @@ class _Block(NamedTuple):
     cells: Cells
 
 
-class CellPass:
-    """Statistics of all rows of a source, by cells.
+class CellPass(Pass):
+    """Statistics of all rows of a source, by cells where that pays.
 
     Parameters
     ----------
+    dense : DensePass
+        Over the same rows; it does what cells are no help with.
     source : RowSource
-    structure : CovarianceStructure
+    forms : Forms
+        Of the structure.
     engine : Engine
     """
 
-    def __init__(self, source: RowSource, structure: CovarianceStructure, engine: Engine):
+    def __init__(self, dense: DensePass, source: RowSource, forms: Forms, engine: Engine):
+        self._dense = dense
         self._source = source
-        self._structure = structure
+        self._forms = forms
         self._engine = engine
+        self.n_rows, self.n_features, self.dtype = dense.n_rows, dense.n_features, dense.dtype
+        self.total_weight, self.weight_scale = dense.total_weight, dense.weight_scale
         self._sample = _strided_rows(source)
         with np.errstate(over="ignore", invalid="ignore"):
             deviations = self._sample.std(axis=0, dtype=np.float64)
@@ -95,22 +105,32 @@ class CellPass:
         """Whether a problem of this size is worth a closer look."""
         return n_components >= LEAST_COMPONENTS and _LEAST_ROWS <= source.n_rows <= _MOST_ROWS
 
-    def pays(self, operands: Operands) -> bool:
+    def statistics(self, operands, about=None, careful=False):
+        if about is None and not careful:
+            choice = kernels_for(operands, self._forms, self.dtype)
+            if choice.dtype == self.dtype and self._pays(choice):
+                return self._by_cells(operands, choice)
+        return self._dense.statistics(operands, about, careful)
+
+    def given(self, shares, about):
+        return self._dense.given(shares, about)
+
+    def scatter(self, point):
+        return self._dense.scatter(point)
+
+    def centre(self):
+        return self._dense.centre()
+
+    def _pays(self, choice: KernelChoice) -> bool:
         """Whether few enough components are near a row, judged by a sample of rows."""
-        near = count_near(self._sample, self._structure, operands)
-        return near < _LARGEST_SHARE * len(self._sample) * len(operands.means)
+        near = count_near(self._sample, choice.forms, choice.operands)
+        return near < _LARGEST_SHARE * len(self._sample) * len(choice.operands.means)
 
-    def accumulate(self, operands: Operands) -> SufficientStatistics:
-        """One pass over the rows.
-
-        Parameters
-        ----------
-        operands : Operands
-        """
+    def _by_cells(self, operands: Operands, choice: KernelChoice) -> SufficientStatistics:
         if not self._blocks:
             self._order_rows()
-        reference = operands.reference
-        spreads = self._structure.distance_spreads(operands, self._units)
+        reference = choice.operands.reference
+        spreads = distance_spreads(operands, choice.forms, self._units)
         least = max(_CHUNK_ROWS, _CHUNK_ROWS_PER_COMPONENT * len(reference))
         chunks = [
             (number, first, last)
@@ -120,9 +140,12 @@ class CellPass:
 
         def statistics(index: int) -> SufficientStatistics:
             chunk, cells = self._read(*chunks[index])
-            return cell_statistics(chunk, cells, spreads, self._structure, operands, reference)
+            return cell_statistics(chunk, cells, spreads, choice.forms, choice.operands, reference)
 
-        return self._engine.reduce(statistics, len(chunks))
+        total = self._engine.reduce(statistics, len(chunks))
+        if choice.forms.moments is MomentForm.NONE:
+            total = total.with_scatter(self._dense.total_scatter())
+        return total
 
     def _order_rows(self) -> None:
         n_rows, n_features = self._source.n_rows, self._source.n_features
@@ -172,6 +195,29 @@ class CellPass:
                 block = self._blocks[number]
                 self._recent[number] = self._source.read(block.start, block.stop)
             return self._recent[number]
+
+
+def distance_spreads(operands: Operands, forms: Forms, units: np.ndarray) -> np.ndarray:
+    """Upper bounds (k,) of the change of a component's distance from a row that moves by one.
+
+    Of the distance itself, not its square, which `Operands` speaks of.
+
+    Parameters
+    ----------
+    operands : Operands
+    forms : Forms
+    units : ndarray of shape (d,)
+        In which the features' part of the way is measured.
+    """
+    cholesky, shared, diagonal, _ = (pair.density for pair in KERNEL_FORMS)
+    k = len(operands.means)
+    if forms.density == cholesky:
+        return norm_bounds(operands.factors * units[:, np.newaxis])
+    if forms.density == shared:
+        return norm_bounds(operands.factors * units[:, np.newaxis]).repeat(k)
+    if forms.density == diagonal:
+        return np.abs(operands.factors * units).max(axis=1)
+    return np.full(k, units.max())
 
 
 def _strided_rows(source: RowSource) -> np.ndarray:

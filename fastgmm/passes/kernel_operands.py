@@ -1,0 +1,169 @@
+"""Operands as kernels read them: in the type of the rows, and near zero."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm.covariance.base import KERNEL_FORMS, Forms
+from fastgmm.covariance.linalg import product
+from fastgmm.kernels.layout import to_panels
+from fastgmm.parameters import Operands
+
+_FARTHEST = {np.dtype(np.float64): 1e5, np.dtype(np.float32): 256.0}
+"""Distance of a mean from the origin, in the component's standard deviations, that costs digits.
+
+Coordinates are counted from the origin, and rounded there: by eps times this, in the same unit.
+"""
+
+_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC = (forms.density for forms in KERNEL_FORMS)
+
+
+class KernelOperands(NamedTuple):
+    """What a kernel reads of a mixture, and all that it reads; of many, with an axis in front.
+
+    Parameters
+    ----------
+    origin : ndarray of shape (d,), float64
+        Taken off every row before anything else, so that coordinates are small.
+    means : ndarray of shape (k, d)
+        Means, less the origin.
+    factors : ndarray of shape (k or 1, panels * d, block) or (1, k, d)
+        Precision factors, in the density form's shape: matrices in panels, see
+        `fastgmm.kernels.layout`.
+    projected : ndarray of shape (k, d)
+        The means as the density form meets them: whitened, or scaled.
+    scales : ndarray of shape (k,)
+    constants : ndarray of shape (k,)
+    """
+
+    origin: np.ndarray
+    means: np.ndarray
+    factors: np.ndarray
+    projected: np.ndarray
+    scales: np.ndarray
+    constants: np.ndarray
+
+    @property
+    def reference(self) -> np.ndarray:
+        """(k, d): the means that the kernels really used, in the data's coordinates."""
+        return self.origin[..., np.newaxis, :] + self.means.astype(np.float64)
+
+
+class KernelChoice(NamedTuple):
+    """Kernels, and what they read.
+
+    Parameters
+    ----------
+    forms : Forms
+    dtype : dtype
+        That rows have to be in.
+    operands : KernelOperands
+    """
+
+    forms: Forms
+    dtype: np.dtype
+    operands: KernelOperands
+
+
+def kernels_for(
+    operands: Operands, forms: Forms, dtype: np.dtype, careful: bool = False
+) -> KernelChoice:
+    """Kernels for a mixture, and its operands as they read them.
+
+    Without being asked to, they are careful where a component is so far from the others, in its own
+    standard deviations, that the common origin would cost it digits.
+
+    Parameters
+    ----------
+    operands : Operands
+    forms : Forms
+        Of the structure.
+    dtype : dtype
+        Of the rows.
+    careful : bool, optional
+        See `Pass.statistics`.
+    """
+    dtype = np.dtype(dtype)
+    if not careful:
+        made = _about_origin(operands, forms.density, dtype)
+        if not _is_far(made, forms.density, dtype):
+            return KernelChoice(forms, dtype, made)
+    double = np.dtype(np.float64)
+    if forms.density == _SHARED:  # whose kernel whitens rows before it subtracts means
+        forms = KERNEL_FORMS[0]
+        k = operands.means.shape[-2]
+        shared = np.repeat(operands.factors[..., np.newaxis, :, :], k, axis=-3)
+        operands = operands._replace(factors=shared)
+    if forms.density == _CHOLESKY:
+        return KernelChoice(forms, double, _about_means(operands, forms.density))
+    return KernelChoice(forms, double, _about_origin(operands, forms.density, double))
+
+
+def moment_operands(means: np.ndarray) -> KernelOperands:
+    """Operands in float64 for a pass that is given its responsibilities: only the means matter."""
+    *leading, k, d = means.shape
+    means = np.ascontiguousarray(means, dtype=np.float64)
+    unread, zeros = np.zeros((*leading, 1, 1, 1)), np.zeros((*leading, k))
+    return KernelOperands(np.zeros((*leading, d)), means, unread, means, zeros, zeros)
+
+
+def _about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOperands:
+    centred = operands.means - operands.origin[..., np.newaxis, :]
+    return KernelOperands(
+        operands.origin,
+        *(
+            np.ascontiguousarray(array, dtype=dtype)
+            for array in (
+                centred,
+                _laid_out(operands.factors, density),
+                _projected(centred, operands.factors, density),
+                operands.scales,
+                operands.constants,
+            )
+        ),
+    )
+
+
+def _about_means(operands: Operands, density: str) -> KernelOperands:
+    """Operands in float64 for rows that are not moved: what is near its mean is exactly so far."""
+    # Infinity keeps the kernels from taking any component for one near the origin.
+    projected = np.full_like(operands.means, np.inf)
+    return KernelOperands(
+        np.zeros_like(operands.origin),
+        np.ascontiguousarray(operands.means),
+        np.ascontiguousarray(_laid_out(operands.factors, density)),
+        projected,
+        operands.scales,
+        operands.constants,
+    )
+
+
+def _laid_out(factors: np.ndarray, density: str) -> np.ndarray:
+    """Factors as the kernels of a density form take them."""
+    if density == _CHOLESKY:
+        return to_panels(factors)
+    if density == _SHARED:
+        return to_panels(factors)[..., np.newaxis, :, :]
+    if density == _DIAGONAL:
+        return factors[..., np.newaxis, :, :]
+    return np.zeros((*factors.shape[:-1], 1, 1, 1))  # unread
+
+
+def _projected(means: np.ndarray, factors: np.ndarray, density: str) -> np.ndarray:
+    """Means as a density form meets them."""
+    if density == _CHOLESKY:
+        # Not by BLAS, whose threads would spin beside the pass that follows.
+        return np.einsum("...j,...ji->...i", means, factors)
+    if density == _SHARED:
+        return product(means, factors, upper=True)
+    return means * factors if density == _DIAGONAL else means
+
+
+def _is_far(operands: KernelOperands, density: str, dtype: np.dtype) -> bool:
+    """Whether a component is too far from the origin, for the digits of its type."""
+    far = operands.projected
+    if density == _ISOTROPIC:
+        # The scale is -1/2 over the variance.
+        far = far * np.sqrt(-2.0 * operands.scales)[..., np.newaxis]
+    farthest = _FARTHEST[dtype]
+    return not (-farthest < far.min() and far.max() < farthest)
