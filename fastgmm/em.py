@@ -55,7 +55,9 @@ class EMResult:
         """Iterations made."""
         if np.ndim(self.converged) == 0:
             return len(self.lower_bounds)
-        return sum((~np.isnan(bound) for bound in self.lower_bounds), np.zeros_like(self.converged, int))
+        return sum(
+            (~np.isnan(bound) for bound in self.lower_bounds), np.zeros_like(self.converged, int)
+        )
 
     @property
     def lower_bound(self) -> Any:
@@ -150,19 +152,26 @@ def run_em(
     observe : callable, optional
         Called with the result so far after every iteration.
     """
+    many = np.ndim(tol) > 0
     bounds = list(lower_bounds)
-    before, last = [lower_bound, lower_bound, *bounds][-2:]
-    running = np.ones(np.shape(tol), dtype=bool)[()]
-    converged = _plain(running & (abs(last - before) < tol)) if bounds else _plain(~running)
-    result, stop, running = EMResult(start, bounds, converged), None, running & ~np.bool_(converged)
-    while np.any(running) and not stop and len(bounds) < max_iter:
+    last: Any = lower_bound
+    running: Any = True
+    converged: Any = False
+    if many:
+        running, converged = np.ones(np.shape(tol), dtype=bool), np.zeros(np.shape(tol), dtype=bool)
+    if bounds:
+        change, last = bounds[-1] - [lower_bound, *bounds][-2], bounds[-1]
+        converged = bool(abs(change) < tol)
+        running = not converged
+    result, stop = EMResult(start, bounds, converged), None
+    while (running.any() if many else running) and not stop and len(bounds) < max_iter:
         listener.iteration_begins(len(bounds) + 1)
         parameters, bound = step(result.parameters, running)
-        bound = _plain(bound)
+        bound = bound if many else float(bound)
         change = bound - last
-        last = bound if np.ndim(bound) == 0 else np.where(running, bound, last)
+        last = np.where(running, bound, last) if many else bound
         bounds = [*bounds, bound]
-        converged = _plain(result.converged | (running & (abs(change) < tol)))
+        converged = result.converged | (running & (abs(change) < tol))
         running = running & (abs(change) >= tol)  # not where the bound is no number
         result = EMResult(parameters, bounds, converged)
         stop = listener.iteration_ends(result, change)
@@ -264,11 +273,6 @@ def _better(result: EMResult, best: EMResult) -> EMResult:
         ],
         np.where(better, result.converged, best.converged),
     )
-
-
-def _plain(value: Any) -> Any:
-    """A number of Python, unless it is an array with axes."""
-    return value if np.ndim(value) else np.asarray(value).item()
 
 
 # -- records of many mixtures ----------------------------------------------------------------------

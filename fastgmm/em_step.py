@@ -11,15 +11,16 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import (
+    NEARLY_SINGULAR,
     are_defined,
     ill_defined,
-    is_nearly_singular,
-    variances,
+    of_features,
 )
 from fastgmm.covariance.estimates import Estimates, estimate
 from fastgmm.families import Family
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.passes import Pass
+from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FARTHEST_JUMP = {np.dtype(np.float64): 100.0, np.dtype(np.float32): 10.0}
@@ -27,6 +28,12 @@ _FARTHEST_JUMP = {np.dtype(np.float64): 100.0, np.dtype(np.float32): 10.0}
 
 Moments are about the old mean: eps times the square of this is what the new variance loses.
 """
+
+
+_TINY = np.finfo(np.float64).tiny
+
+_LEAST_WEIGHT = 1e-6
+"""Rows that a component stands for, below which its mean moves by the guard of its weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,9 @@ def em_step(
 ) -> Iteration:
     """E-step and M-step.
 
-    If digits may count that the fastest kernels do not keep, the E-step is made again with care.
-    Whether they do is asked of what comes out, so the answer is the same whatever `mend` is.
+    If digits count that the fastest kernels do not keep, the E-step is made with care. That is
+    known beforehand where components lie far apart. Else it is asked of what comes out, and the
+    E-step is made again; the answer is the same whatever `mend` is.
 
     Parameters
     ----------
@@ -123,7 +131,8 @@ def em_step(
         What `mend` raises.
     """
     operands = model.structure.operands(parameters)
-    for careful in (False, True):
+    far = needs_care(operands, model.structure.forms, rows.dtype).any()
+    for careful in (True,) if far else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
         if not is_doubtful(rows, model, statistics, estimates, new).any():
             break
@@ -141,18 +150,26 @@ def attempt(
     operands: Operands,
     careful: bool,
 ) -> tuple[SufficientStatistics, Estimates, MixtureParameters]:
-    """Statistics, estimates from them, and parameters from these.
+    """Statistics about the mixture's means, estimates, and parameters from these.
 
-    With care, moments are taken again about the new means if these are far from the old ones.
+    With care, estimates are made again from moments about the new means, under the same
+    responsibilities, if these means are far from the old ones.
     """
     statistics = rows.statistics(operands, careful=careful)
     estimates = model.estimate(statistics, parameters)
-    if careful and _jumps(model, statistics, estimates, rows.dtype).any():
-        statistics = rows.statistics(operands, about=estimates.means, careful=True)
-        estimates = model.estimate(statistics, parameters)
-    return statistics, estimates, model.family.maximize(estimates)
+    new = model.family.maximize(estimates)
+    if careful:
+        deviations = np.sqrt(np.abs(of_features(model.structure, estimates.covariances)))
+        with np.errstate(over="ignore"):
+            jumps = _jumps(statistics, estimates, deviations, rows.dtype)
+        if jumps.any():
+            about_new = rows.statistics(operands, about=estimates.means, careful=True)
+            estimates = model.estimate(about_new, parameters)
+            new = model.family.maximize(estimates)
+    return statistics, estimates, new
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def is_doubtful(
     rows: Pass,
     model: Model,
@@ -161,18 +178,40 @@ def is_doubtful(
     parameters: MixtureParameters,
 ) -> np.ndarray:
     """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
-    singular = is_nearly_singular(
-        model.structure, parameters.covariances, parameters.precisions_cholesky, rows.dtype
-    )
-    return singular | _jumps(model, statistics, estimates, rows.dtype)
+    structure, dtype = model.structure, rows.dtype
+    deviations = np.sqrt(np.abs(of_features(structure, parameters.covariances)))
+    # One over the share of its deviation that the features before it leave to a feature.
+    known = of_features(structure, parameters.precisions_cholesky) * deviations
+    doubtful = _exceeds(known, NEARLY_SINGULAR[dtype] ** -0.5)
+    return doubtful | _jumps(statistics, estimates, deviations, dtype)
 
 
 def _jumps(
-    model: Model, statistics: SufficientStatistics, estimates: Estimates, dtype: np.dtype
+    statistics: SufficientStatistics, estimates: Estimates, deviations: np.ndarray, dtype: np.dtype
 ) -> np.ndarray:
-    """Whether the mean of a component is far from the point that its moments are about."""
+    """Whether the mean of a component is far from the point that its moments are about.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    estimates : Estimates
+    deviations : ndarray
+        Standard deviations of the features in the new components, to be broadcast to (k, d).
+    dtype : dtype
+        That kernels worked in.
+    """
     if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
         return np.zeros(estimates.means.shape[:-2], dtype=bool)
-    squares = (estimates.means - statistics.reference) ** 2
-    far = squares > _FARTHEST_JUMP[dtype] ** 2 * variances(model.structure, estimates.covariances)
-    return far.any(axis=(-2, -1))
+    moves = (estimates.means - statistics.reference) / np.maximum(deviations, _TINY)
+    if np.vdot(moves, moves) < _FARTHEST_JUMP[dtype] ** 2:  # as nearly always, and soon told
+        return np.zeros(moves.shape[:-2], dtype=bool)
+    # A component of no rows moves by the guard of its weight.
+    moves = np.where(estimates.weight[..., np.newaxis] > _LEAST_WEIGHT, moves, 0.0)
+    return _exceeds(moves, _FARTHEST_JUMP[dtype])
+
+
+def _exceeds(values: np.ndarray, limit: float) -> np.ndarray:
+    """Whether any of the values (k, d) of a mixture is beyond a limit, or is no number."""
+    if np.vdot(values, values) < limit**2:  # as nearly always, and soon told
+        return np.zeros(values.shape[:-2], dtype=bool)
+    return ~(np.abs(values) < limit).all(axis=(-2, -1))

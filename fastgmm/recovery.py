@@ -246,8 +246,8 @@ class Recovery:
             ::-1
         ].tolist():  # so that no number changes before its turn
             self._note("prune", f"{len(gone)} components before", reason, component)
-        kept = (estimates.weight, estimates.means, estimates.covariances)
-        return Estimates(*(part[~gone] for part in kept), rounding=None)
+        weight, means, covariances, _ = estimates
+        return Estimates(weight[~gone], means[~gone], covariances[~gone], None)
 
     @cached_property
     def _pooled(self) -> Estimates:

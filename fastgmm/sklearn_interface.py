@@ -67,7 +67,7 @@ def constraints(sklearn_class: Any) -> dict:
     theirs = sklearn_class._parameter_constraints
     return {
         **theirs,
-        "covariance_type": [_Registered()],
+        "covariance_type": [*theirs["covariance_type"], Hidden(_Registered())],
         # Hidden, so that the errors of bad numbers have scikit-learn's words.
         "reg_covar": [*theirs["reg_covar"], Hidden(StrOptions({"scale"}))],
         "init_params": [*theirs["init_params"], "array-like", callable],

@@ -65,9 +65,10 @@ value, dispatchers = outer(), [outer]
 PREDICTIONS = """
 import numpy as np
 from fastgmm.covariance import STRUCTURES
-from fastgmm.expectation import chunk_predictions
+from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.kernels.em_pass import prediction_pass
 from fastgmm.parameters import MixtureParameters
+from fastgmm.passes.kernel_operands import kernels_for
 from fastgmm.sources.base import Chunk
 
 X, ones = np.arange(6.0).reshape(3, 2), np.ones((2, 2))
@@ -76,10 +77,11 @@ for name in {names}:
     structure, out = STRUCTURES[name], np.empty(3)
     factors = {{"diag": ones, "spherical": ones[0]}}[name]
     parameters = MixtureParameters(np.array([0.25, 0.75]), np.eye(2), factors, factors)
-    operands = structure.operands(parameters, X.dtype)
-    chunk_predictions(Chunk(0, 3, X, X[0, :0]), structure, operands, "log_likelihoods", out)
+    forms = structure.forms
+    operands = kernels_for(structure.operands(parameters), forms, X.dtype).operands
+    chunk_predictions(Chunk(0, 3, X, X[0, :0]), forms, operands, "log_likelihoods", out)
     value += out.tolist()
-    dispatchers.append(prediction_pass(structure.density_form, X.dtype))
+    dispatchers.append(prediction_pass(forms.density, X.dtype))
 """
 FIT = """
 import numpy as np

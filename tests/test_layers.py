@@ -1,9 +1,13 @@
 """The layers of the package, and who may import what; by the syntax of its files."""
 
 import ast
+import importlib
+import inspect
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -19,13 +23,16 @@ LAYERS = [
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
     ["sklearn_interface"],
-    ["recovery"],
-    ["fitting", "prediction"],
-    ["outputs"],
     ["persistence"],
-    ["em", "initialization", "maximum_likelihood", "variational"],
-    ["kmeans", "cells"],
-    ["expectation"],
+    ["recovery"],
+    ["em_start"],
+    ["em_step"],
+    ["em"],
+    ["families"],
+    ["initialization"],
+    ["kmeans"],
+    ["passes"],
+    ["outputs"],
     ["engines", "sources"],
     ["covariance"],
     ["statistics", "parameters", "caching"],
@@ -41,6 +48,9 @@ RESERVED = {
     "sklearn": ["cli", "batch", *ESTIMATORS, "initialization", "kmeans"],
 }
 EM_IMPORTS = {"collections", "dataclasses", "functools", "itertools", "typing", "numpy"}
+
+#: Methods that every class has from `object`, or makes for itself.
+OF_ANY_CLASS = {"__init__", "__repr__", "__eq__", "__hash__", "__getstate__", "__setstate__"}
 
 MOST_LINES, MOST_LINES_OF_FUNCTION = 420, 60  # "about 400"
 
@@ -58,10 +68,16 @@ def syntax(file):
 
 
 def imports(file):
-    """Dotted names of everything that a file imports, wherever in it."""
+    """Dotted names of everything that a file imports, wherever in it, also by a string."""
     for node in ast.walk(syntax(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call):
+            function = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if function in ("import_module", "__import__") and node.args:
+                name = node.args[0]
+                if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                    yield name.value
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             # A name taken from the package itself is one of its modules, or its public face.
@@ -128,6 +144,44 @@ def test_files_and_functions_are_short(file):
             docstring = len((ast.get_docstring(node) or "").splitlines())
             length = node.end_lineno - node.lineno + 1 - docstring
             assert length <= MOST_LINES_OF_FUNCTION, f"{node.name} has {length} lines"
+
+
+def classes():
+    """Every class of the package, but for those of kernels."""
+    for file in FILES:
+        if unit_of(file) in ("kernels", "__main__"):
+            continue
+        module = importlib.import_module(
+            ".".join(["fastgmm", *file.with_suffix("").parts]).removesuffix(".__init__")
+        )
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                yield value
+
+
+@pytest.mark.parametrize(
+    "cls", list(classes()), ids=lambda cls: f"{cls.__module__}.{cls.__qualname__}"
+)
+def test_nothing_concrete_is_overridden(cls):
+    """A class is abstract or final. What it does is changed by wrapping it, or by passing in."""
+    for name, value in vars(cls).items():
+        if not isinstance(value, FunctionType | classmethod | staticmethod | property):
+            continue
+        if name in OF_ANY_CLASS:
+            continue
+        for base in cls.__mro__[1:]:
+            if base.__module__.partition(".")[0] == "fastgmm" and name in vars(base):
+                overridden = vars(base)[name]
+                assert getattr(overridden, "__isabstractmethod__", False) or is_empty(overridden), (
+                    f"{cls.__qualname__}.{name} overrides that of {base.__qualname__}"
+                )
+
+
+def is_empty(function):
+    """Whether a method does nothing but be documented: one to be filled in, of a listener."""
+    function = getattr(function, "__func__", function)
+    body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body
+    return len(body) == 1 and isinstance(body[0], ast.Expr)
 
 
 def test_importing_the_package_does_not_import_numba():

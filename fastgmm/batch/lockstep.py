@@ -18,6 +18,7 @@ from fastgmm.em_start import first_parameters
 from fastgmm.em_step import Model, attempt, is_doubtful
 from fastgmm.estimator.fitting import model_to_fit
 from fastgmm.parameters import MixtureParameters
+from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.passes.many import ManyPass
 
 
@@ -122,12 +123,14 @@ def _iteration(
 
     The second, careful E-step is that of the doubtful alone: each has the bits of its own fit.
     """
-    operands = model.structure.operands(parameters)
+    structure = model.structure
+    operands = structure.operands(parameters)
     statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
     bound = model.family.lower_bound(statistics, operands, new)
     if careful:
         return new, bound
     doubtful = is_doubtful(rows, model, statistics, estimates, new)
+    doubtful |= needs_care(operands, structure.forms, rows.dtype)
     if doubtful.any():
         part, of_part = _taken(rows, model, doubtful)
         again, bounds = _iteration(part, of_part, taken(parameters, doubtful), careful=True)

@@ -3,6 +3,8 @@
 Its arrays hold matrices or variances, and that is all the difference there is here.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastgmm.covariance.base import CovarianceStructure
@@ -64,17 +66,17 @@ def defined_factors(
     if structure.component_axis is None:
         rounding = rounding.max(axis=-2, keepdims=True)
     kept = _kept_variances(structure, covariances, factors)
-    if structure.shape(3, 5) == (3,):
-        rounding = rounding.mean(axis=-1)
-        singular = kept <= rounding
+    if structure.component_axis == -1:  # one variance of all features together
+        singular: Any = kept <= rounding.mean(axis=-1)
     else:
         singular = (kept <= rounding).any(axis=-1)
     if structure.component_axis is None:
         singular = singular[..., 0]
     if not singular.any():
         return factors
-    axes = structure.shape(3, 5)[1 if structure.component_axis is not None else 0 :]
-    return np.where(singular.reshape(singular.shape + (1,) * len(axes)), np.nan, factors)
+    n_own_axes = -structure.component_axis - 1 if structure.component_axis else 2
+    of_factors = singular.reshape(singular.shape + (1,) * n_own_axes)
+    return np.where(of_factors & (factors != 0), np.nan, factors)  # triangles stay triangles
 
 
 def _kept_variances(
@@ -92,37 +94,6 @@ def _kept_variances(
         known = ((factors * np.sqrt(variances)[..., np.newaxis]) ** 2).sum(axis=-1)
     kept = variances / known
     return kept[..., np.newaxis, :] if structure.component_axis is None else kept
-
-
-def is_nearly_singular(
-    structure: CovarianceStructure,
-    covariances: np.ndarray,
-    factors: np.ndarray,
-    dtype: np.dtype,
-) -> np.ndarray:
-    """Whether a covariance of a mixture is so near to singular that digits count.
-
-    Parameters
-    ----------
-    structure : CovarianceStructure
-    covariances, factors : ndarray
-        In the structure's shape, with any axes in front.
-    dtype : dtype
-        That kernels worked in.
-
-    Returns
-    -------
-    ndarray of bool
-        Of the axes in front; True also where there is no factor.
-    """
-    if not structure.holds_matrices:
-        sound = np.isfinite(factors)
-    else:
-        # One over the share of its variance that the features before it leave to a feature.
-        known = diagonals(covariances) * diagonals(factors) ** 2
-        sound = known < 1.0 / NEARLY_SINGULAR[np.dtype(dtype)]
-    n_own_axes = len(structure.shape(3, 5)) - structure.holds_matrices
-    return ~sound.all(axis=tuple(range(-n_own_axes, 0)))
 
 
 def are_defined(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarray:
@@ -176,13 +147,24 @@ def regularized(
     return covariances + (np.mean(added) if structure.component_axis == -1 else added)
 
 
-def variances(structure: CovarianceStructure, covariances: np.ndarray) -> np.ndarray:
-    """Variances of the features in every component, to be broadcast to (k, d)."""
+def of_features(structure: CovarianceStructure, arrays: np.ndarray) -> np.ndarray:
+    """Variances, or roots of precisions, of the features in all components, to be broadcast.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    arrays : ndarray
+        Covariances or precision factors, of which diagonals are taken.
+
+    Returns
+    -------
+    ndarray of shape (k or 1, d or 1)
+    """
     if structure.holds_matrices:
-        covariances = diagonals(covariances)
+        arrays = arrays.diagonal(axis1=-2, axis2=-1)
     if structure.component_axis is None:
-        return covariances[..., np.newaxis, :]
-    return covariances[..., np.newaxis] if structure.component_axis == -1 else covariances
+        return arrays[..., np.newaxis, :]
+    return arrays[..., np.newaxis] if structure.component_axis == -1 else arrays
 
 
 def feature_variances(structure: CovarianceStructure, estimates: Estimates) -> np.ndarray:

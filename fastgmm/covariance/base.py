@@ -115,8 +115,8 @@ class CovarianceStructure(ABC):
         return np.expand_dims(covariance, self.component_axis)
 
 
-class Conjugate(ABC):
-    """What a structure supplies besides, if a Wishart prior is conjugate to it.
+class Conjugate(CovarianceStructure):
+    """A structure that a Wishart prior is conjugate to, and what it supplies besides.
 
     Variational Bayes needs it (Bishop 2006, sec. 10.2), maximum likelihood does not.
     """

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import Conjugate, CovarianceStructure, Forms, register
+from fastgmm.covariance.base import Conjugate, Forms, register
 from fastgmm.covariance.linalg import diagonals
 from fastgmm.covariance.variances import roots_of_inverses
 from fastgmm.parameters import make_operands
@@ -10,7 +10,7 @@ from fastgmm.statistics import MomentForm
 
 
 @register
-class Diag(CovarianceStructure, Conjugate):
+class Diag(Conjugate):
     """Covariances of shape (k, d): the diagonals."""
 
     name = "diag"

@@ -1,6 +1,6 @@
 """From sufficient statistics to what every M-step begins with: weights, means, centred moments."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def estimate(
     reg_covar: float | np.ndarray,
     *,
     previous: MixtureParameters | None = None,
-    dtype: np.dtype = np.dtype(np.float64),
+    dtype: Any = np.float64,
 ) -> Estimates:
     """Weights, means and covariances of largest likelihood.
 
@@ -80,7 +80,7 @@ def estimate(
     centred = centre(statistics)
     covariances = structure.fit(centred, reg_covar, previous)
     rounding = None
-    if not np.all(reg_covar):
+    if not (reg_covar if isinstance(reg_covar, float) else np.all(reg_covar)):
         # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
         share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
         rounding = (share[..., np.newaxis] * centred.means) ** 2
@@ -108,11 +108,13 @@ def centre(statistics: SufficientStatistics) -> CentredStatistics:
     elif form is MomentForm.DIAGONAL:
         scatter = statistics.second - 2.0 * first * shift
         scatter += weight[..., np.newaxis] * shift**2
-        scatter += _guard_residue(guarded - weight, means)
+        if (guarded != weight).any():
+            scatter += _guard_residue(guarded - weight, means)
     elif form is MomentForm.TRACE:
         scatter = statistics.second - 2.0 * (first * shift).sum(axis=-1)
         scatter += weight * (shift**2).sum(axis=-1)
-        scatter += _guard_residue(guarded - weight, means).sum(axis=-1)
+        if (guarded != weight).any():
+            scatter += _guard_residue(guarded - weight, means).sum(axis=-1)
     else:
         scatter = scatter_within(statistics, shift)
     return CentredStatistics(form, guarded, means, scatter)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import Conjugate, CovarianceStructure, Forms, register
+from fastgmm.covariance.base import Conjugate, Forms, register
 from fastgmm.covariance.linalg import (
     diagonals,
     log_diagonals,
@@ -15,7 +15,7 @@ from fastgmm.statistics import MomentForm
 
 
 @register
-class Full(CovarianceStructure, Conjugate):
+class Full(Conjugate):
     """Covariances of shape (k, d, d)."""
 
     name = "full"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import Conjugate, CovarianceStructure, Forms, register
+from fastgmm.covariance.base import Conjugate, Forms, register
 from fastgmm.covariance.estimates import scatter_within
 from fastgmm.covariance.linalg import (
     diagonals,
@@ -17,7 +17,7 @@ from fastgmm.statistics import MomentForm
 
 
 @register
-class Tied(CovarianceStructure, Conjugate):
+class Tied(Conjugate):
     """Covariances of shape (d, d).
 
     The responsibilities of a row sum to one, so the scatter of all rows is a constant of the fit:

@@ -161,7 +161,7 @@ def _operands_of(
     operands = estimator._structure.operands(parameters)
     references = [operands.means]
     for dtype in (np.float64, np.float32):
-        references.append(kernels_for(operands, forms, dtype).operands.reference)
+        references.append(kernels_for(operands, forms, np.dtype(dtype)).operands.reference)
     if not any(np.array_equal(statistics.reference, reference) for reference in references):
         raise ValueError(
             "The statistics were not accumulated with the present parameters. Every update needs "

@@ -31,9 +31,9 @@ def to_sklearn(estimator: Any) -> Any:
     return copy_fitted(sklearn_class(**arguments), known)
 
 
-def from_sklearn(cls: type, model: Any, n_jobs: int | None) -> Any:
+def from_sklearn(cls: Any, model: Any, n_jobs: int | None) -> Any:
     """See `MixtureEstimator.from_sklearn`."""
-    sklearn_class: type = cls._sklearn_class  # type: ignore[attr-defined]
+    sklearn_class = cls._sklearn_class
     if not isinstance(model, sklearn_class):
         raise TypeError(
             f"from_sklearn takes a sklearn.mixture.{sklearn_class.__name__}, but got "

@@ -169,7 +169,7 @@ def _starts(
     """Starts without end, each with the rows that it is about."""
     k, method, dtype = estimator.n_components, data.start, data.given.dtype
 
-    def make(X: np.ndarray | None, weights: np.ndarray | None) -> Iterator[Start]:
+    def make(X: Any, weights: np.ndarray | None) -> Iterator[Start]:
         # Methods see the type that the rows were given in, as scikit-learn's do.
         X = None if X is None else X.astype(dtype, copy=False)
         return make_starts(X, k, method, random_state, weights, engine)

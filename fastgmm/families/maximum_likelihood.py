@@ -1,6 +1,7 @@
 """Maximum likelihood: the M-step and the bound of a plain Gaussian mixture."""
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
@@ -50,7 +51,6 @@ class MaximumLikelihood(Family):
 
     @classmethod
     def of_rows(cls, estimator, structure, n_rows, total_weight, weight_scale, pooled):
-        """See `Family`."""
         given = GivenParameters(
             estimator.weights_init, estimator.means_init, estimator.precisions_init
         )
@@ -58,12 +58,10 @@ class MaximumLikelihood(Family):
 
     @classmethod
     def of_fitted(cls, estimator, structure, weight_scale):
-        """See `Family`."""
         return cls(structure, GivenParameters())
 
     @classmethod
     def parameters_of(cls, estimator):
-        """See `Family`."""
         # Predictions do without covariances, which a model set up by hand may lack.
         covariances = getattr(estimator, "covariances_", ())
         means, factors = estimator.means_, estimator.precisions_cholesky_
@@ -71,12 +69,10 @@ class MaximumLikelihood(Family):
         return MixtureParameters(*(np.asarray(a, dtype=np.float64) for a in attributes))
 
     def attributes(self, parameters, dtype):
-        """See `Family`."""
         return {}
 
     @classmethod
     def tolerance(cls, estimator, total_weight):
-        """See `Family`."""
         return estimator.tol
 
     def first_parameters(self):
@@ -107,7 +103,6 @@ class MaximumLikelihood(Family):
         return statistics.log_likelihood / statistics.total_weight
 
     def take(self, chosen):
-        """See `Family`: it is the same for all data sets."""
         return self
 
     def _parameters(self, weights, means, covariances, rounding) -> MixtureParameters:

@@ -10,13 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import defined_factors, log_determinants
 from fastgmm.covariance.base import Conjugate
 from fastgmm.families.base import Family
 from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS, WeightPosterior
 from fastgmm.parameters import MixtureParameters
-
 
 _PRIORS = ("weight_concentration", "mean_precision", "mean", "degrees_of_freedom", "covariance")
 
@@ -93,8 +91,7 @@ class VariationalBayes(Family):
 
     Parameters
     ----------
-    structure : CovarianceStructure
-        One that a Wishart prior is conjugate to.
+    structure : Conjugate
     priors : Priors
     weight_scale : float
         What the statistics' weights were divided by: beside a prior, their scale matters.
@@ -105,7 +102,7 @@ class VariationalBayes(Family):
         If there is no conjugate prior for the structure.
     """
 
-    structure: CovarianceStructure
+    structure: Conjugate
     priors: Priors
     weight_scale: float
 
@@ -113,7 +110,7 @@ class VariationalBayes(Family):
     fit_dtype: ClassVar = np.float64
     needed_attributes: ClassVar = tuple(f"{name}_prior_" for name in _PRIORS)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.structure, Conjugate):
             raise ValueError(
                 f"covariance_type={self.structure.name!r} has no conjugate prior, which "
@@ -144,7 +141,6 @@ class VariationalBayes(Family):
 
     @classmethod
     def of_fitted(cls, estimator, structure, weight_scale):
-        """See `Family`."""
         priors = Priors(
             WEIGHT_POSTERIORS[estimator.weight_concentration_prior_type],
             estimator.weight_concentration_prior_,
@@ -273,7 +269,6 @@ class VariationalBayes(Family):
         )
 
     def take(self, chosen):
-        """See `Family`."""
         priors = self.priors
         mean, covariance = priors.mean[chosen], priors.covariance[chosen]
         return replace(self, priors=replace(priors, mean=mean, covariance=covariance))

@@ -17,6 +17,17 @@ from fastgmm.kernels.products import subtract_product
 from fastgmm.kernels.simd import GROUP_BYTES
 from fastgmm.kernels.tiles import aligned_rows
 
+EPS = np.finfo(np.float64).eps
+
+SINGULAR = 4.0
+"""A covariance is singular to rounding if a feature keeps no more than this times d times eps.
+
+That is: no more of its variance when all other features are known. Sums and the factorization
+leave every covariance in doubt by some d eps (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., theorem 10.7, of a matrix whose diagonal is scaled to 1), so of what is less
+there are no digits.
+"""
+
 
 @entry_point
 def precision_factors():
@@ -25,7 +36,7 @@ def precision_factors():
     Returns
     -------
     callable (covariances, factors)
-        Both (m, d, d); a triangle of NaN where a covariance is not positive definite, or not
+        Both (m, d, d); a triangle of NaN where a covariance is singular to rounding, or not
         finite.
     """
     stack = types.Array(types.float64, 3, "C")
@@ -38,6 +49,7 @@ def precision_factors():
         n_rows, width = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
         root, inverse = aligned_rows(n_rows, width, factors), aligned_rows(n_rows, width, factors)
         root[:] = inverse[:] = 0.0
+        least = SINGULAR * d * EPS
         for c in range(len(covariances)):
             for i in range(d):
                 for j in range(i, d):
@@ -76,6 +88,12 @@ def precision_factors():
                     for j in range(m + 1, d):
                         inverse[m, j] *= pivot
                     inverse[m, m] = pivot
+            # The diagonal of the precisions, of features of variance 1: what others leave of each.
+            for i in range(d):
+                deviation, known = np.sqrt(covariances[c, i, i]), 0.0
+                for j in range(i, d):
+                    known += (deviation * inverse[i, j]) ** 2
+                definite &= known * least < 1.0
             for i in range(d):
                 for j in range(i):
                     factors[c, i, j] = 0.0

@@ -17,8 +17,8 @@ from fastgmm.covariance.linalg import norm_bounds
 from fastgmm.engines.base import Engine
 from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass
-from fastgmm.passes.dense import DensePass
 from fastgmm.passes.chunks import cell_statistics, count_near
+from fastgmm.passes.dense import DensePass
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for
 from fastgmm.sources.base import Chunk, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -108,7 +108,7 @@ class CellPass(Pass):
     def statistics(self, operands, about=None, careful=False):
         if about is None and not careful:
             choice = kernels_for(operands, self._forms, self.dtype)
-            if choice.dtype == self.dtype and self._pays(choice):
+            if self._pays(choice):
                 return self._by_cells(operands, choice)
         return self._dense.statistics(operands, about, careful)
 

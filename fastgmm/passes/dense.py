@@ -6,7 +6,6 @@ from fastgmm.caching import cached_property
 from fastgmm.covariance.base import Forms
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
     chunk_predictions,
@@ -85,13 +84,12 @@ class DensePass(Pass):
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
-        source = self._source.astype(choice.dtype)
         sums_of_chunk = sums_of_chunks(choice.forms, choice.operands, choice.dtype)
 
         def sums(index: int) -> np.ndarray:
-            begin, end = self._grid.bounds(index)
-            of_chunk = None if shares is None else shares.chunk(begin, end)
-            return sums_of_chunk(source.read(begin, end), of_chunk)
+            chunk = self._read(index, choice.dtype)
+            of_chunk = None if shares is None else shares.chunk(chunk.start, chunk.stop)
+            return sums_of_chunk(chunk, of_chunk)
 
         in_order = shares is not None and shares.in_order
         engine = ThreadEngine(1) if in_order else self._engine
@@ -101,12 +99,11 @@ class DensePass(Pass):
     def _summed_about(self, choice: KernelChoice, about: np.ndarray) -> SufficientStatistics:
         """One pass over the rows, with moments about other points than the means."""
         # Points that the new means are about are no reason to be less careful than about means.
-        source = self._source.astype(np.dtype(np.float64))
-        made = choice._replace(operands=moment_operands(about))
-        sums_of_chunk = sums_of_chunks(choice.forms, made.operands, source.dtype)
+        made = choice._replace(operands=moment_operands(about), dtype=np.dtype(np.float64))
+        sums_of_chunk = sums_of_chunks(made.forms, made.operands, made.dtype)
 
         def sums(index: int) -> np.ndarray:
-            chunk = source.read(*self._grid.bounds(index))
+            chunk = self._read(index, made.dtype)
             log_likelihoods, responsibilities = shared_out(chunk, choice)
             total = sums_of_chunk(chunk, responsibilities)
             weights = chunk.weights if len(chunk.weights) else np.ones(len(chunk.rows))
@@ -114,6 +111,11 @@ class DensePass(Pass):
             return total
 
         return self._record(made, about, self._engine.reduce(sums, len(self._grid)))
+
+    def _read(self, index: int, dtype: np.dtype) -> Chunk:
+        """A chunk of rows in the type that kernels work in."""
+        chunk = self._source.read(*self._grid.bounds(index))
+        return chunk._replace(rows=chunk.rows.astype(dtype, copy=False))
 
     def _record(
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray

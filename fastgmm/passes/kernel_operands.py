@@ -10,10 +10,7 @@ from fastgmm.kernels.layout import to_panels
 from fastgmm.parameters import Operands
 
 _FARTHEST = {np.dtype(np.float64): 1e5, np.dtype(np.float32): 256.0}
-"""Distance of a mean from the origin, in the component's standard deviations, that costs digits.
-
-Coordinates are counted from the origin, and rounded there: by eps times this, in the same unit.
-"""
+"""Distance of a mean from the origin, in the component's standard deviations, that costs digits."""
 
 _CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC = (forms.density for forms in KERNEL_FORMS)
 
@@ -70,9 +67,6 @@ def kernels_for(
 ) -> KernelChoice:
     """Kernels for a mixture, and its operands as they read them.
 
-    Without being asked to, they are careful where a component is so far from the others, in its own
-    standard deviations, that the common origin would cost it digits.
-
     Parameters
     ----------
     operands : Operands
@@ -83,11 +77,8 @@ def kernels_for(
     careful : bool, optional
         See `Pass.statistics`.
     """
-    dtype = np.dtype(dtype)
     if not careful:
-        made = _about_origin(operands, forms.density, dtype)
-        if not _is_far(made, forms.density, dtype):
-            return KernelChoice(forms, dtype, made)
+        return KernelChoice(forms, dtype, about_origin(operands, forms.density, dtype))
     double = np.dtype(np.float64)
     if forms.density == _SHARED:  # whose kernel whitens rows before it subtracts means
         forms = KERNEL_FORMS[0]
@@ -95,8 +86,38 @@ def kernels_for(
         shared = np.repeat(operands.factors[..., np.newaxis, :, :], k, axis=-3)
         operands = operands._replace(factors=shared)
     if forms.density == _CHOLESKY:
-        return KernelChoice(forms, double, _about_means(operands, forms.density))
-    return KernelChoice(forms, double, _about_origin(operands, forms.density, double))
+        return KernelChoice(forms, double, about_means(operands, forms.density))
+    return KernelChoice(forms, double, about_origin(operands, forms.density, double))
+
+
+def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
+    """Whether a component is too far from the origin, for the digits of a type.
+
+    Coordinates are counted from the origin, and rounded there: by eps times the distance of the
+    mean, which is told in standard deviations of the component.
+
+    Parameters
+    ----------
+    operands : Operands
+    forms : Forms
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray of bool
+        Of the axes in front.
+    """
+    roots = operands.factors
+    if forms.density in (_CHOLESKY, _SHARED):
+        roots = roots.diagonal(axis1=-2, axis2=-1)
+        roots = roots[..., np.newaxis, :] if forms.density == _SHARED else roots
+    elif forms.density == _ISOTROPIC:
+        roots = roots[..., np.newaxis]
+    distances = (operands.means - operands.origin[..., np.newaxis, :]) * roots
+    farthest = _FARTHEST[dtype]
+    if np.vdot(distances, distances) < farthest**2:  # as nearly always, and soon told
+        return np.zeros(distances.shape[:-2], dtype=bool)
+    return (np.abs(distances) > farthest).any(axis=(-2, -1))
 
 
 def moment_operands(means: np.ndarray) -> KernelOperands:
@@ -107,7 +128,8 @@ def moment_operands(means: np.ndarray) -> KernelOperands:
     return KernelOperands(np.zeros((*leading, d)), means, unread, means, zeros, zeros)
 
 
-def _about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOperands:
+def about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOperands:
+    """Operands in a type, for rows that are moved by the origin."""
     centred = operands.means - operands.origin[..., np.newaxis, :]
     return KernelOperands(
         operands.origin,
@@ -124,7 +146,7 @@ def _about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOp
     )
 
 
-def _about_means(operands: Operands, density: str) -> KernelOperands:
+def about_means(operands: Operands, density: str) -> KernelOperands:
     """Operands in float64 for rows that are not moved: what is near its mean is exactly so far."""
     # Infinity keeps the kernels from taking any component for one near the origin.
     projected = np.full_like(operands.means, np.inf)
@@ -157,13 +179,3 @@ def _projected(means: np.ndarray, factors: np.ndarray, density: str) -> np.ndarr
     if density == _SHARED:
         return product(means, factors, upper=True)
     return means * factors if density == _DIAGONAL else means
-
-
-def _is_far(operands: KernelOperands, density: str, dtype: np.dtype) -> bool:
-    """Whether a component is too far from the origin, for the digits of its type."""
-    far = operands.projected
-    if density == _ISOTROPIC:
-        # The scale is -1/2 over the variance.
-        far = far * np.sqrt(-2.0 * operands.scales)[..., np.newaxis]
-    farthest = _FARTHEST[dtype]
-    return not (-farthest < far.min() and far.max() < farthest)

@@ -16,9 +16,9 @@ from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _RECORDS = {
     "MixtureParameters": "fastgmm.parameters",
-    "VariationalParameters": "fastgmm.variational",
-    "Dirichlet": "fastgmm.variational",
-    "StickBreaking": "fastgmm.variational",
+    "VariationalParameters": "fastgmm.families.variational_bayes",
+    "Dirichlet": "fastgmm.families.weight_posteriors",
+    "StickBreaking": "fastgmm.families.weight_posteriors",
     "EMResult": "fastgmm.em",
     "RunState": "fastgmm.em",
 }

@@ -11,7 +11,7 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.persistence.checks import check_mixture
 from fastgmm.persistence.codec import Decoder, Encoder
 from fastgmm.persistence.container import Contents, ModelFileError, read_file, write_file
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 ESTIMATORS = {
     "GaussianMixture": "fastgmm.gaussian_mixture",
@@ -176,14 +176,12 @@ def _check_stream(estimator: Any, parts: dict[str, Any]) -> None:
     n_batches, statistics = parts.get("n_batches"), parts.get("running_statistics")
     if type(n_batches) is not int or n_batches < 1:
         raise ValueError("n_batches_ is no number of batches.")
-    structure = STRUCTURES[estimator.covariance_type]
-    if not isinstance(statistics, SufficientStatistics) or statistics.form is not (
-        structure.moment_form
-    ):
+    form = STRUCTURES[estimator.covariance_type].forms.moments
+    if not isinstance(statistics, SufficientStatistics) or statistics.form is not form:
         raise ValueError("running_statistics_ are not those of the covariance_type.")
     if "means" not in parts or statistics.reference.shape != np.shape(parts["means"]):
         raise ValueError("running_statistics_ are not those of the means.")
-    if (statistics.scatter is not None) != structure.needs_total_scatter:
+    if (statistics.scatter is not None) != (form is MomentForm.NONE):
         raise ValueError("running_statistics_ have a scatter, or lack it.")
     if not statistics.total_weight > 0 or statistics.n_rows < 1 or (statistics.weight < 0).any():
         raise ValueError("running_statistics_ are those of no rows.")

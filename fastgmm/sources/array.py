@@ -48,6 +48,8 @@ class ArraySource:
 
     def astype(self, dtype: np.dtype) -> "ArraySource":
         """The same rows in another type."""
+        if self.dtype == dtype:
+            return self
         other = copy.copy(self)
         other.dtype = np.dtype(dtype)
         return other

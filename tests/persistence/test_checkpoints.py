@@ -9,6 +9,7 @@ import pytest
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.covariance import STRUCTURES
 from fastgmm.em import EMResult
+from fastgmm.families import MaximumLikelihood
 from fastgmm.persistence.checkpoints import Checkpoint, RunState, fingerprint_of
 from fastgmm.persistence.codec import Encoder
 from fastgmm.persistence.container import Contents, ModelFileError, pack, read_file
@@ -176,7 +177,7 @@ def test_the_random_state_is_restored(path):
 def test_variational_parameters_come_back(path, name, structure):
     model = fitted(name, structure)
     assert isinstance(model, BayesianGaussianMixture)
-    parameters = model._parameters()
+    parameters = model._family.parameters_of(model)
     result = EMResult(parameters, [-1.5, -np.inf], True)
     checkpoint = Checkpoint(path, {"a": [1, None]}, np.random.RandomState(0))
     checkpoint.update(RunState(1, parameters, [1.0], result))
@@ -243,7 +244,7 @@ def damaged_states():
         "best": RunState(0, parameters, [], parameters),
         "best parameters": RunState(0, parameters, [], EMResult(None, [], True)),
         "no result": RunState(0, parameters, [], None, finished=True),
-        "shape": RunState(0, fitted(structure="tied")._parameters(), [], None),
+        "shape": RunState(0, MaximumLikelihood.parameters_of(fitted(structure="tied")), [], None),
     }
 
 

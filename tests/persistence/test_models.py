@@ -184,15 +184,15 @@ def test_what_does_not_belong_together_is_not_saved(path, attribute, value, text
 def test_statistics_come_back(path, form, d):
     from fastgmm.parameters import MixtureParameters
 
-    structure = next(s for s in STRUCTURES.values() if s.moment_form is form)
+    structure = next(s for s in STRUCTURES.values() if s.forms.moments is form)
     random = np.random.RandomState(0)
     rows, means = random.standard_normal((200, d)), random.standard_normal((2, d))
     shape = structure.shape(2, d)
     factors = np.ones(shape)
-    if shape[-2:] == (d, d) and structure.density_form.endswith("cholesky"):
+    if shape[-2:] == (d, d) and structure.forms.density.endswith("cholesky"):
         factors = np.broadcast_to(np.eye(d), shape)
     parameters = MixtureParameters(np.array([0.5, 0.5]), means, factors, factors)
-    operands = structure.operands(parameters, rows.dtype)
+    operands = mixtures.operands_of(structure, parameters, rows.dtype)
     statistics = mixtures.statistics_of(mixtures.as_chunk(rows), structure, operands)
     save_statistics(statistics, path)
     again = load(path)
