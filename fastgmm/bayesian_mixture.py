@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm.em import EMResult
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.fitting import MixtureFit
+from fastgmm.saved.models import savable
 from fastgmm.sklearn_interface import constraints
 from fastgmm.sources.base import RowSource
 from fastgmm.variational import (
@@ -28,6 +29,7 @@ _NO_PRIORS = (
 )
 
 
+@savable
 class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussianMixture):
     """Gaussian mixture fitted by variational Bayes, on all cores: a drop-in for scikit-learn's.
 

@@ -11,7 +11,7 @@ from fastgmm.estimator.merging import StatisticsMixin
 from fastgmm.estimator.predicting import PredictMixin
 from fastgmm.estimator.training import FitMixin
 from fastgmm.parameters import MixtureParameters
-from fastgmm.persistence.models import save_model
+from fastgmm.saved.models import save_model
 from fastgmm.sklearn_interface import copy_fitted
 
 

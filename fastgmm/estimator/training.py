@@ -18,8 +18,9 @@ from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.fitting import START_BYTES, FitOptions, MixtureFit, MixtureModel
 from fastgmm.initialization import bytes_to_draw, draw_starts, make_starts
 from fastgmm.parameters import MixtureParameters
-from fastgmm.persistence.checkpoints import DEFAULT_SECONDS, Checkpoint, fingerprint_of
 from fastgmm.recovery import RecoveringFit
+from fastgmm.saved.checkpoints import DEFAULT_SECONDS, Checkpoint
+from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sklearn_interface import NAMESPACE, left_to_sklearn, underflow_is_zero
 
 _NOT_CONVERGED = (

@@ -177,7 +177,7 @@ def test_a_folder_that_may_not_be_written(command, files, tmp_path, monkeypatch)
     def refuse(target):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("fastgmm.persistence.atomic._new_file", refuse)
+    monkeypatch.setattr("fastgmm.files.atomic._new_file", refuse)
     done = command("fit", files / "rows.npy", "-k", 2, "--out", tmp_path / "model.npz")
     assert "model.npz: Permission denied" in only_line(done)
 
