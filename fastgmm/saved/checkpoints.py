@@ -247,13 +247,17 @@ def read_checkpoint(path: str | os.PathLike) -> SavedRun:
         check_state(saved.state)
         if not isinstance(saved.random_state, np.random.RandomState):
             raise ValueError("it has no state of a random generator")
-        if not isinstance(saved.facts, dict):
+        if not isinstance(saved.facts, dict) or not all(map(_is_plain, saved.facts.values())):
             raise ValueError("it does not say of which run")
     except MemoryError:
         raise
     except Exception as error:
         raise unusable(path, "checkpoint", error) from error
     return saved
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 # -- another max_iter ------------------------------------------------------------------------------

@@ -39,7 +39,10 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_float(value: Any) -> bool:
-    return isinstance(value, (float, np.floating))
+    """Whether something is a float, or one in an array, as scikit-learn's bounds of 'tied' are."""
+    return isinstance(value, (float, np.floating, np.ndarray)) and (
+        np.shape(value) in ((), (1,)) and np.asarray(value).dtype.kind == "f"
+    )
 
 
 def is_bounds(value: Any) -> bool:
@@ -222,9 +225,12 @@ def _check_posterior(
     covariance = np.asarray(parts["covariance_prior"])
     shape = structure.of_one(np.empty(structure.shape(1, d))).shape
     check_array("covariance_prior", covariance, shape, finite=False)
-    # It follows from nothing else, but is on the scale of the covariances.
-    if np.isfinite(parts.get("covariances", 1.0)).all() and not _is_positive_definite(
-        structure, structure.for_all(covariance), d
+    # It follows from nothing else; but if the covariances are beyond the range of their type, so
+    # may be this.
+    prior = structure.for_all(covariance)
+    covariances = np.asarray(parts.get("covariances", np.ones(structure.shape(1, d))))
+    if not _is_positive_definite(structure, prior, d) and _is_positive_definite(
+        structure, covariances, d
     ):
         raise ValueError("covariance_prior_ should be positive definite.")
 

@@ -121,6 +121,9 @@ def _model(header: dict[str, Any], arrays: Arrays) -> Any:
     unknown = set(arguments) - set(estimator_class().get_params(deep=False))
     if unknown:
         raise ValueError(f"it has arguments of a later version: {', '.join(sorted(unknown))}")
+    for name, value in arguments.items():
+        if isinstance(value, (list, tuple, dict, SufficientStatistics)):
+            raise ValueError(f"{name} is no argument's value")
     estimator = estimator_class(**arguments)
     estimator._validate_params()
     attributes = {}

@@ -119,7 +119,10 @@ def _check_parameters(
         if not isinstance(part, np.ndarray) or part.dtype != np.float64:
             raise ValueError(f"its {name} is no array of float64")
     check_parameters(structure, {**parts, "n_iter": n_iter})
-    if prior_type is not None and type(posterior) is not WEIGHT_POSTERIORS[prior_type]:
+    if prior_type is not None and (
+        type(posterior) is not WEIGHT_POSTERIORS[prior_type]
+        or posterior.concentration.ndim != posterior.n_dimensions
+    ):
         raise ValueError("its weight_concentration is of another weight_concentration_prior_type")
     k, d = parameters.means.shape
     of_run = facts.get("n_components", k), facts.get("features", d)

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import sklearn.mixture
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm.cli.report import text_of
 from fastgmm.covariance import STRUCTURES
 from fastgmm.files.container import ModelFileError
 from fastgmm.saved.models import load, load_model, save_model
 from fastgmm.statistics import MomentForm, SufficientStatistics
-from tests import mixtures
+from tests import mixtures, structures
 from tests.saved.models import KINDS, X, assert_same_model, fitted
 
 
@@ -65,11 +66,74 @@ def test_unfitted_models_come_back(path):
     assert_same_model(saved(model, path), model)
 
 
-def test_models_from_scikit_learn_come_back(path):
-    theirs = sklearn.mixture.GaussianMixture(2, random_state=0).fit(X)
-    model = GaussianMixture.from_sklearn(theirs)
+@pytest.mark.parametrize("structure", structures.SHARED)
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_models_from_scikit_learn_come_back(path, cls, structure):
+    make = getattr(sklearn.mixture, cls.__name__)
+    theirs = make(n_components=2, covariance_type=structure, tol=1e-2, random_state=0).fit(X)
+    model = cls.from_sklearn(theirs)
     again = saved(model, path)
+    assert f"{float(np.squeeze(model.lower_bound_)):.6f}" in text_of(again)
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def test_models_of_many_fits_come_back(path):
+    report = fit_many([X, X[:100]], 2, random_state=0)
+    assert_same_model(saved(report[1], path), report[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*overflow:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:Best performing initialization")
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+@pytest.mark.parametrize("structure", structures.SHARED)
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e-160, "f8"), (1e150, "f8"), (1e-25, "f4"), (1e-22, "f4"), (2e19, "f4")]
+)
+def test_models_at_the_end_of_a_range_come_back(path, cls, structure, scale, dtype):
+    """What follows from the factors may be infinite or zero where these are not."""
+    rows = (X * scale).astype(dtype)
+    labels = (np.arange(len(X)) + 1) % 2
+    model = cls(n_components=2, covariance_type=structure, reg_covar=0, init_params=labels)
+    try:
+        model.fit(rows)
+    except ValueError:
+        return  # beyond what can be fitted
+    again = saved(model, path)
+    assert_same_model(again, model)
+    np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
+
+
+def test_infinities_that_follow_from_nothing(path):
+    model = saved(fitted(), path)
+    for name in ("covariances_", "precisions_"):
+        for value in (np.inf, -np.inf, np.nan, -1.0, 0.0):
+            good = getattr(model, name)
+            bad = good.copy()
+            bad[1, 2, 2] = value
+            setattr(model, name, bad)
+            with pytest.raises(ValueError, match=rf"{name} (holds NaN or inf|should be positive)"):
+                save_model(model, path)
+            setattr(model, name, good)
+    save_model(model, path)
+
+
+def test_covariances_near_singular_come_back(path):
+    """Rounded to float32 they are not positive definite to the last digit any more."""
+    for noise in (1e-4, 1e-3, 1e-2):
+        rows = np.c_[X, X[:, :1] + noise * X[::-1, :1]].astype(np.float32)
+        model = BayesianGaussianMixture(n_components=2, random_state=0, reg_covar=1e-9, tol=1e-2)
+        model.fit(rows)
+        assert_same_model(saved(model, path), model)
+
+
+def test_starts_come_back(path):
+    """Weights of a start from single rows do not sum to one."""
+    model = GaussianMixture(2, max_iter=0, init_params="random_from_data", random_state=0).fit(X)
+    assert model.weights_.sum() < 0.1
+    assert_same_model(saved(model, path), model)
+    model.n_iter_ = 1
+    with pytest.raises(ValueError, match="weights_ should sum to one, but sum to 0"):
+        save_model(model, path)
 
 
 def test_arguments_come_back(path):
