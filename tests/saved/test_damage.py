@@ -121,6 +121,13 @@ def test_what_is_no_regular_file():
         load("/dev/zero")
 
 
+@unix_only
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.npz")
+    with pytest.raises(ModelFileError, match="no regular file"):
+        load(tmp_path / "model.npz")
+
+
 def test_a_file_too_large(tmp_path, monkeypatch):
     monkeypatch.setattr("fastgmm.files.container._MOST_BYTES", 1000)
     (tmp_path / "large.npz").write_bytes(bytes(1001))
@@ -337,6 +344,15 @@ def changed(good, **changes):
         ({"means_": np.full((2, 3), np.inf)}, "NaN or infinity"),
         ({"weights_": np.array([-1.0, 2.0])}, "negative"),
         ({"precisions_cholesky_": np.full((2, 3, 3), -1.0)}, "positive diagonal"),
+        ({"weights_": np.array([0.5, 0.4])}, "weights_ should sum to one, but sum to 0.9"),
+        ({"covariances_": -np.ones((2, 3, 3))}, "covariances_ should be positive definite"),
+        ({"covariances_": np.eye(3)}, "covariances_ should have the shape"),
+        ({"precisions_": np.full((2, 3, 3), np.nan)}, "precisions_ holds NaN"),
+        ({"converged_": 1}, "converged_ should be True or False"),
+        ({"n_iter_": -1}, "n_iter_ should be a number of iterations"),
+        ({"lower_bound_": None}, "lower_bound_ should be a number"),
+        ({"lower_bounds_": [True]}, "lower_bounds_ should be a list of numbers"),
+        ({"diagnostics_": [{"dict": {}}]}, "diagnostics_ should be a list of records"),
         ({"n_features_in_": 2}, "n_features_in_"),
         ({"feature_names_in_": {"strings": ["a"]}}, "feature_names_in_"),
         ({"feature_names_in_": {"strings": [1, 2, 3]}}, "strings"),
@@ -356,6 +372,25 @@ def changed(good, **changes):
 )
 def test_models_that_are_no_use(folder, good, changes, text):
     refused(folder, changed(good, **changes), text or None)
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "weights_",
+        "means_",
+        "precisions_cholesky_",
+        "covariances_",
+        "precisions_",
+        "converged_",
+        "n_iter_",
+        "lower_bound_",
+    ],
+)
+def test_missing_attributes_are_named(folder, good, attribute):
+    contents = unpack(good)
+    del contents.header["attributes"][attribute]
+    refused(folder, pack(contents), f"no usable model: {attribute} is missing")
 
 
 def test_arguments_of_a_later_version(folder, good):

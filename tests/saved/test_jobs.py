@@ -174,6 +174,29 @@ def test_a_folder_that_vanishes(tmp_path):
         fit(model, checkpoint=tmp_path / "folder" / "job.npz", checkpoint_every=0.0)
 
 
+def test_an_empty_file_is_a_new_start(path):
+    """As ``mktemp`` makes them."""
+    path.touch()
+    undisturbed = fit(make())
+    stopped(path)
+    assert len(state_in(path).lower_bounds) == 4
+    assert_same_model(fit(make(), checkpoint=path), undisturbed)
+    path.write_bytes(b"")
+    assert_same_model(fit(make(), checkpoint=path), undisturbed)
+
+
+@unix_only
+def test_a_folder_where_names_cannot_be_replaced(path, monkeypatch):
+    """It shows before the first iteration."""
+
+    def refuse(*paths):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.replace", refuse)
+    with no_iterations(), pytest.raises(PermissionError, match=r"in writing: .*job\.npz"):
+        fit(make(), checkpoint=path)
+
+
 @pytest.mark.parametrize(
     ("name", "error"), [("missing/job.npz", FileNotFoundError), (".", IsADirectoryError)]
 )
