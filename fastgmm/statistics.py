@@ -168,6 +168,14 @@ class SufficientStatistics:
             f"{d} features, {self.form.value} moments>"
         )
 
+    def __getstate__(self) -> list[Any]:
+        # For pickle, and for skops, which knows no enumerations.
+        return [self.form.value, self.reference, self.sums, self.scatter]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(self.__slots__, [MomentForm(state[0]), *state[1:]], strict=True):
+            object.__setattr__(self, name, value)
+
     def scaled(self, factor: float) -> "SufficientStatistics":
         """Statistics of the same rows with all weights multiplied by a factor."""
         sums = self.sums * factor

@@ -21,8 +21,8 @@ from fastgmm.saved.states import (
     check_state,
     check_state_of_run,
     finished_state,
-    iterations_of,
-    unfinished_state,
+    obstacle_to_max_iter,
+    with_max_iter,
 )
 
 DEFAULT_SECONDS = 30.0
@@ -140,7 +140,7 @@ class Checkpoint:
         facts, random_state, state = read_checkpoint(self.path)
         self._check_same_run(facts, state, n_starts)
         own = self._fingerprint.facts
-        state = _with_max_iter(state, facts.get("max_iter"), own.get("max_iter"))
+        state = with_max_iter(state, facts.get("max_iter"), own.get("max_iter"))
         try:
             check_state_of_run(state, structure, own, n_starts)
         except Exception as error:
@@ -190,7 +190,7 @@ class Checkpoint:
     def _check_same_run(self, facts: dict[str, Any], state: RunState, n_starts: int) -> None:
         different = self._fingerprint.differences(facts)
         if "max_iter" in different:
-            obstacle = _obstacle_to_max_iter(self._fingerprint.facts["max_iter"], state, n_starts)
+            obstacle = obstacle_to_max_iter(self._fingerprint.facts["max_iter"], state, n_starts)
             if obstacle is None:
                 del different["max_iter"]
             else:
@@ -212,15 +212,7 @@ def has_begun(path: str | os.PathLike) -> bool:
 
 
 class SavedRun(NamedTuple):
-    """What a checkpoint holds.
-
-    Parameters
-    ----------
-    facts : dict
-        See `Fingerprint`.
-    random_state : RandomState
-    state : RunState
-    """
+    """What a checkpoint holds: the facts of a `Fingerprint`, and where the run stands."""
 
     facts: dict[str, Any]
     random_state: np.random.RandomState
@@ -258,23 +250,3 @@ def read_checkpoint(path: str | os.PathLike) -> SavedRun:
 
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
-
-
-# -- another max_iter ------------------------------------------------------------------------------
-def _obstacle_to_max_iter(max_iter: int, state: RunState, n_starts: int) -> str | None:
-    """Why a run with this `max_iter` would not have come to a state; None if it would have."""
-    if n_starts > 1 and (state.finished or state.restart > 0):
-        return f"of {n_starts} starts, only the best that has ended is kept"
-    n_iter = iterations_of(state)
-    return f"{n_iter} iterations have been made" if n_iter > max_iter else None
-
-
-def _with_max_iter(state: RunState, before: Any, now: Any) -> RunState:
-    """A state under another `max_iter`: no longer the end, if only the former made it that."""
-    result = state.best
-    if not state.finished or result is None or result.converged:
-        return state
-    # A listener may have stopped it before, and would again.
-    if not result.n_iter == before < now:
-        return state
-    return unfinished_state(result)

@@ -31,21 +31,33 @@ RECORDS: dict[str, type] = {
 """Records that a state is made of, by the names that files have for them."""
 
 
-def iterations_of(state: RunState) -> int:
-    """How many iterations the restart under way has made, or, at the end, that of the result."""
-    return len(state.lower_bounds)
-
-
 def finished_state(result: EMResult) -> RunState:
     """The state of a run that is over."""
     return RunState(0, result.parameters, result.lower_bounds, result, finished=True)
 
 
-def unfinished_state(result: EMResult) -> RunState:
-    """The state of a run with one start before it was found to be over."""
-    return RunState(0, result.parameters, result.lower_bounds, None, diagnostics=result.diagnostics)
+# -- another max_iter ------------------------------------------------------------------------------
+def obstacle_to_max_iter(max_iter: int, state: RunState, n_starts: int) -> str | None:
+    """Why a run with this `max_iter` would not have come to a state; None if it would have."""
+    if n_starts > 1 and (state.finished or state.restart > 0):
+        return f"of {n_starts} starts, only the best that has ended is kept"
+    n_iter = len(state.lower_bounds)
+    return f"{n_iter} iterations have been made" if n_iter > max_iter else None
 
 
+def with_max_iter(state: RunState, before: Any, now: Any) -> RunState:
+    """A state under another `max_iter`: no longer the end, if only the former made it that."""
+    result = state.best
+    if not state.finished or result is None or result.converged:
+        return state
+    # A listener may have stopped it before, and would again.
+    if not result.n_iter == before < now:
+        return state
+    bounds, records = result.lower_bounds, result.diagnostics
+    return RunState(0, result.parameters, bounds, None, diagnostics=records)
+
+
+# -- checks ----------------------------------------------------------------------------------------
 def check_state(state: Any) -> None:
     """Check that something is a state, but for its parameters.
 

@@ -1,6 +1,7 @@
 """What is saved comes back: models, arguments, statistics."""
 
 import math
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -264,6 +265,17 @@ def test_statistics_come_back(path, form, d):
         np.testing.assert_array_equal(again.second, statistics.second)
     total = again + statistics
     np.testing.assert_array_equal(total.weight, 2 * statistics.weight)
+
+
+def test_the_state_of_statistics_is_plain():
+    """For skops, which cannot load a member of an enumeration."""
+    statistics = fitted(structure="tied").accumulate(X)
+    form, *others = statistics.__getstate__()
+    assert type(form) is str
+    assert {type(part) for part in others} == {np.ndarray, SufficientStatistics}
+    again = pickle.loads(pickle.dumps(statistics))
+    assert again.form is statistics.form
+    np.testing.assert_array_equal(again.sums, statistics.sums)
 
 
 def test_each_loader_takes_its_own(path):
