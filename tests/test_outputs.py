@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastgmm.outputs import open_output
+from tests.systems import linux_only
 
 SUFFIXES = ["npy", "parquet", "csv"]
 

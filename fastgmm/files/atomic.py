@@ -12,16 +12,10 @@ from pathlib import Path
 _LEFTOVER_SECONDS = 3600.0
 """Age from which on a temporary file is one that a killed process has left."""
 
-_CANNOT_SYNC = {
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EBADF,
-    errno.EISDIR,
-    errno.EACCES,
-    errno.EPERM,
-}
+_CANNOT_SYNC = [
+    getattr(errno, name, None)
+    for name in "EINVAL ENOTSUP EOPNOTSUPP ENOSYS EBADF EISDIR EACCES EPERM".split()
+]
 """What a system says of a folder that it cannot sync, or not open: CIFS, VirtualBox's folders and
 other network drives, and folders that may be written but not read. PostgreSQL (``fsync_fname_ext``
 in fd.c), Dovecot (fdatasync-path.c) and Borg (its pull request 1290) let such pass; like them, we
