@@ -14,7 +14,7 @@ _LEFTOVER_SECONDS = 3600.0
 
 _CANNOT_SYNC = [
     getattr(errno, name, None)
-    for name in "EINVAL ENOTSUP EOPNOTSUPP ENOSYS EBADF EISDIR EACCES EPERM".split()
+    for name in ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF", "EISDIR", "EACCES", "EPERM")
 ]
 """What a system says of a folder that it cannot sync, or not open: CIFS, VirtualBox's folders and
 other network drives, and folders that may be written but not read. PostgreSQL (``fsync_fname_ext``

@@ -121,6 +121,7 @@ def _check_complete(parts: Mapping[str, Any], bayesian: bool) -> None:
     groups = [
         ((*core, "covariances", "precisions", *_OUTCOME, *stream), core),
         (_OUTCOME, (*_OUTCOME, "covariances", "precisions", *(_PRIORS if bayesian else ()))),
+        (("diagnostics",), (*_OUTCOME, "lower_bounds")),
         (stream, (*stream, *_OUTCOME)),
         (_PRIORS, _PRIORS if bayesian else ()),
     ]

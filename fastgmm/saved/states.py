@@ -10,24 +10,11 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.em import EMResult, RunState
 from fastgmm.parameters import MixtureParameters
 from fastgmm.saved.checks import check_parameters, is_bounds, is_diagnostics
-from fastgmm.variational import (
-    WEIGHT_POSTERIORS,
-    Dirichlet,
-    StickBreaking,
-    VariationalParameters,
-)
+from fastgmm.variational import WEIGHT_POSTERIORS, VariationalParameters
 
-RECORDS: dict[str, type] = {
-    record.__name__: record
-    for record in (
-        RunState,
-        EMResult,
-        MixtureParameters,
-        VariationalParameters,
-        Dirichlet,
-        StickBreaking,
-    )
-}
+_KINDS = (RunState, EMResult, MixtureParameters, VariationalParameters, *WEIGHT_POSTERIORS.values())
+
+RECORDS: dict[str, type] = {kind.__name__: kind for kind in _KINDS}
 """Records that a state is made of, by the names that files have for them."""
 
 
