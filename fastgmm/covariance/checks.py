@@ -52,7 +52,10 @@ def check_array(name: str, part: Any, *shapes: tuple[int, ...], finite: bool = T
     ValueError
         If it is not.
     """
-    array = np.asarray(part)
+    try:
+        array = np.asarray(part)
+    except ValueError:  # a list of arrays of several lengths
+        array = np.empty((), dtype=object)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name}_ should hold numbers.")
     if array.shape not in shapes:

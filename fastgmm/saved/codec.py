@@ -8,6 +8,7 @@ of two, ``{"record": name, "fields": {...}}``.
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ Arrays = dict[str, np.ndarray]
 Records = Mapping[str, Any]
 """What makes a record of its fields, by the record's name: most often a dataclass."""
 
+_NO_RECORDS: Records = MappingProxyType({})
+
 _SPECIAL_FLOATS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 _SCALARS = (np.float64, np.float32, np.int64, np.int32, np.uint32, np.uint64, np.bool_)
 
 
 # -- encoding --------------------------------------------------------------------------------------
-def encode(value: Any, name: str, arrays: Arrays, records: Records | None = None) -> Any:
+def encode(value: Any, name: str, arrays: Arrays, records: Records = _NO_RECORDS) -> Any:
     """JSON for a value.
 
     Parameters
@@ -64,7 +67,7 @@ def encode(value: Any, name: str, arrays: Arrays, records: Records | None = None
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": _encode_items(value, name, arrays, records)}
-    if records and records.get(kind) is type(value):
+    if records.get(kind) is type(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"record": kind, "fields": _encode_items(fields, name, arrays, records)}
     if callable(value):
@@ -76,7 +79,7 @@ def encode(value: Any, name: str, arrays: Arrays, records: Records | None = None
 
 
 def _encode_items(
-    items: Mapping[str, Any], name: str, arrays: Arrays, records: Records | None
+    items: Mapping[str, Any], name: str, arrays: Arrays, records: Records
 ) -> dict[str, Any]:
     return {key: encode(item, f"{name}_{key}", arrays, records) for key, item in items.items()}
 
@@ -119,7 +122,7 @@ def _encode_random_state(
 
 
 # -- decoding --------------------------------------------------------------------------------------
-def decode(encoded: Any, arrays: Arrays, records: Records | None = None) -> Any:
+def decode(encoded: Any, arrays: Arrays, records: Records = _NO_RECORDS) -> Any:
     """Value of some JSON; any exception means that the JSON is not what `encode` makes.
 
     Parameters
@@ -137,7 +140,7 @@ def decode(encoded: Any, arrays: Arrays, records: Records | None = None) -> Any:
         return [decode(item, arrays, records) for item in encoded]
     kind, *others = encoded
     content = encoded[kind]
-    if kind == "record" and others == ["fields"] and records and content in records:
+    if kind == "record" and others == ["fields"] and content in records:
         fields = _decode_items(encoded["fields"], arrays, records)
         return records[content](**fields)
     if others:
@@ -165,9 +168,7 @@ def decode(encoded: Any, arrays: Arrays, records: Records | None = None) -> Any:
     raise ValueError("there are values of unknown kinds in its header")
 
 
-def _decode_items(
-    items: Mapping[str, Any], arrays: Arrays, records: Records | None
-) -> dict[str, Any]:
+def _decode_items(items: Mapping[str, Any], arrays: Arrays, records: Records) -> dict[str, Any]:
     return {key: decode(item, arrays, records) for key, item in items.items()}
 
 

@@ -111,13 +111,13 @@ def unusable(path: str | os.PathLike, kind: str, error: Exception) -> ModelFileE
 
     The checksum says that a file is as it was written, but not who wrote it.
     """
-    text = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+    text = f"{error} is missing" if isinstance(error, KeyError) else error
     return ModelFileError(f"{os.fspath(path)} holds no usable {kind}: {text}")
 
 
 def _model(header: dict[str, Any], arrays: Arrays) -> Any:
     estimator_class = _SAVABLE[header["class"]]
-    arguments = {key: decode(value, arrays) for key, value in header["parameters"].items()}
+    arguments = _decode_each(header["parameters"], arrays)
     unknown = set(arguments) - set(estimator_class().get_params(deep=False))
     if unknown:
         raise ValueError(f"it has arguments of a later version: {', '.join(sorted(unknown))}")
@@ -126,15 +126,26 @@ def _model(header: dict[str, Any], arrays: Arrays) -> Any:
             raise ValueError(f"{name} is no argument's value")
     estimator = estimator_class(**arguments)
     estimator._validate_params()
-    attributes = {}
-    for name, value in header["attributes"].items():
+    attributes = _decode_each(header["attributes"], arrays)
+    for name in attributes:
         if not _FITTED.fullmatch(name) or hasattr(estimator, name):
             raise ValueError(f"it has an attribute {name!r}")
-        attributes[name] = decode(value, arrays)
     check_fitted(estimator, attributes)
     for name, value in attributes.items():
         setattr(estimator, name, value)
     return estimator
+
+
+def _decode_each(items: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
+    decoded = {}
+    for name, value in items.items():
+        try:
+            decoded[name] = decode(value, arrays)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{name} cannot be read, {error!r}") from error
+    return decoded
 
 
 def _as_array(value: Any) -> Any:
