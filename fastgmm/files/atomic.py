@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import stat
@@ -151,13 +152,9 @@ def _sync(path: Path, flags: int) -> None:
 def _remove_leftovers(target: Path) -> None:
     """Remove what processes that were killed as they wrote to the same path have left."""
     with contextlib.suppress(OSError):
-        for path in target.parent.glob(f".{_escaped(target.name)}.*.tmp"):
+        for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
             if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
                 path.unlink()
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 @contextlib.contextmanager

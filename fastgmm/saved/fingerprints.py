@@ -1,6 +1,7 @@
 """What tells one run of EM from others: the arguments, the rows, and how they are cut."""
 
 import hashlib
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ def fingerprint_of(
     """
     facts = {
         "class": type(estimator).__name__,
-        **_arguments_of(estimator),
+        **_brief_arguments(estimator.get_params(deep=False)),
         "rows": source.n_rows,
         "features": source.n_features,
         "dtype": str(source.dtype),
@@ -73,14 +74,14 @@ def fingerprint_of(
         "the digest of the rows": _digest_of_rows(source, grid),
         "the model to go on from": None if warm is None else _digest_of_parameters(warm),
     }
-    return Fingerprint(facts, _arguments_of(type(estimator)()))
+    arguments = inspect.signature(type(estimator)).parameters.values()
+    defaults = {argument.name: argument.default for argument in arguments}
+    return Fingerprint(facts, _brief_arguments(defaults))
 
 
-def _arguments_of(estimator: Any) -> dict[str, Any]:
+def _brief_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: _brief(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in _CHANGES_NOTHING
+        name: _brief(value) for name, value in arguments.items() if name not in _CHANGES_NOTHING
     }
 
 

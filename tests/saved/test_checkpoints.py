@@ -1,7 +1,8 @@
 """A run that was stopped at any moment goes on, and ends with the same bits."""
 
+import dataclasses
+import functools
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,6 @@ from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowGrid
 from tests.saved.models import assert_same, fitted
 from tests.saved.runs import MAX_ITER, N_INIT, rows, run
-
-ROOT = Path(__file__).parents[2]
 
 
 class Stop(Exception):
@@ -235,6 +234,7 @@ def test_a_checkpoint_is_no_model(path):
 def damaged_states():
     good = run(None)
     parameters = good.parameters
+    changed = functools.partial(dataclasses.replace, parameters)
     return {
         "no state": None,
         "a result": good,
@@ -247,16 +247,33 @@ def damaged_states():
         "best parameters": RunState(0, parameters, [], EMResult(None, [], True)),
         "no result": RunState(0, parameters, [], None, finished=True),
         "shape": RunState(0, fitted(structure="tied")._parameters(), [], None),
+        "other start": RunState(N_INIT, parameters, [], None),
+        "other components": RunState(0, fitted()._parameters(), [1.0], None),
+        "variational": RunState(0, fitted("dirichlet process")._parameters(), [1.0], None),
+        "converged": RunState(0, parameters, [], EMResult(parameters, [1.0], 1)),
+        "mended": RunState(0, parameters, [], None, diagnostics=[mended(component=17)]),
+        "float32": RunState(0, changed(means=parameters.means.astype("f4")), [1.0], None),
+        "sum": RunState(0, changed(weights=parameters.weights / 2), [1.0], None),
+        "missing": RunState(0, changed(weights=None), [1.0], None),
+        "covariances": RunState(0, changed(covariances=-parameters.covariances), [1.0], None),
     }
 
 
-@pytest.mark.parametrize("kind", damaged_states())
+def mended(component):
+    texts = {"action": "reseed", "detail": "", "reason": ""}
+    return {"restart": 0, "iteration": 1, "component": component, **texts}
+
+
+DAMAGED_STATES = damaged_states()
+
+
+@pytest.mark.parametrize("kind", DAMAGED_STATES)
 def test_states_that_are_no_use(path, kind):
     with pytest.raises(Stop):
         run(path, after_iteration=stop_after(2))
     contents = read_file(path, ("checkpoint",))
     arrays = dict(contents.arrays)
-    state = encode(damaged_states()[kind], "other", arrays, RECORDS)
+    state = encode(DAMAGED_STATES[kind], "other", arrays, RECORDS)
     header = {**contents.header, "state": state}
     path.write_bytes(pack(Contents("checkpoint", header, arrays)))
     with pytest.raises(ModelFileError, match=r"job\.npz holds no usable checkpoint"):

@@ -298,6 +298,17 @@ def test_a_checkpoint_is_no_model(path):
         load(path)
 
 
+def test_a_subclass_may_need_arguments(path):
+    class Mine(GaussianMixture):
+        def __init__(self, n_components):
+            super().__init__(n_components, random_state=0)
+
+    for _ in range(2):
+        assert fit(Mine(2), checkpoint=path).converged_
+    with pytest.raises(ValueError, match="n_components was 2 and is 3"):
+        fit(Mine(3), checkpoint=path)
+
+
 def test_overridden_steps_have_no_checkpoint(path):
     class Mine(GaussianMixture):
         def _m_step(self, X, log_resp, xp=None):
