@@ -188,7 +188,7 @@ def _entries(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _array(data: bytes, name: str) -> np.ndarray:
-    """Array in NumPy's format 1.0; NumPy reads it once its size is known to be true."""
+    """Array in NumPy's format 1.0; nothing is made that is not in the bytes."""
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != _NPY_VERSION:
         raise ModelFileError(f"is damaged: {name!r} is in another format than it should be.")
@@ -197,14 +197,13 @@ def _array(data: bytes, name: str) -> np.ndarray:
     )
     if dtype.str not in _DTYPES or fortran_order or len(shape) > _MOST_DIMENSIONS:
         raise ModelFileError(f"is damaged: {name!r} is no array of numbers.")
-    n_bytes = len(data) - stream.tell()
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != n_bytes:
+    body = data[stream.tell() :]
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(body):
         raise ModelFileError(f"is damaged: {name!r} has not the size that it claims.")
-    if dtype.kind == "b" and data[len(data) - n_bytes :].strip(b"\0\1"):
+    if dtype.kind == "b" and body.strip(b"\0\1"):
         raise ModelFileError(f"is damaged: {name!r} has truth values beside true and false.")
-    stream.seek(0)
-    array = np.lib.format.read_array(stream, allow_pickle=False)
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    # A copy, which is writeable and in the machine's byte order.
+    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def _header(array: np.ndarray) -> dict[str, Any]:

@@ -192,16 +192,22 @@ def _is_positive_definite(
     # Of d + 1 components, only matrices end in (d, d).
     if structure.shape(d + 1, d)[-2:] != (d, d):
         return bool(np.isfinite(array).all() and (array > 0).all())
-    variances = np.diagonal(array, axis1=-2, axis2=-1).astype(np.float64)
-    if not (np.isfinite(array).all() and (variances > 0).all()):
+    slack = 4 * d * (np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0.0)
+    return all(_is_covariance(matrix, slack) for matrix in array.reshape(-1, d, d))
+
+
+def _is_covariance(matrix: np.ndarray, slack: float) -> bool:
+    """Whether a matrix is symmetric and positive definite; `slack` is allowed in correlations."""
+    variances = np.diagonal(matrix).astype(np.float64)
+    if not (np.isfinite(matrix).all() and (variances > 0).all()):
         return False
     units = np.sqrt(variances)
-    correlations = array / units[..., :, np.newaxis] / units[..., np.newaxis, :]
-    eps = np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0.0
-    if (abs(correlations - correlations.swapaxes(-1, -2)) > 4 * d * eps).any():
+    correlations = matrix / units / units[:, np.newaxis]
+    if np.abs(correlations - correlations.T).max() > slack:
         return False
+    np.fill_diagonal(correlations, 1.0 + slack)
     try:
-        np.linalg.cholesky(correlations + 4 * d * eps * np.eye(d))
+        np.linalg.cholesky(correlations)
     except np.linalg.LinAlgError:
         return False
     return True
