@@ -6,9 +6,11 @@ import sklearn.mixture
 
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.families import VariationalBayes
+from fastgmm.saved.models import savable
 from fastgmm.sklearn_interface import constraints
 
 
+@savable
 class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussianMixture):
     """Gaussian mixture fitted by variational Bayes, on all cores: a drop-in for scikit-learn's.
 

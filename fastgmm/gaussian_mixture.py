@@ -11,12 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm.estimator import predicting
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.families import MaximumLikelihood
+from fastgmm.saved.models import savable
 from fastgmm.sklearn_interface import TAKES_NAMESPACE, constraints, left_to_sklearn
 
 _OF_CRITERIA = ("score", "score_samples", "_n_parameters")
 """Methods that `bic` and `aic` are made of."""
 
 
+@savable
 class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
     """Gaussian mixture fitted by EM, on all cores: a drop-in for scikit-learn's.
 

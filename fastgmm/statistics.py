@@ -5,14 +5,15 @@ cancels when the data lie far from zero, and records of different rows simply ad
 """
 
 import functools
-import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
+from fastgmm.files.container import Contents, write_file
 from fastgmm.kernels.layout import HEADER, outer_place, outer_size
 
 _N_ROWS = 2
@@ -172,6 +173,14 @@ class SufficientStatistics:
             f"{self.form.value} moments>"
         )
 
+    def __getstate__(self) -> list[Any]:
+        # For pickle, and for skops, which knows no enumerations.
+        return [self.form.value, self.reference, self.sums, self.scatter]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(self.__slots__, [MomentForm(state[0]), *state[1:]], strict=True):
+            object.__setattr__(self, name, value)
+
     def scaled(self, factor: Any) -> "SufficientStatistics":
         """Statistics of the same rows with all weights multiplied by a factor.
 
@@ -242,8 +251,58 @@ class SufficientStatistics:
         OSError
             If the file cannot be written; what was there before is then still there.
         """
-        # By its name, because files are the business of a layer above.
-        importlib.import_module("fastgmm.persistence.models").save_statistics(self, path)
+        write_file(path, Contents("statistics", *self.described()))
+
+    def described(self, prefix: str = "") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What files keep: JSON that names arrays, and these arrays, whose names have a prefix."""
+        arrays = {
+            "reference": self.reference,
+            "totals": np.array([self.log_likelihood, self.total_weight, self.n_rows], np.float64),
+            "weight": self.weight,
+            "first": self.first,
+        }
+        if self.form is not MomentForm.NONE:
+            arrays["second"] = self.second
+        named = {f"{prefix}{name}": array for name, array in arrays.items()}
+        scatter = None
+        if self.scatter is not None:
+            scatter, more = self.scatter.described(f"{prefix}scatter_")
+            named |= more
+        names = {name: f"{prefix}{name}" for name in arrays}
+        return {"form": self.form.value, "arrays": names, "scatter": scatter}, named
+
+    @classmethod
+    def from_description(
+        cls, description: Mapping[str, Any], named: Mapping[str, np.ndarray]
+    ) -> "SufficientStatistics":
+        """Statistics of what `described` gives.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError
+            If it gives no such thing.
+        """
+        arrays = {name: named[key] for name, key in description["arrays"].items()}
+        for name, array in arrays.items():
+            if array.dtype != np.float64 or not np.isfinite(array).all():
+                raise ValueError(f"{name} holds other things than finite numbers of float64")
+        log_likelihood, total_weight, n_rows = arrays.pop("totals")
+        if total_weight < 0 or n_rows < 0 or n_rows % 1 or (arrays["weight"] < 0).any():
+            raise ValueError("the weights or the number of the rows are negative")
+        scatter = None
+        if description["scatter"] is not None:
+            scatter = cls.from_description(description["scatter"], named)
+            k, d = scatter.reference.shape
+            if scatter.form is not MomentForm.OUTER or (k, d) != (1, arrays["reference"].shape[-1]):
+                raise ValueError("the scatter is not that of all rows")
+        return cls.from_moments(
+            MomentForm(description["form"]),
+            log_likelihood=log_likelihood,
+            total_weight=total_weight,
+            n_rows=int(n_rows),
+            scatter=scatter,
+            **arrays,
+        )
 
     @property
     def log_likelihood(self) -> Any:

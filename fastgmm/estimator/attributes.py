@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.checks import check_mixture
 from fastgmm.parameters import MixtureParameters
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, needs_care
-from fastgmm.persistence.checks import check_mixture
 
 _MOST_REMEMBERED = 1 << 12
 """Numbers of a mixture up to which it takes less time to look whether they are the same."""

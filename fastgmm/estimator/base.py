@@ -12,8 +12,8 @@ from fastgmm.estimator import by_hand, fitting, predicting
 from fastgmm.estimator.conversion import drawable, from_sklearn, to_sklearn
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.families import Family
-from fastgmm.persistence.checkpoints import DEFAULT_SECONDS
-from fastgmm.persistence.models import save_model
+from fastgmm.saved.checkpoints import DEFAULT_SECONDS
+from fastgmm.saved.models import save_model
 from fastgmm.sklearn_interface import left_to_sklearn
 from fastgmm.statistics import SufficientStatistics
 

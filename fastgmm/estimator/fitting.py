@@ -23,8 +23,9 @@ from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.initialization import Start, bytes_to_draw, draw_starts, make_starts
 from fastgmm.parameters import MixtureParameters
 from fastgmm.passes import Pass, open_pass
-from fastgmm.persistence.checkpoints import Checkpoint, fingerprint_of
 from fastgmm.recovery import Recovery
+from fastgmm.saved.checkpoints import Checkpoint
+from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowGrid
