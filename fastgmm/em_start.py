@@ -10,15 +10,15 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate
 from fastgmm.em_step import Model, check_defined
 from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
-StartStep = Callable[[Model, Estimates, Any], MixtureParameters]
+StartStep = Callable[[Model, Estimates, Any], Parameters]
 """M-step of a start, from estimates and the weight of the rows behind them."""
 
 
-def refuse_start(model: Model, estimates: Estimates, total_weight: Any) -> MixtureParameters:
+def refuse_start(model: Model, estimates: Estimates, total_weight: Any) -> Parameters:
     """M-step of a start that raises if a covariance is singular to rounding.
 
     Raises
@@ -50,7 +50,7 @@ def first_parameters(
     n_components: int,
     n_init: int,
     m_step: StartStep,
-) -> Iterator[MixtureParameters]:
+) -> Iterator[Parameters]:
     """First parameters of restarts, made when they are asked for.
 
     Parameters

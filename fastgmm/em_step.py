@@ -18,7 +18,7 @@ from fastgmm.covariance.algebra import (
 )
 from fastgmm.covariance.estimates import Estimates, estimate
 from fastgmm.families import Family
-from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import Pass
 from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -56,7 +56,7 @@ class Model:
     dtype: np.dtype
 
     def estimate(
-        self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
+        self, statistics: SufficientStatistics, previous: Parameters | None = None
     ) -> Estimates:
         """Weights, means and covariances of largest likelihood."""
         return estimate(
@@ -71,17 +71,17 @@ class Iteration(NamedTuple):
     ----------
     statistics : SufficientStatistics
         Of the E-step.
-    parameters : MixtureParameters
+    parameters : Parameters
         Of the M-step; without precision factors where a covariance is singular to rounding.
     lower_bound : float
     """
 
     statistics: SufficientStatistics
-    parameters: MixtureParameters
+    parameters: Parameters
     lower_bound: Any
 
 
-def refuse(model: Model, estimates: Estimates) -> MixtureParameters:
+def refuse(model: Model, estimates: Estimates) -> Parameters:
     """M-step that raises if a covariance is singular to rounding.
 
     Raises
@@ -94,7 +94,7 @@ def refuse(model: Model, estimates: Estimates) -> MixtureParameters:
     return parameters
 
 
-def check_defined(model: Model, parameters: MixtureParameters) -> None:
+def check_defined(model: Model, parameters: Parameters) -> None:
     """Raise scikit-learn's error if a covariance is singular to rounding.
 
     Raises
@@ -108,8 +108,8 @@ def check_defined(model: Model, parameters: MixtureParameters) -> None:
 def em_step(
     rows: Pass,
     model: Model,
-    parameters: MixtureParameters,
-    mend: Callable[[Model, Estimates], MixtureParameters] = refuse,
+    parameters: Parameters,
+    mend: Callable[[Model, Estimates], Parameters] = refuse,
 ) -> Iteration:
     """E-step and M-step.
 
@@ -121,7 +121,7 @@ def em_step(
     ----------
     rows : Pass
     model : Model
-    parameters : MixtureParameters
+    parameters : Parameters
     mend : callable, optional
         The M-step, where a covariance is singular to rounding.
 
@@ -146,10 +146,10 @@ def em_step(
 def attempt(
     rows: Pass,
     model: Model,
-    parameters: MixtureParameters,
+    parameters: Parameters,
     operands: Operands,
     careful: bool,
-) -> tuple[SufficientStatistics, Estimates, MixtureParameters]:
+) -> tuple[SufficientStatistics, Estimates, Parameters]:
     """Statistics about the mixture's means, estimates, and parameters from these.
 
     With care, estimates are made again from moments about the new means, under the same
@@ -175,7 +175,7 @@ def is_doubtful(
     model: Model,
     statistics: SufficientStatistics,
     estimates: Estimates,
-    parameters: MixtureParameters,
+    parameters: Parameters,
 ) -> np.ndarray:
     """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
     structure, dtype = model.structure, rows.dtype

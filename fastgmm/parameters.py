@@ -1,5 +1,6 @@
 """The parameters of a mixture, and what the kernels read of them."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ _LOG_TWO_PI = np.log(2.0 * np.pi)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class MixtureParameters:
+class Parameters(ABC):
     """Parameters of a Gaussian mixture, in float64; of many at once, with an axis in front.
 
     Parameters
@@ -31,13 +32,28 @@ class MixtureParameters:
     precisions_cholesky: np.ndarray
 
     @property
+    @abstractmethod
     def of_densities(self) -> tuple[np.ndarray, ...]:
         """The arrays that densities follow from: covariances are not among them."""
+
+    @property
+    @abstractmethod
+    def log_weights(self) -> np.ndarray:
+        """(k,): what is added to the components' log-densities."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MixtureParameters(Parameters):
+    """Parameters that are numbers, without a distribution of their own."""
+
+    @property
+    def of_densities(self) -> tuple[np.ndarray, ...]:
+        """See `Parameters`."""
         return self.weights, self.means, self.precisions_cholesky
 
     @property
     def log_weights(self) -> np.ndarray:
-        """(k,): what is added to the components' log-densities."""
+        """See `Parameters`."""
         with np.errstate(divide="ignore"):
             return np.log(self.weights)
 
@@ -70,7 +86,7 @@ class Operands(NamedTuple):
 
 
 def make_operands(
-    parameters: MixtureParameters,
+    parameters: Parameters,
     *,
     factors: np.ndarray,
     scales: np.ndarray,
@@ -83,7 +99,7 @@ def make_operands(
 
     Parameters
     ----------
-    parameters : MixtureParameters
+    parameters : Parameters
     factors : ndarray
         See `Operands`.
     scales : ndarray of shape (k,)

@@ -27,7 +27,7 @@ from fastgmm.covariance.scales import feature_scales, varying_features
 from fastgmm.em import EMResult, RestartFailed, RunState
 from fastgmm.em_start import pooled_estimates
 from fastgmm.em_step import Model, em_step
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.sources.base import RowSource
 
@@ -73,7 +73,7 @@ class Recovery:
     def run(
         self,
         em: Callable[..., EMResult],
-        starts: Iterator[MixtureParameters],
+        starts: Iterator[Parameters],
         resume: RunState | None = None,
         observe: Callable[[RunState], None] = lambda state: None,
     ) -> EMResult:
@@ -107,9 +107,7 @@ class Recovery:
             raise ValueError(self._what_was_tried()) from None
         return replace(result, diagnostics=self.records)
 
-    def _counted(
-        self, starts: Iterator[MixtureParameters], first: int
-    ) -> Iterator[MixtureParameters]:
+    def _counted(self, starts: Iterator[Parameters], first: int) -> Iterator[Parameters]:
         """The starts, with the number of each set before it is made."""
         for number in count(first):
             self._restart, self._iteration = number, 0
@@ -120,7 +118,7 @@ class Recovery:
             yield start
 
     # -- steps -------------------------------------------------------------------------------------
-    def start(self, model: Model, estimates: Estimates, total_weight: Any) -> MixtureParameters:
+    def start(self, model: Model, estimates: Estimates, total_weight: Any) -> Parameters:
         """M-step of a start; components that fail begin with the covariance of all rows."""
         family = model.family
         parameters = family.start(estimates, total_weight)
@@ -135,7 +133,7 @@ class Recovery:
             self._note("widen", "to the covariance of all rows", reason, component)
         return family.start(estimates._replace(rounding=None), total_weight)
 
-    def _step(self, parameters: MixtureParameters, running: Any) -> tuple[MixtureParameters, Any]:
+    def _step(self, parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
         self._iteration += 1
         if self._failed(parameters).any():
             raise self._given_up("the start has no covariances that are positive definite")
@@ -153,7 +151,7 @@ class Recovery:
             if all(record["component"] is None for record in self.records[n_records:]):
                 return parameters, iteration.lower_bound
 
-    def _mend(self, model: Model, estimates: Estimates) -> MixtureParameters:
+    def _mend(self, model: Model, estimates: Estimates) -> Parameters:
         """M-step, mended until every covariance is positive definite."""
         while True:
             parameters = model.family.maximize(estimates)
@@ -162,7 +160,7 @@ class Recovery:
                 return parameters
             estimates = self._mended(estimates, failed)._replace(rounding=None)
 
-    def _failed(self, parameters: MixtureParameters) -> np.ndarray:
+    def _failed(self, parameters: Parameters) -> np.ndarray:
         """Which components (k,) have no precision factors; all, where they share one."""
         finite = np.isfinite(parameters.precisions_cholesky)
         k = len(parameters.means)

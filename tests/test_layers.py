@@ -75,12 +75,6 @@ def imports(file):
     for node in ast.walk(syntax(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.Call):
-            function = getattr(node.func, "attr", getattr(node.func, "id", None))
-            if function in ("import_module", "__import__") and node.args:
-                name = node.args[0]
-                if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                    yield name.value
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             # A name taken from the package itself is one of its modules, or its public face.
@@ -218,7 +212,7 @@ def test_nothing_concrete_is_overridden(cls):
 
 def is_empty(function):
     """Whether a method does nothing but be documented: one to be filled in, of a listener."""
-    function = getattr(function, "__func__", function)
+    function = getattr(function, "fget", getattr(function, "__func__", function))
     body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body
     return len(body) == 1 and isinstance(body[0], ast.Expr)
 

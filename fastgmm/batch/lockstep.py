@@ -17,7 +17,7 @@ from fastgmm.em import EMResult, Listener, best_of_restarts, entered, taken
 from fastgmm.em_start import first_parameters
 from fastgmm.em_step import Model, attempt, is_doubtful
 from fastgmm.estimator.fitting import model_to_fit
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.passes.many import ManyPass
 
@@ -90,15 +90,15 @@ class _LockstepStep:
         self._of_all = self._of_running = rows, model
         self._running = np.ones(len(rows.n_rows), dtype=bool)
 
-    def start(self, model: Model, estimates: Estimates, total_weight: Any) -> MixtureParameters:
+    def start(self, model: Model, estimates: Estimates, total_weight: Any) -> Parameters:
         """M-step of a start."""
         parameters = model.family.start(estimates, total_weight)
         self.failed |= ~are_defined(model.structure, parameters.precisions_cholesky)
         return parameters
 
     def __call__(
-        self, parameters: MixtureParameters, running: np.ndarray
-    ) -> tuple[MixtureParameters, np.ndarray]:
+        self, parameters: Parameters, running: np.ndarray
+    ) -> tuple[Parameters, np.ndarray]:
         """See `fastgmm.em.Step`."""
         if not np.array_equal(running, self._running):
             self._running = running
@@ -117,8 +117,8 @@ class _LockstepStep:
 
 
 def _iteration(
-    rows: ManyPass, model: Model, parameters: MixtureParameters, careful: bool = False
-) -> tuple[MixtureParameters, np.ndarray]:
+    rows: ManyPass, model: Model, parameters: Parameters, careful: bool = False
+) -> tuple[Parameters, np.ndarray]:
     """`fastgmm.em_step.em_step` of every data set, without mending.
 
     The second, careful E-step is that of the doubtful alone: each has the bits of its own fit.

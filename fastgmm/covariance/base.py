@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgmm.caching import cached_property
 from fastgmm.covariance.estimates import CentredStatistics, Estimates
-from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.parameters import Operands, Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 
@@ -63,7 +63,7 @@ class CovarianceStructure(ABC):
         self,
         statistics: CentredStatistics,
         reg_covar: float | np.ndarray,
-        previous: MixtureParameters | None,
+        previous: Parameters | None,
     ) -> np.ndarray:
         """Covariances of largest likelihood, given the responsibilities, and regularised.
 
@@ -73,7 +73,7 @@ class CovarianceStructure(ABC):
             Of the structure's moment form; `OUTER` for any structure in a careful pass.
         reg_covar : float or ndarray of shape (d,)
             Added to every variance: the same for every feature, or one for each.
-        previous : MixtureParameters or None
+        previous : Parameters or None
             Of the E-step before, to iterate from. None in a start.
         """
 
@@ -86,7 +86,7 @@ class CovarianceStructure(ABC):
         """Covariances, precisions or their factors as matrices (k, d, d)."""
 
     @abstractmethod
-    def operands(self, parameters: MixtureParameters) -> Operands:
+    def operands(self, parameters: Parameters) -> Operands:
         """What the E-step reads."""
 
     # -- what follows from the shape ---------------------------------------------------------------

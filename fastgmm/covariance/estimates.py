@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastgmm.covariance.linalg import product
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def estimate(
     structure: "CovarianceStructure",
     reg_covar: float | np.ndarray,
     *,
-    previous: MixtureParameters | None = None,
+    previous: Parameters | None = None,
     dtype: Any = np.float64,
 ) -> Estimates:
     """Weights, means and covariances of largest likelihood.
@@ -72,7 +72,7 @@ def estimate(
     statistics : SufficientStatistics
     structure : CovarianceStructure
     reg_covar : float or ndarray of shape (d,)
-    previous : MixtureParameters, optional
+    previous : Parameters, optional
         That the statistics were taken under.
     dtype : dtype, optional
         That the rows are stored in.

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.checks import check_mixture
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, needs_care
 
 _MOST_REMEMBERED = 1 << 12
@@ -21,10 +21,10 @@ class _Mixture:
     structure: CovarianceStructure
     dtype: np.dtype
     state: tuple[tuple[tuple[int, ...], bytes], ...]
-    parameters: MixtureParameters = field(compare=False)
+    parameters: Parameters = field(compare=False)
 
 
-def check_set_by_hand(structure: CovarianceStructure, parameters: MixtureParameters) -> None:
+def check_set_by_hand(structure: CovarianceStructure, parameters: Parameters) -> None:
     """Check what comes from the attributes.
 
     Raises
@@ -44,7 +44,7 @@ def check_set_by_hand(structure: CovarianceStructure, parameters: MixtureParamet
 
 
 def kernels_set_by_hand(
-    structure: CovarianceStructure, parameters: MixtureParameters, dtype: np.dtype
+    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
 ) -> KernelChoice:
     """Kernels and operands of checked parameters; those of the last few small ones are remembered.
 
@@ -53,7 +53,7 @@ def kernels_set_by_hand(
     Parameters
     ----------
     structure : CovarianceStructure
-    parameters : MixtureParameters
+    parameters : Parameters
     dtype : dtype
         Of the rows: float64 or float32.
 
@@ -74,7 +74,7 @@ def _remembered_operands(mixture: _Mixture) -> KernelChoice:
 
 
 def _kernels(
-    structure: CovarianceStructure, parameters: MixtureParameters, dtype: np.dtype
+    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
 ) -> KernelChoice:
     check_set_by_hand(structure, parameters)
     operands = structure.operands(parameters)

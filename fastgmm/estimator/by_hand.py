@@ -16,7 +16,7 @@ from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.conversion import copy_fitted
 from fastgmm.estimator.fitting import fitted_attributes, keep
 from fastgmm.estimator.rows import rows_to_accumulate
-from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import open_pass
 from fastgmm.passes.kernel_operands import kernels_for
 from fastgmm.sklearn_interface import underflow_is_zero
@@ -109,7 +109,7 @@ def partial_fit(estimator: Any, X: Any, sample_weight: Any) -> Any:
 
 def _m_step(
     estimator: Any, statistics: SufficientStatistics, of_bound: SufficientStatistics
-) -> tuple[Model, MixtureParameters, float]:
+) -> tuple[Model, Parameters, float]:
     """M-step from statistics, and the bound from those of a pass with the present parameters.
 
     Both have the same weight.
@@ -135,7 +135,7 @@ def _m_step(
 
 
 def _operands_of(
-    estimator: Any, statistics: SufficientStatistics, parameters: MixtureParameters
+    estimator: Any, statistics: SufficientStatistics, parameters: Parameters
 ) -> Operands:
     """The operands that statistics were accumulated with.
 

@@ -21,7 +21,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.initialization import Start, bytes_to_draw, draw_starts, make_starts
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
 from fastgmm.saved.checkpoints import Checkpoint
@@ -94,7 +94,7 @@ def fit(
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
         warm, bound, n_starts = _warm_parameters(estimator, rows), estimator.lower_bound_, 1
-        starts: Iterator[MixtureParameters] = iter([warm])
+        starts: Iterator[Parameters] = iter([warm])
     else:
         found = _starts(estimator, rows, data, random_state, engine)
         m_step = refuse_start if recovery is None else recovery.start
@@ -150,10 +150,10 @@ def model_to_fit(
     return Model(structure, family, reg_covar, np.dtype(dtype))
 
 
-def _step(rows: Pass, model: Model) -> Callable[[MixtureParameters, Any], tuple]:
+def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
     """The step of a fit that raises if a covariance is singular to rounding."""
 
-    def step(parameters: MixtureParameters, running: Any) -> tuple[MixtureParameters, Any]:
+    def step(parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
         iteration = em_step(rows, model, parameters)
         return iteration.parameters, iteration.lower_bound
 
@@ -209,7 +209,7 @@ def _sampled_starts(
         yield about, next(make(sample, weights))
 
 
-def _warm_parameters(estimator: Any, rows: Pass) -> MixtureParameters:
+def _warm_parameters(estimator: Any, rows: Pass) -> Parameters:
     """The fitted parameters, to go on from."""
     k, d = estimator.n_components, rows.n_features
     n_fitted, n_features_fitted = np.shape(estimator.means_)
@@ -219,7 +219,7 @@ def _warm_parameters(estimator: Any, rows: Pass) -> MixtureParameters:
             f"warm_start=True goes on from means of shape {np.shape(estimator.means_)}, but "
             f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
         )
-    parameters: MixtureParameters = estimator._family.parameters_of(estimator)
+    parameters: Parameters = estimator._family.parameters_of(estimator)
     check_set_by_hand(estimator._structure, parameters)
     return parameters
 

@@ -9,7 +9,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import kernels_set_by_hand
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.outputs import open_output, overwrites
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import underflow_is_zero
@@ -52,7 +52,7 @@ def predict_source(
     estimator: Any,
     source: RowSource,
     output: str,
-    parameters: MixtureParameters | None = None,
+    parameters: Parameters | None = None,
     out: Any = None,
 ) -> np.ndarray | None:
     """Predictions for all rows of a source, returned, or written to a file."""
@@ -69,7 +69,7 @@ def predict_source(
 
 
 def prepared(
-    estimator: Any, source: RowSource, parameters: MixtureParameters | None = None
+    estimator: Any, source: RowSource, parameters: Parameters | None = None
 ) -> tuple[RowSource, KernelChoice]:
     """Source and kernels for a pass: in float32 if rows and parameters are."""
     parameters = parameters or estimator._family.parameters_of(estimator)
@@ -86,7 +86,7 @@ def prepared(
 
 
 def predict_unchecked(
-    estimator: Any, X: Any, output: str, parameters: MixtureParameters | None = None
+    estimator: Any, X: Any, output: str, parameters: Parameters | None = None
 ) -> np.ndarray:
     """Predictions for rows that are not checked, as scikit-learn's private methods ask for."""
     predictions = predict_source(estimator, ArraySource(np.asarray(X)), output, parameters)

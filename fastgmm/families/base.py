@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.estimates import Estimates
-from fastgmm.parameters import MixtureParameters, Operands
+from fastgmm.parameters import Operands, Parameters
 from fastgmm.statistics import SufficientStatistics
 
 
@@ -60,7 +60,7 @@ class Family(ABC):
 
     @classmethod
     @abstractmethod
-    def parameters_of(cls, estimator: Any) -> MixtureParameters:
+    def parameters_of(cls, estimator: Any) -> Parameters:
         """The public attributes of an estimator as they stand, perhaps set by hand."""
 
     @abstractmethod
@@ -74,15 +74,15 @@ class Family(ABC):
 
     # -- the M-step --------------------------------------------------------------------------------
     @abstractmethod
-    def first_parameters(self) -> MixtureParameters | None:
+    def first_parameters(self) -> Parameters | None:
         """Parameters to start from, if that is settled beforehand."""
 
     @abstractmethod
-    def start(self, estimates: Estimates, total_weight: Any) -> MixtureParameters:
+    def start(self, estimates: Estimates, total_weight: Any) -> Parameters:
         """Parameters to start from, estimated from a start of rows of this weight."""
 
     @abstractmethod
-    def maximize(self, estimates: Estimates) -> MixtureParameters:
+    def maximize(self, estimates: Estimates) -> Parameters:
         """M-step; precision factors are NaN where a covariance is singular to rounding."""
 
     @abstractmethod

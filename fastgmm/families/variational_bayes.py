@@ -14,7 +14,7 @@ from fastgmm.covariance.algebra import defined_factors, log_determinants
 from fastgmm.covariance.base import Conjugate
 from fastgmm.families.base import Family
 from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS, WeightPosterior
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 
 _PRIORS = ("weight_concentration", "mean_precision", "mean", "degrees_of_freedom", "covariance")
 
@@ -47,8 +47,8 @@ class Priors:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class VariationalParameters(MixtureParameters):
-    """Posterior of a mixture, whose means in `MixtureParameters` are those of the posterior.
+class VariationalParameters(Parameters):
+    """Posterior of a mixture, whose means in `Parameters` are those of the posterior.
 
     The covariances are the inverse of the expected precisions.
 
@@ -66,7 +66,7 @@ class VariationalParameters(MixtureParameters):
 
     @property
     def of_densities(self) -> tuple[np.ndarray, ...]:
-        """See `MixtureParameters.of_densities`."""
+        """See `Parameters.of_densities`."""
         concentration = self.weight_posterior.concentration
         counts = concentration, self.mean_precision, self.degrees_of_freedom
         return self.weights, self.means, self.precisions_cholesky, *counts

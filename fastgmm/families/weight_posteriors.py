@@ -32,9 +32,9 @@ class WeightPosterior(ABC):
         """Proportions (k,) to quote, which sum to one."""
 
     @property
+    @abstractmethod
     def attribute(self) -> np.ndarray | tuple[np.ndarray, ...]:
         """The concentration as scikit-learn's attribute: (k,), or a tuple of such arrays."""
-        return self.concentration
 
     @abstractmethod
     def expected_log(self) -> np.ndarray:
@@ -54,6 +54,11 @@ class Dirichlet(WeightPosterior):
     def of(cls, prior, weight):
         """Bishop 2006, eq. 10.58."""
         return cls(prior + weight)
+
+    @property
+    def attribute(self):
+        """As it is."""
+        return self.concentration
 
     def mean(self):
         """Bishop 2006, eq. B.17."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import Parameters
 from fastgmm.saved.codec import Arrays, encode
 from fastgmm.saved.states import RECORDS
 from fastgmm.sources.base import RowGrid, RowSource
@@ -48,7 +48,7 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint_of(
-    estimator: Any, source: RowSource, grid: RowGrid, warm: MixtureParameters | None = None
+    estimator: Any, source: RowSource, grid: RowGrid, warm: Parameters | None = None
 ) -> Fingerprint:
     """The fingerprint of a fit.
 
@@ -60,7 +60,7 @@ def fingerprint_of(
     estimator : estimator
     source : RowSource
     grid : RowGrid
-    warm : MixtureParameters, optional
+    warm : Parameters, optional
         That a warm start goes on from.
     """
     facts = {
@@ -111,7 +111,7 @@ def _digest_of_rows(source: RowSource, grid: RowGrid) -> str:
     return _digest(*(part for chunk in chunks for part in (chunk.rows, chunk.weights)))
 
 
-def _digest_of_parameters(parameters: MixtureParameters) -> str:
+def _digest_of_parameters(parameters: Parameters) -> str:
     arrays: Arrays = {}
     encode(parameters, "parameters", arrays, RECORDS)
     return _digest(*arrays.values())

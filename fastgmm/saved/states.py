@@ -10,7 +10,7 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.em import EMResult, RunState
 from fastgmm.families.variational_bayes import VariationalParameters
 from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS
-from fastgmm.parameters import MixtureParameters
+from fastgmm.parameters import MixtureParameters, Parameters
 from fastgmm.saved.checks import check_parameters, is_bounds, is_diagnostics
 
 _KINDS = (RunState, EMResult, MixtureParameters, VariationalParameters, *WEIGHT_POSTERIORS.values())
@@ -108,7 +108,7 @@ def _check_parameters(
     parameters: Any, n_iter: int, structure: CovarianceStructure, facts: Mapping[str, Any]
 ) -> None:
     prior_type = facts.get("weight_concentration_prior_type")
-    wanted = MixtureParameters if prior_type is None else VariationalParameters
+    wanted: type[Parameters] = MixtureParameters if prior_type is None else VariationalParameters
     if not isinstance(parameters, wanted):
         raise ValueError("its parameters are those of no such mixture")
     parts = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
