@@ -136,8 +136,7 @@ def add_totals(typing, X, start, stop, totals):
                 return v.widen(v.element(array, builder.add(start, t), j))
 
             total = _total(v, builder.sub(stop, start), number)
-            address = builder.gep(out.pointer, [j])
-            builder.store(builder.fadd(builder.load(address), total), address)
+            v.put(builder.fadd(v.number(out, j), total), out, j)
 
         v.loop(0, array.shape[1], 1, [], feature)
         return context.get_dummy_value()
@@ -205,8 +204,8 @@ def load_labels(typing, labels, start, stop, weights, responsibilities):
             row, this = out.part(builder, c), builder.trunc(c, kind)
 
             def label(t, kind):
-                address = builder.gep(chosen.pointer, [builder.add(start, t)])
-                return builder.load(builder.bitcast(address, kind.as_pointer()), align=4)
+                address = chosen.address(builder, builder.add(start, t))
+                return builder.load(address, align=4, typ=kind)
 
             # No branch: what comes next cannot be guessed.
             def vector(t, _):

@@ -19,7 +19,7 @@ from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, from_panels
-from fastgmm.kernels.simd import GROUP, ArrayArgument, Vectors, unpack_arguments
+from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
 def _cholesky_definition(tile, points, mean, panels, projected, central, scratch, distances):
@@ -89,8 +89,8 @@ def _cholesky_in_blocks(v, x, count, mu, u, projected, central, z, out):
                 v.store(v.sub(x_j, mean_j), z, v.plus(v.at(j, v.index(group)), n * v.lanes))
 
         v.loop(0, builder.select(central, v.index(0), d), 1, [], centre)
-        points = builder.select(central, builder.gep(x.pointer, [t]), z.pointer)
-        centred = ArrayArgument(points, [d, centred_stride], z.strides)
+        points = builder.select(central, x.address(builder, t), z.pointer)
+        centred = z._replace(pointer=points, shape=[d, centred_stride])
 
         def start(i):
             projected_i = v.number(projected, i)

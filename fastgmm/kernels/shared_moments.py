@@ -131,8 +131,7 @@ def shared_outer_moments(typing, tile, points, roots, order, count, scratch, sum
 def _add_products(v, x, start, points, roots, order, count, scratch, sums):
     """`shared_outer_moments` for up to `POINTS` points."""
     builder, rows, columns = v.builder, x.shape[0], sums.shape[1]
-    behind = builder.gep(scratch.pointer, [v.index(POINTS * PRODUCTS)])
-    shares = scratch._replace(pointer=behind)
+    shares = scratch.behind(builder, v.index(POINTS * PRODUCTS))
     _transpose_shares(v, start, points, roots, order, count, columns, shares)
     n = builder.lshr(builder.mul(rows, v.plus(rows, 1)), v.index(1))
     used = builder.and_(v.plus(count, v.lanes - 1), v.index(-v.lanes))

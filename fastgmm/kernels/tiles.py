@@ -1,7 +1,7 @@
 """Tiles: some hundred rows as a structure of arrays. How large they are, and memory for them."""
 
 import numpy as np
-from numba.core import types
+from numba.core import cgutils, types
 from numba.np.arrayobj import make_array, populate_array
 
 from fastgmm.kernels.compile import microkernel
@@ -161,9 +161,12 @@ def aligned_rows(typing, n_rows, points, like):
         row_bytes = builder.mul(stride, v.index(v.itemsize))
         meminfo = context.nrt.meminfo_alloc_aligned(builder, builder.mul(n_rows, row_bytes), 64)
         array = make_array(array_type)(context, builder)
+        data = context.nrt.meminfo_data(builder, meminfo)
+        # As Numba wants it: a pointer to numbers, as long as it has typed pointers.
+        data = cgutils.pointer_add(builder, data, v.index(0), array.data.type)
         populate_array(
             array,
-            data=builder.bitcast(context.nrt.meminfo_data(builder, meminfo), v.scalar.as_pointer()),
+            data=data,
             shape=[n_rows, stride],
             strides=[row_bytes, v.index(v.itemsize)],
             itemsize=v.index(v.itemsize),

@@ -7,14 +7,16 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import fastgmm.kernels
 from fastgmm.kernels.layout import DENSITY_FORMS
 from tests import tolerances
-from tests.kernels import compile_when_called, inputs
+from tests.kernels import compile_when_called, inputs, pointers
 from tests.kernels.inputs import INPUTS, UNTOUCHED, Problem, SameDigits, Scratch
 
 pytestmark = pytest.mark.compiled_only  # without the compiler a micro-kernel is its definition
@@ -82,6 +84,31 @@ def compiled(microkernel, form=0):
 
 
 MICROKERNELS = find_microkernels()
+
+
+@pytest.fixture(autouse=True)
+def no_typed_pointers(monkeypatch):
+    """Between them, the tests below emit every micro-kernel."""
+    pointers.forbid_typed_pointers(monkeypatch)
+
+
+@pytest.mark.skipif(not hasattr(ir.types, "_TypedPointerType"), reason="there are none any more")
+@pytest.mark.parametrize(
+    "emit",
+    [
+        lambda builder, pointer: builder.bitcast(pointer, ir.FloatType().as_pointer()),
+        lambda builder, pointer: builder.gep(pointer, [ir.Constant(ir.IntType(64), 1)]),
+        lambda builder, pointer: builder.load(pointer),
+        lambda builder, pointer: pointer.type.pointee,
+    ],
+)
+def test_a_typed_pointer_would_be_noticed(emit, monkeypatch):
+    double = ir.DoubleType()
+    function = ir.Function(ir.Module(), ir.FunctionType(double, [double.as_pointer()]), "f")
+    builder = ir.IRBuilder(function.append_basic_block())
+    monkeypatch.setattr(pointers, "_KERNELS", Path(__file__).parent)
+    with pytest.raises(AssertionError, match="leans on a pointer"):
+        emit(builder, function.args[0])
 
 
 def test_every_microkernel_has_inputs():
