@@ -15,12 +15,12 @@ from fastgmm.kernels.central import MOST_LOST, emit_keeps_digits, keeps_digits_d
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, outer_place
 from fastgmm.kernels.outer_moments import sums_place
-from fastgmm.kernels.simd import LANE_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.simd import LANE_BYTES, MANY_REGISTERS, Vectors, unpack_arguments
 
 POINTS = 64
 """Points at a time: their products stay in L1."""
 
-PRODUCTS = 24 if LANE_BYTES == 64 else 12
+PRODUCTS = 24 if MANY_REGISTERS else 12
 """Products that are formed at a time..."""
 
 _TOGETHER = PRODUCTS // 2

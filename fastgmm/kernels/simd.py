@@ -10,18 +10,20 @@ Offsets into arrays are counted in elements.
 
 from typing import NamedTuple
 
-import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.arrayobj import make_array
 
+from fastgmm.kernels import target
 from fastgmm.kernels.layout import BLOCK
 
-_FEATURES = llvmlite.binding.get_host_cpu_features()
-LANE_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+LANE_BYTES = target.vector_bytes(*target.describe())
 """Bytes of one vector register."""
 
-GROUP = 4 if LANE_BYTES == 64 else 2
+MANY_REGISTERS = target.has_many_registers(*target.describe())
+"""Whether there are 32 vector registers, not 16."""
+
+GROUP = 4 if MANY_REGISTERS else 2
 """Vectors of points that the blocked loops hold at once: with 4 rows, what registers allow."""
 
 GROUP_BYTES = GROUP * LANE_BYTES
