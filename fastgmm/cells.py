@@ -100,12 +100,14 @@ class CellPass:
         near = count_near(self._sample, self._structure, operands)
         return near < _LARGEST_SHARE * len(self._sample) * len(operands.means)
 
-    def accumulate(self, operands: Operands) -> SufficientStatistics:
+    def accumulate(self, operands: Operands, careful: bool = False) -> SufficientStatistics:
         """One pass over the rows.
 
         Parameters
         ----------
         operands : Operands
+        careful : bool
+            See `fastgmm.expectation.sums_of_chunks`.
         """
         if not self._blocks:
             self._order_rows()
@@ -120,7 +122,8 @@ class CellPass:
 
         def statistics(index: int) -> SufficientStatistics:
             chunk, cells = self._read(*chunks[index])
-            return cell_statistics(chunk, cells, spreads, self._structure, operands, reference)
+            arguments = self._structure, operands, reference, careful
+            return cell_statistics(chunk, cells, spreads, *arguments)
 
         return self._engine.reduce(statistics, len(chunks))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.kernels.layout import OUTPUTS
+from fastgmm.kernels.layout import NEGLIGIBLE, OUTPUTS, Forms
 from fastgmm.parameters import Operands
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
@@ -27,8 +27,13 @@ def _one_set(n_rows: int) -> np.ndarray:
     return offsets
 
 
+def forms_of(structure: CovarianceStructure) -> Forms:
+    """The structure's density form and moment form, as kernels name them."""
+    return Forms(structure.density_form, structure.moment_form.value)
+
+
 def sums_of_chunks(
-    structure: CovarianceStructure, operands: Operands, dtype: np.dtype
+    structure: CovarianceStructure, operands: Operands, dtype: np.dtype, careful: bool = False
 ) -> Callable[[Chunk, np.ndarray | None], np.ndarray]:
     """The E-step of chunks, as a function: what they share is made once.
 
@@ -41,6 +46,8 @@ def sums_of_chunks(
     operands : Operands
     dtype : dtype
         Of the rows: float64 or float32.
+    careful : bool
+        Take all moments about the components' own means, those near the origin too.
 
     Returns
     -------
@@ -51,14 +58,14 @@ def sums_of_chunks(
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
-    add_statistics = statistics_pass(structure.density_form, dtype)
+    add_statistics = statistics_pass(forms_of(structure), dtype)
     with_axis = [array[np.newaxis] for array in operands]
     n_sums = structure.moment_form.n_sums(*operands.means.shape)
 
     def sums_of_chunk(chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
         sums = np.zeros((1, n_sums))
         offsets = _one_set(len(chunk.rows))
-        given = _labels_and_responsibilities(shares)
+        given = *_labels_and_responsibilities(shares), careful
         add_statistics(chunk.rows, chunk.weights, offsets, _FIRST, *given, *with_axis, sums)
         return sums[0]
 
@@ -72,6 +79,7 @@ def statistics_of_each(
     structure: CovarianceStructure,
     operands: Operands,
     shares: np.ndarray | None = None,
+    careful: bool = False,
 ) -> SufficientStatistics:
     """Sufficient statistics of each of some data sets.
 
@@ -86,13 +94,14 @@ def statistics_of_each(
     operands : Operands
         With an axis of length m in front.
     shares : ndarray of shape (n, k) or (n,), optional
+    careful : bool
         See `sums_of_chunks`.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
     statistics = SufficientStatistics.zero(structure.moment_form, operands.reference)
-    given = _labels_and_responsibilities(shares)
-    add_statistics = statistics_pass(structure.density_form, rows.dtype)
+    given = *_labels_and_responsibilities(shares), careful
+    add_statistics = statistics_pass(forms_of(structure), rows.dtype)
     add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
@@ -113,6 +122,7 @@ def cell_statistics(
     structure: CovarianceStructure,
     operands: Operands,
     reference: np.ndarray,
+    careful: bool = False,
 ) -> SufficientStatistics:
     """Sufficient statistics of a chunk whose rows are in cells.
 
@@ -127,12 +137,14 @@ def cell_statistics(
     operands : Operands
     reference : ndarray of shape (k, d)
         ``operands.reference``; one object for all chunks of a pass.
+    careful : bool
+        See `sums_of_chunks`.
     """
     from fastgmm.kernels.near_pass import near_statistics_pass
 
     statistics = SufficientStatistics.zero(structure.moment_form, reference)
-    add_statistics = near_statistics_pass(structure.density_form, chunk.rows.dtype)
-    add_statistics(chunk.rows, chunk.weights, *cells, spreads, *operands, statistics.sums)
+    add_statistics = near_statistics_pass(forms_of(structure), chunk.rows.dtype)
+    add_statistics(chunk.rows, chunk.weights, *cells, spreads, careful, *operands, statistics.sums)
     return statistics
 
 
@@ -145,8 +157,6 @@ def count_near(rows: np.ndarray, structure: CovarianceStructure, operands: Opera
     structure : CovarianceStructure
     operands : Operands
     """
-    from fastgmm.kernels.em_pass import NEGLIGIBLE
-
     log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
     chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
     chunk_predictions(chunk, structure, operands, "log_densities", log_densities)

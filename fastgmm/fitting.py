@@ -228,7 +228,7 @@ class MixtureFit:
         parameters = self._maximize(model, self._estimate(statistics))
         if self.structure.density_form == "cholesky" and not _is_defined(parameters):
             # Perhaps for digits lost about the origin: once more, all about their own means.
-            again = self._accumulate(operands.about_means())
+            again = self._accumulate(operands, careful=True)
             defined = np.isfinite(parameters.precisions_cholesky)
             of_each_set = defined.all(axis=(-1, -2, -3))[..., np.newaxis]
             sums = np.where(of_each_set, statistics.sums, again.sums)
@@ -248,11 +248,13 @@ class MixtureFit:
             raise ill_defined(self.source.dtype)
         return parameters
 
-    def _accumulate(self, operands: Operands, start: Shares | None = None) -> SufficientStatistics:
+    def _accumulate(
+        self, operands: Operands, start: Shares | None = None, careful: bool = False
+    ) -> SufficientStatistics:
         """One pass over the rows."""
         if start is None and self._cells is not None and self._cells.pays(operands):
-            return self._cells.accumulate(operands)
-        sums_of_chunk = sums_of_chunks(self.structure, operands, self.source.dtype)
+            return self._cells.accumulate(operands, careful)
+        sums_of_chunk = sums_of_chunks(self.structure, operands, self.source.dtype, careful)
 
         def sums(index: int) -> np.ndarray:
             begin, end = self.grid.bounds(index)

@@ -68,13 +68,6 @@ class Operands(NamedTuple):
     scales: np.ndarray
     constants: np.ndarray
 
-    def about_means(self) -> "Operands":
-        """Of the Cholesky form: the same, with no component near the origin for the kernels to see.
-
-        See `fastgmm.kernels.central`.
-        """
-        return self._replace(projected=np.full_like(self.projected, np.inf))
-
     @property
     def reference(self) -> np.ndarray:
         """(k, d): the means that the kernels really used, in the data's coordinates."""

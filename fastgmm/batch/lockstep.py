@@ -181,11 +181,13 @@ class LockstepFit(MixtureFit):
         return ManyResults(joined, parts, converged, n_iter, bounds, [()] * n_sets)
 
     # -- what looks at rows, or at single data sets ------------------------------------------------
-    def _accumulate(self, operands: Operands, start: Any = None) -> SufficientStatistics:
+    def _accumulate(
+        self, operands: Operands, start: Any = None, careful: bool = False
+    ) -> SufficientStatistics:
         source = self.source
         shares = None if start is None else start.chunk(0, len(source.rows))
         return statistics_of_each(
-            source.rows, source.offsets, self._running, self.structure, operands, shares
+            source.rows, source.offsets, self._running, self.structure, operands, shares, careful
         )
 
     def _well_defined(self, parameters: MixtureParameters) -> MixtureParameters:

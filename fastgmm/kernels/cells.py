@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, row_types
+from fastgmm.kernels.signatures import array_type, row_types
 
 _SAMPLE = 256
 """Rows that are looked at for a pair far apart."""

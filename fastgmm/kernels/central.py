@@ -9,7 +9,6 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.layout import DENSITY_FORMS
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
 _FARTHEST = {True: 8.0, False: 5.0}
@@ -24,36 +23,48 @@ _LEAST_GAINED = 2.0
 """...if it exceeds that about the old mean by so much. Then the component's moments are computed
 again, about the old mean."""
 
-_CHOLESKY = DENSITY_FORMS.index("cholesky")
 
-
-def _mark_central_definition(form, projected, central):
-    farthest = _FARTHEST[projected.dtype == np.float64]
-    along_axes = form != _CHOLESKY
-    norms = np.abs(projected).max(axis=1) if along_axes else np.sqrt((projected**2).sum(axis=1))
+def _mark(norms, central, farthest):
     central[: len(norms)] = norms <= farthest
     return int((norms <= farthest).sum())
 
 
+def _mark_central_definition(projected, central):
+    norms = np.sqrt((projected**2).sum(axis=1))
+    return _mark(norms, central, _FARTHEST[projected.dtype == np.float64])
+
+
 @microkernel(_mark_central_definition)
-def mark_central(typing, form, projected, central):
+def mark_central(typing, projected, central):
     r"""central[c] = 1 if component c is near to the origin, in its own standard deviations, else 0.
 
-    form: the density form, a constant; projected (k, d), the means as it meets them; central
-    (>= k,). Near along each axis, where features are apart; else by :math:`\|U^T \mu\|`, which is
-    no less than :math:`|\mu_j| / \sigma_j` for any feature j (Cauchy and Schwarz, with
-    :math:`\Sigma = (U U^T)^{-1}`). Returns how many are.
+    projected (k, d), the whitened means; central (>= k,). Near by :math:`\|U^T \mu\|`, which is no
+    less than :math:`|\mu_j| / \sigma_j` for any feature j (Cauchy and Schwarz, with :math:`\Sigma =
+    (U U^T)^{-1}`). Returns how many are.
     """
-    if not isinstance(form, types.IntegerLiteral):
-        return None
-    signature = types.intp(form, projected, central)
+    return _marking(projected, central, along_axes=False)
+
+
+def _mark_central_along_axes_definition(projected, central):
+    norms = np.abs(projected).max(axis=1)
+    return _mark(norms, central, _FARTHEST[projected.dtype == np.float64])
+
+
+@microkernel(_mark_central_along_axes_definition)
+def mark_central_along_axes(typing, projected, central):
+    """`mark_central` where features are apart: near along each axis; projected are scaled means."""
+    return _marking(projected, central, along_axes=True)
+
+
+def _marking(projected, central, along_axes):
+    """Signature and emitter of `mark_central`, or of `mark_central_along_axes`."""
+    signature = types.intp(projected, central)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, projected.dtype)
-        _, means, out = unpack_arguments(context, builder, signature, args)
+        means, out = unpack_arguments(context, builder, signature, args)
         (k, d), zero = means.shape, ir.Constant(v.scalar, 0.0)
         farthest = ir.Constant(v.scalar, _FARTHEST[v.double] ** 2)
-        along_axes = form.literal_value != _CHOLESKY
 
         def component(c, found):
             def feature(j, so_far):

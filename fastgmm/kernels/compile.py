@@ -13,6 +13,7 @@ import gc
 import hashlib
 import os
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,36 @@ def _cached(function, signature, options):
                 dispatcher.disable_compile()
                 return dispatcher
     return None
+
+
+def inlined(function: Callable):
+    """Decorate a part of kernels, which is written into those that call it before they are typed.
+
+    So it takes no compiling of its own, and no call.
+    """
+    return function if config.DISABLE_JIT else njit(inline="always")(function)
+
+
+def filled_in(template: Callable, parts) -> Callable:
+    """A copy of a function that finds the names it leaves open in `parts`.
+
+    As global names, for an entry point must not have kernels in its closure: they would be pickled
+    for the cache's key, differently in every process.
+
+    Parameters
+    ----------
+    template : callable
+        Plain Python, to be made a kernel.
+    parts : module
+    """
+    known = template.__globals__
+    names = [name for name in template.__code__.co_names if name not in known]
+    found = {name: getattr(parts, name) for name in names if hasattr(parts, name)}
+    copy = types.FunctionType(
+        template.__code__, {**known, **found}, template.__name__, closure=template.__closure__
+    )
+    copy.__qualname__ = template.__qualname__
+    return copy
 
 
 def microkernel(definition: Callable):

@@ -14,7 +14,6 @@ import pytest
 from llvmlite import ir
 
 import fastgmm.kernels
-from fastgmm.kernels.layout import DENSITY_FORMS
 from tests import tolerances
 from tests.kernels import compile_when_called, inputs, pointers
 from tests.kernels.inputs import INPUTS, UNTOUCHED, Problem, SameDigits, Scratch
@@ -30,11 +29,11 @@ DTYPES = [np.float64, np.float32]
 def find_microkernels():
     """Micro-kernels by name, from all modules of the kernels' folder."""
     modules = [
-        importlib.import_module(f"fastgmm.kernels.{module.name}")
-        for module in pkgutil.iter_modules(fastgmm.kernels.__path__)
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(fastgmm.kernels.__path__, "fastgmm.kernels.")
     ]
-    members = itertools.chain.from_iterable(vars(module).items() for module in modules)
-    return {name: value for name, value in members if hasattr(value, "definition")}
+    members = itertools.chain.from_iterable(vars(module).values() for module in modules)
+    return {value.__name__: value for value in members if hasattr(value, "definition")}
 
 
 def exact(argument):
@@ -68,18 +67,11 @@ def check(microkernel, call, arguments, dtype):
             assert_equal_results(argument, copy, dtype)
 
 
-def compiled(microkernel, form=0):
-    """The micro-kernel as a function; one compilation for all sizes of a dtype.
-
-    A density form that it takes is a constant.
-    """
-    parameters = list(inspect.signature(microkernel.definition).parameters)
-    arguments = [str(form) if name == "form" else name for name in parameters]
+def compiled(microkernel):
+    """The micro-kernel as a function; one compilation for all sizes of a dtype."""
+    parameters = ", ".join(inspect.signature(microkernel.definition).parameters)
     namespace = {"microkernel": microkernel}
-    exec(
-        f"def call({', '.join(parameters)}):\n    return microkernel({', '.join(arguments)})",
-        namespace,
-    )
+    exec(f"def call({parameters}):\n    return microkernel({parameters})", namespace)
     return compile_when_called(namespace["call"])
 
 
@@ -123,15 +115,6 @@ def test_a_microkernel_does_what_its_definition_says(name, dtype):
     call = compiled(microkernel)
     for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
         check(microkernel, call, INPUTS[name](Problem(d, k, groups, dtype)), dtype)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("form", range(1, len(DENSITY_FORMS)))
-def test_distances_of_the_other_forms(form, dtype):
-    microkernel = MICROKERNELS["distances_to_all"]
-    call = compiled(microkernel, form=form)
-    for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
-        check(microkernel, call, inputs.distances_to_all(Problem(d, k, groups, dtype), form), dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

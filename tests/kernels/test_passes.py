@@ -7,6 +7,7 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.expectation import (
     chunk_predictions,
     chunk_scatter,
+    forms_of,
     statistics_of_each,
     totals_of_each,
 )
@@ -124,7 +125,7 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
     problem = Problem(covariance_type, dtype, (65, 3, 2))
     statistics = problem.statistics()
     once = statistics.sums.copy()
-    add_statistics = em_pass.statistics_pass(problem.structure.density_form, problem.dtype)
+    add_statistics = em_pass.statistics_pass(forms_of(problem.structure), problem.dtype)
     add_statistics(
         problem.X,
         mixtures.NO_WEIGHTS,
@@ -132,6 +133,7 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
         np.array([0]),
         np.empty(0, dtype=np.int32),
         np.empty((0, 2)),
+        False,
         *(array[np.newaxis] for array in problem.operands),
         statistics.sums[np.newaxis],
     )
