@@ -86,6 +86,7 @@ def near_statistics_pass(forms, dtype):
         central = aligned_rows(1, k, X)[0]
         for c in range(k):
             central[c] = 0.0
+        operands = means, factors, projected, central
         if not careful:
             prepare(projected, central)
         start = 0
@@ -107,18 +108,7 @@ def near_statistics_pass(forms, dtype):
                     for i in range(begin, end):
                         near_scales[i], near_constants[i] = scales[near[i]], constants[near[i]]
                     distances_to_listed(
-                        tile,
-                        points,
-                        near,
-                        begin,
-                        end,
-                        means,
-                        factors,
-                        projected,
-                        central,
-                        room,
-                        scratch,
-                        distances,
+                        tile, points, near, begin, end, operands, room, scratch, distances
                     )
                     if begin == 0:
                         count = _keep_near(

@@ -396,7 +396,7 @@ class Vectors:
         return carried
 
     def by_features(self, d, few, many):
-        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``: d features take theirs."""
+        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``; the one for d runs."""
         builder = self.builder
         for n in range(1, BLOCK + 1):
             with builder.if_then(builder.icmp_signed("==", d, self.index(n))):

@@ -8,13 +8,18 @@ import functools
 import re
 
 import llvmlite.binding
-from llvmlite import ir
 from numba.core.registry import cpu_target
 
 _BYTES = {"x": 16, "y": 32, "z": 64}
 """Of x86's registers, by the first letter of their names."""
 
-_PROBED_BYTES = 64
+_ADDITION = """
+define <8 x i64> @add(<8 x i64> %a, <8 x i64> %b) {
+  %sum = add <8 x i64> %a, %b
+  ret <8 x i64> %sum
+}
+"""
+"""In LLVM's language; as wide as the widest registers that there are."""
 
 
 def describe():
@@ -26,19 +31,16 @@ def describe():
 def vector_bytes(triple, cpu, features):
     """Bytes of the widest register that LLVM adds integers in, for a target.
 
-    LLVM is given such an addition to translate, because a processor's name and its list of features
-    may each bring wide registers or forbid them.
+    LLVM is given an addition to translate, because a processor's name and its list of features may
+    each bring wide registers or forbid them.
     """
-    vector = ir.VectorType(ir.IntType(64), _PROBED_BYTES // 8)
-    function = ir.Function(ir.Module(), ir.FunctionType(vector, [vector, vector]), "add")
-    builder = ir.IRBuilder(function.append_basic_block())
-    builder.ret(builder.add(*function.args))
+    # Not optimised, it takes 3 ms.
     machine = llvmlite.binding.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, features=features
+        cpu=cpu, features=features, opt=0
     )
-    module = llvmlite.binding.parse_assembly(str(function.module))
+    translated = machine.emit_assembly(llvmlite.binding.parse_assembly(_ADDITION))
     # Elsewhere than on x86 nothing is found: vectors of fixed width have 16 bytes there.
-    found = re.search(r"\bv?paddq\b.*%([xyz])mm", machine.emit_assembly(module))
+    found = re.search(r"\bv?paddq\b.*%([xyz])mm", translated)
     return _BYTES[found[1]] if found else 16
 
 

@@ -47,9 +47,8 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 
 
 @inlined
-def distances_to_listed(
-    tile, points, near, begin, end, means, factors, projected, central, room, scratch, distances
-):
+def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
+    means, factors, projected, central = operands
     for i in range(begin, end):
         c = near[i]
         cholesky_distances(

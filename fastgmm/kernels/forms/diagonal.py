@@ -37,9 +37,8 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 
 
 @inlined
-def distances_to_listed(
-    tile, points, near, begin, end, means, factors, projected, central, room, scratch, distances
-):
+def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
+    _, factors, projected, _ = operands
     near_projected, near_factors = room[0], room[1]
     for i in range(begin, end):
         # Number by number: Numba would compile the words of an error else.

@@ -25,9 +25,8 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 
 
 @inlined
-def distances_to_listed(
-    tile, points, near, begin, end, means, factors, projected, central, room, scratch, distances
-):
+def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
+    _, _, projected, _ = operands
     near_projected = room[0]
     for i in range(begin, end):
         # Number by number: Numba would compile the words of an error else.

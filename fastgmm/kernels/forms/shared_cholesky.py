@@ -29,9 +29,8 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 
 
 @inlined
-def distances_to_listed(
-    tile, points, near, begin, end, means, factors, projected, central, room, scratch, distances
-):
+def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
+    means, factors, projected, _ = operands
     if begin == 0:
         whiten(tile, points, means.shape[1], factors[0], scratch)
     near_projected = room[0]
