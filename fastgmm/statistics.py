@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def _outer_places(d: int) -> tuple[int, np.ndarray, np.ndarray]:
     return outer_place(d, d), outer_place(d, features), second
 
 
-class MomentForm(Enum):
+class MomentForm(StrEnum):
     """Which second moments a record holds; a block per component in `SufficientStatistics.sums`.
 
     - ``OUTER``: lower triangle of a ``(d + 1, d + 1)`` matrix, whose last row holds the first

@@ -1,38 +1,15 @@
 """What a covariance structure supplies, and the registry of all structures."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgmm.caching import cached_property
 from fastgmm.covariance.estimates import CentredStatistics, Estimates
+from fastgmm.kernels.layout import FORMS, Forms, check_forms
 from fastgmm.parameters import Operands, Parameters
-from fastgmm.statistics import MomentForm, SufficientStatistics
-
-
-class Forms(NamedTuple):
-    """The kernels that a structure asks for.
-
-    Parameters
-    ----------
-    density : str
-        How log-densities are computed; one of `fastgmm.kernels.layout.DENSITY_FORMS`.
-    moments : MomentForm
-        Which second moments are summed.
-    """
-
-    density: str
-    moments: MomentForm
-
-
-KERNEL_FORMS = (
-    Forms("cholesky", MomentForm.OUTER),
-    Forms("shared_cholesky", MomentForm.NONE),
-    Forms("diagonal", MomentForm.DIAGONAL),
-    Forms("isotropic", MomentForm.TRACE),
-)
-"""The pairs that kernels exist for. The first is right for every structure."""
+from fastgmm.statistics import SufficientStatistics
 
 
 class CovarianceStructure(ABC):
@@ -48,7 +25,8 @@ class CovarianceStructure(ABC):
     name: ClassVar[str]
     """What ``covariance_type`` calls it."""
 
-    forms: ClassVar[Forms] = KERNEL_FORMS[0]
+    forms: ClassVar[Forms] = FORMS[0]
+    """The kernels that it asks for; these are right for every structure."""
 
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -164,12 +142,6 @@ def register(structure: type[CovarianceStructure]) -> type[CovarianceStructure]:
     ValueError
         If there are no kernels for its forms.
     """
-    if structure.forms not in KERNEL_FORMS:
-        pairs = ", ".join(f"({density}, {moments.value})" for density, moments in KERNEL_FORMS)
-        density, moments = structure.forms
-        raise ValueError(
-            f"There are no kernels for ({density}, {moments.value}), which the structure "
-            f"{structure.name!r} asks for. There are some for: {pairs}."
-        )
+    check_forms(*structure.forms)
     STRUCTURES[structure.name] = structure()
     return structure

@@ -12,7 +12,7 @@ BY_ONE_THREAD = 1 << 18
 def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
     """``left @ right`` of stacks of matrices (..., p, q) and (..., q, r), by this thread alone.
 
-    See `fastgmm.kernels.products`; what is small BLAS does sooner than a kernel is compiled.
+    See `fastgmm.kernels.linalg.products`; what is small BLAS does sooner than a kernel is compiled.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
     r = right.shape[-1]
     if p * q * r <= BY_ONE_THREAD:
         return left @ right
-    from fastgmm.kernels.products import stacked_product
+    from fastgmm.kernels.linalg.products import stacked_product
 
     out = np.empty((*leading, p, r))
     stacks = (
@@ -40,9 +40,9 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
 
     NaN for a covariance that is not finite, or is singular to rounding: given the other features,
     some feature keeps no more of its variance than ``SINGULAR * d * eps``, see
-    `fastgmm.kernels.factors`.
+    `fastgmm.kernels.linalg.factors`.
     """
-    from fastgmm.kernels.factors import precision_factors
+    from fastgmm.kernels.linalg.factors import precision_factors
 
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)

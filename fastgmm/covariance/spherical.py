@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import Conjugate, Forms, register
+from fastgmm.covariance.base import Conjugate, register
 from fastgmm.covariance.linalg import diagonals
 from fastgmm.covariance.variances import roots_of_inverses
+from fastgmm.kernels.layout import Forms
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 

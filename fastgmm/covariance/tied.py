@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import Conjugate, Forms, register
+from fastgmm.covariance.base import Conjugate, register
 from fastgmm.covariance.estimates import scatter_within
 from fastgmm.covariance.linalg import (
     diagonals,
@@ -12,6 +12,7 @@ from fastgmm.covariance.linalg import (
     upper_precision_factors,
     whitened_traces,
 )
+from fastgmm.kernels.layout import Forms
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type
+from fastgmm.kernels.signatures import array_type
 
 _WORDS, _MIDDLE = 624, 397
 _LANES = 16

@@ -5,9 +5,9 @@ from numba import types
 
 from fastgmm.kernels.centers import take_center
 from fastgmm.kernels.compile import entry_point, kernel, microkernel
-from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.loading import load_picked, load_tile, load_weights
 from fastgmm.kernels.log_density import isotropic_distances
+from fastgmm.kernels.signatures import array_type, row_types
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 from fastgmm.kernels.tiles import aligned_rows, tile_points
 

@@ -13,11 +13,11 @@ from numba.core import types
 
 from fastgmm.kernels.centers import CHANGED, CLOSE, share_out, take_center, take_nearest
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.kmeans_pass import add_potentials
 from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.moments import first_moments
+from fastgmm.kernels.signatures import array_type, row_types
 from fastgmm.kernels.tiles import aligned_rows, longest_of_all, tile_points, whole_groups
 
 _SLACK = 1e-12

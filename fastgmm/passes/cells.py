@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.base import KERNEL_FORMS, Forms
 from fastgmm.covariance.linalg import norm_bounds
 from fastgmm.engines.base import Engine
+from fastgmm.kernels.layout import FORMS, Forms
 from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass
 from fastgmm.passes.chunks import cell_statistics, count_near
@@ -209,7 +209,7 @@ def distance_spreads(operands: Operands, forms: Forms, units: np.ndarray) -> np.
     units : ndarray of shape (d,)
         In which the features' part of the way is measured.
     """
-    cholesky, shared, diagonal, _ = (pair.density for pair in KERNEL_FORMS)
+    cholesky, shared, diagonal, _ = (pair.density for pair in FORMS)
     k = len(operands.means)
     if forms.density == cholesky:
         return norm_bounds(operands.factors * units[:, np.newaxis])

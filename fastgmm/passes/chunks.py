@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.covariance.base import Forms
-from fastgmm.kernels.layout import OUTPUTS
+from fastgmm.kernels.layout import NEGLIGIBLE, OUTPUTS, Forms
 from fastgmm.passes.kernel_operands import KernelOperands
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
@@ -28,7 +27,7 @@ def _one_set(n_rows: int) -> np.ndarray:
 
 
 def sums_of_chunks(
-    forms: Forms, operands: KernelOperands, dtype: np.dtype
+    forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool = False
 ) -> Callable[[Chunk, np.ndarray | None], np.ndarray]:
     """The E-step of chunks, as a function: what they share is made once.
 
@@ -41,6 +40,8 @@ def sums_of_chunks(
     operands : KernelOperands
     dtype : dtype
         Of the rows: float64 or float32.
+    careful : bool
+        Take all moments about the components' own means, those near the origin too.
 
     Returns
     -------
@@ -51,14 +52,14 @@ def sums_of_chunks(
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
-    add_statistics = statistics_pass(forms.density, dtype)
+    add_statistics = statistics_pass(forms, dtype)
     with_axis = [array[np.newaxis] for array in operands]
-    n_sums = forms.moments.n_sums(*operands.means.shape)
+    n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
 
     def sums_of_chunk(chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
         sums = np.zeros((1, n_sums))
         offsets = _one_set(len(chunk.rows))
-        given = _labels_and_responsibilities(shares)
+        given = *_labels_and_responsibilities(shares), careful
         add_statistics(chunk.rows, chunk.weights, offsets, _FIRST, *given, *with_axis, sums)
         return sums[0]
 
@@ -72,6 +73,7 @@ def statistics_of_each(
     forms: Forms,
     operands: KernelOperands,
     shares: np.ndarray | None = None,
+    careful: bool = False,
 ) -> SufficientStatistics:
     """Sufficient statistics of each of some data sets.
 
@@ -86,13 +88,14 @@ def statistics_of_each(
     operands : KernelOperands
         With an axis of length m in front.
     shares : ndarray of shape (n, k) or (n,), optional
+    careful : bool, optional
         See `sums_of_chunks`.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
-    statistics = SufficientStatistics.zero(forms.moments, operands.reference)
+    statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
     given = _labels_and_responsibilities(shares)
-    add_statistics = statistics_pass(forms.density, rows.dtype)
+    add_statistics = statistics_pass(forms, rows.dtype)
     add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
@@ -130,8 +133,8 @@ def cell_statistics(
     """
     from fastgmm.kernels.near_pass import near_statistics_pass
 
-    statistics = SufficientStatistics.zero(forms.moments, reference)
-    add_statistics = near_statistics_pass(forms.density, chunk.rows.dtype)
+    statistics = SufficientStatistics.zero(MomentForm(forms.moments), reference)
+    add_statistics = near_statistics_pass(forms, chunk.rows.dtype)
     add_statistics(chunk.rows, chunk.weights, *cells, spreads, *operands, statistics.sums)
     return statistics
 
@@ -145,8 +148,6 @@ def count_near(rows: np.ndarray, forms: Forms, operands: KernelOperands) -> int:
     forms : Forms
     operands : KernelOperands
     """
-    from fastgmm.kernels.em_pass import NEGLIGIBLE
-
     log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
     chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
     chunk_predictions(chunk, forms, operands, "log_densities", log_densities)

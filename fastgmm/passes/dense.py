@@ -3,9 +3,9 @@
 import numpy as np
 
 from fastgmm.caching import cached_property
-from fastgmm.covariance.base import Forms
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
     chunk_predictions,
@@ -84,7 +84,7 @@ class DensePass(Pass):
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
-        sums_of_chunk = sums_of_chunks(choice.forms, choice.operands, choice.dtype)
+        sums_of_chunk = sums_of_chunks(choice.forms, choice.operands, choice.dtype, choice.careful)
 
         def sums(index: int) -> np.ndarray:
             chunk = self._read(index, choice.dtype)
@@ -120,7 +120,7 @@ class DensePass(Pass):
     def _record(
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
     ) -> SufficientStatistics:
-        record = SufficientStatistics(choice.forms.moments, reference, sums)
+        record = SufficientStatistics(MomentForm(choice.forms.moments), reference, sums)
         if choice.forms.moments is MomentForm.NONE:
             record = record.with_scatter(self._total_scatter)
         return record

@@ -4,15 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.base import KERNEL_FORMS, Forms
 from fastgmm.covariance.linalg import product
-from fastgmm.kernels.layout import to_panels
+from fastgmm.kernels.layout import FORMS, Forms, to_panels
 from fastgmm.parameters import Operands
 
 _FARTHEST = {np.dtype(np.float64): 1e5, np.dtype(np.float32): 256.0}
 """Distance of a mean from the origin, in the component's standard deviations, that costs digits."""
 
-_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC = (forms.density for forms in KERNEL_FORMS)
+_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC = (forms.density for forms in FORMS)
 
 
 class KernelOperands(NamedTuple):
@@ -55,11 +54,14 @@ class KernelChoice(NamedTuple):
     dtype : dtype
         That rows have to be in.
     operands : KernelOperands
+    careful : bool
+        Whether every component is worked on about its own mean.
     """
 
     forms: Forms
     dtype: np.dtype
     operands: KernelOperands
+    careful: bool = False
 
 
 def kernels_for(
@@ -81,13 +83,13 @@ def kernels_for(
         return KernelChoice(forms, dtype, about_origin(operands, forms.density, dtype))
     double = np.dtype(np.float64)
     if forms.density == _SHARED:  # whose kernel whitens rows before it subtracts means
-        forms = KERNEL_FORMS[0]
+        forms = FORMS[0]
         k = operands.means.shape[-2]
         shared = np.repeat(operands.factors[..., np.newaxis, :, :], k, axis=-3)
         operands = operands._replace(factors=shared)
     if forms.density == _CHOLESKY:
-        return KernelChoice(forms, double, about_means(operands, forms.density))
-    return KernelChoice(forms, double, about_origin(operands, forms.density, double))
+        return KernelChoice(forms, double, about_means(operands, forms.density), True)
+    return KernelChoice(forms, double, about_origin(operands, forms.density, double), True)
 
 
 def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
@@ -148,13 +150,11 @@ def about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOpe
 
 def about_means(operands: Operands, density: str) -> KernelOperands:
     """Operands in float64 for rows that are not moved: what is near its mean is exactly so far."""
-    # Infinity keeps the kernels from taking any component for one near the origin.
-    projected = np.full_like(operands.means, np.inf)
     return KernelOperands(
         np.zeros_like(operands.origin),
         np.ascontiguousarray(operands.means),
         np.ascontiguousarray(_laid_out(operands.factors, density)),
-        projected,
+        _projected(operands.means, operands.factors, density),
         operands.scales,
         operands.constants,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgmm.caching import cached_property
-from fastgmm.covariance.base import Forms
+from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.chunks import scatter_of_each, statistics_of_each, totals_of_each
 from fastgmm.passes.dense import shared_out
@@ -102,7 +102,13 @@ class ManyPass(Pass):
     def _summed(self, choice: KernelChoice, shares: np.ndarray | None) -> SufficientStatistics:
         rows = self._rows.astype(choice.dtype, copy=False)
         record = statistics_of_each(
-            rows, self._offsets, self._numbers, choice.forms, choice.operands, shares
+            rows,
+            self._offsets,
+            self._numbers,
+            choice.forms,
+            choice.operands,
+            shares,
+            choice.careful,
         )
         if choice.forms.moments is MomentForm.NONE:
             record = record.with_scatter(self._total_scatter)

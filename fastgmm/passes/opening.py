@@ -1,7 +1,7 @@
 """The choice among the passes over a source."""
 
-from fastgmm.covariance.base import Forms
 from fastgmm.engines.base import Engine
+from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass

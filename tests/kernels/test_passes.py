@@ -124,7 +124,7 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
     problem = Problem(covariance_type, dtype, (65, 3, 2))
     statistics = problem.statistics()
     once = statistics.sums.copy()
-    add_statistics = em_pass.statistics_pass(problem.structure.forms.density, problem.dtype)
+    add_statistics = em_pass.statistics_pass(problem.structure.forms, problem.dtype)
     add_statistics(
         problem.X,
         mixtures.NO_WEIGHTS,
@@ -132,6 +132,7 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
         np.array([0]),
         np.empty(0, dtype=np.int32),
         np.empty((0, 2)),
+        False,
         *(array[np.newaxis] for array in problem.operands),
         statistics.sums[np.newaxis],
     )

@@ -13,7 +13,7 @@ from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
 from fastgmm.kernels.layout import BLOCK
-from fastgmm.kernels.products import subtract_product
+from fastgmm.kernels.linalg.products import subtract_product
 from fastgmm.kernels.simd import GROUP_BYTES
 from fastgmm.kernels.tiles import aligned_rows
 
