@@ -17,11 +17,11 @@ from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.expectation import chunk_scatter, sums_of_chunks, totals_of_each
-from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.sampling import sample_rows
+from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 START_ROWS = 1 << 18

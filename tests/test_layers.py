@@ -23,8 +23,8 @@ LAYERS = [
     ["fitting", "prediction"],
     ["outputs"],
     ["persistence"],
-    ["em", "initialization", "maximum_likelihood", "variational"],
-    ["kmeans", "cells"],
+    ["em", "starts", "maximum_likelihood", "variational"],
+    ["cells"],
     ["expectation"],
     ["engines", "sources"],
     ["covariance"],
@@ -38,7 +38,7 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["cli", "batch", *ESTIMATORS, "initialization", "kmeans"],
+    "sklearn": ["cli", "batch", *ESTIMATORS, "starts"],
 }
 EM_IMPORTS = {"collections", "dataclasses", "functools", "itertools", "typing", "numpy"}
 

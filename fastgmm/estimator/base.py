@@ -12,7 +12,7 @@ from fastgmm.estimator.predicting import PredictMixin
 from fastgmm.estimator.training import FitMixin
 from fastgmm.parameters import MixtureParameters
 from fastgmm.persistence.models import save_model
-from fastgmm.sklearn_interface import copy_fitted
+from fastgmm.sklearn_interface import copy_fitted, knows_start
 
 
 class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
@@ -60,7 +60,7 @@ class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
         """
         defaults = self._sklearn_class().get_params(deep=False)
         arguments = {name: getattr(self, name) for name in defaults}
-        if not isinstance(self.init_params, str):
+        if not knows_start(self._sklearn_class, self.init_params):
             arguments["init_params"] = defaults["init_params"]
         if isinstance(self.reg_covar, str):
             arguments["reg_covar"] = defaults["reg_covar"]

@@ -16,11 +16,11 @@ from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.fitting import START_BYTES, FitOptions, MixtureFit, MixtureModel
-from fastgmm.initialization import bytes_to_draw, draw_starts, make_starts
 from fastgmm.parameters import MixtureParameters
 from fastgmm.persistence.checkpoints import DEFAULT_SECONDS, Checkpoint, fingerprint_of
 from fastgmm.recovery import RecoveringFit
 from fastgmm.sklearn_interface import NAMESPACE, left_to_sklearn, underflow_is_zero
+from fastgmm.starts import bytes_to_draw, draw_starts, make_starts
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. "

@@ -7,10 +7,10 @@ from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.fitting import FitOptions, MixtureFit
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.initialization import make_starts
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.persistence.checkpoints import Checkpoint, fingerprint_of
 from fastgmm.sources.array import ArraySource
+from fastgmm.starts import make_starts
 
 K, TOL, N_INIT, MAX_ITER = 4, 1e-3, 3, 15
 

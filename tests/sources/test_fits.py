@@ -7,10 +7,10 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.fitting import FitOptions, MixtureFit
-from fastgmm.initialization import make_starts
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.prediction import predict_rows
 from fastgmm.sources.array import ArraySource
+from fastgmm.starts import make_starts
 from fastgmm.variational import WEIGHT_POSTERIORS, Priors, VariationalBayes
 from tests.sources.kinds import SOURCES
 
