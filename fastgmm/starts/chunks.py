@@ -1,7 +1,7 @@
 """Rows in memory as k-means sees them: chunk by chunk, less a point amid them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,18 +37,26 @@ class Chunks:
     engine: Engine
 
     @classmethod
-    def about_mean(
+    def about_zero(
         cls, X: np.ndarray, sample_weight: np.ndarray | None, n_trials: int, engine: Engine
     ) -> "Chunks":
-        """Rows relative to their mean.
+        """Rows as they are.
 
         Most passes compute a few distances a row: to `n_trials` candidates, or of few rows to all
         centers.
         """
-        grid = RowGrid.of(len(X), X.shape[1], n_trials)
-        chunks = cls(ArraySource(X, sample_weight), np.zeros(X.shape[1]), grid, engine)
+        n, d = X.shape
+        source, grid = ArraySource(X, sample_weight), RowGrid.of(n, d, n_trials)
+        return cls(source, np.zeros(d), grid, engine)
+
+    @classmethod
+    def about_mean(
+        cls, X: np.ndarray, sample_weight: np.ndarray | None, n_trials: int, engine: Engine
+    ) -> "Chunks":
+        """Rows relative to their mean."""
+        chunks = cls.about_zero(X, sample_weight, n_trials, engine)
         totals = chunks.reduce(lambda chunk: chunk.rows.sum(axis=0, dtype=np.float64))
-        return cls(chunks.source, totals / len(X), grid, engine)
+        return replace(chunks, origin=totals / len(X))
 
     def reduce(self, function: Callable[[Chunk], Any]) -> Any:
         """Sum of a function of every chunk."""

@@ -6,6 +6,7 @@ counts or ratings, and to rows of float32, and hardly ever to other rows of floa
 """
 
 import functools
+import threading
 import warnings
 
 import numpy as np
@@ -14,11 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
 
 from fastgmm.engines.base import Engine
-from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import RowGrid
 from fastgmm.starts.chunks import Chunks, Undecided
 from fastgmm.starts.lloyd import TOL, QuickSteps, SklearnSteps, lloyd
-from fastgmm.starts.plusplus import Seeding, n_trials, sklearn_seeds
+from fastgmm.starts.plusplus import Seeding, SingleSeeding, n_trials, sklearn_seeds
 from fastgmm.starts.records import LabelledRows, SingleRows
 
 _OWN_ROWS = 8192
@@ -29,6 +28,31 @@ _OWN_ROWS = 8192
 def _thread_controller() -> ThreadpoolController:
     """Handle on the thread pools that are loaded; finding them takes milliseconds."""
     return ThreadpoolController()
+
+
+class _OneBlasThread:
+    """Context in which BLAS runs on one thread, for as long as any thread of Python is in it.
+
+    The number holds for the whole process: contexts that overlap must not restore each other's.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._n_inside:
+                self._limits = _thread_controller().limit(limits=1, user_api="blas")
+            self._n_inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                self._limits.restore_original_limits()
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 def kmeans(
@@ -81,24 +105,26 @@ def kmeans_plusplus(
         See `kmeans`.
     """
     rows = None
-    if len(X) >= _OWN_ROWS and X.dtype == np.float64:
-        chunks = Chunks.about_mean(X, sample_weight, n_trials(n_clusters), engine)
+    if len(X) >= _OWN_ROWS:
         # scikit-learn does not centre the rows first.
-        squares = chunks.squares()[1] + chunks.source.total_weight * (chunks.origin**2).sum()
-        rows = _decided_seeds(Seeding(chunks, n_clusters, squares), random_state)
+        if X.dtype == np.float32:
+            chunks = Chunks.about_zero(X, sample_weight, n_trials(n_clusters), engine)
+            rows = _decided(SingleSeeding(chunks, n_clusters), random_state)
+        else:
+            chunks = Chunks.about_mean(X, sample_weight, n_trials(n_clusters), engine)
+            squares = chunks.squares()[1] + chunks.source.total_weight * (chunks.origin**2).sum()
+            rows = _decided(Seeding(chunks, n_clusters, squares), random_state)
     if rows is None:
         rows = sklearn_seeds(X, n_clusters, random_state, sample_weight)
     return SingleRows(X[rows])
 
 
 def _labels(X, n_clusters, random_state, sample_weight, engine) -> np.ndarray:
-    seeds = None
-    # The running sums that scikit-learn draws by are of the rows' type. In float32, their rounding
-    # decides which rows are drawn, and so it does about the centers.
+    trials, seeds = n_trials(n_clusters), None
     if X.dtype == np.float64:
-        chunks = Chunks.about_mean(X, sample_weight, n_trials(n_clusters), engine)
+        chunks = Chunks.about_mean(X, sample_weight, trials, engine)
         plain, weighted = chunks.squares()
-        seeds = _decided_seeds(Seeding(chunks, n_clusters, weighted), random_state)
+        seeds = _decided(Seeding(chunks, n_clusters, weighted), random_state)
         if seeds is not None:
             centers = chunks.at(seeds)
             try:
@@ -106,11 +132,13 @@ def _labels(X, n_clusters, random_state, sample_weight, engine) -> np.ndarray:
                 return lloyd(steps, centers, TOL * plain / X.size)
             except Undecided:
                 pass
-    chunks, tolerance = centred_as_sklearn(X, sample_weight, n_trials(n_clusters), engine)
+    chunks, tolerance = centred_as_sklearn(X, sample_weight, trials, engine)
     rows = chunks.source.read(0, len(X)).rows
+    if X.dtype == np.float32:
+        seeds = _decided(SingleSeeding(chunks, n_clusters), random_state)
     if seeds is None:
         seeds = sklearn_seeds(rows, n_clusters, random_state, sample_weight)
-    with _thread_controller().limit(limits=1, user_api="blas"):
+    with _one_blas_thread:
         return lloyd(SklearnSteps(chunks, rows[seeds]), rows[seeds], tolerance)
 
 
@@ -120,13 +148,13 @@ def centred_as_sklearn(
     """Rows less their mean, both with the bits of scikit-learn's; and its tolerance."""
     X = np.array(X, order="C")
     X -= X.mean(axis=0)
-    n, d = X.shape
-    grid = RowGrid.of(n, d, n_trials)
-    chunks = Chunks(ArraySource(X, sample_weight), np.zeros(d), grid, engine)
+    chunks = Chunks.about_zero(X, sample_weight, n_trials, engine)
     return chunks, TOL * np.square(X).mean(axis=0).mean()
 
 
-def _decided_seeds(seeding: Seeding, random_state: np.random.RandomState) -> np.ndarray | None:
+def _decided(
+    seeding: Seeding | SingleSeeding, random_state: np.random.RandomState
+) -> np.ndarray | None:
     """Rows chosen, or None if rounding decides; nothing is drawn then."""
     state = random_state.get_state()
     try:

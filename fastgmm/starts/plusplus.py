@@ -11,6 +11,9 @@ from sklearn.cluster import kmeans_plusplus
 from fastgmm.sources.base import Chunk
 from fastgmm.starts.chunks import EPS, Chunks, Undecided, rounding_of_sums
 
+_LEAST_PART = 1e4
+"""How many times as large squared norms may be as squared distances, by their sums, in float32."""
+
 
 def n_draws(n_clusters: int) -> int:
     """Uniform numbers that greedy k-means++ draws: one, and then one per candidate."""
@@ -132,3 +135,58 @@ class Seeding:
                 raise Undecided
             rows[i] = chunk.start + offset
         return rows
+
+
+class SingleSeeding:
+    """Greedy k-means++ on rows of float32.
+
+    scikit-learn rounds distances to float32, and draws by running sums of that type, whose rounding
+    decides which row is drawn. So sums are taken as it takes them. The distances come out of other
+    additions in float64, after which all but one in some ten million are rounded alike.
+
+    Parameters
+    ----------
+    chunks : Chunks
+        Relative to zero.
+    n_clusters : int
+    """
+
+    def __init__(self, chunks: Chunks, n_clusters: int):
+        self._chunks, self._n_clusters = chunks, n_clusters
+
+    def rows(self, random_state: np.random.RandomState) -> np.ndarray:
+        """See `Seeding`."""
+        n, k = self._chunks.source.n_rows, self._n_clusters
+        weights = self._chunks.source.read(0, n).weights.astype(np.float32)
+        weights = weights if len(weights) else np.ones(n, dtype=np.float32)
+        seeds = np.empty(k, dtype=np.int64)
+        seeds[0] = random_state.choice(n, p=weights / weights.sum())
+        closest = self._distances(seeds[:1])
+        _, squares = self._chunks.squares()
+        potential = closest @ weights
+        for c in range(1, k):
+            # Beside much larger rows, scikit-learn's distances have lost their last digits.
+            if not potential * _LEAST_PART > squares:
+                raise Undecided
+            draws = random_state.uniform(size=n_trials(k)) * potential
+            candidates = np.searchsorted(np.cumsum(weights * closest), draws)
+            candidates = np.minimum(candidates, n - 1)
+            distances = self._distances(candidates)
+            np.minimum(closest, distances, out=distances)
+            potentials = distances @ weights[:, np.newaxis]
+            best = np.argmin(potentials)
+            seeds[c], potential, closest = candidates[best], potentials[best], distances[best]
+        return seeds
+
+    def _distances(self, numbers: np.ndarray) -> np.ndarray:
+        """Squared distances (len(numbers), n) of all rows to some of them."""
+        from fastgmm.kernels.kmeans.seeding import distances_pass
+
+        chunks, measure = self._chunks, distances_pass()
+        distances = np.empty((len(numbers), chunks.source.n_rows), dtype=np.float32)
+        points = chunks.at(numbers)
+        chunks.for_each(
+            lambda _, chunk: measure(chunk.rows, points, distances[:, chunk.start : chunk.stop]),
+            range(len(chunks.grid)),
+        )
+        return distances

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgmm.kernels.kmeans.lloyd import lloyd_pass, sums_in_order
-from fastgmm.kernels.kmeans.seeding import seeding_pass
+from fastgmm.kernels.kmeans.seeding import distances_pass, seeding_pass
 from tests import mixtures
 from tests.kernels.passes import RTOL, assert_close, every_dtype, every_shape
 
@@ -70,6 +70,17 @@ def test_seeding_takes_up_a_center(dtype, shape, weighted, n_candidates):
         assert_close(closest, nearest, RTOL[dtype])
         nearer = np.minimum(nearest[:, np.newaxis], distances)
         assert_close(potentials, problem.weights_or_ones @ nearer, RTOL[dtype])
+
+
+@every_shape
+def test_distances_in_float32(shape):
+    problem = KMeansProblem(np.float32, shape, False)
+    points = problem.centers.astype(np.float64)
+    found = np.zeros((len(points), shape[0] + 3), np.float32)
+    distances_pass()(problem.X, points, found[:, 3:])
+    desired = ((problem.X.astype(np.float64) - points[:, np.newaxis]) ** 2).sum(axis=2)
+    np.testing.assert_allclose(found[:, 3:], desired, rtol=1e-7)
+    assert not found[:, :3].any()
 
 
 @every_dtype

@@ -1,12 +1,13 @@
 """K-means of our own against scikit-learn's: the same draws, steps and stopping rule."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.sources.array import ArraySource
@@ -106,10 +107,11 @@ def test_seeds_are_the_rows_of_scikit_learn(weighted, centred):
     np.testing.assert_array_equal(seeds, chosen)
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e6, 1e7])
-def test_seeds_far_from_zero(offset):
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e7])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_seeds_far_from_zero(offset, dtype):
     """scikit-learn's k-means++ takes no mean off, so that its distances lose their digits."""
-    X = np.random.RandomState(36).standard_normal((9000, 2)) + offset
+    X = (np.random.RandomState(36).standard_normal((9000, 2)) + offset).astype(dtype)
     for seed in range(20):
         found, random_state = start(X, seed=seed, method="k-means++")
         theirs = np.random.RandomState(seed)
@@ -413,3 +415,17 @@ def test_rows_are_not_changed(dtype):
     X = np.round(rows(n=9000, dtype=dtype))
     X.flags.writeable = False
     start(X)
+
+
+def test_the_threads_of_blas_are_as_before():
+    """Also after starts that ran at the same time."""
+
+    def n_blas_threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    X = np.round(rows(n=9000))
+    with threadpool_limits(2, "blas"):
+        before = n_blas_threads()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda seed: start(X, seed=seed, engine=ThreadEngine(1)), range(16)))
+        assert n_blas_threads() == before

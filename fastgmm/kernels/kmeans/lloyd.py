@@ -18,7 +18,10 @@ def _add_row_definition(X, row, origin, weight, sums, label):
 
 @microkernel(_add_row_definition)
 def add_row(typing, X, row, origin, weight, sums, label):
-    """Add a weighted row of X, less the origin, and its weight, to sums[label] (d + 1,)."""
+    """Add a weighted row of X, less the origin, and its weight, to sums[label] (d + 1,).
+
+    A loop of Numba's makes a step in which all rows change take 1.3 to 2 times as long.
+    """
     signature = types.void(X, types.intp, origin, types.float64, sums, types.intp)
 
     def emit(context, builder, signature, args):

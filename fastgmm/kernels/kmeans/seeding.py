@@ -130,3 +130,32 @@ def seeding_pass(dtype):
                 add_potentials(distances, points, near, weights, potentials)
 
     return seed
+
+
+@entry_point
+def distances_pass():
+    """Kernel for squared distances of rows of float32, in float64 and then rounded.
+
+    Returns
+    -------
+    callable (X, points, distances)
+        Points (l, d). Out: distances (l, rows) of float32.
+    """
+    rows, _, real = row_types(np.float32)
+    signature = types.void(rows, array_type(types.float64, 2), types.Array(real, 2, "A"))
+
+    @kernel(signature=signature)
+    def measure(X, points, distances):
+        n, d = X.shape
+        size = tile_points(n, d, len(points), 8, False)
+        tile, wide = aligned_rows(d + 1, size, points), aligned_rows(len(points), size, points)
+        origin = np.zeros(d)
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            columns = load_tile(X, start, stop, origin, tile)
+            isotropic_distances(tile, columns, points, wide)
+            for c in range(len(points)):
+                for t in range(stop - start):
+                    distances[c, start + t] = wide[c, t]
+
+    return measure
