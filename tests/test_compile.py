@@ -257,7 +257,7 @@ def test_an_edit_of_any_kernel_file_misses_the_cache(warm_copy):
 import importlib, pathlib
 from fastgmm.kernels import compile, outer
 value, dispatchers = [outer.outer()], [outer.outer]
-for path in sorted(pathlib.Path(compile.__file__).parent.glob("*.py")):
+for path in sorted(pathlib.Path(compile.__file__).parent.rglob("*.py")):
     path.write_text(path.read_text() + "\\n# edited\\n")
     importlib.reload(compile)
     importlib.reload(outer)
@@ -265,7 +265,7 @@ for path in sorted(pathlib.Path(compile.__file__).parent.glob("*.py")):
     dispatchers.append(outer.outer)
 """
     report = warm_copy.run(code)
-    n_files = len(list(warm_copy.kernels.glob("*.py")))
+    n_files = len(list(warm_copy.kernels.rglob("*.py")))
     assert n_files > 8
     assert report["value"] == [11.0] * (n_files + 1)
     assert (report["hits"], report["misses"]) == (1, n_files)

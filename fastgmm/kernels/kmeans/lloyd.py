@@ -48,17 +48,6 @@ _TINY32, _TINY64 = (np.finfo(dtype).tiny for dtype in (np.float32, np.float64))
 
 
 @kernel
-def _pick(start, stop, drifts, labels, limits, picked):
-    """List the rows start to stop whose label may no longer hold; returns how many."""
-    count = 0
-    for t in range(start, stop):
-        picked[count] = t
-        # Not "<=": what is not a number is to be computed.
-        count += not limits[t] > drifts[np.uint32(labels[t])]
-    return count
-
-
-@kernel
 def _find(tile, points, centers, offsets, slack, least, part, found):
     """Labels of a tile, two scores, and what `leads` makes of them, as rows of `found`."""
     labels, best, second, margins, holds = found
@@ -143,7 +132,11 @@ def lloyd_pass(dtype):
         leeway32 = np.float32(leeway)
         changed = in_doubt = 0
         for start in range(0, n, _SPAN):
-            count = _pick(start, min(start + _SPAN, n), drifts, labels, limits, overdue)
+            count = 0
+            for t in range(start, min(start + _SPAN, n)):
+                overdue[count] = t
+                # Not "<=": what is not a number is to be computed.
+                count += not limits[t] > drifts[np.uint32(labels[t])]
             for begin in range(0, count, size):
                 end = min(begin + size, count)
                 m = end - begin
