@@ -9,9 +9,9 @@ import numpy as np
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate
 from fastgmm.em_step import Model, check_defined
-from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
+from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 StartStep = Callable[[Model, Estimates, Any], Parameters]

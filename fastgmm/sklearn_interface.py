@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
+from fastgmm.starts import METHODS
 
 TAKES_NAMESPACE = (
     "xp" in inspect.signature(sklearn.mixture.GaussianMixture._check_parameters).parameters
@@ -70,7 +71,12 @@ def constraints(sklearn_class: Any) -> dict:
         "covariance_type": [*theirs["covariance_type"], Hidden(_Registered())],
         # Hidden, so that the errors of bad numbers have scikit-learn's words.
         "reg_covar": [*theirs["reg_covar"], Hidden(StrOptions({"scale"}))],
-        "init_params": [*theirs["init_params"], "array-like", callable],
+        "init_params": [
+            *theirs["init_params"],
+            Hidden(StrOptions(set(METHODS))),
+            "array-like",
+            callable,
+        ],
         "on_failure": [StrOptions({"raise", "recover"})],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
@@ -78,6 +84,20 @@ def constraints(sklearn_class: Any) -> dict:
             None,
         ],
     }
+
+
+def knows_start(sklearn_class: Any, init_params: Any) -> bool:
+    """Whether `init_params` is a name that scikit-learn's own class takes.
+
+    Parameters
+    ----------
+    sklearn_class : type
+    init_params : object
+    """
+    names = sklearn_class._parameter_constraints["init_params"]
+    return isinstance(init_params, str) and any(
+        option.is_satisfied_by(init_params) for option in names
+    )
 
 
 def left_to_sklearn(estimator, *used: str, **ours: Any) -> bool:

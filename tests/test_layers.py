@@ -29,8 +29,7 @@ LAYERS = [
     ["em_step"],
     ["em"],
     ["families"],
-    ["initialization"],
-    ["kmeans"],
+    ["starts"],
     ["passes"],
     ["outputs"],
     ["engines", "sources"],
@@ -45,7 +44,7 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["cli", "batch", "patching", *ESTIMATORS, "initialization", "kmeans"],
+    "sklearn": ["cli", "batch", "patching", *ESTIMATORS, "starts"],
 }
 #: The only file that may import a module whose name is known when it runs: packages of others.
 BY_ANY_NAME = [Path("sources/optional.py")]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.sklearn_interface import is_known_structure
+from fastgmm.sklearn_interface import is_known_structure, knows_start
 from fastgmm.statistics import SufficientStatistics
 
 
@@ -24,7 +24,7 @@ def to_sklearn(estimator: Any) -> Any:
     defaults = sklearn_class().get_params(deep=False)
     known = with_known_structure(estimator)
     arguments = {name: getattr(known, name) for name in defaults}
-    if not isinstance(estimator.init_params, str):
+    if not knows_start(sklearn_class, estimator.init_params):
         arguments["init_params"] = defaults["init_params"]
     if isinstance(estimator.reg_covar, str):
         arguments["reg_covar"] = defaults["reg_covar"]

@@ -20,7 +20,6 @@ from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.rows import FitRows, rows_to_fit
-from fastgmm.initialization import Start, bytes_to_draw, draw_starts, make_starts
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
@@ -30,6 +29,7 @@ from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_i
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.sampling import sample_rows
+from fastgmm.starts import Start, bytes_to_draw, draw_starts, make_starts
 
 START_ROWS = 1 << 18
 """Rows of a source that a start is made from, if it has more."""

@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.initialization import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.derived import present_mask, present_rows
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.sources.reader import ReaderSource
+from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 
 _LARGE = 1 << 18
 """Numbers of an array that a thread searches for NaN at a time."""

@@ -94,7 +94,7 @@ def statistics_of_each(
     from fastgmm.kernels.em_pass import statistics_pass
 
     statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
-    given = _labels_and_responsibilities(shares)
+    given = *_labels_and_responsibilities(shares), careful
     add_statistics = statistics_pass(forms, rows.dtype)
     add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics

@@ -274,8 +274,14 @@ def add_potentials(p):
 def nearest_centers(p):
     centers = p.normal(p.k, p.d)
     offsets = -0.5 * (centers**2).sum(axis=1)
-    slack, least = p.dtype.type(0.01), p.dtype.type(0.001)
-    return p.tile(), p.points, centers, offsets, slack, least, p.output(), p.output()
+    return p.tile(), p.points, centers, offsets, p.output(), p.output(), p.output()
+
+
+def leads(p):
+    tile, best = p.tile(), p.positive_points()
+    second = best - p.positive_points()
+    slack, least, part = (p.dtype.type(number) for number in (0.01, 0.001, 0.1))
+    return tile, p.points, p.d, best, second, slack, least, part, p.output(), p.output()
 
 
 def add_row(p):
@@ -290,22 +296,6 @@ def add_about_means(p):
 
 def take_center(p):
     return p.tile(), p.points, p.normal(p.d), p.positive_points()
-
-
-def take_nearest(p):
-    """Some with labels that are right already, some with a center that comes close."""
-    tile, centers, offsets, labels = p.tile(), p.normal(p.k, p.d), p.normal(p.k), p.output()
-    if p.d % 2:
-        scores = centers @ tile[: p.d, : p.points] + offsets[:, np.newaxis]
-        labels[: p.points] = scores.argmax(axis=0)
-    slack, least = p.dtype.type(1e-3), p.dtype.type(1e-2 if p.d % 3 else -10)
-    return tile, p.points, centers, offsets, slack, least, p.positive_points(), labels
-
-
-def share_out(p):
-    labels = p.output()
-    labels[: p.points] = p.random.randint(p.k, size=p.points)
-    return labels, p.points, p.positive_points(), p.output(p.k)
 
 
 def subtract_product(p):
@@ -356,11 +346,10 @@ INPUTS = {
         trace_moments,
         add_potentials,
         nearest_centers,
+        leads,
         add_row,
         add_about_means,
         take_center,
-        take_nearest,
-        share_out,
         subtract_product,
     )
 }

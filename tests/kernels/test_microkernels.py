@@ -159,16 +159,17 @@ def test_no_nan_is_lost(dtype):
 def test_the_first_of_equal_centers_is_nearest_and_leads_by_nothing(dtype, scale):
     """However small or large the numbers; what is not a number is no lead either."""
     problem = Problem(3, 4, 1, dtype)
-    _, points, *_ = arguments = list(inputs.nearest_centers(problem))
-    labels, margins = arguments[-2:]
+    _, points, _, _, *found = inputs.nearest_centers(problem)
     with np.errstate(over="ignore"):
-        tile, center = arguments[0] * dtype(scale), problem.normal(3) * dtype(scale)
+        tile, center = problem.tile() * dtype(scale), problem.normal(3) * dtype(scale)
         far, near = np.zeros(3, dtype), np.array([center, center])
         centers = np.vstack([far, near, far])
         offsets = (-0.5 * (centers**2).sum(axis=1)).astype(dtype)
-    tiny = np.finfo(dtype).tiny
-    arguments[0], arguments[2:6] = tile, [centers, offsets, dtype(0), tiny]
-    compiled(MICROKERNELS["nearest_centers"])(*arguments)
+    compiled(MICROKERNELS["nearest_centers"])(tile, points, centers, offsets, *found)
+    labels, best, second = found
+    margins, zero, tiny = problem.output(), dtype(0), np.finfo(dtype).tiny
+    measure = compiled(MICROKERNELS["leads"])
+    measure(tile, points, 3, best, second, zero, tiny, zero, margins, problem.output())
     assert not np.any(margins[:points] > 0)
     assert set(labels[:points]) <= {0.0, 1.0}
 

@@ -5,11 +5,11 @@ import numpy as np
 from fastgmm.covariance import STRUCTURES
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.initialization import make_starts
 from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowGrid
+from fastgmm.starts import make_starts
 from tests.fits import Fit
 
 K, TOL, N_INIT, MAX_ITER = 4, 1e-3, 3, 15

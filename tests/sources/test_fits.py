@@ -10,10 +10,10 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.families.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.families.variational_bayes import Priors, VariationalBayes
 from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS
-from fastgmm.initialization import make_starts
 from fastgmm.passes.kernel_operands import kernels_for
 from fastgmm.passes.predictions import predict_rows
 from fastgmm.sources.array import ArraySource
+from fastgmm.starts import make_starts
 from tests.fits import Fit
 from tests.sources.kinds import SOURCES
 

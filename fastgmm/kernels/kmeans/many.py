@@ -1,7 +1,7 @@
 """K-means of small data sets, many in one call: greedy k-means++ and Lloyd's steps.
 
-As in `fastgmm.kmeans`, with scikit-learn's draws and stopping rule. Among few rows, a row halfway
-between two centers is common (data rounded to a digit or two), and only the last digits of
+The draws and the stopping rule are scikit-learn's, as in `fastgmm.starts`. Among few rows, a row
+halfway between two centers is common (data rounded to a digit or two), and only the last digits of
 scikit-learn's arithmetic say where it belongs. So every decision is taken with its margin: where
 one hangs on rounding, the data set is given back undecided.
 """
@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numba.core import types
 
-from fastgmm.kernels.centers import CHANGED, CLOSE, share_out, take_center, take_nearest
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.kmeans_pass import add_potentials
-from fastgmm.kernels.loading import load_tile, load_weights
+from fastgmm.kernels.kmeans.nearest import nearest_centers
+from fastgmm.kernels.kmeans.seeding import add_potentials, take_center
+from fastgmm.kernels.loading import load_labels, load_tile, load_weights
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.moments import first_moments
 from fastgmm.kernels.signatures import array_type, row_types
@@ -28,15 +28,15 @@ class _Rows(NamedTuple):
     """The rows of a data set in tiles, less their mean.
 
     tiles (tiles, d + 1, stride), with a last row of ones; for every row its weight, squared norm,
-    squared distance to the closest center so far, and label as a float: (tiles, points). Beyond the
-    rows weights are zero, and norms minus infinity.
+    and squared distance to the closest center so far: (tiles, points). Beyond the rows weights are
+    zero. Found (3, points) has room for what `nearest_centers` finds.
     """
 
     tiles: np.ndarray
     weights: np.ndarray
     norms: np.ndarray
     closest: np.ndarray
-    labels: np.ndarray
+    found: np.ndarray
 
 
 @kernel
@@ -53,12 +53,17 @@ def _n_tiles(n, size):
 
 @kernel
 def _load(X, sample_weight, rows, shares):
-    """Put a data set into its tiles; returns the mean variance of the features."""
+    """Put a data set into its tiles.
+
+    Returns the mean variance of the features, and the weighted sums of |x|^2, less the mean and of
+    the mean.
+    """
     n, d = X.shape
     size = rows.weights.shape[1]
     origin, sums, squares = X[0].copy(), np.zeros((1, d + 1)), np.zeros((1, d + 1))
     ones, zero = shares[:1], np.zeros((1, d))
     ones[:] = 1.0
+    near = total = 0.0
     for b in range(_n_tiles(n, size)):
         start, count, points = _tile(b, n, size)
         # Any point amid the rows, so that the mean keeps its digits.
@@ -68,13 +73,17 @@ def _load(X, sample_weight, rows, shares):
     for b in range(_n_tiles(n, size)):
         _, count, points = _tile(b, n, size)
         for j in range(d):
-            mean = sums[0, j] / n
+            shift = sums[0, j] / n
             for t in range(count):
-                rows.tiles[b, j, t] -= mean
+                rows.tiles[b, j, t] -= shift
         isotropic_distances(rows.tiles[b], points, zero, rows.norms[b : b + 1])
         first_moments(rows.tiles[b], points, rows.norms[b : b + 1], squares)
-        rows.norms[b, count:points] = -np.inf
-    return squares[0, d] / n / d
+        for t in range(count):
+            weight = rows.weights[b, t]
+            near += weight * rows.norms[b, t]
+            total += weight
+    mean = origin + sums[0, :d] / n
+    return squares[0, d] / n / d, near, total * (mean * mean).sum()
 
 
 @kernel
@@ -96,7 +105,7 @@ def _running_sums(rows, n, ends):
 
 
 @kernel
-def _drawn_row(ends, share):
+def _drawn_row(ends, share, slack):
     """First row whose end of the running sum reaches a share of the whole; -1 if rounding decides.
 
     Rows that occupy nothing lie between no two ends, and are never drawn.
@@ -104,7 +113,6 @@ def _drawn_row(ends, share):
     last = len(ends) - 1
     value = share * ends[last]
     row = min(np.searchsorted(ends, value), last)
-    slack = _SLACK * ends[last]
     if ends[row] - value <= slack or (row > 0 and value - ends[row - 1] <= slack):
         return -1
     return row
@@ -125,8 +133,11 @@ def _copy_row(rows, row, point):
 
 
 @kernel
-def _seed(rows, n, draws, ends, distances, seeds):
-    """Rows chosen by greedy k-means++; False if rounding decides."""
+def _seed(rows, n, draws, least, ends, distances, seeds):
+    """Rows chosen by greedy k-means++; False if rounding decides.
+
+    `least` is what rounding of the distances may do to their sum, however small that is.
+    """
     k, d, size = len(seeds), rows.tiles.shape[1] - 1, rows.weights.shape[1]
     n_trials = _n_trials(len(draws), k)
     candidates, potentials = np.empty((max(n_trials, 1), d)), np.empty(n_trials)
@@ -136,7 +147,8 @@ def _seed(rows, n, draws, ends, distances, seeds):
         n_drawn, first = (n_trials, 1 + (c - 1) * n_trials) if c else (1, 0)
         _running_sums(rows, n, ends)
         for m in range(n_drawn):
-            drawn[m] = _drawn_row(ends[:n], draws[first + m])
+            slack = _SLACK * ends[n - 1] + (least if c else 0.0)
+            drawn[m] = _drawn_row(ends[:n], draws[first + m], slack)
             if drawn[m] < 0:
                 return False
             _copy_row(rows, drawn[m], candidates[m])
@@ -150,11 +162,11 @@ def _seed(rows, n, draws, ends, distances, seeds):
                 isotropic_distances(rows.tiles[b], points, candidates, distances)
                 add_potentials(distances, points, rows.closest[b], rows.weights[b], potentials)
             for m in range(1, n_trials):
-                least = potentials[best]
-                close = abs(potentials[m] - least) <= _SLACK * least
+                lead = potentials[best] - potentials[m]
+                close = abs(lead) <= _SLACK * potentials[best] + 2 * least
                 if close and (candidates[m] != candidates[best]).any():
                     return False
-                if potentials[m] < least:
+                if lead > 0.0:
                     best = m
         seeds[c] = drawn[best]
         for b in range(_n_tiles(n, size)):
@@ -164,33 +176,38 @@ def _seed(rows, n, draws, ends, distances, seeds):
 
 
 @kernel
-def _assign(rows, n, centers):
-    """Bring labels up to date; 1 if any changed, 0 if none did, -1 if rounding decides."""
-    size = rows.weights.shape[1]
+def _assign(rows, centers, labels):
+    """Bring labels (n,) up to date; 1 if any changed, 0 if none did, -1 if rounding decides."""
+    n, size = len(labels), rows.weights.shape[1]
+    nearest, best, second = rows.found
     offsets = np.empty(len(centers))
     for c in range(len(centers)):
         offsets[c] = -0.5 * (centers[c] * centers[c]).sum()
     # Of squared distances, which are twice the difference of scores.
     slack, least = 0.5 * _SLACK, -_SLACK * offsets.min()
-    found = 0
+    close = changed = 0
     for b in range(_n_tiles(n, size)):
-        _, _, points = _tile(b, n, size)
-        found |= take_nearest(
-            rows.tiles[b], points, centers, offsets, slack, least, rows.norms[b], rows.labels[b]
-        )
-        if found & CLOSE:
+        first, count, points = _tile(b, n, size)
+        nearest_centers(rows.tiles[b], points, centers, offsets, nearest, best, second)
+        norms = rows.norms[b]
+        for t in range(count):
+            label = np.int32(nearest[t])
+            close |= best[t] - second[t] <= slack * norms[t] + least
+            changed |= label != labels[first + t]
+            labels[first + t] = label
+        if close:
             return -1
-    return 1 if found & CHANGED else 0
+    return 1 if changed else 0
 
 
 @kernel
-def _moved_centers(rows, n, centers, shares, moved):
+def _moved_centers(rows, labels, centers, shares, moved):
     """Means of the clusters; their squared shift, -1 if one is empty."""
-    (k, d), size = centers.shape, rows.weights.shape[1]
+    (k, d), n, size = centers.shape, len(labels), rows.weights.shape[1]
     sums = np.zeros((k, d + 1))
     for b in range(_n_tiles(n, size)):
-        _, _, points = _tile(b, n, size)
-        share_out(rows.labels[b], points, rows.weights[b], shares)
+        first, count, points = _tile(b, n, size)
+        load_labels(labels, first, first + count, rows.weights[b], shares)
         first_moments(rows.tiles[b], points, shares, sums)
     shift = 0.0
     for c in range(k):
@@ -203,34 +220,24 @@ def _moved_centers(rows, n, centers, shares, moved):
 
 
 @kernel
-def _lloyd(rows, n, seeds, tolerance, max_iter, shares):
+def _lloyd(rows, seeds, tolerance, max_iter, shares, labels):
     """Lloyd's iterations; False if rounding decides, or a cluster empties."""
     k, d = len(seeds), rows.tiles.shape[1] - 1
     centers, moved = np.empty((k, d)), np.empty((k, d))
     for c in range(k):
         _copy_row(rows, seeds[c], centers[c])
-    rows.labels[:] = -1.0
+    labels[:] = -1
     for _ in range(max_iter):
-        changed = _assign(rows, n, centers)
+        changed = _assign(rows, centers, labels)
         if changed <= 0:
             return changed == 0
-        shift = _moved_centers(rows, n, centers, shares, moved)
+        shift = _moved_centers(rows, labels, centers, shares, moved)
         if shift < 0.0 or abs(shift - tolerance) <= _SLACK * tolerance:
             return False
         centers, moved = moved, centers
         if shift <= tolerance:
             break
-    return _assign(rows, n, centers) >= 0
-
-
-@kernel
-def _copy_labels(rows, labels):
-    """Labels (n,) as integers."""
-    size = rows.weights.shape[1]
-    for b in range(_n_tiles(len(labels), size)):
-        first, count, _ = _tile(b, len(labels), size)
-        for t in range(count):
-            labels[first + t] = np.int32(rows.labels[b, t])
+    return _assign(rows, centers, labels) >= 0
 
 
 @entry_point
@@ -239,11 +246,12 @@ def small_kmeans():
 
     Returns
     -------
-    callable (X, sample_weight, offsets, draws, tol, max_iter, seeds, labels, decided)
+    callable (X, sample_weight, offsets, draws, tol, max_iter, rounding, seeds, labels, decided)
         Data set i has the rows offsets[i] to offsets[i + 1] of X (n, d) and of sample_weight (n,),
         which is empty for 1 everywhere; draws (sets, 1 + (k - 1) trials) are uniform. Out: seeds
         (sets, k), counted within a data set; labels (n,), unless max_iter is 0; decided (sets,),
-        false where all else means nothing.
+        false where all else means nothing. `rounding` is that of squared distances, as a part of
+        the squared norms.
     """
     rows, weights, _ = row_types(np.float64)
     signature = types.void(
@@ -253,31 +261,34 @@ def small_kmeans():
         array_type(types.float64, 2),
         types.float64,
         types.int64,
+        types.float64,
         types.Array(types.int64, 2, "C"),
         types.Array(types.int32, 1, "C"),
         types.Array(types.boolean, 1, "C"),
     )
 
     @kernel(signature=signature)
-    def cluster(X, sample_weight, offsets, draws, tol, max_iter, seeds, labels, decided):
+    def cluster(X, sample_weight, offsets, draws, tol, max_iter, rounding, seeds, labels, decided):
         n_sets, k = seeds.shape
         most, d = longest_of_all(offsets), X.shape[1]
         size = tile_points(most, d, k, 8, False)
         n_tiles = _n_tiles(most, size)
         tiles = aligned_rows(n_tiles * (d + 1), size, X)
         tiles = tiles.reshape(n_tiles, d + 1, tiles.shape[1])
-        weights, norms, closest, nearest = np.empty((4, n_tiles, size))
-        rows = _Rows(tiles, weights, norms, closest, nearest)
+        weights, norms, closest = np.empty((3, n_tiles, size))
+        rows = _Rows(tiles, weights, norms, closest, aligned_rows(3, size, X))
         shares = aligned_rows(k, size, X)
         distances = aligned_rows(max(_n_trials(draws.shape[1], k), 1), size, X)
         ends = np.empty(n_tiles * size)
         for i in range(n_sets):
             start, stop = offsets[i], offsets[i + 1]
             n = stop - start
-            variance = _load(X[start:stop], sample_weight[start:stop], rows, shares)
-            decided[i] = _seed(rows, n, draws[i], ends, distances, seeds[i])
+            variance, near, far = _load(X[start:stop], sample_weight[start:stop], rows, shares)
+            # `KMeans` takes the mean off the rows first; `kmeans_plusplus` by itself does not.
+            least = rounding * (near if max_iter > 0 else near + far)
+            decided[i] = _seed(rows, n, draws[i], least, ends, distances, seeds[i])
             if decided[i] and max_iter > 0:
-                decided[i] = _lloyd(rows, n, seeds[i], tol * variance, max_iter, shares)
-                _copy_labels(rows, labels[start:stop])
+                found = labels[start:stop]
+                decided[i] = _lloyd(rows, seeds[i], tol * variance, max_iter, shares, found)
 
     return cluster
