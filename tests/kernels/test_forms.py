@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastgmm.expectation import forms_of, sums_of_chunks
 
 import fastgmm
 from fastgmm.covariance import STRUCTURES
 from fastgmm.kernels import em_pass, near_pass
 from fastgmm.kernels.layout import DENSITY_FORMS, FORMS, Forms, check_forms
+from fastgmm.passes.chunks import sums_of_chunks
 from fastgmm.statistics import MomentForm
 from tests import mixtures
 from tests.kernels.passes import every_dtype
@@ -52,7 +52,7 @@ def test_no_kernel_asks_for_a_form(file):
 
 
 def test_every_structure_asks_for_a_pair_that_there_is():
-    assert {forms_of(structure) for structure in STRUCTURES.values()} <= set(FORMS)
+    assert {structure.forms for structure in STRUCTURES.values()} <= set(FORMS)
     assert {forms.density for forms in FORMS} == set(DENSITY_FORMS)
     assert {forms.moments for forms in FORMS} == {form.value for form in MomentForm}
 
@@ -87,8 +87,8 @@ def test_careful_moments_keep_the_digits_of_a_component_near_the_origin(covarian
     structure, chunk = STRUCTURES[covariance_type], mixtures.as_chunk(X)
 
     def found(careful):
-        operands = structure.operands(parameters, np.dtype(dtype))
-        return sums_of_chunks(structure, operands, np.dtype(dtype), careful)(chunk, None)
+        operands = mixtures.operands_of(structure, parameters, dtype)
+        return sums_of_chunks(structure.forms, operands, np.dtype(dtype), careful)(chunk, None)
 
     assert not np.array_equal(found(True), found(False))
     np.testing.assert_allclose(found(True), found(False), rtol=0, atol=1e-3 * n)
