@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.algebra import of_features
 from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate
 from fastgmm.em_step import Model, check_defined
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_FARTHEST_APART = 1e3
+"""Distance of means, in deviations within components, from which a difference loses digits."""
 
 StartStep = Callable[[Model, Estimates, Any], Parameters]
 """M-step of a start, from estimates and the weight of the rows behind them."""
@@ -67,39 +71,31 @@ def first_parameters(
         yield from repeat(settled, n_init)
         return
     for rows, start in islice(starts, n_init):
-        statistics = statistics_of_start(rows, start, model.structure, n_components)
-        yield m_step(model, model.estimate(statistics), rows.total_weight / rows.weight_scale)
+        if isinstance(start, SingleRows):
+            estimates = model.estimate(_of_single_rows(rows, start, model.structure))
+        else:
+            estimates = _of_shares(rows, start, model, n_components)
+        yield m_step(model, estimates, rows.total_weight / rows.weight_scale)
 
 
-def statistics_of_start(
-    rows: Pass, start: Start, structure: CovarianceStructure, n_components: int
-) -> SufficientStatistics:
-    """Statistics of the rows that a start is about.
-
-    Parameters
-    ----------
-    rows : Pass
-    start : Start
-    structure : CovarianceStructure
-    n_components : int
-    """
-    if isinstance(start, SingleRows):
-        return _of_single_rows(rows, start, structure)
-    return _of_shares(rows, start, structure, n_components)
-
-
-def _of_shares(
-    rows: Pass, start: Shares, structure: CovarianceStructure, n_components: int
-) -> SufficientStatistics:
-    """Of all rows, under given responsibilities."""
+def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:
+    """Estimates from all rows, under given responsibilities."""
     about = np.repeat(rows.centre()[..., np.newaxis, :], n_components, axis=-2)
     statistics = rows.given(start, about)
-    if structure.forms.moments is not MomentForm.NONE and not start.in_order:
+    if start.in_order:
+        return model.estimate(statistics)
+    weight = statistics.weight + EMPTY_GUARD
+    means = statistics.reference + statistics.first / weight[..., np.newaxis]
+    if statistics.form is not MomentForm.NONE:
         # Second moments are accurate about the means themselves, so a second pass follows.
-        weight = statistics.weight + EMPTY_GUARD
-        means = statistics.reference + statistics.first / weight[..., np.newaxis]
-        statistics = rows.given(start, means)
-    return statistics
+        return model.estimate(rows.given(start, means))
+    estimates = model.estimate(statistics)
+    # The scatter within is that of all rows less that of the means, which may be as large.
+    apart = (means.max(axis=-2) - means.min(axis=-2)) ** 2
+    within = of_features(model.structure, estimates.covariances)[..., 0, :]
+    if (apart > _FARTHEST_APART**2 * within).any():
+        estimates = model.estimate(rows.given(start, means, careful=True))
+    return estimates
 
 
 def _of_single_rows(

@@ -23,12 +23,15 @@ from fastgmm.passes import Pass
 from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
-_FARTHEST_JUMP = {np.dtype(np.float64): 100.0, np.dtype(np.float32): 10.0}
-"""How far a mean may move in one M-step, in standard deviations that the component then has.
+_LEAST_JUMP = 4.0
+"""Standard deviations that a mean has to move by in one M-step to be thought of as jumping."""
 
-Moments are about the old mean: eps times the square of this is what the new variance loses.
+_FARTHEST_JUMP = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 30.0}
+"""How far it may move then, in deviations that the features have when those before are known.
+
+Moments are about the old mean: eps times the square of this is the share of the new variance that
+rounding takes.
 """
-
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -158,18 +161,13 @@ def attempt(
     statistics = rows.statistics(operands, careful=careful)
     estimates = model.estimate(statistics, parameters)
     new = model.family.maximize(estimates)
-    if careful:
-        deviations = np.sqrt(np.abs(of_features(model.structure, estimates.covariances)))
-        with np.errstate(over="ignore"):
-            jumps = _jumps(statistics, estimates, deviations, rows.dtype)
-        if jumps.any():
-            about_new = rows.statistics(operands, about=estimates.means, careful=True)
-            estimates = model.estimate(about_new, parameters)
-            new = model.family.maximize(estimates)
+    if careful and _jumps(model.structure, statistics, estimates, new, rows.dtype).any():
+        about_new = rows.statistics(operands, about=estimates.means, careful=True)
+        estimates = model.estimate(about_new, parameters)
+        new = model.family.maximize(estimates)
     return statistics, estimates, new
 
 
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def is_doubtful(
     rows: Pass,
     model: Model,
@@ -182,32 +180,32 @@ def is_doubtful(
     deviations = np.sqrt(np.abs(of_features(structure, parameters.covariances)))
     # One over the share of its deviation that the features before it leave to a feature.
     known = of_features(structure, parameters.precisions_cholesky) * deviations
-    doubtful = _exceeds(known, NEARLY_SINGULAR[dtype] ** -0.5)
-    return doubtful | _jumps(statistics, estimates, deviations, dtype)
+    singular = _exceeds(known, NEARLY_SINGULAR[dtype] ** -0.5)
+    return singular | _jumps(structure, statistics, estimates, parameters, dtype)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _jumps(
-    statistics: SufficientStatistics, estimates: Estimates, deviations: np.ndarray, dtype: np.dtype
+    structure: CovarianceStructure,
+    statistics: SufficientStatistics,
+    estimates: Estimates,
+    parameters: Parameters,
+    dtype: np.dtype,
 ) -> np.ndarray:
-    """Whether the mean of a component is far from the point that its moments are about.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-    estimates : Estimates
-    deviations : ndarray
-        Standard deviations of the features in the new components, to be broadcast to (k, d).
-    dtype : dtype
-        That kernels worked in.
-    """
+    """Whether the mean of a component is so far from the old one that digits count."""
+    shift = estimates.means - statistics.reference
+    none = np.zeros(shift.shape[:-2], dtype=bool)
     if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
-        return np.zeros(estimates.means.shape[:-2], dtype=bool)
-    moves = (estimates.means - statistics.reference) / np.maximum(deviations, _TINY)
-    if np.vdot(moves, moves) < _FARTHEST_JUMP[dtype] ** 2:  # as nearly always, and soon told
-        return np.zeros(moves.shape[:-2], dtype=bool)
+        return none
+    deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
+    moves = shift / np.maximum(deviations, _TINY)
+    if np.vdot(moves, moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
+        return none
     # A component of no rows moves by the guard of its weight.
-    moves = np.where(estimates.weight[..., np.newaxis] > _LEAST_WEIGHT, moves, 0.0)
-    return _exceeds(moves, _FARTHEST_JUMP[dtype])
+    jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
+    moves = shift * of_features(structure, parameters.precisions_cholesky)
+    far = ~(np.abs(moves) < _FARTHEST_JUMP[dtype])  # also where there is no factor
+    return (jumping & far).any(axis=(-2, -1))
 
 
 def _exceeds(values: np.ndarray, limit: float) -> np.ndarray:

@@ -198,6 +198,20 @@ class SufficientStatistics:
         """The same statistics, with the scatter of all their rows."""
         return replace(self, scatter=scatter)
 
+    def traced(self) -> "SufficientStatistics":
+        """Statistics with diagonal moments, summed over features."""
+        return SufficientStatistics.from_moments(
+            MomentForm.TRACE,
+            self.reference,
+            log_likelihood=self.log_likelihood,
+            total_weight=self.total_weight,
+            n_rows=self.n_rows,
+            weight=self.weight,
+            first=self.first,
+            second=self.second.sum(axis=-1),
+            scatter=self.scatter,
+        )
+
     def about(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """The same moments about the reference of other statistics.
 

@@ -10,7 +10,7 @@ from numba import types
 
 from fastgmm.kernels.compile import entry_point, filled_in, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
-from fastgmm.kernels.forms import cholesky, diagonal, isotropic, shared_cholesky
+from fastgmm.kernels.forms import centred_diagonal, cholesky, diagonal, isotropic, shared_cholesky
 from fastgmm.kernels.layout import BLOCK, OUTPUTS, Forms, check_forms
 from fastgmm.kernels.loading import load_tile
 from fastgmm.kernels.responsibilities import assign, normalize
@@ -25,12 +25,14 @@ _STATISTICS = {
     Forms("shared_cholesky", "none"): shared_cholesky.shared_cholesky_statistics,
     Forms("diagonal", "diagonal"): diagonal.diagonal_statistics,
     Forms("isotropic", "trace"): isotropic.isotropic_statistics,
+    Forms("centred_diagonal", "diagonal"): centred_diagonal.centred_diagonal_statistics,
 }
 PARTS = {
     "cholesky": cholesky,
     "shared_cholesky": shared_cholesky,
     "diagonal": diagonal,
     "isotropic": isotropic,
+    "centred_diagonal": centred_diagonal,
 }
 """By density form."""
 

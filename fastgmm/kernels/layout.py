@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-DENSITY_FORMS = ("cholesky", "shared_cholesky", "diagonal", "isotropic")
+DENSITY_FORMS = ("cholesky", "shared_cholesky", "diagonal", "isotropic", "centred_diagonal")
 """How a structure's log-density is computed: see `fastgmm.kernels.log_density`."""
 
 
@@ -28,6 +28,7 @@ FORMS = (
     Forms("shared_cholesky", "none"),
     Forms("diagonal", "diagonal"),
     Forms("isotropic", "trace"),
+    Forms("centred_diagonal", "diagonal"),
 )
 """The pairs that there are kernels for, a file each in `fastgmm.kernels.forms`."""
 

@@ -222,6 +222,35 @@ def diagonal_distances(typing, tile, points, scaled_means, scales, distances):
     return signature, emit
 
 
+def _centred_definition(tile, points, means, scales, distances):
+    _, d = means.shape
+    for c, (mean, scale) in enumerate(zip(means, scales, strict=True)):
+        centred = tile[:d, :points] - mean[:, None]
+        distances[c, :points] = ((centred * scale[:, None]) ** 2).sum(axis=0)
+
+
+def _centred(v, x, mean, scale):
+    return v.mul(v.sub(x, mean), scale)
+
+
+@microkernel(_centred_definition)
+def centred_diagonal_distances(typing, tile, points, means, scales, distances):
+    """distances[c, t] = ||scales[c] * (tile[:, t] - means[c])||^2 for all components.
+
+    What lies near a mean is exactly so far from it, wherever the mean is; that takes an operation
+    more for every number than `diagonal_distances` does.
+    """
+    signature = types.void(tile, types.intp, means, scales, distances)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, *operands, out = unpack_arguments(context, builder, signature, args)
+        _separable(v, _centred, x, count, out, *operands)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 def _separable(v, difference, x, count, out, means, *scales):
     """Distances that are a sum over features of ``difference(v, x, mean, ...)^2``.
 

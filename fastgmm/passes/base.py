@@ -64,7 +64,9 @@ class Pass(ABC):
         """
 
     @abstractmethod
-    def given(self, shares: Shares, about: np.ndarray) -> SufficientStatistics:
+    def given(
+        self, shares: Shares, about: np.ndarray, careful: bool = False
+    ) -> SufficientStatistics:
         """Statistics under given responsibilities; their log-likelihood is 0.
 
         Parameters
@@ -72,6 +74,8 @@ class Pass(ABC):
         shares : Shares
         about : ndarray of shape (k, d)
             Points to take moments about.
+        careful : bool, optional
+            See `statistics`.
         """
 
     @abstractmethod

@@ -112,8 +112,8 @@ class CellPass(Pass):
                 return self._by_cells(operands, choice)
         return self._dense.statistics(operands, about, careful)
 
-    def given(self, shares, about):
-        return self._dense.given(shares, about)
+    def given(self, shares, about, careful=False):
+        return self._dense.given(shares, about, careful)
 
     def scatter(self, point):
         return self._dense.scatter(point)
@@ -143,7 +143,7 @@ class CellPass(Pass):
             return cell_statistics(chunk, cells, spreads, choice.forms, choice.operands, reference)
 
         total = self._engine.reduce(statistics, len(chunks))
-        if choice.forms.moments is MomentForm.NONE:
+        if choice.forms.moments == MomentForm.NONE:
             total = total.with_scatter(self._dense.total_scatter())
         return total
 
@@ -209,7 +209,7 @@ def distance_spreads(operands: Operands, forms: Forms, units: np.ndarray) -> np.
     units : ndarray of shape (d,)
         In which the features' part of the way is measured.
     """
-    cholesky, shared, diagonal, _ = (pair.density for pair in FORMS)
+    cholesky, shared, diagonal, *_ = (pair.density for pair in FORMS)
     k = len(operands.means)
     if forms.density == cholesky:
         return norm_bounds(operands.factors * units[:, np.newaxis])

@@ -1,5 +1,7 @@
 """The pass over the rows of a source: every row by every component, chunk by chunk."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastgmm.caching import cached_property
@@ -13,7 +15,12 @@ from fastgmm.passes.chunks import (
     sums_of_chunks,
     totals_of_each,
 )
-from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands
+from fastgmm.passes.kernel_operands import (
+    KernelChoice,
+    kernels_for,
+    kernels_for_given,
+    moment_operands,
+)
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -46,14 +53,8 @@ class DensePass(Pass):
             return self._summed(choice, None)
         return self._summed_about(choice, about)
 
-    def given(self, shares, about):
-        forms = self._forms
-        if forms.moments in (MomentForm.NONE, MomentForm.TRACE):
-            # Their kernels sum first moments about the origin.
-            made = moment_operands(about - self.centre())._replace(origin=self.centre())
-        else:
-            made = moment_operands(about)
-        return self._summed(KernelChoice(forms, np.dtype(np.float64), made), shares)
+    def given(self, shares, about, careful=False):
+        return self._summed(kernels_for_given(self._forms, self.centre(), about, careful), shares)
 
     def scatter(self, point):
         reference = point[np.newaxis]
@@ -121,9 +122,27 @@ class DensePass(Pass):
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
     ) -> SufficientStatistics:
         record = SufficientStatistics(MomentForm(choice.forms.moments), reference, sums)
-        if choice.forms.moments is MomentForm.NONE:
-            record = record.with_scatter(self._total_scatter)
-        return record
+        return as_asked(record, self._forms, lambda: self._total_scatter)
+
+
+def as_asked(
+    record: SufficientStatistics, forms: Forms, total_scatter: Callable[[], SufficientStatistics]
+) -> SufficientStatistics:
+    """Statistics from whatever kernels, as a structure with these forms takes them.
+
+    Parameters
+    ----------
+    record : SufficientStatistics
+    forms : Forms
+        Of the structure.
+    total_scatter : callable
+        Makes the scatter of all rows.
+    """
+    if record.form is MomentForm.NONE:
+        return record.with_scatter(total_scatter())
+    if record.form is MomentForm.DIAGONAL and forms.moments == MomentForm.TRACE:
+        return record.traced()
+    return record
 
 
 def shared_out(chunk: Chunk, choice: KernelChoice) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,16 @@ from fastgmm.parameters import Operands
 _FARTHEST = {np.dtype(np.float64): 1e5, np.dtype(np.float32): 256.0}
 """Distance of a mean from the origin, in the component's standard deviations, that costs digits."""
 
-_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC = (forms.density for forms in FORMS)
+_FARTHEST_SHARED = 1e3
+"""The same where the scatter within components is that of all rows less that of the means.
+
+It loses the square of this, times eps.
+"""
+
+_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC, _CENTRED = (forms.density for forms in FORMS)
+_CAREFUL = {density: FORMS[0] for density in (_CHOLESKY, _SHARED)}
+_CAREFUL |= {density: FORMS[4] for density in (_DIAGONAL, _ISOTROPIC, _CENTRED)}
+"""Kernels that work about each component's own mean, for every density form."""
 
 
 class KernelOperands(NamedTuple):
@@ -81,15 +90,22 @@ def kernels_for(
     """
     if not careful:
         return KernelChoice(forms, dtype, about_origin(operands, forms.density, dtype))
-    double = np.dtype(np.float64)
-    if forms.density == _SHARED:  # whose kernel whitens rows before it subtracts means
-        forms = FORMS[0]
-        k = operands.means.shape[-2]
-        shared = np.repeat(operands.factors[..., np.newaxis, :, :], k, axis=-3)
-        operands = operands._replace(factors=shared)
-    if forms.density == _CHOLESKY:
-        return KernelChoice(forms, double, about_means(operands, forms.density), True)
-    return KernelChoice(forms, double, about_origin(operands, forms.density, double), True)
+    of_each = _of_each(operands, forms.density)
+    forms = _CAREFUL[forms.density]
+    made = about_means(of_each, forms.density)
+    return KernelChoice(forms, np.dtype(np.float64), made, careful=True)
+
+
+def _of_each(operands: Operands, density: str) -> Operands:
+    """Operands with factors of every component for itself, and of every feature."""
+    k, d = operands.means.shape[-2:]
+    factors = operands.factors
+    if density == _SHARED:
+        factors = np.repeat(factors[..., np.newaxis, :, :], k, axis=-3)
+    elif density == _ISOTROPIC:
+        factors = np.repeat(factors[..., np.newaxis], d, axis=-1)
+        return operands._replace(factors=factors, scales=np.full_like(operands.scales, -0.5))
+    return operands._replace(factors=factors)
 
 
 def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
@@ -116,10 +132,33 @@ def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
     elif forms.density == _ISOTROPIC:
         roots = roots[..., np.newaxis]
     distances = (operands.means - operands.origin[..., np.newaxis, :]) * roots
-    farthest = _FARTHEST[dtype]
+    farthest = min(_FARTHEST[dtype], _FARTHEST_SHARED if forms.density == _SHARED else np.inf)
     if np.vdot(distances, distances) < farthest**2:  # as nearly always, and soon told
         return np.zeros(distances.shape[:-2], dtype=bool)
     return (np.abs(distances) > farthest).any(axis=(-2, -1))
+
+
+def kernels_for_given(
+    forms: Forms, centre: np.ndarray, about: np.ndarray, careful: bool
+) -> KernelChoice:
+    """Kernels in float64 for a pass that is given its responsibilities.
+
+    Parameters
+    ----------
+    forms : Forms
+    centre : ndarray of shape (d,)
+        A point amid the rows.
+    about : ndarray of shape (k, d)
+        Points to take moments about.
+    careful : bool
+        See `Pass.statistics`.
+    """
+    if careful:
+        forms = _CAREFUL[forms.density]
+    made = moment_operands(about)
+    if forms.density in (_SHARED, _ISOTROPIC):  # whose kernels sum first moments about the origin
+        made = moment_operands(about - centre[..., np.newaxis, :])._replace(origin=centre)
+    return KernelChoice(forms, np.dtype(np.float64), made)
 
 
 def moment_operands(means: np.ndarray) -> KernelOperands:
@@ -166,7 +205,7 @@ def _laid_out(factors: np.ndarray, density: str) -> np.ndarray:
         return to_panels(factors)
     if density == _SHARED:
         return to_panels(factors)[..., np.newaxis, :, :]
-    if density == _DIAGONAL:
+    if density in (_DIAGONAL, _CENTRED):
         return factors[..., np.newaxis, :, :]
     return np.zeros((*factors.shape[:-1], 1, 1, 1))  # unread
 

@@ -6,11 +6,16 @@ from fastgmm.caching import cached_property
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.chunks import scatter_of_each, statistics_of_each, totals_of_each
-from fastgmm.passes.dense import shared_out
-from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands
+from fastgmm.passes.dense import as_asked, shared_out
+from fastgmm.passes.kernel_operands import (
+    KernelChoice,
+    kernels_for,
+    kernels_for_given,
+    moment_operands,
+)
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
-from fastgmm.statistics import MomentForm, SufficientStatistics
+from fastgmm.statistics import SufficientStatistics
 
 
 class ManyPass(Pass):
@@ -69,14 +74,8 @@ class ManyPass(Pass):
         statistics.sums[..., 0] = log_likelihoods
         return statistics
 
-    def given(self, shares, about):
-        forms, centre = self._forms, self.centre()
-        if forms.moments in (MomentForm.NONE, MomentForm.TRACE):
-            # Their kernels sum first moments about the origin.
-            made = moment_operands(about - centre[:, np.newaxis])._replace(origin=centre)
-        else:
-            made = moment_operands(about)
-        choice = KernelChoice(forms, np.dtype(np.float64), made)
+    def given(self, shares, about, careful=False):
+        choice = kernels_for_given(self._forms, self.centre(), about, careful)
         return self._summed(choice, shares.chunk(0, len(self._rows)))
 
     def scatter(self, point):
@@ -110,9 +109,7 @@ class ManyPass(Pass):
             shares,
             choice.careful,
         )
-        if choice.forms.moments is MomentForm.NONE:
-            record = record.with_scatter(self._total_scatter)
-        return record
+        return as_asked(record, self._forms, lambda: self._total_scatter)
 
 
 def _taken(record: SufficientStatistics, chosen: np.ndarray) -> SufficientStatistics:

@@ -195,6 +195,10 @@ def diagonal_distances(p):
     return p.tile(), p.points, p.normal(p.k, p.d), p.normal(p.k, p.d), p.output(p.k)
 
 
+def centred_diagonal_distances(p):
+    return diagonal_distances(p)
+
+
 def normalize(p):
     cutoff = p.dtype.type(-10)  # so high that it cuts something off
     return *p.log_densities(), cutoff, p.positive_points(), p.output(p.k), p.output()
@@ -333,6 +337,7 @@ INPUTS = {
         whiten,
         isotropic_distances,
         diagonal_distances,
+        centred_diagonal_distances,
         normalize,
         normalize_to_roots,
         assign,

@@ -19,7 +19,7 @@ from fastgmm.kernels.tiles import aligned_rows
 
 EPS = np.finfo(np.float64).eps
 
-SINGULAR = 4.0
+SINGULAR = 2.0
 """A covariance is singular to rounding if a feature keeps no more than this times d times eps.
 
 That is: no more of its variance when all other features are known. Sums and the factorization
