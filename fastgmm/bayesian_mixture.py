@@ -122,6 +122,15 @@ default='kmeans'
     """
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.BayesianGaussianMixture
+    _density_attributes: ClassVar = (
+        "covariance_type",
+        "weight_concentration_prior_type",
+        "weight_concentration_",
+        "means_",
+        "precisions_cholesky_",
+        "mean_precision_",
+        "degrees_of_freedom_",
+    )
     # A bound that is a sum over rows, compared with `tol`, drowns in the rounding of float32.
     _fit_dtype: ClassVar = np.float64
     _parameter_constraints: ClassVar[dict] = {

@@ -93,6 +93,12 @@ default='kmeans'
     """
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
+    _density_attributes: ClassVar = (
+        "covariance_type",
+        "weights_",
+        "means_",
+        "precisions_cholesky_",
+    )
     _parameter_constraints: ClassVar[dict] = constraints(_sklearn_class)
 
     def __init__(

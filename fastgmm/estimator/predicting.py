@@ -2,11 +2,13 @@
 
 import copy
 import os
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from fastgmm.estimator.attributes import operands_set_by_hand
+from fastgmm.estimator.remembered import Memory
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import MixtureParameters, Operands
@@ -16,9 +18,14 @@ from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import files_of
 
+_operands = Memory()
+
 
 class PredictMixin(BaseEstimator):
     """`predict`, `predict_proba`, `score_samples`, `score` and `sample`."""
+
+    _density_attributes: ClassVar[tuple[str, ...]]
+    """Attributes and arguments that densities follow from."""
 
     def predict(self, X, *, out=None):
         """Label of the most probable component of every row.
@@ -155,11 +162,16 @@ class PredictMixin(BaseEstimator):
         self, source: RowSource, parameters: MixtureParameters | None = None
     ) -> tuple[RowSource, Operands]:
         """Source and operands for a pass: in float32 if rows and parameters are."""
-        parameters = parameters or self._parameters()
         single = source.dtype == np.asarray(self.means_).dtype == np.float32
         dtype = np.dtype(np.float32 if single else np.float64)
-        operands = operands_set_by_hand(self._structure, parameters, dtype)
-        d = parameters.means.shape[1]
+
+        def make() -> Operands:
+            made_of = parameters or self._parameters()
+            return operands_set_by_hand(self._structure, made_of, dtype)
+
+        attributes = [getattr(self, name) for name in self._density_attributes]
+        operands = _operands.get(self, (dtype, parameters is None), attributes, make)
+        d = operands.means.shape[1]
         if source.n_features != d:
             raise ValueError(
                 f"X has {source.n_features} features, but {type(self).__name__} is expecting {d} "
