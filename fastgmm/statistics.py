@@ -7,7 +7,7 @@ cancels when the data lie far from zero, and records of different rows simply ad
 import functools
 import importlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -159,6 +159,15 @@ class SufficientStatistics:
         elif scatter is not other.scatter:
             raise ValueError("Statistics with and without the scatter of all rows do not add.")
         return SufficientStatistics(self.form, self.reference, self.sums + other.sums, scatter)
+
+    def __getstate__(self) -> list[Any]:
+        # The form by its word: what loads without pickle, such as skops, knows no Enum.
+        return [self.form.value, self.reference, self.sums, self.scatter]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        form, *arrays = state
+        for field, value in zip(fields(self), [MomentForm(form), *arrays], strict=True):
+            object.__setattr__(self, field.name, value)
 
     def __repr__(self) -> str:
         k, d = self.reference.shape
