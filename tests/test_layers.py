@@ -15,6 +15,7 @@ LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
     ["batch"],
+    ["integrations"],
     ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
@@ -28,7 +29,7 @@ LAYERS = [
     ["expectation"],
     ["engines", "sources"],
     ["covariance"],
-    ["statistics", "parameters", "caching"],
+    ["statistics", "parameters", "caching", "import_hooks"],
     ["kernels"],
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
