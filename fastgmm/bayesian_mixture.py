@@ -189,6 +189,9 @@ default='kmeans'
     def _checked_copy(self, n_features):
         checked = super()._checked_copy(n_features)
         shape = self._structure.of_one(np.empty(self._structure.shape(1, n_features))).shape
+        given = np.asarray(checked.covariance_prior_)
+        if shape == () and given.shape == (1,) and np.isfinite(given[0]):
+            checked.covariance_prior_ = given[0]  # scikit-learn takes it for the number
         if np.shape(checked.covariance_prior_) != shape:  # scikit-learn lets 'spherical' pass
             raise ValueError(
                 f"The parameter '{self.covariance_type} covariance_prior' should have the shape of "

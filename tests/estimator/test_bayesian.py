@@ -174,13 +174,20 @@ def test_bad_parameters(params):
     assert fast == theirs
 
 
-@pytest.mark.parametrize("prior", [[1.0, 2.0], [1.0], np.eye(2), [np.nan]], ids=str)
+@pytest.mark.parametrize("prior", [[1.0, 2.0], np.eye(2), [np.nan]], ids=str)
 def test_a_spherical_covariance_prior_is_a_number(prior):
     """scikit-learn adds whatever has the right shape by chance."""
     model = Ours(n_components=2, covariance_type="spherical", covariance_prior=prior)
     with pytest.raises(ValueError, match="'spherical covariance_prior' should have the shape"):
         model.fit(X)
     assert Ours(covariance_type="spherical", covariance_prior=np.array(2.0)).fit(X).converged_
+
+
+def test_a_spherical_covariance_prior_in_a_list():
+    arguments = {"covariance_type": "spherical", "random_state": 0, "n_components": 2}
+    listed, number = (Ours(covariance_prior=p, **arguments).fit(X) for p in ([2.0], 2.0))
+    np.testing.assert_array_equal(listed.covariances_, number.covariances_)
+    assert np.ndim(listed.covariance_prior_) == 0
 
 
 @pytest.mark.parametrize(
