@@ -48,6 +48,9 @@ def patch_sklearn() -> None:
     --------
     unpatch_sklearn
     """
+    if "sklearn.mixture" not in sys.modules:
+        for home in _HOMES:
+            when_imported(home, _replace)
     when_imported("sklearn.mixture", _replace)
 
 
@@ -83,12 +86,9 @@ def give_back(package: str) -> None:
 
 def _replace(module: ModuleType) -> None:
     """Replace the names, now that `sklearn.mixture` is there, or one of the estimators."""
-    try:
-        estimators = _estimators()
-    except ImportError:
-        # sklearn.mixture is being imported by the estimators: as soon as they are there, then.
-        for home in _HOMES:
-            when_imported(home, _replace)
+    estimators = _estimators()
+    if None in estimators:
+        # sklearn.mixture is being imported by one of the estimators, whose own import follows.
         return
     no_longer(_replace)
     mixture = importlib.import_module("sklearn.mixture")
@@ -100,7 +100,8 @@ def _replace(module: ModuleType) -> None:
 
 
 def _estimators() -> list[Any]:
-    return [getattr(importlib.import_module(home), name) for home, name in _HOMES.items()]
+    """Both classes; None for one whose module is only being imported."""
+    return [getattr(importlib.import_module(home), name, None) for home, name in _HOMES.items()]
 
 
 def _modules() -> list[tuple[str, ModuleType]]:
