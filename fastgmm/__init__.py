@@ -1,12 +1,18 @@
 """Gaussian mixtures on CPUs: scikit-learn's estimators on fast parallel kernels."""
 
-from fastgmm.batch import FitReport, fit_many
-from fastgmm.bayesian_mixture import BayesianGaussianMixture
-from fastgmm.files.container import ModelFileError
-from fastgmm.gaussian_mixture import GaussianMixture
+import importlib
+from typing import TYPE_CHECKING
+
+from fastgmm import integrations
 from fastgmm.patching import patch_sklearn, unpatch_sklearn
-from fastgmm.saved.models import load
-from fastgmm.sources.opening import open_source
+
+if TYPE_CHECKING:
+    from fastgmm.batch import FitReport, fit_many
+    from fastgmm.bayesian_mixture import BayesianGaussianMixture
+    from fastgmm.files.container import ModelFileError
+    from fastgmm.gaussian_mixture import GaussianMixture
+    from fastgmm.saved.models import load
+    from fastgmm.sources.opening import open_source
 
 __all__ = [
     "BayesianGaussianMixture",
@@ -22,3 +28,31 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BayesianGaussianMixture": "bayesian_mixture",
+    "FitReport": "batch",
+    "GaussianMixture": "gaussian_mixture",
+    "ModelFileError": "files.container",
+    "fit_many": "batch",
+    "load": "saved.models",
+    "open_source": "sources.opening",
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported when it is asked for: `patch_sklearn` alone imports nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    importlib.import_module("sklearn.mixture")  # before all, because a patch may wait for it
+    # All at once: `load` makes models of classes that have entered themselves by then.
+    for public, home in _HOMES.items():
+        globals()[public] = getattr(importlib.import_module(f"fastgmm.{home}"), public)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+integrations.register()

@@ -19,6 +19,7 @@ LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
     ["batch"],
+    ["integrations"],
     ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
@@ -34,7 +35,7 @@ LAYERS = [
     ["outputs"],
     ["engines", "sources"],
     ["covariance"],
-    ["statistics", "parameters", "caching"],
+    ["statistics", "parameters", "caching", "import_hooks"],
     ["files", "kernels"],
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}

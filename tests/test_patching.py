@@ -210,3 +210,76 @@ def test_what_is_not_there(tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["-m"], ["--help"]])
 def test_usage(arguments):
     assert "python -m fastgmm script.py" in run("-m", "fastgmm", *arguments, expect=2)
+
+
+def test_nothing_is_imported_before_it_is_used():
+    for then in ("sklearn.mixture", "fastgmm.gaussian_mixture", "fastgmm.batch", "fastgmm.cli"):
+        run(
+            "-c",
+            f"""if True:
+            import sys, fastgmm
+            fastgmm.patch_sklearn()
+            assert not {{"numpy", "sklearn", "fastgmm.gaussian_mixture"}} & set(sys.modules)
+            import {then}
+            from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+            assert GaussianMixture is fastgmm.GaussianMixture
+            assert BayesianGaussianMixture is fastgmm.BayesianGaussianMixture
+            import sklearn
+            assert sklearn.mixture.__spec__.loader is sklearn.mixture.__loader__
+            fastgmm.unpatch_sklearn()
+            assert sklearn.mixture.GaussianMixture is GaussianMixture._sklearn_class
+            """,
+        )
+
+
+def test_taken_back_before_it_takes_effect():
+    run(
+        "-c",
+        """if True:
+        import fastgmm
+        fastgmm.patch_sklearn()
+        fastgmm.unpatch_sklearn()
+        from sklearn.mixture import GaussianMixture
+        assert GaussianMixture is not fastgmm.GaussianMixture
+        """,
+    )
+
+
+def test_all_estimators_has_both_classes():
+    """skops and MLflow take theirs from it."""
+    run(
+        "-c",
+        """if True:
+        import fastgmm, sklearn.mixture
+        from sklearn.utils import all_estimators
+        before = {cls for _, cls in all_estimators()}
+        fastgmm.patch_sklearn()
+        under = {cls for _, cls in all_estimators()}
+        assert under == before | {fastgmm.GaussianMixture, fastgmm.BayesianGaussianMixture}
+        fastgmm.unpatch_sklearn()
+        assert {cls for _, cls in all_estimators()} == before
+        assert not [name for name in dir(sklearn.mixture) if name.startswith("Sklearn")]
+        """,
+    )
+
+
+def test_packages_with_a_table_of_classes_are_left_alone(tmp_path):
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry" / "__init__.py").write_text("")
+    (tmp_path / "registry" / "table.py").write_text(
+        "from sklearn.mixture import GaussianMixture\nNAMES = {GaussianMixture: 'mixture'}"
+    )
+    (tmp_path / "registry" / "parse.py").write_text("from sklearn.mixture import GaussianMixture")
+    run(
+        "-c",
+        """if True:
+        import sys
+        sys.path.insert(0, "")
+        from registry import parse, table
+        import fastgmm
+        fastgmm.patch_sklearn()
+        for model in (fastgmm.GaussianMixture().to_sklearn(), parse.GaussianMixture()):
+            assert type(model) is parse.GaussianMixture and type(model) in table.NAMES
+        """,
+        cwd=tmp_path,
+    )

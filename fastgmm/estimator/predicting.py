@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import kernels_set_by_hand
+from fastgmm.estimator.remembered import Memory
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import Parameters
@@ -16,6 +17,10 @@ from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import files_of
+
+_operands = Memory()
+
+_kernels = Memory()
 
 
 @underflow_is_zero
@@ -72,11 +77,18 @@ def prepared(
     estimator: Any, source: RowSource, parameters: Parameters | None = None
 ) -> tuple[RowSource, KernelChoice]:
     """Source and kernels for a pass: in float32 if rows and parameters are."""
-    parameters = parameters or estimator._family.parameters_of(estimator)
+    family, structure = estimator._family, estimator._structure
     single = source.dtype == np.asarray(estimator.means_).dtype == np.float32
     dtype = np.dtype(np.float32 if single else np.float64)
-    choice = kernels_set_by_hand(estimator._structure, parameters, dtype)
-    d = parameters.means.shape[1]
+
+    def make() -> KernelChoice:
+        made_of = parameters or family.parameters_of(estimator)
+        return kernels_set_by_hand(structure, made_of, dtype)
+
+    attributes = [getattr(estimator, name) for name in family.density_attributes]
+    purpose = dtype, estimator.covariance_type, parameters is None
+    choice = _kernels.get(estimator, purpose, attributes, make)
+    d = choice.operands.means.shape[1]
     if source.n_features != d:
         raise ValueError(
             f"X has {source.n_features} features, but {type(estimator).__name__} is expecting {d} "

@@ -20,12 +20,15 @@ class Family(ABC):
     structure : CovarianceStructure
     fit_dtype : dtype or None
         That rows are fitted in; None is their own type.
+    density_attributes : tuple of str
+        Attributes and arguments of an estimator that densities follow from, beside its structure.
     needed_attributes : tuple of str
         What `of_fitted` needs of an estimator.
     """
 
     structure: CovarianceStructure
     fit_dtype: ClassVar[Any] = None
+    density_attributes: ClassVar[tuple[str, ...]]
     needed_attributes: ClassVar[tuple[str, ...]] = ()
 
     # -- the way to and from an estimator ----------------------------------------------------------

@@ -1,6 +1,7 @@
 """Maximum likelihood: the M-step and the bound of a plain Gaussian mixture."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +49,8 @@ class MaximumLikelihood(Family):
 
     structure: CovarianceStructure
     given: GivenParameters
+
+    density_attributes: ClassVar = ("weights_", "means_", "precisions_cholesky_")
 
     @classmethod
     def of_rows(cls, estimator, structure, n_rows, total_weight, weight_scale, pooled):

@@ -108,6 +108,14 @@ class VariationalBayes(Family):
 
     # A bound that is a sum over rows, compared with `tol`, drowns in the rounding of float32.
     fit_dtype: ClassVar = np.float64
+    density_attributes: ClassVar = (
+        "weight_concentration_prior_type",
+        "weight_concentration_",
+        "means_",
+        "precisions_cholesky_",
+        "mean_precision_",
+        "degrees_of_freedom_",
+    )
     needed_attributes: ClassVar = tuple(f"{name}_prior_" for name in _PRIORS)
 
     def __post_init__(self) -> None:

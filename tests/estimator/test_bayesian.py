@@ -184,6 +184,13 @@ def test_a_spherical_covariance_prior_is_a_number(prior):
         assert Ours(covariance_type="spherical", covariance_prior=number).fit(X).converged_
 
 
+def test_a_spherical_covariance_prior_in_a_list():
+    arguments = {"covariance_type": "spherical", "random_state": 0, "n_components": 2}
+    listed, number = (Ours(covariance_prior=p, **arguments).fit(X) for p in ([2.0], 2.0))
+    np.testing.assert_array_equal(listed.covariances_, number.covariances_)
+    assert np.ndim(listed.covariance_prior_) == 0
+
+
 @pytest.mark.parametrize(
     "rows", [X[:2], X[:1], X[0], X * np.nan, np.where(X > 3, np.inf, X), X[:, :0]], ids=range(6)
 )
