@@ -18,8 +18,11 @@ def register() -> None:
 
 
 def _classes() -> list[Any]:
-    names = "GaussianMixture", "BayesianGaussianMixture"
-    return [getattr(importlib.import_module("fastgmm"), name) for name in names]
+    # Imported here: whoever needs none of these packages should not wait for scikit-learn.
+    from fastgmm.bayesian_mixture import BayesianGaussianMixture
+    from fastgmm.gaussian_mixture import GaussianMixture
+
+    return [GaussianMixture, BayesianGaussianMixture]
 
 
 def _to_skl2onnx(skl2onnx: ModuleType) -> None:

@@ -20,6 +20,7 @@ LAYERS = [
     ["__init__"],
     ["batch"],
     ["integrations"],
+    ["integrations"],
     ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
@@ -45,15 +46,19 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["cli", "batch", "patching", *ESTIMATORS, "starts"],
+    "sklearn": ["__init__", "cli", "batch", "patching", *ESTIMATORS, "starts"],
 }
-#: The only file that may import a module whose name is known when it runs: packages of others.
-BY_ANY_NAME = [Path("sources/optional.py")]
+#: The only files that may import a module whose name is known when they run: packages of others,
+#: and the homes of the classes that a patch puts in their places.
+BY_ANY_NAME = [Path("sources/optional.py"), Path("patching.py")]
 
 EM_IMPORTS = {"collections", "dataclasses", "functools", "itertools", "typing", "numpy"}
 
 #: Methods that every class has from `object`, or makes for itself.
-OF_ANY_CLASS = {"__init__", "__repr__", "__eq__", "__hash__", "__getstate__", "__setstate__"}
+OF_ANY_CLASS = {
+    *("__init__", "__repr__", "__eq__", "__hash__", "__getstate__", "__setstate__"),
+    *("__setattr__", "__delattr__", "__replace__"),
+}
 
 MOST_LINES, MOST_LINES_OF_FUNCTION = 420, 60  # "about 400"
 
