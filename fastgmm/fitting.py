@@ -19,7 +19,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.expectation import chunk_scatter, sums_of_chunks, totals_of_each
 from fastgmm.initialization import LabelledRows, Shares, SingleRows, Start
 from fastgmm.parameters import MixtureParameters, Operands
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.sampling import sample_rows
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -97,7 +97,7 @@ class MixtureFit:
         engine: Engine,
         options: FitOptions,
     ):
-        self.source = source
+        self.source = source.scaled()
         self.structure = structure
         self.engine = engine
         self.options = options
@@ -306,7 +306,7 @@ class MixtureFit:
                 weights *= self.source.weight_scale
             fit = self
             if len(rows) < self.source.n_rows:
-                source = ArraySource(rows, weights, self.source.dtype)
+                source = array_source(rows, weights, self.source.dtype)
                 options = replace(self.options, reg_covar=self.regularization)
                 fit = MixtureFit(source, self.structure, self.engine, options)
             yield fit._estimates(next(make(rows, weights))), fit.source.total_weight

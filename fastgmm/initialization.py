@@ -15,9 +15,9 @@ from threadpoolctl import ThreadpoolController
 
 from fastgmm.engines.base import Engine
 from fastgmm.kmeans import KMeansFit
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.sampling import all_weights, is_weighted, rows_at
+from fastgmm.sources.sampling import all_weights, rows_at
 
 _OWN_KMEANS_ROWS = 8192
 """Rows from which k-means runs on the package's kernels."""
@@ -113,7 +113,7 @@ def _kmeans(X, n_components, random_state, sample_weight, engine) -> LabelledRow
             kmeans = KMeans(n_clusters=n_components, n_init=1, random_state=random_state)
             labels = kmeans.fit(X, sample_weight=sample_weight).labels_
         return LabelledRows(labels, n_components)
-    fit = KMeansFit(ArraySource(X, sample_weight), engine, n_components)
+    fit = KMeansFit(array_source(X, sample_weight), engine, n_components)
     if X.dtype == np.float32:
         # scikit-learn draws by a running sum in float32, whose rounding decides which rows.
         rows = _plusplus_rows(X - X.mean(axis=0), n_components, random_state, sample_weight)
@@ -126,7 +126,7 @@ def _kmeans_plusplus(X, n_components, random_state, sample_weight, engine) -> Si
     if len(X) < _OWN_KMEANS_ROWS or X.dtype == np.float32:
         rows = _plusplus_rows(X, n_components, random_state, sample_weight)
     else:
-        fit = KMeansFit(ArraySource(X, sample_weight), engine, n_components)
+        fit = KMeansFit(array_source(X, sample_weight), engine, n_components)
         rows = fit.seeds(random_state)
     return SingleRows(X[rows])
 
@@ -176,7 +176,7 @@ def bytes_to_draw(method: str, source: RowSource) -> float:
     if method == "random":
         return 0
     # NumPy permutes the numbers of all rows; with weights, it takes these and two running sums.
-    return source.n_rows * (32 if is_weighted(source) else 8)
+    return source.n_rows * (32 if source.weighted else 8)
 
 
 def draw_starts(
@@ -230,7 +230,7 @@ def make_starts(
         If what the callable returns does not fit the data.
     """
     if isinstance(method, str) and method in _DRAWING_METHODS:
-        yield from draw_starts(ArraySource(X, sample_weight), n_components, method, random_state)
+        yield from draw_starts(array_source(X, sample_weight), n_components, method, random_state)
     sample_weight = _unequal(sample_weight)
     while True:
         if isinstance(method, str):

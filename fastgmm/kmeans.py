@@ -44,7 +44,7 @@ class KMeansFit:
     """
 
     def __init__(self, source: RowSource, engine: Engine, n_clusters: int):
-        self.source = source
+        self.source = source.scaled()
         self.engine = engine
         self.n_clusters = n_clusters
         # Most passes compute a few distances a row: candidates', or few rows' to all centers.

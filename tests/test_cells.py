@@ -11,7 +11,7 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.fitting import FitOptions, MixtureFit
 from fastgmm.parameters import MixtureParameters
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing")
 every_structure = pytest.mark.parametrize("structure", STRUCTURES)
@@ -146,7 +146,7 @@ def test_overlapping_components_take_the_dense_pass(passes):
     ids=["one point", "few points", "outliers", "heavy tails"],
 )
 def test_cells_enclose_their_rows_whatever_they_are(rows):
-    source = ArraySource(rows)
+    source = array_source(rows)
     by_cells = CellPass(source, STRUCTURES["full"], ThreadEngine(2))
     by_cells._order_rows()
     seen = []
@@ -192,10 +192,10 @@ def test_spreads_bound_how_distances_change(structure):
 
 
 def test_small_problems_are_left_alone():
-    assert not CellPass.may_pay(ArraySource(np.zeros((1000, 2))), 500)
-    assert not CellPass.may_pay(ArraySource(np.zeros((100_000, 2))), 8)
+    assert not CellPass.may_pay(array_source(np.zeros((1000, 2))), 500)
+    assert not CellPass.may_pay(array_source(np.zeros((100_000, 2))), 8)
     fit = MixtureFit(
-        ArraySource(np.zeros((1000, 2))),
+        array_source(np.zeros((1000, 2))),
         STRUCTURES["full"],
         ThreadEngine(1),
         FitOptions(500, 1e-3, 1e-6, 1),

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from fastgmm.cli.errors import note
+from fastgmm.sources.base import RowSource
 from fastgmm.sources.memory import DEFAULT_MEMORY_LIMIT, LEAST_MEMORY_LIMIT, parse_memory_limit
-from fastgmm.sources.opening import open_for_model, open_source
-from fastgmm.sources.reader import ReaderSource
-from fastgmm.sources.zarr import is_zarr
+from fastgmm.sources.opening import has_column_names, open_for_model, open_source
 
 _FOR_THE_PROCESS = 650 * 10**6
 """Memory that Python, compiled kernels, threads and a start take beside the rows that are kept."""
@@ -56,7 +55,7 @@ def open_rows(
     memory_limit: str,
     no_header: bool,
     dtype: str | None = None,
-) -> ReaderSource:
+) -> RowSource:
     """Rows to fit."""
     return open_source(
         _thing(data),
@@ -75,7 +74,7 @@ def open_rows_for(
     weight: str | None,
     memory_limit: str,
     no_header: bool,
-) -> ReaderSource:
+) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
     if columns is not None:
         return open_rows(data, columns, weight, memory_limit, no_header)
@@ -97,7 +96,7 @@ def _thing(data: list[Path]) -> Any:
 def _columns(words: Sequence[str], data: list[Path]) -> list[Any]:
     """Columns as `open_source` takes them: numbers where they have no names."""
     words = [word.strip() for word in words]
-    if data[0].suffix.lower() != ".npy" and not is_zarr(data[0]):
+    if has_column_names(data[0]):
         return words
     return [int(word) if word.lstrip("-").isdecimal() else word for word in words]
 

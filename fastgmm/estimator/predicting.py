@@ -12,7 +12,7 @@ from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import MixtureParameters, Operands
 from fastgmm.prediction import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import left_to_sklearn, underflow_is_zero
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import files_of
 
@@ -169,4 +169,4 @@ class PredictMixin(BaseEstimator):
 
     def _estimated(self, X, output, parameters=None):
         """Predictions for rows that are not checked, as scikit-learn's private methods ask for."""
-        return self._predict_rows(ArraySource(np.asarray(X)), output, parameters)
+        return self._predict_rows(array_source(np.asarray(X)), output, parameters)

@@ -157,7 +157,7 @@ class FitMixin(CallbackSupportMixin, BaseEstimator):
         if checkpoint is None:
             result = run(starts)
         else:
-            fingerprint = fingerprint_of(self, source, fit.grid, warm)
+            fingerprint = fingerprint_of(self, fit.source, fit.grid, warm)
             keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
             result = keeper.run(run, starts, n_starts, self._structure)
         if not result.converged and self.max_iter > 0:

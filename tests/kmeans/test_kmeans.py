@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kmeans import KMeansFit, LloydStep
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.sampling import rows_at
 from tests.datasets import mixture_sample
 
@@ -27,7 +27,7 @@ def some_weights(n=N):
 
 
 def kmeans_fit(X, sample_weight=None, n_clusters=K, engine=ENGINE):
-    return KMeansFit(ArraySource(X, sample_weight), engine, n_clusters)
+    return KMeansFit(array_source(X, sample_weight), engine, n_clusters)
 
 
 def sklearn_labels(X, sample_weight=None, n_clusters=K, **options):

@@ -10,7 +10,7 @@ from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.initialization import make_starts
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.persistence.checkpoints import Checkpoint, fingerprint_of
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 
 K, TOL, N_INIT, MAX_ITER = 4, 1e-3, 3, 15
 
@@ -24,7 +24,7 @@ def run(path, every_seconds=0.0, after_iteration=lambda state: None, X=None, **a
     """Parameters and bounds of the best of some restarts."""
     X = rows() if X is None else X
     structure, engine = STRUCTURES["full"], ThreadEngine(1)
-    fit = MixtureFit(ArraySource(X), structure, engine, FitOptions(K, TOL, 1e-6, MAX_ITER))
+    fit = MixtureFit(array_source(X), structure, engine, FitOptions(K, TOL, 1e-6, MAX_ITER))
     model = MaximumLikelihood(structure, X.dtype, GivenParameters())
     random_state = np.random.RandomState(0)
     starts = make_starts(X, K, "random_from_data", random_state, None, engine)

@@ -10,7 +10,7 @@ from fastgmm.fitting import FitOptions, MixtureFit
 from fastgmm.initialization import make_starts
 from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.prediction import predict_rows
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.variational import WEIGHT_POSTERIORS, Priors, VariationalBayes
 from tests.sources.kinds import SOURCES
 
@@ -66,7 +66,7 @@ def test_same_bits(tmp_path, monkeypatch, name, structure, kind, weighted):
     monkeypatch.setattr("fastgmm.sources.blocks._LARGEST_BLOCK_BYTES", 1 << 14)
     X, weights = make_rows(np.float64 if weighted else np.float32)
     weights = weights if weighted else None
-    expected = fit_and_predict(ArraySource(X, weights), X, weights, structure, kind, 1)
+    expected = fit_and_predict(array_source(X, weights), X, weights, structure, kind, 1)
     source = SOURCES[name](tmp_path, X, weights)
     for n_threads in (1, 3):
         found = fit_and_predict(source, X, weights, structure, kind, n_threads)

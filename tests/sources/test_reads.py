@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastgmm.sources.array import ArraySource
-from fastgmm.sources.derived import present_mask, present_rows
-from fastgmm.sources.reader import scan
+from fastgmm.sources.array import array_source
+from fastgmm.sources.base import scan
 from tests.sources.kinds import SOURCES
 
 N_ROWS, N_FEATURES = 5000, 3
@@ -34,7 +33,7 @@ def make_source(request, tmp_path):
 def test_reads_what_the_array_holds(make_source, dtype, weighted):
     X, weights = make_rows(dtype)
     weights = weights if weighted else None
-    source, expected = make_source(X, weights), ArraySource(X, weights)
+    source, expected = make_source(X, weights), array_source(X, weights)
     assert (source.n_rows, source.n_features) == X.shape
     assert source.dtype == dtype
     assert source.total_weight == expected.total_weight
@@ -52,7 +51,7 @@ def test_reads_what_the_array_holds(make_source, dtype, weighted):
 
 def test_threads_read_the_same(make_source):
     X, weights = make_rows(n_rows=20_000)
-    source, expected = make_source(X, weights), ArraySource(X, weights)
+    source, expected = make_source(X, weights), array_source(X, weights)
     random = np.random.RandomState(2)
     bounds = np.sort(random.randint(0, len(X) + 1, (200, 2)), axis=1)
 
@@ -100,8 +99,8 @@ def test_absent_rows_are_left_out(make_source):
     present = weights > 0
     source = make_source(X, weights)
     assert source.n_absent == np.count_nonzero(~present)
-    np.testing.assert_array_equal(present_mask(source), present)
-    source, expected = present_rows(source), ArraySource(X[present], weights[present])
+    np.testing.assert_array_equal(source.present_mask(), present)
+    source, expected = source.present(), array_source(X[present], weights[present])
     assert source.total_weight == expected.total_weight
     random = np.random.RandomState(1)
     bounds = np.sort(random.randint(0, expected.n_rows + 1, (30, 2)), axis=1)
