@@ -92,10 +92,21 @@ def overwrites(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> 
     inputs : iterable of path
     """
     target = Path(path).resolve()
+    written = [target, *(target.parents if is_parquet(target) else [])]
     return any(
-        other == target or (other in target.parents and is_parquet(target))
-        for other in (Path(other).resolve() for other in inputs)
+        _is_same(place, Path(other).resolve())
+        for other in inputs
+        for place in written
+        if place == target or Path(other).is_dir()
     )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder; names may differ in their case."""
+    try:
+        return path == other or os.path.samefile(path, other)
+    except OSError:  # one of them is not there, or cannot be looked at
+        return False
 
 
 def output_suffix(path: str | os.PathLike) -> str:

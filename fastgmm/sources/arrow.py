@@ -148,7 +148,7 @@ def to_numbers(array: Any) -> np.ndarray:
     types = import_optional("pyarrow.types", "A source of Arrow data")
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if types.is_decimal(array.type):
+    if types.is_decimal(array.type) or types.is_null(array.type):
         array = array.cast("float64")
     return array.to_numpy(zero_copy_only=False)
 
@@ -156,7 +156,8 @@ def to_numbers(array: Any) -> np.ndarray:
 def _number_type(arrow_type: Any) -> str | None:
     """Name of the type of a column's numbers; None if it holds none."""
     types = import_optional("pyarrow.types", "A source of Arrow data")
-    kinds = (types.is_floating, types.is_integer, types.is_boolean, types.is_decimal)
+    # Of no type are columns without a value, as in parts without rows.
+    kinds = (types.is_null, types.is_floating, types.is_integer, types.is_boolean, types.is_decimal)
     if types.is_dictionary(arrow_type):
         return _number_type(arrow_type.value_type) and "dictionary"
     return str(arrow_type) if any(is_kind(arrow_type) for is_kind in kinds) else None

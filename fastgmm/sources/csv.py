@@ -139,7 +139,7 @@ class CsvFile:
 
     def _unreadable(self, text: str) -> ValueError:
         advice = csv_advice.of_shape(self.path, self.dialect)
-        return ValueError(f"{self.path} cannot be read as CSV: {text}{advice and ' ' + advice}")
+        return ValueError(f"{self.path} cannot be read as CSV: {text}{advice and '. ' + advice}")
 
     # -- text --------------------------------------------------------------------------------------
     def _read_names(self) -> tuple[list[str], set[str]]:

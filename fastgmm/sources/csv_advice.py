@@ -76,7 +76,7 @@ def of_shape(path: Path, dialect: Any) -> str:
         if n_second == 2 * n_first + 1:
             return (
                 "If the numbers have decimal commas, say so by decimal=',' and delimiter=';' "
-                "(--decimal , --delimiter ';'), and separate them by something else than commas."
+                "(--decimal , --delimiter ';'); commas cannot separate them, too."
             )
     if first.rstrip().endswith(dialect.delimiter):
         return (
@@ -124,7 +124,7 @@ def bad_cell(
     elif not column and number == len(names) - 1:
         advice = (
             f"The line of names ends in {dialect.delimiter!r}, which makes one more column that "
-            "has no name; remove that, or choose columns."
+            "has no name; choose columns, or remove it from all lines."
         )
     line = _line_of(path, dialect, row + dialect.header, number)
     where = f"row {row}, counted from 0" + ("" if line is None else f" (line {line} of the file)")

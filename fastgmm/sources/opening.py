@@ -48,10 +48,10 @@ def open_source(
     Parameters
     ----------
     thing : str, path, array, table, dataset or list
-        The path of a ``.npy``, ``.csv`` or ``.parquet`` file, a folder of the last (and of folders
-        of them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a pyarrow Table or
-        Dataset of Parquet files; a pandas or polars frame; a ``zarr.Array``; or a list of such
-        parts, whose rows follow one another.
+        The path of a ``.npy``, ``.csv``, ``.csv.gz`` or ``.parquet`` file, a folder of the last
+        (and of folders of them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a
+        pyarrow Table or Dataset of Parquet files; a pandas or polars frame; a ``zarr.Array``; or a
+        list of such parts, whose rows follow one another.
     columns : sequence of str or int, optional
         The features, in this order: names where columns have names, numbers elsewhere. All columns
         but the weights by default.
@@ -60,7 +60,7 @@ def open_source(
     memory_limit : str or int, optional
         Bounds decoded rows that are kept in memory: bytes, or text such as ``"500MB"`` and
         ``"2GiB"``; 1 GB by default. Beside it stands what is being worked on, up to 16 MB per
-        thread. Pages of a mapped file are the system's and do not count.
+        thread.
     dtype : {float64, float32}, optional
         Type of the rows. By default float32 if all of the columns are, else float64.
     header : bool, optional

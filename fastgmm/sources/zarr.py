@@ -96,13 +96,17 @@ class ZarrReader(BlockReader):
         start = group * self._rows_per_block
         stop = start + self._group_rows[group]
         rows = slice(start, stop)
-        if len(columns) == self._array.shape[1] and columns == sorted(columns):  # type: ignore[type-var]
-            found = np.asarray(self._array[rows])
-        else:
-            found = np.asarray(self._array.oindex[rows, list(columns)])
-        # Afterwards, for what changes meanwhile counts, too.
-        self._chunks.check(start, stop)
-        return found
+        try:
+            if len(columns) == self._array.shape[1] and columns == sorted(columns):  # type: ignore[type-var]
+                return np.asarray(self._array[rows])
+            return np.asarray(self._array.oindex[rows, list(columns)])
+        except OSError:
+            raise
+        except Exception as error:  # of a codec, whose errors share no base
+            raise ValueError(f"{self.name} cannot be read as Zarr: {error}") from error
+        finally:
+            # Afterwards, for what changes meanwhile counts, too.
+            self._chunks.check(start, stop)
 
 
 class ChunkFiles:

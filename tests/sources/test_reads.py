@@ -110,6 +110,55 @@ def test_absent_rows_are_left_out(make_source):
         np.testing.assert_array_equal(read.weights, wanted.weights, strict=True)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_of_absent_rows_do_not_matter(make_source, bad):
+    X, weights = make_rows()
+    weights[[0, 700, 4999]] = 0
+    X[[0, 700, 4999], 1] = bad
+    present = weights > 0
+    source = make_source(X, weights)
+    # Readers go on giving such rows; who reads them leaves them out by their weight.
+    chunk = source.read(0, N_ROWS)
+    np.testing.assert_array_equal(chunk.rows[chunk.weights > 0], X[present])
+    chunk = source.present().read(0, np.count_nonzero(present))
+    np.testing.assert_array_equal(chunk.rows, X[present], strict=True)
+
+
+def test_weights_are_scaled_where_that_is_asked_for(make_source):
+    X, weights = make_rows()
+    source = make_source(X, weights * 2.0**90)
+    scaled = source.scaled()
+    assert source.weighted
+    assert source.weight_scale == 1
+    assert scaled.weight_scale == 2.0**90
+    assert scaled.total_weight * scaled.weight_scale == source.total_weight
+    read = source.read(3, 900), scaled.read(3, 900)
+    np.testing.assert_array_equal(read[0].weights, weights[3:900] * 2.0**90)
+    np.testing.assert_array_equal(read[1].weights * scaled.weight_scale, read[0].weights)
+    assert scaled.scaled().weight_scale == scaled.weight_scale
+    unweighted = make_rows()[0][:5]
+    assert array_source(unweighted).scaled().total_weight == 5
+
+
+def test_weights_are_looked_at_once(make_source, monkeypatch):
+    X, weights = make_rows()
+    weights[:9] = 0
+    source = make_source(X, weights)
+    monkeypatch.setattr(type(source.reader), "weights", None)
+    for other in (source.scaled(), source.present(), source.present().astype(np.float32)):
+        assert other.scaled().total_weight * other.scaled().weight_scale == source.total_weight
+
+
+def test_reads_are_counted(make_source):
+    X, weights = make_rows()
+    source = make_source(X, weights)
+    counted = []
+    source.on_read = counted.append
+    source.present().scaled().read(0, 100)
+    source.astype(np.float32).read(5, 8)
+    assert counted == [100, 3]
+
+
 def test_scan_goes_through_all_rows(make_source):
     X, _ = make_rows()
     np.testing.assert_array_equal(
