@@ -2,10 +2,10 @@
 
 from fastgmm.batch import FitReport, fit_many
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
+from fastgmm.files.container import ModelFileError
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.patching import patch_sklearn, unpatch_sklearn
-from fastgmm.persistence.container import ModelFileError
-from fastgmm.persistence.models import load
+from fastgmm.saved.models import load
 from fastgmm.sources.opening import open_source
 
 __all__ = [

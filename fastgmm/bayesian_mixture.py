@@ -1,33 +1,16 @@
 """BayesianGaussianMixture: scikit-learn's estimator, on fastgmm's EM."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import sklearn.mixture
-from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.em import EMResult
 from fastgmm.estimator.base import MixtureEstimator
-from fastgmm.fitting import MixtureFit
+from fastgmm.families import VariationalBayes
+from fastgmm.saved.models import savable
 from fastgmm.sklearn_interface import constraints
-from fastgmm.sources.base import RowSource
-from fastgmm.variational import (
-    WEIGHT_POSTERIORS,
-    Priors,
-    VariationalBayes,
-    VariationalParameters,
-)
-
-_PRIORS = ("weight_concentration", "mean_precision", "mean", "degrees_of_freedom", "covariance")
 
 
-_NO_PRIORS = (
-    "This %(name)s instance has not all of the priors that an M-step needs "
-    "(weight_concentration_prior_, mean_prior_ and so on). Set them by fit with max_iter=0, or by "
-    "hand."
-)
-
-
+@savable
 class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussianMixture):
     """Gaussian mixture fitted by variational Bayes, on all cores: a drop-in for scikit-learn's.
 
@@ -122,8 +105,7 @@ default='kmeans'
     """
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.BayesianGaussianMixture
-    # A bound that is a sum over rows, compared with `tol`, drowns in the rounding of float32.
-    _fit_dtype: ClassVar = np.float64
+    _family: ClassVar = VariationalBayes
     _parameter_constraints: ClassVar[dict] = {
         **constraints(_sklearn_class),
         "tol_per_sample": ["boolean"],
@@ -175,112 +157,3 @@ default='kmeans'
         self.tol_per_sample = tol_per_sample
         self.on_failure = on_failure
         self.n_jobs = n_jobs
-
-    # -- what the shared estimator asks for --------------------------------------------------------
-    def _checked_copy(self, n_features):
-        checked = super()._checked_copy(n_features)
-        shape = self._structure.of_one(np.empty(self._structure.shape(1, n_features))).shape
-        if np.shape(checked.covariance_prior_) != shape:  # scikit-learn lets 'spherical' pass
-            raise ValueError(
-                f"The parameter '{self.covariance_type} covariance_prior' should have the shape of "
-                f"{shape}, but got {np.shape(checked.covariance_prior_)}"
-            )
-        return checked
-
-    def _model(self, checked, fit: MixtureFit) -> VariationalBayes:
-        mean, covariance = checked.mean_prior_, checked.covariance_prior_
-        if self.mean_prior is None or self.covariance_prior is None:
-            pooled = fit.pooled
-            if self.mean_prior is None:
-                mean = pooled.means[..., 0, :]
-            if self.covariance_prior is None:
-                biased = self._structure.of_one(pooled.covariances)
-                covariance = biased * _bessel_correction(fit.source, biased.ndim)
-        source = fit.source
-        sets = np.shape(source.n_rows)  # none, or a number of data sets
-        priors = Priors(
-            WEIGHT_POSTERIORS[self.weight_concentration_prior_type],
-            checked.weight_concentration_prior_,
-            checked.mean_precision_prior_,
-            _for_sets(sets, mean, np.shape(checked.mean_prior_)),
-            checked.degrees_of_freedom_prior_,
-            _for_sets(sets, covariance, np.shape(checked.covariance_prior_)),
-        )
-        return VariationalBayes(self._structure, source.dtype, priors, source.weight_scale)
-
-    def _fitted_model(self, dtype, weight_scale) -> VariationalBayes:
-        check_is_fitted(self, [f"{name}_prior_" for name in _PRIORS], msg=_NO_PRIORS)
-        priors = Priors(
-            WEIGHT_POSTERIORS[self.weight_concentration_prior_type],
-            self.weight_concentration_prior_,
-            self.mean_precision_prior_,
-            np.asarray(self.mean_prior_, dtype=np.float64),
-            self.degrees_of_freedom_prior_,
-            np.asarray(self.covariance_prior_, dtype=np.float64),
-        )
-        return VariationalBayes(self._structure, dtype, priors, weight_scale)
-
-    def _tolerance(self, total_weight):
-        return self.tol * total_weight if self.tol_per_sample else self.tol
-
-    def _fitted_attributes(self, result: EMResult, model, dtype) -> dict[str, Any]:
-        attributes = super()._fitted_attributes(result, model, dtype)
-        for name in _PRIORS:
-            prior = getattr(model.priors, name)
-            # [()] makes a number of an array of no dimension.
-            is_array = isinstance(prior, np.ndarray)
-            attributes[f"{name}_prior_"] = prior.astype(dtype)[()] if is_array else prior
-        posterior = result.parameters
-        concentration = posterior.weight_posterior.attribute
-        return {
-            **attributes,
-            "weight_concentration_": (
-                tuple(part.astype(dtype) for part in concentration)
-                if isinstance(concentration, tuple)
-                else concentration.astype(dtype)
-            ),
-            "mean_precision_": posterior.mean_precision.astype(dtype),
-            "degrees_of_freedom_": posterior.degrees_of_freedom.astype(dtype)[()],
-        }
-
-    def _parameters(self) -> VariationalParameters:
-        attributes = (
-            self.weight_concentration_,
-            self.means_,
-            getattr(self, "covariances_", ()),  # predictions do without
-            self.precisions_cholesky_,
-            self.mean_precision_,
-            self.degrees_of_freedom_,
-        )
-        prior_type = self.weight_concentration_prior_type
-        posterior_type = WEIGHT_POSTERIORS[prior_type]
-        if len(np.shape(self.weight_concentration_)) != posterior_type.n_dimensions:
-            raise ValueError(
-                f"weight_concentration_ is not of weight_concentration_prior_type={prior_type!r}. "
-                "Set the argument back, or fit anew with warm_start=False."
-            )
-        concentration, *fields = (np.asarray(a, dtype=np.float64) for a in attributes)
-        posterior = posterior_type(concentration)
-        means, covariances, factors, mean_precision, freedom = fields
-        return VariationalParameters(
-            posterior.mean(), means, covariances, factors, posterior, mean_precision, freedom
-        )
-
-
-def _for_sets(sets: tuple[int, ...], prior, shape: tuple[int, ...]) -> np.ndarray:
-    """A prior of this shape, for each of many data sets if there are many."""
-    return np.broadcast_to(np.asarray(prior, dtype=np.float64), sets + shape)
-
-
-def _bessel_correction(source: RowSource, n_axes: int) -> float | np.ndarray:
-    """What makes a covariance unbiased, with weights that count repeats."""
-    total: Any = source.total_weight * source.weight_scale
-    if np.ndim(total):  # of many data sets, which are not weighted
-        total = total.reshape(total.shape + (1,) * (n_axes - total.ndim))
-    elif total <= 1.0:
-        raise ValueError(
-            f"The sample weights sum to {total:.6g}, that is, to no more than one row, which has "
-            "no covariance to take as covariance_prior. Give a covariance_prior, or scale the "
-            "weights to count rows."
-        )
-    return total / (total - 1.0)

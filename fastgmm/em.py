@@ -1,16 +1,28 @@
-"""The loop of EM: accumulate, maximize, converge, restart.
+"""The loop of EM: iterate, converge, restart; of one mixture, or of many at once.
 
-It knows neither rows nor covariances, only two functions: statistics from parameters, and
-parameters from statistics.
+It knows neither rows nor covariances, only a step, which makes parameters and a lower bound from
+parameters.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+
+
+class Step(Protocol):
+    """One iteration of EM."""
+
+    def __call__(self, parameters: Any, running: Any) -> tuple[Any, Any]:
+        """The next parameters, and a lower bound; not a number where there are no next ones.
+
+        Of many mixtures both have an axis in front, and those that the mask `running` leaves out
+        stay as they are.
+        """
+        ...
 
 
 class RestartFailed(Exception):
@@ -24,28 +36,40 @@ class EMResult:
     Parameters
     ----------
     parameters : object
-        After the last M-step.
-    lower_bounds : list of float
-        One per iteration: the bound under the parameters before that iteration's M-step.
-    converged : bool
+        After the last M-step; of many mixtures, with an axis in front.
+    lower_bounds : list of float, or of ndarray
+        One per iteration: the bound under the parameters before that iteration's M-step. Of many
+        mixtures, an array; not a number for those that had stopped.
+    converged : bool, or ndarray of bool
     diagnostics : list of dict
         Of all restarts: what was done to keep them going, in order; see `fastgmm.recovery`.
     """
 
     parameters: Any
-    lower_bounds: list[float]
-    converged: bool
+    lower_bounds: list
+    converged: Any
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def n_iter(self) -> int:
+    def n_iter(self) -> Any:
         """Iterations made."""
-        return len(self.lower_bounds)
+        if np.ndim(self.converged) == 0:
+            return len(self.lower_bounds)
+        return sum(
+            (~np.isnan(bound) for bound in self.lower_bounds), np.zeros_like(self.converged, int)
+        )
 
     @property
-    def lower_bound(self) -> float:
+    def lower_bound(self) -> Any:
         """The last bound; minus infinity when there was no iteration."""
-        return self.lower_bounds[-1] if self.lower_bounds else -np.inf
+        last = -np.inf if np.ndim(self.converged) == 0 else np.full(self.converged.shape, -np.inf)
+        if not self.lower_bounds:
+            return last
+        if np.ndim(last) == 0:
+            return self.lower_bounds[-1]
+        for bound in self.lower_bounds:
+            last = np.where(np.isnan(bound), last, bound)
+        return last
 
 
 class Listener:
@@ -98,10 +122,10 @@ class RunState:
 
 
 def run_em(
-    step: Callable[[Any], tuple[Any, float]],
+    step: Step,
     start: Any,
     *,
-    tol: float,
+    tol: Any,
     max_iter: int,
     lower_bound: float,
     listener: Listener,
@@ -110,13 +134,14 @@ def run_em(
 ) -> EMResult:
     """Iterate from `start` until the bound changes by less than `tol`, or `listener` stops it.
 
+    Every one of many mixtures stops for itself.
+
     Parameters
     ----------
-    step : callable
-        One E-step and M-step: from parameters to the next ones, and a lower bound.
+    step : Step
     start : object
         Parameters to start from.
-    tol : float
+    tol : float, or ndarray of shape (mixtures,)
         Of the change of the bound between iterations; reached when strictly below.
     max_iter : int
     lower_bound : float
@@ -127,24 +152,38 @@ def run_em(
     observe : callable, optional
         Called with the result so far after every iteration.
     """
+    many = np.ndim(tol) > 0
     bounds = list(lower_bounds)
-    change = bounds[-1] - [lower_bound, *bounds][-2] if bounds else np.inf
-    result, stop = EMResult(start, bounds, bool(abs(change) < tol)), None
-    while not (result.converged or stop) and result.n_iter < max_iter:
-        listener.iteration_begins(result.n_iter + 1)
-        parameters, bound = step(result.parameters)
-        change = bound - (result.lower_bounds[-1] if result.n_iter else lower_bound)
-        result = EMResult(parameters, [*result.lower_bounds, float(bound)], bool(abs(change) < tol))
+    last: Any = lower_bound
+    running: Any = True
+    converged: Any = False
+    if many:
+        running, converged = np.ones(np.shape(tol), dtype=bool), np.zeros(np.shape(tol), dtype=bool)
+    if bounds:
+        change, last = bounds[-1] - [lower_bound, *bounds][-2], bounds[-1]
+        converged = bool(abs(change) < tol)
+        running = not converged
+    result, stop = EMResult(start, bounds, converged), None
+    while (running.any() if many else running) and not stop and len(bounds) < max_iter:
+        listener.iteration_begins(len(bounds) + 1)
+        parameters, bound = step(result.parameters, running)
+        bound = bound if many else float(bound)
+        change = bound - last
+        last = np.where(running, bound, last) if many else bound
+        bounds = [*bounds, bound]
+        converged = result.converged | (running & (abs(change) < tol))
+        running = running & (abs(change) >= tol)  # not where the bound is no number
+        result = EMResult(parameters, bounds, converged)
         stop = listener.iteration_ends(result, change)
         observe(result)
     return result
 
 
 def best_of_restarts(
-    step: Callable[[Any], tuple[Any, float]],
+    step: Step,
     starts: Iterable[Any],
     *,
-    tol: float,
+    tol: Any,
     max_iter: int,
     lower_bound: float,
     listener: Listener,
@@ -197,8 +236,7 @@ def best_of_restarts(
         stop = listener.restart_ends(result)
         # Without a bound to choose by, as with max_iter=0, the last start stands (as in
         # scikit-learn).
-        if best is None or best.lower_bound == -np.inf or result.lower_bound > best.lower_bound:
-            best = result
+        best = result if best is None else _better(result, best)
         if stop:
             break
     if best is None:
@@ -214,3 +252,57 @@ def _observe_run(
     result: EMResult,
 ) -> None:
     observe(RunState(restart, result.parameters, result.lower_bounds, best))
+
+
+def _better(result: EMResult, best: EMResult) -> EMResult:
+    """The later of two results where its bound is larger, else the best so far."""
+    bound = best.lower_bound
+    better = (bound == -np.inf) | (result.lower_bound > bound)
+    if np.ndim(better) == 0:
+        return result if better else best
+    n_iter = max(len(result.lower_bounds), len(best.lower_bounds))
+    none = [np.full(len(better), np.nan)]
+    return EMResult(
+        selected(better, result.parameters, best.parameters),
+        [
+            np.where(better, *pair)
+            for pair in zip(
+                *(r.lower_bounds + none * (n_iter - len(r.lower_bounds)) for r in (result, best)),
+                strict=True,
+            )
+        ],
+        np.where(better, result.converged, best.converged),
+    )
+
+
+# -- records of many mixtures ----------------------------------------------------------------------
+def taken(record: Any, chosen: np.ndarray) -> Any:
+    """The record of those mixtures that a mask chooses."""
+    return _mapped(lambda array: array[chosen], record)
+
+
+def selected(chosen: np.ndarray, one: Any, other: Any) -> Any:
+    """The one record for mixtures that a mask chooses, the other for the rest."""
+    return _mapped(
+        lambda a, b: np.where(chosen.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), one, other
+    )
+
+
+def entered(record: Any, chosen: np.ndarray, part: Any) -> Any:
+    """A record in which those mixtures that a mask chooses come from another one of just these."""
+
+    def enter(array: np.ndarray, values: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        array[chosen] = values
+        return array
+
+    return _mapped(enter, record, part)
+
+
+def _mapped(function: Callable[..., Any], *records: Any) -> Any:
+    """The record whose arrays are ``function`` of the arrays of records of one kind."""
+    if isinstance(records[0], np.ndarray):
+        return function(*records)
+    names = [field.name for field in fields(records[0])]
+    arrays = {name: _mapped(function, *(getattr(r, name) for r in records)) for name in names}
+    return type(records[0])(**arrays)

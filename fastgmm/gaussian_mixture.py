@@ -8,16 +8,17 @@ import numpy as np
 import sklearn.mixture
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.estimator import predicting
 from fastgmm.estimator.base import MixtureEstimator
-from fastgmm.fitting import MixtureFit
-from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
-from fastgmm.parameters import MixtureParameters
+from fastgmm.families import MaximumLikelihood
+from fastgmm.saved.models import savable
 from fastgmm.sklearn_interface import TAKES_NAMESPACE, constraints, left_to_sklearn
 
 _OF_CRITERIA = ("score", "score_samples", "_n_parameters")
 """Methods that `bic` and `aic` are made of."""
 
 
+@savable
 class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
     """Gaussian mixture fitted by EM, on all cores: a drop-in for scikit-learn's.
 
@@ -93,6 +94,7 @@ default='kmeans'
     """
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
+    _family: ClassVar = MaximumLikelihood
     _parameter_constraints: ClassVar[dict] = constraints(_sklearn_class)
 
     def __init__(
@@ -149,7 +151,7 @@ default='kmeans'
         """
         if left_to_sklearn(self, *_OF_CRITERIA, sample_weight=sample_weight):
             return super().bic(X)
-        score, n = self._score(X, sample_weight)
+        score, n = predicting.score(self, X, sample_weight)
         return -2 * score * n + self.n_parameters() * math.log(n)
 
     def aic(self, X, sample_weight=None):
@@ -166,7 +168,7 @@ default='kmeans'
         """
         if left_to_sklearn(self, *_OF_CRITERIA, sample_weight=sample_weight):
             return super().aic(X)
-        score, n = self._score(X, sample_weight)
+        score, n = predicting.score(self, X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
 
     def n_parameters(self):
@@ -191,20 +193,6 @@ default='kmeans'
         """Log-densities (n, k) without the weights; private in scikit-learn, but widely called."""
         if left_to_sklearn(self):
             return super()._estimate_log_prob(X, **({"xp": xp} if TAKES_NAMESPACE else {}))
-        parameters = self._parameters()
+        parameters = self._family.parameters_of(self)
         unweighted = dataclasses.replace(parameters, weights=np.ones(len(parameters.means)))
-        return self._estimated(X, "log_densities", unweighted)
-
-    # -- what the shared estimator asks for --------------------------------------------------------
-    def _model(self, checked, fit: MixtureFit) -> MaximumLikelihood:
-        given = GivenParameters(checked.weights_init, checked.means_init, checked.precisions_init)
-        return MaximumLikelihood(self._structure, fit.source.dtype, given)
-
-    def _fitted_model(self, dtype, weight_scale) -> MaximumLikelihood:
-        return MaximumLikelihood(self._structure, dtype, GivenParameters())
-
-    def _parameters(self) -> MixtureParameters:
-        # Predictions do without covariances, which a model set up by hand may lack.
-        covariances = getattr(self, "covariances_", ())
-        attributes = (self.weights_, self.means_, covariances, self.precisions_cholesky_)
-        return MixtureParameters(*(np.asarray(a, dtype=np.float64) for a in attributes))
+        return predicting.predict_unchecked(self, X, "log_densities", unweighted)

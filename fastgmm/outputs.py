@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from fastgmm.persistence.atomic import errors_of, replacing
+from fastgmm.files.atomic import check_writable, errors_of, replacing
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.parquet import is_parquet
 
@@ -73,6 +73,7 @@ def open_output(
             yield output
         return
     suffix = output_suffix(path)
+    check_writable(path)
     with replacing(path) as temporary:
         if suffix == ".npy":
             shape = (n_rows,) if columns is None else (n_rows, len(columns))
@@ -91,13 +92,14 @@ def overwrites(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> 
     path : path
     inputs : iterable of path
     """
-    target = Path(path).resolve()
+    # Path.resolve raises a RuntimeError for a loop of links.
+    target = Path(os.path.realpath(path))
     written = [target, *(target.parents if is_parquet(target) else [])]
     return any(
-        _is_same(place, Path(other).resolve())
+        _is_same(place, Path(os.path.realpath(other)))
         for other in inputs
         for place in written
-        if place == target or Path(other).is_dir()
+        if place == target or os.path.isdir(other)
     )
 
 

@@ -1,13 +1,16 @@
 """The parameters of a mixture, and what the kernels read of them."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+_LOG_TWO_PI = np.log(2.0 * np.pi)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
-class MixtureParameters:
+class Parameters(ABC):
     """Parameters of a Gaussian mixture, in float64; of many at once, with an axis in front.
 
     Parameters
@@ -29,34 +32,48 @@ class MixtureParameters:
     precisions_cholesky: np.ndarray
 
     @property
+    @abstractmethod
     def of_densities(self) -> tuple[np.ndarray, ...]:
         """The arrays that densities follow from: covariances are not among them."""
+
+    @property
+    @abstractmethod
+    def log_weights(self) -> np.ndarray:
+        """(k,): what is added to the components' log-densities."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MixtureParameters(Parameters):
+    """Parameters that are numbers, without a distribution of their own."""
+
+    @property
+    def of_densities(self) -> tuple[np.ndarray, ...]:
+        """See `Parameters`."""
         return self.weights, self.means, self.precisions_cholesky
 
     @property
     def log_weights(self) -> np.ndarray:
-        """(k,): what is added to the components' log-densities."""
+        """See `Parameters`."""
         with np.errstate(divide="ignore"):
             return np.log(self.weights)
 
 
 class Operands(NamedTuple):
-    """What a kernel reads of a mixture, and all that it reads; of many, with an axis in front.
+    """What an E-step reads of a mixture, in float64; of many, with an axis in front.
 
     The weighted log-density of component c at x is ``constants[c] + scales[c] * q``, with q the
-    squared distance that the density form computes from the other fields.
+    squared distance of x from the component's mean in the density form: of ``U.T @ (x - mean)`` for
+    matrices U, of ``factor * (x - mean)`` for a factor per feature, of ``x - mean`` itself where
+    one number per component enters with the scale.
 
     Parameters
     ----------
-    origin : ndarray of shape (d,), float64
-        Taken off every row before anything else, so that coordinates are small.
+    origin : ndarray of shape (d,)
+        A point amid the means, which kernels may count coordinates from.
     means : ndarray of shape (k, d)
-        Means, less the origin.
-    factors : ndarray of shape (k or 1, panels * d, block) or (1, k, d)
-        Precision factors, in the density form's shape: matrices in panels, see
-        `fastgmm.kernels.layout`.
-    projected : ndarray of shape (k, d)
-        The means as the density form meets them: whitened, or scaled.
+    factors : ndarray
+        Precision factors: upper triangular matrices (k, d, d), or (d, d) where components share
+        one; (k, d), or (k,).
     scales : ndarray of shape (k,)
     constants : ndarray of shape (k,)
     """
@@ -64,29 +81,14 @@ class Operands(NamedTuple):
     origin: np.ndarray
     means: np.ndarray
     factors: np.ndarray
-    projected: np.ndarray
     scales: np.ndarray
     constants: np.ndarray
 
-    def about_means(self) -> "Operands":
-        """Of the Cholesky form: the same, with no component near the origin for the kernels to see.
-
-        See `fastgmm.kernels.central`.
-        """
-        return self._replace(projected=np.full_like(self.projected, np.inf))
-
-    @property
-    def reference(self) -> np.ndarray:
-        """(k, d): the means that the kernels really used, in the data's coordinates."""
-        return self.origin[..., np.newaxis, :] + self.means.astype(np.float64)
-
 
 def make_operands(
-    parameters: MixtureParameters,
-    dtype: np.dtype,
+    parameters: Parameters,
     *,
     factors: np.ndarray,
-    project,
     scales: np.ndarray,
     log_determinants: np.ndarray,
 ) -> Operands:
@@ -97,13 +99,9 @@ def make_operands(
 
     Parameters
     ----------
-    parameters : MixtureParameters
-    dtype : dtype
-        Of the rows: float64 or float32.
+    parameters : Parameters
     factors : ndarray
         See `Operands`.
-    project : callable
-        From centred means (k, d) to `Operands.projected`.
     scales : ndarray of shape (k,)
     log_determinants : ndarray of shape (k,) or (1,)
         Logarithm of the determinant of each precision factor, or of the one they share.
@@ -112,18 +110,6 @@ def make_operands(
     # Any point amid the data would do; it has to follow from the parameters alone.
     shares = parameters.weights / parameters.weights.sum(axis=-1, keepdims=True)
     origin = (shares[..., np.newaxis] * means).sum(axis=-2)
-    centred = means - origin[..., np.newaxis, :]
-    log_weights = parameters.log_weights
-    constants = log_weights + log_determinants - 0.5 * means.shape[-1] * np.log(2.0 * np.pi)
-
-    def cast(array):
-        return np.ascontiguousarray(array, dtype=dtype)
-
-    return Operands(
-        origin,
-        cast(centred),
-        cast(factors),
-        cast(project(centred)),
-        cast(scales),
-        cast(constants),
-    )
+    n_features = means.shape[-1]
+    constants = parameters.log_weights + log_determinants - 0.5 * n_features * _LOG_TWO_PI
+    return Operands(origin, means, factors, scales, constants)

@@ -21,12 +21,14 @@ import numpy as np
 
 from fastgmm.caching import cached_property
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.base import ILL_DEFINED, Gaussians
+from fastgmm.covariance.algebra import ILL_DEFINED, feature_variances, regularized
+from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import feature_scales, varying_features
-from fastgmm.em import EMResult, Listener, RestartFailed, RunState
-from fastgmm.engines.base import Engine
-from fastgmm.fitting import FitOptions, MixtureFit, MixtureModel
-from fastgmm.parameters import MixtureParameters
+from fastgmm.em import EMResult, RestartFailed, RunState
+from fastgmm.em_start import pooled_estimates
+from fastgmm.em_step import Model, em_step
+from fastgmm.parameters import Parameters
+from fastgmm.passes import Pass
 from fastgmm.sources.base import RowSource
 
 LEVELS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -39,13 +41,15 @@ MOST_LISTED = 30
 """Records that an error lists."""
 
 
-class RecoveringFit(MixtureFit):
-    """Fit that mends what fails, and keeps a record of it.
+class Recovery:
+    """Steps that mend what fails, and keep a record of it.
 
     Parameters
     ----------
-    source, structure, engine, options
-        See `MixtureFit`.
+    rows : Pass
+    source : RowSource
+        The same rows, one of which a component may be moved to.
+    model : Model
     random_state : RandomState
         That rows for components are drawn from; untouched as long as nothing fails.
 
@@ -59,24 +63,17 @@ class RecoveringFit(MixtureFit):
     """
 
     def __init__(
-        self,
-        source: RowSource,
-        structure: CovarianceStructure,
-        engine: Engine,
-        options: FitOptions,
-        random_state: np.random.RandomState,
+        self, rows: Pass, source: RowSource, model: Model, random_state: np.random.RandomState
     ):
-        super().__init__(source, structure, engine, options)
         self.records: list[dict[str, Any]] = []
+        self._rows, self._source, self._model = rows, source, model
         self._random_state = random_state
         self._restart, self._iteration = 0, 0
 
     def run(
         self,
-        model: MixtureModel,
-        starts: Iterator[MixtureParameters],
-        listener: Listener,
-        lower_bound: float = -np.inf,
+        em: Callable[..., EMResult],
+        starts: Iterator[Parameters],
         resume: RunState | None = None,
         observe: Callable[[RunState], None] = lambda state: None,
     ) -> EMResult:
@@ -84,8 +81,10 @@ class RecoveringFit(MixtureFit):
 
         Parameters
         ----------
-        model, starts, listener, lower_bound, resume, observe
-            See `MixtureFit.run`.
+        em : callable
+            ``em(step, starts, resume=, observe=)``, as `fastgmm.em.best_of_restarts`.
+        starts, resume, observe
+            See there.
 
         Raises
         ------
@@ -102,22 +101,13 @@ class RecoveringFit(MixtureFit):
             observe(replace(state, diagnostics=list(self.records)))
 
         try:
-            result = super().run(
-                model,
-                self._counted(starts, following),
-                listener,
-                lower_bound,
-                resume,
-                observe_with_records,
-            )
-            self._well_defined(result.parameters)  # without an iteration, it may be a bad start
+            counted = self._counted(starts, following)
+            result = em(self._step, counted, resume=resume, observe=observe_with_records)
         except RestartFailed:
             raise ValueError(self._what_was_tried()) from None
         return replace(result, diagnostics=self.records)
 
-    def _counted(
-        self, starts: Iterator[MixtureParameters], first: int
-    ) -> Iterator[MixtureParameters]:
+    def _counted(self, starts: Iterator[Parameters], first: int) -> Iterator[Parameters]:
         """The starts, with the number of each set before it is made."""
         for number in count(first):
             self._restart, self._iteration = number, 0
@@ -128,44 +118,49 @@ class RecoveringFit(MixtureFit):
             yield start
 
     # -- steps -------------------------------------------------------------------------------------
-    def _start(self, model, gaussians, total_weight):
+    def start(self, model: Model, estimates: Estimates, total_weight: Any) -> Parameters:
         """M-step of a start; components that fail begin with the covariance of all rows."""
-        parameters = model.start(gaussians, total_weight)
+        family = model.family
+        parameters = family.start(estimates, total_weight)
         failed = self._failed(parameters)
         everything = None if not failed.any() else self._widest()
         if everything is None:
             return parameters
         which = slice(None) if self._shares_covariance else failed
-        gaussians.covariances[which] = everything
+        estimates.covariances[which] = everything
         reason = "its covariance is not positive definite"
         for component in [None] if self._shares_covariance else np.flatnonzero(failed).tolist():
             self._note("widen", "to the covariance of all rows", reason, component)
-        return model.start(gaussians, total_weight)
+        return family.start(estimates._replace(rounding=None), total_weight)
 
-    def _step(self, model, parameters):
+    def _step(self, parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
         self._iteration += 1
         if self._failed(parameters).any():
             raise self._given_up("the start has no covariances that are positive definite")
         while True:
             n_records = len(self.records)
-            parameters, bound = super()._step(model, parameters)
-            if not np.isfinite(bound):
-                raise self._given_up(f"the lower bound is {bound}")
+            model = self._model
+            if self._level:
+                added = LEVELS[self._level - 1] * self._scales
+                model = replace(model, reg_covar=model.reg_covar + added)
+            iteration = em_step(self._rows, model, parameters, self._mend)
+            parameters = iteration.parameters
+            if not np.isfinite(iteration.lower_bound):
+                raise self._given_up(f"the lower bound is {iteration.lower_bound}")
             # Components that have moved or gone had no E-step yet, nor is this their bound.
             if all(record["component"] is None for record in self.records[n_records:]):
-                return parameters, bound
+                return parameters, iteration.lower_bound
 
-    def _maximize(self, model, gaussians):
+    def _mend(self, model: Model, estimates: Estimates) -> Parameters:
         """M-step, mended until every covariance is positive definite."""
-        gaussians = self._regularized(gaussians, self._level)
         while True:
-            parameters = model.maximize(gaussians)
+            parameters = model.family.maximize(estimates)
             failed = self._failed(parameters)
             if not failed.any():
                 return parameters
-            gaussians = self._mended(gaussians, failed)
+            estimates = self._mended(estimates, failed)._replace(rounding=None)
 
-    def _failed(self, parameters: MixtureParameters) -> np.ndarray:
+    def _failed(self, parameters: Parameters) -> np.ndarray:
         """Which components (k,) have no precision factors; all, where they share one."""
         finite = np.isfinite(parameters.precisions_cholesky)
         k = len(parameters.means)
@@ -174,81 +169,91 @@ class RecoveringFit(MixtureFit):
         return ~finite.reshape(k, -1).all(axis=1)
 
     @property
+    def _structure(self) -> CovarianceStructure:
+        return self._model.structure
+
+    @property
     def _shares_covariance(self) -> bool:
-        return self.structure.component_axis is None
+        return self._structure.component_axis is None
 
     # -- mending -----------------------------------------------------------------------------------
-    def _mended(self, gaussians: Gaussians, failed: np.ndarray) -> Gaussians:
+    def _mended(self, estimates: Estimates, failed: np.ndarray) -> Estimates:
         """Estimates that differ in what failed; the head of this file says how."""
         if failed.all():
-            return self._with_more_regularization(gaussians, "no covariance is positive definite")
+            return self._with_more_regularization(estimates, "no covariance is positive definite")
         everything = self._everything(self._level)
         if everything is None:
             reason = "the covariance of all rows is not positive definite"
-            return self._with_more_regularization(gaussians, reason)
+            return self._with_more_regularization(estimates, reason)
         moved = self._moved(len(failed))
         for component in np.flatnonzero(failed & ~moved).tolist():
-            self._reseed(gaussians, component, everything)
-        return self._pruned(gaussians, failed & moved)
+            self._reseed(estimates, component, everything)
+        return self._pruned(estimates, failed & moved)
 
     def _everything(self, level: int) -> np.ndarray | None:
         """Covariance of all rows at a level of regularisation; None if it is near singular."""
-        covariances = self.structure.regularize(self.pooled.covariances.copy(), self.regularization)
-        pooled = self._regularized(self.pooled._replace(covariances=covariances), level)
-        factors = self.structure.precisions_cholesky(pooled.covariances)
+        structure = self._structure
+        base = regularized(structure, self._pooled.covariances, self._model.reg_covar)
+        pooled = self._regularized(self._pooled._replace(covariances=base), level)
+        factors = structure.factor(pooled.covariances)
         if not np.isfinite(factors).all():
             return None
         # By how much each feature varies when those before it are known.
-        roots = self.structure.feature_variances(pooled._replace(covariances=factors))
-        known = roots**2 * self.structure.feature_variances(pooled) > 1.0 / COLLINEAR
-        if known.any() or not varying_features(self.structure, pooled).all():
+        roots = feature_variances(structure, pooled._replace(covariances=factors))
+        known = roots**2 * feature_variances(structure, pooled) > 1.0 / COLLINEAR
+        if known.any() or not varying_features(structure, pooled).all():
             return None
-        return self.structure.of_one(pooled.covariances)
+        return structure.of_one(pooled.covariances)
 
     def _widest(self) -> np.ndarray | None:
         """Covariance of all rows, at the first level that will do."""
         levels = range(len(LEVELS) + 1)
         return next((c for c in map(self._everything, levels) if c is not None), None)
 
-    def _with_more_regularization(self, gaussians: Gaussians, reason: str) -> Gaussians:
+    def _with_more_regularization(self, estimates: Estimates, reason: str) -> Estimates:
         level = self._level
         if level == len(LEVELS):
             raise self._given_up(reason)
         self._note("regularize", f"to {LEVELS[level]:g} of each feature's variance", reason)
-        return self._regularized(gaussians, level + 1, level)
+        return self._regularized(estimates, level + 1, level)
 
-    def _regularized(self, gaussians: Gaussians, level: int, present: int = 0) -> Gaussians:
+    def _regularized(self, estimates: Estimates, level: int, present: int = 0) -> Estimates:
         """Estimates at a level of regularisation, from those at another; 0 is that of the fit."""
         if level == present:
-            return gaussians
+            return estimates
         before = LEVELS[present - 1] if present else 0.0
         added = (LEVELS[level - 1] - before) * self._scales
-        covariances = self.structure.regularize(gaussians.covariances.copy(), added)
-        return gaussians._replace(covariances=covariances)
+        covariances = regularized(self._structure, estimates.covariances, added)
+        return estimates._replace(covariances=covariances)
 
-    def _reseed(self, gaussians: Gaussians, component: int, covariance: np.ndarray) -> None:
+    def _reseed(self, estimates: Estimates, component: int, covariance: np.ndarray) -> None:
         """Move a component to a random row, in place."""
-        row = int(self._random_state.randint(self.source.n_rows))
-        weight = gaussians.weight
+        row = int(self._random_state.randint(self._source.n_rows))
+        weight = estimates.weight
         share = weight.sum() / len(weight)
         others = np.arange(len(weight)) != component
         weight[others] *= (weight.sum() - share) / weight[others].sum()
         weight[component] = share
-        gaussians.means[component] = self.source.read(row, row + 1).rows[0]
-        gaussians.covariances[component] = covariance
+        estimates.means[component] = self._source.read(row, row + 1).rows[0]
+        estimates.covariances[component] = covariance
         self._note("reseed", f"at row {row}", "its covariance is not positive definite", component)
 
-    def _pruned(self, gaussians: Gaussians, gone: np.ndarray) -> Gaussians:
+    def _pruned(self, estimates: Estimates, gone: np.ndarray) -> Estimates:
         reason = "its covariance is not positive definite, after it was re-seeded"
         for component in np.flatnonzero(gone)[
             ::-1
         ].tolist():  # so that no number changes before its turn
             self._note("prune", f"{len(gone)} components before", reason, component)
-        return Gaussians(*(part[~gone] for part in gaussians))
+        weight, means, covariances, _ = estimates
+        return Estimates(weight[~gone], means[~gone], covariances[~gone], None)
+
+    @cached_property
+    def _pooled(self) -> Estimates:
+        return pooled_estimates(self._rows, self._structure)
 
     @cached_property
     def _scales(self) -> np.ndarray:
-        return feature_scales(self.structure, self.pooled)
+        return feature_scales(self._structure, self._pooled)
 
     # -- records -----------------------------------------------------------------------------------
     def _note(self, action: str, detail: str, reason: str, component: int | None = None) -> None:

@@ -11,7 +11,8 @@ from sklearn import get_config
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.covariance import STRUCTURES, CovarianceStructure
+from fastgmm.starts import METHODS
 
 TAKES_NAMESPACE = (
     "xp" in inspect.signature(sklearn.mixture.GaussianMixture._check_parameters).parameters
@@ -37,8 +38,23 @@ _STEPS = (
 """Private steps of scikit-learn's fits and predictions."""
 
 
+_KNOWN_STRUCTURES = next(
+    constraint.options
+    for constraint in sklearn.mixture.GaussianMixture._parameter_constraints["covariance_type"]
+    if isinstance(constraint, StrOptions)
+)
+"""Names of covariance structures that scikit-learn has."""
+
 underflow_is_zero = np.errstate(under="ignore")
 """Decorator: densities and moments that vanish are no error, even after ``np.seterr("raise")``."""
+
+
+class _Registered(StrOptions):
+    """The names of all structures, those among them that are registered later."""
+
+    def __init__(self):
+        super().__init__(set(STRUCTURES))
+        self.options = STRUCTURES.keys()
 
 
 def constraints(sklearn_class: Any) -> dict:
@@ -52,9 +68,15 @@ def constraints(sklearn_class: Any) -> dict:
     theirs = sklearn_class._parameter_constraints
     return {
         **theirs,
+        "covariance_type": [*theirs["covariance_type"], Hidden(_Registered())],
         # Hidden, so that the errors of bad numbers have scikit-learn's words.
         "reg_covar": [*theirs["reg_covar"], Hidden(StrOptions({"scale"}))],
-        "init_params": [*theirs["init_params"], "array-like", callable],
+        "init_params": [
+            *theirs["init_params"],
+            Hidden(StrOptions(set(METHODS))),
+            "array-like",
+            callable,
+        ],
         "on_failure": [StrOptions({"raise", "recover"})],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
@@ -62,6 +84,20 @@ def constraints(sklearn_class: Any) -> dict:
             None,
         ],
     }
+
+
+def knows_start(sklearn_class: Any, init_params: Any) -> bool:
+    """Whether `init_params` is a name that scikit-learn's own class takes.
+
+    Parameters
+    ----------
+    sklearn_class : type
+    init_params : object
+    """
+    names = sklearn_class._parameter_constraints["init_params"]
+    return isinstance(init_params, str) and any(
+        option.is_satisfied_by(init_params) for option in names
+    )
 
 
 def left_to_sklearn(estimator, *used: str, **ours: Any) -> bool:
@@ -118,10 +154,29 @@ def checked_weights(sample_weight, X) -> np.ndarray | None:
     return weights
 
 
-def copy_fitted(target, model):
-    """Copy the fitted attributes of `model` to `target`, but for what only fastgmm can use."""
-    for name, value in vars(model).items():
-        fitted = name.endswith("_") and not name.startswith("_")
-        if fitted and not isinstance(value, SufficientStatistics):
-            setattr(target, name, copy.deepcopy(value))
-    return target
+def is_known_structure(structure: CovarianceStructure) -> bool:
+    """Whether scikit-learn has a covariance structure of this name."""
+    return structure.name in _KNOWN_STRUCTURES
+
+
+def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int) -> Any:
+    """A copy of an estimator whose arguments scikit-learn has checked, in its words.
+
+    It overwrites some with arrays, or sets attributes, hence the copy. Of the rows only their
+    length enters a check.
+    """
+    checked = copy.copy(estimator)
+    if not is_known_structure(structure):
+        checked.covariance_type = "full"
+    checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
+    prior = getattr(checked, "covariance_prior_", None)
+    if prior is not None:  # scikit-learn lets any shape pass for 'spherical'
+        shape = structure.of_one(np.empty(structure.shape(1, n_features))).shape
+        if np.size(prior) == 1 and shape == ():
+            checked.covariance_prior_ = np.reshape(prior, ())[()]
+        elif np.shape(prior) != shape:
+            raise ValueError(
+                f"The parameter '{structure.name} covariance_prior' should have the shape of "
+                f"{shape}, but got {np.shape(prior)}"
+            )
+    return checked

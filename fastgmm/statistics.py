@@ -5,14 +5,15 @@ cancels when the data lie far from zero, and records of different rows simply ad
 """
 
 import functools
-import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from fastgmm.files.container import Contents, write_file
 from fastgmm.kernels.layout import HEADER, outer_place, outer_size
 
 _N_ROWS = 2
@@ -28,7 +29,7 @@ def _outer_places(d: int) -> tuple[int, np.ndarray, np.ndarray]:
     return outer_place(d, d), outer_place(d, features), second
 
 
-class MomentForm(Enum):
+class MomentForm(StrEnum):
     """Which second moments a record holds; a block per component in `SufficientStatistics.sums`.
 
     - ``OUTER``: lower triangle of a ``(d + 1, d + 1)`` matrix, whose last row holds the first
@@ -60,8 +61,8 @@ class MomentForm(Enum):
 class SufficientStatistics:
     """Weighted sums over rows, about a reference.
 
-    Of many data sets at once, all arrays have an axis in front: ``(..., k, d)`` is then what is
-    called ``(k, d)`` here.
+    A record of many data sets at once has further axes in front of all its arrays: what is called
+    ``(k, d)`` here has the shape ``(..., k, d)`` then, and numbers become arrays.
 
     Parameters
     ----------
@@ -93,9 +94,9 @@ class SufficientStatistics:
         form: MomentForm,
         reference: np.ndarray,
         *,
-        log_likelihood: float,
-        total_weight: float,
-        n_rows: int,
+        log_likelihood: Any,
+        total_weight: Any,
+        n_rows: Any,
         weight: np.ndarray,
         first: np.ndarray,
         second: np.ndarray | None = None,
@@ -108,27 +109,30 @@ class SufficientStatistics:
         ValueError
             If the shapes do not belong together.
         """
-        if reference.ndim != 2 or 0 in reference.shape:
+        if reference.ndim < 2 or 0 in reference.shape:
             raise ValueError(f"the reference has the shape of {reference.shape}")
-        k, d = reference.shape
+        *leading, k, d = reference.shape
         shapes = {
-            MomentForm.OUTER: (k, d, d),
-            MomentForm.DIAGONAL: (k, d),
-            MomentForm.TRACE: (k,),
+            MomentForm.OUTER: (*leading, k, d, d),
+            MomentForm.DIAGONAL: (*leading, k, d),
+            MomentForm.TRACE: (*leading, k),
             MomentForm.NONE: None,
         }
         found = (weight.shape, first.shape, None if second is None else second.shape)
-        if found != ((k,), (k, d), shapes[form]):
+        if found != ((*leading, k), (*leading, k, d), shapes[form]):
             raise ValueError(f"the moments have the shapes {found}")
-        blocks: list[np.ndarray] = [first, weight[:, np.newaxis]]
-        if second is not None:
-            blocks.append(second.reshape(k, -1))
         if form is MomentForm.OUTER:
             assert second is not None
-            blocks = [_blocks_of_outer(weight, first, second)]
-        header = np.zeros(HEADER)
-        header[:3] = log_likelihood, total_weight, n_rows
-        sums = np.concatenate([header, np.concatenate(blocks, axis=1).reshape(-1)])
+            blocks = _blocks_of_outer(weight, first, second)
+        else:
+            parts = [first, weight[..., np.newaxis]]
+            if second is not None:
+                parts.append(second.reshape(*leading, k, -1))
+            blocks = np.concatenate(parts, axis=-1)
+        sums = np.empty((*leading, HEADER + k * blocks.shape[-1]))
+        header = np.broadcast_arrays(log_likelihood, total_weight, n_rows, np.zeros(leading))[:3]
+        sums[..., :HEADER] = np.stack(header, axis=-1)
+        sums[..., HEADER:] = blocks.reshape(*leading, -1)
         return cls(form, reference, sums, scatter)
 
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
@@ -161,18 +165,38 @@ class SufficientStatistics:
         return SufficientStatistics(self.form, self.reference, self.sums + other.sums, scatter)
 
     def __repr__(self) -> str:
-        k, d = self.reference.shape
+        *leading, k, d = self.reference.shape
+        sets = f"{' x '.join(map(str, leading))} data sets, " if leading else ""
         return (
-            f"<statistics of {self.n_rows} rows of weight {self.total_weight:.6g}: {k} components, "
-            f"{d} features, {self.form.value} moments>"
+            f"<statistics of {sets}{np.sum(self.n_rows)} rows of weight "
+            f"{np.sum(self.total_weight):.6g}: {k} components, {d} features, "
+            f"{self.form.value} moments>"
         )
 
-    def scaled(self, factor: float) -> "SufficientStatistics":
-        """Statistics of the same rows with all weights multiplied by a factor."""
-        sums = self.sums * factor
-        sums[_N_ROWS] = self.sums[_N_ROWS]
+    def __getstate__(self) -> list[Any]:
+        # For pickle, and for skops, which knows no enumerations.
+        return [self.form.value, self.reference, self.sums, self.scatter]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(self.__slots__, [MomentForm(state[0]), *state[1:]], strict=True):
+            object.__setattr__(self, name, value)
+
+    def scaled(self, factor: Any) -> "SufficientStatistics":
+        """Statistics of the same rows with all weights multiplied by a factor.
+
+        Parameters
+        ----------
+        factor : float or ndarray
+            An array holds a number per data set.
+        """
+        sums = self.sums * np.expand_dims(factor, -1)
+        sums[..., _N_ROWS] = self.sums[..., _N_ROWS]
         scatter = None if self.scatter is None else self.scatter.scaled(factor)
         return replace(self, sums=sums, scatter=scatter)
+
+    def with_scatter(self, scatter: "SufficientStatistics | None") -> "SufficientStatistics":
+        """The same statistics, with the scatter of all their rows."""
+        return replace(self, scatter=scatter)
 
     def about(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """The same moments about the reference of other statistics.
@@ -180,16 +204,16 @@ class SufficientStatistics:
         Their responsibilities stay what they were.
         """
         shift = self.reference - other.reference
-        weight = self.weight[:, np.newaxis]
+        weight = self.weight[..., np.newaxis]
         half = self.first + 0.5 * weight * shift
         second = None
         if self.form is MomentForm.OUTER:
-            cross = half[:, :, np.newaxis] * shift[:, np.newaxis, :]
-            second = self.second + cross + cross.transpose(0, 2, 1)
+            cross = half[..., :, np.newaxis] * shift[..., np.newaxis, :]
+            second = self.second + cross + cross.swapaxes(-1, -2)
         elif self.form is MomentForm.DIAGONAL:
             second = self.second + 2.0 * half * shift
         elif self.form is MomentForm.TRACE:
-            second = self.second + 2.0 * (half * shift).sum(axis=1)
+            second = self.second + 2.0 * (half * shift).sum(axis=-1)
         scatter = self.scatter
         if scatter is not None and other.scatter is not None:
             scatter = scatter.about(other.scatter)
@@ -207,11 +231,13 @@ class SufficientStatistics:
 
     def pooled(self) -> "SufficientStatistics":
         """The same rows as one component, about their mean."""
-        mean = (self.weight @ self.reference + self.first.sum(axis=0)) / self.weight.sum()
-        everywhere = np.tile(mean, (len(self.reference), 1))
+        weight = self.weight[..., np.newaxis]
+        total = (weight * self.reference + self.first).sum(axis=-2, keepdims=True)
+        mean = total / weight.sum(axis=-2, keepdims=True)
+        everywhere = np.broadcast_to(mean, self.reference.shape)
         moved = self.about(SufficientStatistics.zero(self.form, everywhere))
-        sums = np.concatenate([self.sums[:HEADER], moved._blocks.sum(axis=0)])
-        return SufficientStatistics(self.form, mean[np.newaxis], sums, self.scatter)
+        sums = np.concatenate([self.sums[..., :HEADER], moved._blocks.sum(axis=-2)], axis=-1)
+        return SufficientStatistics(self.form, mean, sums, self.scatter)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the statistics to a file that :func:`fastgmm.load` reads.
@@ -225,8 +251,58 @@ class SufficientStatistics:
         OSError
             If the file cannot be written; what was there before is then still there.
         """
-        # By its name, because files are the business of a layer above.
-        importlib.import_module("fastgmm.persistence.models").save_statistics(self, path)
+        write_file(path, Contents("statistics", *self.described()))
+
+    def described(self, prefix: str = "") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What files keep: JSON that names arrays, and these arrays, whose names have a prefix."""
+        arrays = {
+            "reference": self.reference,
+            "totals": np.array([self.log_likelihood, self.total_weight, self.n_rows], np.float64),
+            "weight": self.weight,
+            "first": self.first,
+        }
+        if self.form is not MomentForm.NONE:
+            arrays["second"] = self.second
+        named = {f"{prefix}{name}": array for name, array in arrays.items()}
+        scatter = None
+        if self.scatter is not None:
+            scatter, more = self.scatter.described(f"{prefix}scatter_")
+            named |= more
+        names = {name: f"{prefix}{name}" for name in arrays}
+        return {"form": self.form.value, "arrays": names, "scatter": scatter}, named
+
+    @classmethod
+    def from_description(
+        cls, description: Mapping[str, Any], named: Mapping[str, np.ndarray]
+    ) -> "SufficientStatistics":
+        """Statistics of what `described` gives.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError
+            If it gives no such thing.
+        """
+        arrays = {name: named[key] for name, key in description["arrays"].items()}
+        for name, array in arrays.items():
+            if array.dtype != np.float64 or not np.isfinite(array).all():
+                raise ValueError(f"{name} holds other things than finite numbers of float64")
+        log_likelihood, total_weight, n_rows = arrays.pop("totals")
+        if total_weight < 0 or n_rows < 0 or n_rows % 1 or (arrays["weight"] < 0).any():
+            raise ValueError("the weights or the number of the rows are negative")
+        scatter = None
+        if description["scatter"] is not None:
+            scatter = cls.from_description(description["scatter"], named)
+            k, d = scatter.reference.shape
+            if scatter.form is not MomentForm.OUTER or (k, d) != (1, arrays["reference"].shape[-1]):
+                raise ValueError("the scatter is not that of all rows")
+        return cls.from_moments(
+            MomentForm(description["form"]),
+            log_likelihood=log_likelihood,
+            total_weight=total_weight,
+            n_rows=int(n_rows),
+            scatter=scatter,
+            **arrays,
+        )
 
     @property
     def log_likelihood(self) -> Any:
@@ -239,9 +315,10 @@ class SufficientStatistics:
         return self.sums[..., 1][()]
 
     @property
-    def n_rows(self) -> int:
+    def n_rows(self) -> Any:
         """Number of rows."""
-        return int(self.sums[_N_ROWS])
+        n_rows = self.sums[..., _N_ROWS].astype(np.int64)
+        return n_rows if n_rows.ndim else int(n_rows)
 
     @property
     def _blocks(self) -> np.ndarray:
@@ -282,11 +359,11 @@ class SufficientStatistics:
 
 def _blocks_of_outer(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Lower triangles (k, blocks) of all outer moments, in blocks."""
-    k, d = first.shape
+    d = first.shape[-1]
     at_weight, at_first, at_second = _outer_places(d)
     lower = np.tril_indices(d)
-    blocks = np.zeros((k, outer_size(d)))
-    blocks[:, at_weight] = weight
-    blocks[:, at_first] = first
-    blocks[:, at_second[lower]] = second[:, *lower]
+    blocks = np.zeros((*weight.shape, outer_size(d)))
+    blocks[..., at_weight] = weight
+    blocks[..., at_first] = first
+    blocks[..., at_second[lower]] = second[..., *lower]
     return blocks

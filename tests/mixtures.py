@@ -3,8 +3,9 @@
 import numpy as np
 
 from fastgmm.covariance import STRUCTURES
-from fastgmm.expectation import sums_of_chunks
 from fastgmm.parameters import MixtureParameters
+from fastgmm.passes.chunks import sums_of_chunks
+from fastgmm.passes.kernel_operands import about_origin
 from fastgmm.sources.base import Chunk
 from fastgmm.statistics import SufficientStatistics
 
@@ -31,7 +32,7 @@ def random_parameters(covariance_type, n_components, n_features, random, offset=
         weights=random.dirichlet(np.full(n_components, 5.0)),
         means=offset + random.standard_normal((n_components, n_features)),
         covariances=covariances,
-        precisions_cholesky=STRUCTURES[covariance_type].precisions_cholesky(covariances),
+        precisions_cholesky=STRUCTURES[covariance_type].factor(covariances),
     )
 
 
@@ -46,8 +47,13 @@ def as_chunk(X, sample_weight=None):
 
 def statistics_of(chunk, structure, operands, shares=None):
     """Sufficient statistics of a chunk."""
-    sums = sums_of_chunks(structure, operands, chunk.rows.dtype)(chunk, shares)
-    return SufficientStatistics(structure.moment_form, operands.reference, sums)
+    sums = sums_of_chunks(structure.forms, operands, chunk.rows.dtype)(chunk, shares)
+    return SufficientStatistics(structure.forms.moments, operands.reference, sums)
+
+
+def operands_of(structure, parameters, dtype):
+    """Operands as kernels read them."""
+    return about_origin(structure.operands(parameters), structure.forms.density, np.dtype(dtype))
 
 
 def moment_operands(structure, means, dtype):
@@ -56,16 +62,4 @@ def moment_operands(structure, means, dtype):
     unit = np.broadcast_to(1.0, structure.shape(k, d))
     if unit.ndim > 1 and unit.shape[-2:] == (d, d):
         unit = np.broadcast_to(np.eye(d), unit.shape)
-    return structure.operands(MixtureParameters(np.full(k, 1 / k), means, unit, unit), dtype)
-
-
-def as_matrices(covariances, covariance_type, n_components, n_features):
-    """Covariances of any structure as matrices (k, d, d)."""
-    covariances = np.asarray(covariances)
-    unit = np.eye(n_features)
-    return {
-        "full": lambda: covariances,
-        "tied": lambda: np.stack([covariances] * n_components),
-        "diag": lambda: covariances[:, :, np.newaxis] * unit,
-        "spherical": lambda: covariances[:, np.newaxis, np.newaxis] * unit,
-    }[covariance_type]()
+    return operands_of(structure, MixtureParameters(np.full(k, 1 / k), means, unit, unit), dtype)

@@ -5,12 +5,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, cells
-from fastgmm.cells import CellPass
+from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.covariance import STRUCTURES
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.fitting import FitOptions, MixtureFit
 from fastgmm.parameters import MixtureParameters
+from fastgmm.passes import cells, open_pass
+from fastgmm.passes.cells import CellPass
+from fastgmm.passes.dense import DensePass
 from fastgmm.sources.array import array_source
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing")
@@ -23,13 +24,13 @@ N, K = 26_000, 64
 def passes(monkeypatch):
     """Counts the passes that are made by cells."""
     made = []
-    original = CellPass.accumulate
+    original = CellPass._by_cells
 
-    def accumulate(self, operands):
+    def by_cells(self, operands, choice):
         made.append(len(operands.means))
-        return original(self, operands)
+        return original(self, operands, choice)
 
-    monkeypatch.setattr(CellPass, "accumulate", accumulate)
+    monkeypatch.setattr(CellPass, "_by_cells", by_cells)
     return made
 
 
@@ -147,7 +148,7 @@ def test_overlapping_components_take_the_dense_pass(passes):
 )
 def test_cells_enclose_their_rows_whatever_they_are(rows):
     source = array_source(rows)
-    by_cells = CellPass(source, STRUCTURES["full"], ThreadEngine(2))
+    by_cells = open_pass(source, STRUCTURES["full"].forms, ThreadEngine(2), 500)
     by_cells._order_rows()
     seen = []
     for number, block in enumerate(by_cells._blocks):
@@ -170,9 +171,9 @@ def test_spreads_bound_how_distances_change(structure):
     factors = random.standard_normal(shape)
     factors = np.triu(factors) if len(shape) > 1 and shape[-1] == shape[-2] == d else factors**2
     mixture = MixtureParameters(np.ones(k) / k, random.standard_normal((k, d)), factors, factors)
-    operands = STRUCTURES[structure].operands(mixture, np.dtype(float))
+    operands = STRUCTURES[structure].operands(mixture)
     units = 10.0 ** random.uniform(-2, 2, d)
-    spreads = STRUCTURES[structure].distance_spreads(operands, units)
+    spreads = cells.distance_spreads(operands, STRUCTURES[structure].forms, units)
     X = random.standard_normal((500, d)) * units
     steps = random.standard_normal((500, d))
     steps /= np.linalg.norm(steps, axis=1, keepdims=True)
@@ -194,10 +195,5 @@ def test_spreads_bound_how_distances_change(structure):
 def test_small_problems_are_left_alone():
     assert not CellPass.may_pay(array_source(np.zeros((1000, 2))), 500)
     assert not CellPass.may_pay(array_source(np.zeros((100_000, 2))), 8)
-    fit = MixtureFit(
-        array_source(np.zeros((1000, 2))),
-        STRUCTURES["full"],
-        ThreadEngine(1),
-        FitOptions(500, 1e-3, 1e-6, 1),
-    )
-    assert fit._cells is None
+    rows = array_source(np.zeros((1000, 2)))
+    assert isinstance(open_pass(rows, STRUCTURES["full"].forms, ThreadEngine(1), 500), DensePass)

@@ -65,9 +65,10 @@ value, dispatchers = outer(), [outer]
 PREDICTIONS = """
 import numpy as np
 from fastgmm.covariance import STRUCTURES
-from fastgmm.expectation import chunk_predictions
+from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.kernels.em_pass import prediction_pass
 from fastgmm.parameters import MixtureParameters
+from fastgmm.passes.kernel_operands import kernels_for
 from fastgmm.sources.base import Chunk
 
 X, ones = np.arange(6.0).reshape(3, 2), np.ones((2, 2))
@@ -76,10 +77,11 @@ for name in {names}:
     structure, out = STRUCTURES[name], np.empty(3)
     factors = {{"diag": ones, "spherical": ones[0]}}[name]
     parameters = MixtureParameters(np.array([0.25, 0.75]), np.eye(2), factors, factors)
-    operands = structure.operands(parameters, X.dtype)
-    chunk_predictions(Chunk(0, 3, X, X[0, :0]), structure, operands, "log_likelihoods", out)
+    forms = structure.forms
+    operands = kernels_for(structure.operands(parameters), forms, X.dtype).operands
+    chunk_predictions(Chunk(0, 3, X, X[0, :0]), forms, operands, "log_likelihoods", out)
     value += out.tolist()
-    dispatchers.append(prediction_pass(structure.density_form, X.dtype))
+    dispatchers.append(prediction_pass(forms.density, X.dtype))
 """
 FIT = """
 import numpy as np
@@ -234,7 +236,7 @@ def test_a_first_fit_compiles_few_functions_and_the_next_process_none(tmp_path):
     code = COMPILED_BY_A_FIT.format(n_features=2, arguments="64, random_state=0")
     compiled = package.run(code)["value"]
     passes = {name.split(".")[0] for name in compiled if "<locals>" in name}
-    assert passes >= {"seeding_pass", "lloyd_pass", "statistics_pass", "precision_factors"}
+    assert passes >= {"seeding_pass", "lloyd_pass", "cholesky_statistics", "precision_factors"}
     assert len(compiled) <= len(passes) + 1, compiled
     assert package.run(code)["value"] == {}
 
@@ -257,7 +259,7 @@ def test_an_edit_of_any_kernel_file_misses_the_cache(warm_copy):
 import importlib, pathlib
 from fastgmm.kernels import compile, outer
 value, dispatchers = [outer.outer()], [outer.outer]
-for path in sorted(pathlib.Path(compile.__file__).parent.glob("*.py")):
+for path in sorted(pathlib.Path(compile.__file__).parent.rglob("*.py")):
     path.write_text(path.read_text() + "\\n# edited\\n")
     importlib.reload(compile)
     importlib.reload(outer)
@@ -265,7 +267,7 @@ for path in sorted(pathlib.Path(compile.__file__).parent.glob("*.py")):
     dispatchers.append(outer.outer)
 """
     report = warm_copy.run(code)
-    n_files = len(list(warm_copy.kernels.glob("*.py")))
+    n_files = len(list(warm_copy.kernels.rglob("*.py")))
     assert n_files > 8
     assert report["value"] == [11.0] * (n_files + 1)
     assert (report["hits"], report["misses"]) == (1, n_files)
@@ -326,6 +328,38 @@ def test_an_unwritable_cache_directory_falls_back(package):
     environment = {"NUMBA_CACHE_DIR": str(package.kernels / "inner.py" / "folder")}
     assert package.run(**environment)["value"] == 11.0
     assert package.run(**environment)["hits"] == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_compiling_once(package):
+    """As on a full disk, or beyond a quota: folders can be made, and files opened."""
+    report = package.run(
+        """
+import errno
+from numba.core import caching, event
+
+def save(*_):
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+caching.IndexDataCacheFile.save = save
+with event.install_recorder("numba:compile") as recorder:
+    from fastgmm.kernels.outer import outer
+compiled = [e.data["dispatcher"].py_func.__name__ for _, e in recorder.buffer if e.is_start]
+value, dispatchers = [outer(), compiled.count("outer")], [outer]
+"""
+    )
+    assert report["value"] == [11.0, 1]
+
+
+def test_targets_have_caches_of_their_own(package):
+    """Machines with different processors may share a folder, and compile at the same moment."""
+    environment = {"NUMBA_CACHE_DIR": str(package.folder / "cache")}
+    assert package.run(**environment)["misses"] == 1
+    files = package.cache_files()
+    other = {**environment, "NUMBA_CPU_NAME": "generic"}
+    assert package.run(**other)["misses"] == 1
+    assert len(package.cache_files()) == 2 * len(files)
+    assert set(files) < set(package.cache_files())
+    assert package.run(**environment)["hits"] == package.run(**other)["hits"] == 1
 
 
 # --- damage -------------------------------------------------------------------------------

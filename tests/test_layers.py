@@ -1,9 +1,13 @@
 """The layers of the package, and who may import what; by the syntax of its files."""
 
 import ast
+import importlib
+import inspect
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -19,17 +23,19 @@ LAYERS = [
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],
     ["sklearn_interface"],
+    ["saved"],
     ["recovery"],
-    ["fitting", "prediction"],
+    ["em_start"],
+    ["em_step"],
+    ["em"],
+    ["families"],
+    ["starts"],
+    ["passes"],
     ["outputs"],
-    ["persistence"],
-    ["em", "initialization", "maximum_likelihood", "variational"],
-    ["kmeans", "cells"],
-    ["expectation"],
     ["engines", "sources"],
     ["covariance"],
     ["statistics", "parameters", "caching"],
-    ["kernels"],
+    ["files", "kernels"],
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_interface"]
@@ -38,9 +44,15 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["cli", "batch", *ESTIMATORS, "initialization", "kmeans"],
+    "sklearn": ["cli", "batch", "patching", *ESTIMATORS, "starts"],
 }
+#: The only file that may import a module whose name is known when it runs: packages of others.
+BY_ANY_NAME = [Path("sources/optional.py")]
+
 EM_IMPORTS = {"collections", "dataclasses", "functools", "itertools", "typing", "numpy"}
+
+#: Methods that every class has from `object`, or makes for itself.
+OF_ANY_CLASS = {"__init__", "__repr__", "__eq__", "__hash__", "__getstate__", "__setstate__"}
 
 MOST_LINES, MOST_LINES_OF_FUNCTION = 420, 60  # "about 400"
 
@@ -58,7 +70,7 @@ def syntax(file):
 
 
 def imports(file):
-    """Dotted names of everything that a file imports, wherever in it."""
+    """Dotted names of everything that a file imports, wherever in it, also by a string."""
     for node in ast.walk(syntax(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -69,6 +81,42 @@ def imports(file):
                 yield from (f"fastgmm.{alias.name}" for alias in node.names)
             else:
                 yield node.module
+        elif isinstance(node, ast.Call) and name_of(node.func) in {"import_module", "__import__"}:
+            yield name_imported_by(node, file)
+
+
+def name_of(node):
+    """The last part of a dotted name."""
+    return getattr(node, "id", getattr(node, "attr", None))
+
+
+def name_imported_by(call, file):
+    """The name of the module that ``import_module`` or ``__import__`` is called with."""
+    (name,) = [*call.args, *(keyword.value for keyword in call.keywords)][:1]
+    if isinstance(name, ast.JoinedStr):  # of f"fastgmm.cli.{word}", the beginning tells
+        name = name.values[0]
+    if isinstance(name, ast.Constant):
+        return name.value
+    assert file in BY_ANY_NAME, f"{file}:{call.lineno} imports what no reader can see"
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("import_module('fastgmm.cli')", "fastgmm.cli"),
+        ("importlib.import_module(name='fastgmm.em')", "fastgmm.em"),
+        ("__import__(f'fastgmm.{word}')", "fastgmm."),
+        ("from fastgmm import cli", "fastgmm.cli"),
+    ],
+)
+def test_imports_are_seen(text, name, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_layers.PACKAGE", tmp_path)
+    (tmp_path / "em.py").write_text(text)
+    assert list(imports(Path("em.py"))) == [name]
+    (tmp_path / "em.py").write_text("def load(name): return import_module(name)")
+    with pytest.raises(AssertionError, match="no reader can see"):
+        list(imports(Path("em.py")))
 
 
 @every_file
@@ -114,7 +162,7 @@ def test_structures_alone_know_their_names(file):
             operands = (
                 [node.subject] if isinstance(node, ast.Match) else [node.left, *node.comparators]
             )
-            words = {getattr(operand, "id", getattr(operand, "attr", None)) for operand in operands}
+            words = {name_of(operand) for operand in operands}
             assert "covariance_type" not in words, f"{file}:{node.lineno}"
 
 
@@ -128,6 +176,44 @@ def test_files_and_functions_are_short(file):
             docstring = len((ast.get_docstring(node) or "").splitlines())
             length = node.end_lineno - node.lineno + 1 - docstring
             assert length <= MOST_LINES_OF_FUNCTION, f"{node.name} has {length} lines"
+
+
+def classes():
+    """Every class of the package, but for those of kernels."""
+    for file in FILES:
+        if unit_of(file) in ("kernels", "__main__"):
+            continue
+        module = importlib.import_module(
+            ".".join(["fastgmm", *file.with_suffix("").parts]).removesuffix(".__init__")
+        )
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                yield value
+
+
+@pytest.mark.parametrize(
+    "cls", list(classes()), ids=lambda cls: f"{cls.__module__}.{cls.__qualname__}"
+)
+def test_nothing_concrete_is_overridden(cls):
+    """A class is abstract or final. What it does is changed by wrapping it, or by passing in."""
+    for name, value in vars(cls).items():
+        if not isinstance(value, FunctionType | classmethod | staticmethod | property):
+            continue
+        if name in OF_ANY_CLASS:
+            continue
+        for base in cls.__mro__[1:]:
+            if base.__module__.partition(".")[0] == "fastgmm" and name in vars(base):
+                overridden = vars(base)[name]
+                assert getattr(overridden, "__isabstractmethod__", False) or is_empty(overridden), (
+                    f"{cls.__qualname__}.{name} overrides that of {base.__qualname__}"
+                )
+
+
+def is_empty(function):
+    """Whether a method does nothing but be documented: one to be filled in, of a listener."""
+    function = getattr(function, "fget", getattr(function, "__func__", function))
+    body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body
+    return len(body) == 1 and isinstance(body[0], ast.Expr)
 
 
 def test_importing_the_package_does_not_import_numba():

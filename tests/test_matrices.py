@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastgmm.covariance import matrices
-from fastgmm.covariance.matrices import upper_precision_factors
+from fastgmm.covariance import linalg
+from fastgmm.covariance.linalg import upper_precision_factors
 from fastgmm.kernels.layout import BLOCK, from_panels, to_panels
 
 SIZES = (1, 2, 5, 16, 63, 64, 65, 130)
@@ -67,9 +67,9 @@ def test_products_of_large_matrices(leading, shape):
     random = np.random.default_rng(0)
     left = random.standard_normal((*leading, q, p)).swapaxes(-1, -2)
     right = random.standard_normal((*leading, q, r))
-    assert p * q * r > matrices.BY_ONE_THREAD
+    assert p * q * r > linalg.BY_ONE_THREAD
     for factor, upper in ((right, False), (np.triu(right), True)):
-        found = matrices.product(left, factor, upper=upper)
+        found = linalg.product(left, factor, upper=upper)
         np.testing.assert_allclose(found, left @ factor, rtol=1e-12, atol=1e-12 * q)
-    single = matrices.product(left.astype(np.float32), right.astype(np.float32))
+    single = linalg.product(left.astype(np.float32), right.astype(np.float32))
     assert single.dtype == np.float32

@@ -113,6 +113,19 @@ def test_what_is_refused(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_folder_that_will_not_take_the_file_shows_at_once(tmp_path, monkeypatch, step):
+    def refuse(*arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, step, refuse)
+    with (
+        pytest.raises(PermissionError, match=r"in writing: .*out\.npy"),
+        open_output(tmp_path / "out.npy", 5, None, np.dtype(float)),
+    ):
+        pytest.fail("the work has begun")
+
+
 @linux_only
 def test_too_small_a_disk_shows_at_once(tmp_path):
     with (

@@ -63,8 +63,8 @@ PLANTS = {
         "the fused loop split: moments load their rows again",
         (
             Edit(
-                "kernels/em_pass.py",
-                r"\n( +)(if form == CHOLESKY:\n +if n_shared)",
+                "kernels/forms/cholesky.py",
+                r"\n( +)(if n_shared:\n +shared_outer_moments)",
                 r"\n\1load_tile(X, start, stop, origin[m], tile)\n\1\2",
             ),
         ),

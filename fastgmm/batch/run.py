@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from fastgmm.batch.datasets import DataSetList
-from fastgmm.batch.lockstep import DataSets, LockstepFit
+from fastgmm.batch.lockstep import fit_in_lockstep
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.starts import ManyStarts
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
+from fastgmm.covariance.algebra import ill_defined
+from fastgmm.estimator import predicting
+from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
-from fastgmm.fitting import FitOptions
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.passes.many import ManyPass
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.opening import holds_rows, open_source
 
@@ -140,19 +143,28 @@ class Run:
         self, numbers: np.ndarray, arrays: list[np.ndarray], rows: np.ndarray
     ) -> None:
         report = self._report
-        model = report._make(0)
+        estimator = report._make(0)
         offsets = np.concatenate([[0], np.cumsum([len(X) for X in arrays])])
-        source = DataSets(np.asarray(rows, model._fit_dtype or rows.dtype), offsets)
-        tol = model._tolerance(source.total_weight)
-        options = FitOptions(model.n_components, tol, model.reg_covar, model.max_iter)
-        fit = LockstepFit(source, model._structure, options, self._stop)
-        mixture = model._model(model._checked_copy(rows.shape[1]), fit)
-        seeds = report.seeds[numbers]
-        starts = ManyStarts(arrays, rows, offsets, seeds, model.n_components, model.init_params)
-        result = fit.run_all(mixture, starts.restarts(model.n_init), model.n_init)
-        log_likelihoods = fit.log_likelihoods(result.parameters)
-        fitted = model._fitted_attributes(result, mixture, rows.dtype)
-        errors = dict.fromkeys(np.flatnonzero(fit.failed).tolist(), fit.error()) | starts.errors
+        structure, dtype = estimator._structure, rows.dtype
+        working = np.asarray(rows, estimator._family.fit_dtype or dtype)
+        many = ManyPass(working, offsets, structure.forms)
+        starts = ManyStarts(
+            arrays,
+            rows,
+            offsets,
+            report.seeds[numbers],
+            estimator.n_components,
+            estimator.init_params,
+        )
+        restarts = starts.restarts(estimator.n_init)
+        fit = fit_in_lockstep(estimator, many, dtype, restarts, self._stop)
+        fitted = fitted_attributes(fit.model, fit.result)
+        fitted["lower_bounds_"] = _of_each(fit.result.lower_bounds, len(numbers))
+        fitted["diagnostics_"] = [()] * len(numbers)
+        log_likelihoods = fit.log_likelihoods
+        errors = (
+            dict.fromkeys(np.flatnonzero(fit.failed).tolist(), ill_defined(dtype)) | starts.errors
+        )
         good = np.ones(len(numbers), dtype=bool)
         good[list(errors)] = False
         lists = {
@@ -165,8 +177,8 @@ class Run:
             for name, value in fitted.items()
             if name not in lists
         }
-        n_rows = source.n_rows
-        bics = self._criteria(model.n_components, rows.shape[1], log_likelihoods, n_rows)
+        n_rows = many.n_rows
+        bics = self._criteria(estimator.n_components, rows.shape[1], log_likelihoods, n_rows)
         with self._lock:
             report.put(
                 numbers[good], attributes, lists, n_rows[good], log_likelihoods[good], bics[good]
@@ -184,7 +196,7 @@ class Run:
         model._listener = _UntilStopped(model, self._stop)
         try:
             model.fit(X, sample_weight=weights)
-            score, weight = model._score(X, weights)
+            score, weight = predicting.score(model, X, weights)
             self._check_features(model.n_features_in_)
         except Exception as error:
             self._record(i, error)
@@ -279,6 +291,16 @@ def _fitted(model: Any) -> dict[str, Any]:
         for name, value in vars(model).items()
         if name.endswith("_") and not name.startswith("_") and name not in left_out
     }
+
+
+def _of_each(bounds: list[np.ndarray], n_sets: int) -> list[np.ndarray]:
+    """Lower bounds of each data set alone, from arrays of all that end in what is no number."""
+    flat = np.array(bounds).reshape(len(bounds), n_sets).T
+    made = ~np.isnan(flat)
+    n_iter = made.sum(axis=1)
+    ends = np.cumsum(n_iter)
+    flat = flat[made]
+    return [flat[end - n : end] for end, n in zip(ends.tolist(), n_iter.tolist(), strict=True)]
 
 
 def _of_all(value: Any, n: int, good: np.ndarray) -> Any:

@@ -1,14 +1,14 @@
-"""Starts of many small data sets: what `fastgmm.initialization` makes, for all of them at once."""
+"""Starts of many small data sets: what `fastgmm.starts` makes, for all of them at once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.initialization import LabelledRows, SingleRows, Start, make_starts
-from fastgmm.kmeans import MAX_ITER, TOL, n_draws
+from fastgmm.starts import LabelledRows, SingleRows, Start, make_starts
+from fastgmm.starts.lloyd import MAX_ITER, TOL
+from fastgmm.starts.plusplus import n_draws, rounding_of_distances
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -19,7 +19,7 @@ class ManyShares:
     ----------
     shares : ndarray of shape (n, k), or of int (n,)
     in_order : bool
-        See `fastgmm.initialization.RandomResponsibilities`.
+        See `fastgmm.starts.RandomResponsibilities`.
     """
 
     shares: np.ndarray
@@ -45,7 +45,7 @@ class ManyStarts:
     seeds : ndarray of uint32, shape (sets,)
     n_components : int
     method : str or callable
-        See `fastgmm.initialization.make_starts`.
+        See `fastgmm.starts.make_starts`.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class ManyStarts:
 
     # -- k-means on a kernel for all ---------------------------------------------------------------
     def _clustered(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
-        from fastgmm.kernels.draws import uniform_draws
-        from fastgmm.kernels.small_kmeans import small_kmeans
+        from fastgmm.kernels.kmeans.draws import uniform_draws
+        from fastgmm.kernels.kmeans.many import small_kmeans
 
         k, n_sets = self._n_components, len(self._arrays)
         per_start = n_draws(k)
@@ -85,11 +85,12 @@ class ManyStarts:
         uniform_draws()(self._seeds, drawn)
         draws = drawn.reshape(n_sets, n_init, per_start)
         only_seeds = self._method == "k-means++"
-        seeds = np.empty((n_sets, k), dtype=np.int64)
-        labels = np.empty(len(self._rows), dtype=np.int32)
-        decided = np.empty(n_sets, dtype=bool)
+        rounding = rounding_of_distances(self._rows.shape[1])
         cluster, no_weights = small_kmeans(), np.empty(0)
         for number in range(n_init):
+            seeds = np.zeros((n_sets, k), dtype=np.int64)
+            labels = np.zeros(len(self._rows), dtype=np.int32)
+            decided = np.empty(n_sets, dtype=bool)
             cluster(
                 self._rows,
                 no_weights,
@@ -97,30 +98,34 @@ class ManyStarts:
                 np.ascontiguousarray(draws[:, number]),
                 TOL,
                 0 if only_seeds else MAX_ITER,
+                rounding,
                 seeds,
                 labels,
                 decided,
             )
             # Where rounding decides, scikit-learn's own does.
             undecided = {
-                i: self._own_start(i, number * per_start) for i in np.flatnonzero(~decided).tolist()
+                i: self._next(i, self._own_starts(i, number * per_start))
+                for i in np.flatnonzero(~decided).tolist()
             }
             if only_seeds:
-                chosen = self._rows[np.minimum(self._offsets[:-1, None] + seeds, len(labels) - 1)]
+                chosen = self._rows[self._offsets[:-1, np.newaxis] + seeds]
                 for i, start in undecided.items():
-                    chosen[i] = start.rows
+                    if isinstance(start, SingleRows):
+                        chosen[i] = start.rows
                 yield SingleRows(chosen)
             else:
                 for i, start in undecided.items():
-                    labels[self._offsets[i] : self._offsets[i + 1]] = start.labels
+                    if isinstance(start, LabelledRows):
+                        labels[self._offsets[i] : self._offsets[i + 1]] = start.labels
                 yield ManyShares(labels, in_order=False)
 
-    def _own_start(self, i: int, n_drawn: int) -> Any:
-        """Start of one data set, after a number of draws."""
+    def _own_starts(self, i: int, n_drawn: int) -> Iterator[Start]:
+        """Starts of one data set, after a number of draws."""
         random_state = _seeded(self._seeds[i])
         random_state.random_sample(n_drawn)
         X, engine = self._arrays[i], ThreadEngine(1)
-        return next(make_starts(X, self._n_components, self._method, random_state, None, engine))
+        return make_starts(X, self._n_components, self._method, random_state, None, engine)
 
     # -- any method, data set by data set ----------------------------------------------------------
     def _one_by_one(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
@@ -139,7 +144,7 @@ class ManyStarts:
                 return next(stream)
             except Exception as error:  # a callable of the user's, above all
                 self.errors[i] = error
-        if self._method == "random_from_data":
+        if self._method in ("random_from_data", "k-means++"):
             return SingleRows(np.zeros((self._n_components, self._rows.shape[1])))
         return LabelledRows(np.zeros(len(self._arrays[i]), dtype=np.int64), self._n_components)
 

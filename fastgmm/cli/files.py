@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from fastgmm.files.atomic import check_writable
+from fastgmm.files.container import ModelFileError, read_file
 from fastgmm.outputs import overwrites
-from fastgmm.persistence.atomic import check_writable
-from fastgmm.persistence.container import ModelFileError, read_file
-from fastgmm.persistence.models import load_model
+from fastgmm.saved.checkpoints import has_begun
+from fastgmm.saved.models import load_model
 
 Model = Annotated[
     Path, typer.Argument(help="File that `fastgmm fit` has written.", show_default=False)
@@ -41,7 +42,7 @@ def check_output(path: Path | None, inputs: Iterable[Path], kind: str | None = N
     if overwrites(path, inputs):
         raise ValueError(f"{path} is read or written otherwise already; write to another file.")
     check_writable(path)
-    if kind is not None and path.exists() and path.stat().st_size:
+    if kind is not None and has_begun(path):
         try:
             read_file(path, (kind,))
         except ModelFileError as error:

@@ -34,7 +34,7 @@ from fastgmm.cli.rows import (
     Weight,
     open_rows,
 )
-from fastgmm.persistence.checkpoints import DEFAULT_SECONDS
+from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
 
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File to write the model to, say model.npz.")
@@ -133,7 +133,7 @@ def _warn(model: Any) -> None:
 def _how_to_go_on(iteration: int, checkpoint: Path | None) -> str:
     if checkpoint is None:
         return "interrupted; nothing is kept, but is with --checkpoint FILE"
-    if not checkpoint.exists():
+    if not has_begun(checkpoint):
         return "interrupted before the first iteration; nothing is kept"
     command = shlex.join(["fastgmm", *sys.argv[1:]])
     return f"interrupted in iteration {iteration + 1}; {checkpoint} is kept. Go on by: {command}"

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from fastgmm.cli.report import AsJson, describe, parameters_of, print_json, text_of
-from fastgmm.persistence.checkpoints import read_checkpoint
-from fastgmm.persistence.container import read_file
-from fastgmm.persistence.models import load
+from fastgmm.files.container import read_file
+from fastgmm.saved.checkpoints import read_checkpoint
+from fastgmm.saved.models import load
 
 KINDS = ("model", "statistics", "checkpoint")
 

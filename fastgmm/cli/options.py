@@ -7,8 +7,8 @@ import typer
 
 import fastgmm
 from fastgmm.covariance import STRUCTURES
+from fastgmm.starts import METHODS
 
-_STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 _DEFAULTS = fastgmm.GaussianMixture().get_params()
 
 
@@ -51,7 +51,7 @@ Tol = Annotated[float | None, _argument("tol", "Stop when the bound changes by l
 MaxIter = Annotated[int | None, _argument("max_iter", "Stop after so many iterations.")]
 NInit = Annotated[int | None, _argument("n_init", "Number of starts, of which the best stays.")]
 InitParams = Annotated[
-    str | None, _argument("init_params", f"Start by one of {', '.join(_STARTS)}.", metavar="METHOD")
+    str | None, _argument("init_params", f"Start by one of {', '.join(METHODS)}.", metavar="METHOD")
 ]
 RegCovar = Annotated[
     float | None,

@@ -32,13 +32,14 @@ def describe(model: Any) -> dict[str, Any]:
         "arguments": model.get_params(deep=False),
     }
     if document["fitted"]:
+        bound = getattr(model, "lower_bound_", None)  # scikit-learn's of 'tied' is an array of one
         document |= {
             "n_features": np.shape(model.means_)[1],
             "feature_names": getattr(model, "feature_names_in_", None),
             "dtype": str(np.asarray(model.means_).dtype),
             "converged": getattr(model, "converged_", None),
             "n_iter": getattr(model, "n_iter_", None),
-            "lower_bound": getattr(model, "lower_bound_", None),
+            "lower_bound": bound if bound is None else np.asarray(bound).item(),
             "diagnostics": getattr(model, "diagnostics_", None),
         }
     return document
@@ -87,10 +88,10 @@ def _plain(value: Any) -> Any:
     """The same of what JSON has."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
+        value = value.item()
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_plain(item) for item in np.asarray(value, dtype=object).tolist()]
-    if isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)

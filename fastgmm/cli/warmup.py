@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 from fastgmm.covariance import STRUCTURES
-from fastgmm.covariance.matrices import BY_ONE_THREAD
+from fastgmm.covariance.linalg import BY_ONE_THREAD
 
 DTYPES = ("float32", "float64")
 LARGE_FEATURES = round(BY_ONE_THREAD ** (1 / 3)) + 1

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import register
-from fastgmm.covariance.variances import Variances, guard_residue
+from fastgmm.covariance.base import Conjugate, register
+from fastgmm.covariance.linalg import diagonals
+from fastgmm.covariance.variances import roots_of_inverses
+from fastgmm.kernels.layout import Forms
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
 
 @register
-class Diag(Variances):
+class Diag(Conjugate):
     """Covariances of shape (k, d): the diagonals."""
 
     name = "diag"
-    density_form = "diagonal"
-    moment_form = MomentForm.DIAGONAL
-    component_axis = -2
+    forms = Forms("diagonal", MomentForm.DIAGONAL)
 
     def shape(self, n_components, n_features):
         return n_components, n_features
@@ -23,35 +23,35 @@ class Diag(Variances):
     def n_free_parameters(self, n_components, n_features):
         return n_components * n_features
 
-    def covariances(self, statistics, shift, weight, scatter):
-        moved = statistics.second - 2.0 * statistics.first * shift
-        moved += statistics.weight[..., np.newaxis] * shift**2
-        moved += guard_residue(statistics.reference + shift)
-        return moved / weight[..., np.newaxis]
+    def fit(self, statistics, reg_covar, previous):
+        return statistics.scatter / statistics.weight[..., np.newaxis] + reg_covar
 
-    def log_determinants(self, precisions_cholesky, n_features):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(precisions_cholesky).sum(axis=-1)
+    def factor(self, covariances):
+        return roots_of_inverses(covariances)
 
-    def distance_spreads(self, operands, units):
-        return np.abs(operands.factors[0] * units).max(axis=1)
+    def as_matrices(self, arrays, n_components, n_features):
+        matrices = np.zeros((*arrays.shape, n_features), arrays.dtype)
+        diagonals(matrices)[...] = arrays
+        return matrices
 
-    def expected_exponent(self, statistics, operands, scatter):
-        factors = operands.factors[..., 0, :, :].astype(np.float64)
-        distances = (statistics.second * factors**2).sum(axis=-1)
-        return (operands.scales.astype(np.float64) * distances).sum(axis=-1)
-
-    def posterior_scatter(self, gaussians, pull, offsets):
-        weight = gaussians.weight[..., np.newaxis]
-        return weight * gaussians.covariances + pull[..., np.newaxis] * offsets**2
-
-    def operands(self, parameters, dtype):
+    def operands(self, parameters):
         factors = parameters.precisions_cholesky
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_determinants = np.log(factors).sum(axis=-1)
         return make_operands(
             parameters,
-            dtype,
-            factors=factors[..., np.newaxis, :, :],
-            project=lambda means: means * factors,
+            factors=factors,
             scales=np.full(factors.shape[:-1], -0.5),
-            log_determinants=self.log_determinants(factors, factors.shape[-1]),
+            log_determinants=log_determinants,
         )
+
+    def expected_exponent(self, statistics, operands):
+        distances = (statistics.second * operands.factors**2).sum(axis=-1)
+        return (operands.scales * distances).sum(axis=-1)
+
+    def posterior_scatter(self, estimates, pull, offsets):
+        weight = estimates.weight[..., np.newaxis]
+        return weight * estimates.covariances + pull[..., np.newaxis] * offsets**2
+
+    def degrees_gained(self, weight):
+        return weight

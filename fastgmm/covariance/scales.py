@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import CovarianceStructure, Gaussians
+from fastgmm.covariance.algebra import feature_variances
+from fastgmm.covariance.base import CovarianceStructure
+from fastgmm.covariance.estimates import Estimates
 
 RELATIVE_REGULARIZATION = 1e-6
 """Of a feature's variance; that of standardized data is then scikit-learn's default."""
@@ -11,19 +13,19 @@ _ROUNDING = 64 * np.finfo(np.float64).eps
 """Standard deviation, relative to the mean, that a constant feature may seem to have."""
 
 
-def varying_features(structure: CovarianceStructure, pooled: Gaussians) -> np.ndarray:
+def varying_features(structure: CovarianceStructure, pooled: Estimates) -> np.ndarray:
     """Which features (d,) have a variance that is more than rounding.
 
     Parameters
     ----------
     structure : CovarianceStructure
-    pooled : Gaussians
+    pooled : Estimates
         All rows as one component.
     """
-    return structure.feature_variances(pooled) > (_ROUNDING * pooled.means[0]) ** 2
+    return feature_variances(structure, pooled) > (_ROUNDING * pooled.means[0]) ** 2
 
 
-def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndarray:
+def feature_scales(structure: CovarianceStructure, pooled: Estimates) -> np.ndarray:
     """Variance (d,) of every feature, put right where a feature is constant.
 
     A constant feature gets the mean variance of those that vary, or 1 if none does, so that a
@@ -33,7 +35,7 @@ def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndar
     ----------
     structure : CovarianceStructure
         If it holds one variance for all features, each gets that.
-    pooled : Gaussians
+    pooled : Estimates
         All rows as one component.
 
     Raises
@@ -41,7 +43,7 @@ def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndar
     ValueError
         If a variance overflows.
     """
-    variances = structure.feature_variances(pooled)
+    variances = feature_variances(structure, pooled)
     overflowing = np.flatnonzero(~np.isfinite(variances))
     if len(overflowing):
         raise ValueError(
@@ -52,6 +54,6 @@ def feature_scales(structure: CovarianceStructure, pooled: Gaussians) -> np.ndar
     return np.where(varies, variances, variances[varies].mean() if varies.any() else 1.0)
 
 
-def relative_regularization(structure: CovarianceStructure, pooled: Gaussians) -> np.ndarray:
+def relative_regularization(structure: CovarianceStructure, pooled: Estimates) -> np.ndarray:
     """What ``reg_covar="scale"`` adds to the variances (d,); see `feature_scales`."""
     return RELATIVE_REGULARIZATION * feature_scales(structure, pooled)

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from fastgmm.covariance.base import register
-from fastgmm.covariance.variances import Variances, guard_residue
+from fastgmm.covariance.base import Conjugate, register
+from fastgmm.covariance.linalg import diagonals
+from fastgmm.covariance.variances import roots_of_inverses
+from fastgmm.kernels.layout import Forms
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
 
 @register
-class Spherical(Variances):
+class Spherical(Conjugate):
     """Covariances of shape (k,): the variances."""
 
     name = "spherical"
-    density_form = "isotropic"
-    moment_form = MomentForm.TRACE
-    component_axis = -1
+    forms = Forms("isotropic", MomentForm.TRACE)
 
     def shape(self, n_components, n_features):
         return (n_components,)
@@ -23,36 +23,36 @@ class Spherical(Variances):
     def n_free_parameters(self, n_components, n_features):
         return n_components
 
-    def regularize(self, covariances, reg_covar):
-        return covariances + np.mean(reg_covar)
+    def fit(self, statistics, reg_covar, previous):
+        n_features = statistics.means.shape[-1]
+        return statistics.scatter / (statistics.weight * n_features) + np.mean(reg_covar)
 
-    def covariances(self, statistics, shift, weight, scatter):
-        moved = statistics.second - 2.0 * (statistics.first * shift).sum(axis=-1)
-        moved += statistics.weight * (shift**2).sum(axis=-1)
-        moved += guard_residue(statistics.reference + shift).sum(axis=-1)
-        return moved / (weight * shift.shape[-1])
+    def factor(self, covariances):
+        return roots_of_inverses(covariances)
 
-    def log_determinants(self, precisions_cholesky, n_features):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return n_features * np.log(precisions_cholesky)
+    def as_matrices(self, arrays, n_components, n_features):
+        matrices = np.zeros((*arrays.shape, n_features, n_features), arrays.dtype)
+        diagonals(matrices)[...] = arrays[..., np.newaxis]
+        return matrices
 
-    def distance_spreads(self, operands, units):
-        return np.full(len(operands.means), units.max())
-
-    def expected_exponent(self, statistics, operands, scatter):
-        return (operands.scales.astype(np.float64) * statistics.second).sum(axis=-1)
-
-    def posterior_scatter(self, gaussians, pull, offsets):
-        return gaussians.weight * gaussians.covariances + pull * (offsets**2).mean(axis=-1)
-
-    def operands(self, parameters, dtype):
+    def operands(self, parameters):
         factors = parameters.precisions_cholesky
+        n_features = parameters.means.shape[-1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_determinants = n_features * np.log(factors)
         return make_operands(
             parameters,
-            dtype,
-            # The variance enters with the scale; the factors stay unread.
-            factors=np.zeros((*factors.shape[:-1], 1, 1, 1)),
-            project=lambda means: means,
+            factors=factors,
+            # The variance enters with the scale: distances are those in space.
             scales=-0.5 * factors**2,
-            log_determinants=self.log_determinants(factors, parameters.means.shape[-1]),
+            log_determinants=log_determinants,
         )
+
+    def expected_exponent(self, statistics, operands):
+        return (operands.scales * statistics.second).sum(axis=-1)
+
+    def posterior_scatter(self, estimates, pull, offsets):
+        return estimates.weight * estimates.covariances + pull * (offsets**2).mean(axis=-1)
+
+    def degrees_gained(self, weight):
+        return weight

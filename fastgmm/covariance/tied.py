@@ -2,15 +2,23 @@
 
 import numpy as np
 
-from fastgmm.covariance import matrices
-from fastgmm.covariance.base import register
-from fastgmm.kernels.layout import to_panels
+from fastgmm.covariance.base import Conjugate, register
+from fastgmm.covariance.estimates import scatter_within
+from fastgmm.covariance.linalg import (
+    diagonals,
+    log_diagonals,
+    product,
+    triangular,
+    upper_precision_factors,
+    whitened_traces,
+)
+from fastgmm.kernels.layout import Forms
 from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
 
 @register
-class Tied(matrices.Matrices):
+class Tied(Conjugate):
     """Covariances of shape (d, d).
 
     The responsibilities of a row sum to one, so the scatter of all rows is a constant of the fit:
@@ -18,10 +26,7 @@ class Tied(matrices.Matrices):
     """
 
     name = "tied"
-    density_form = "shared_cholesky"
-    moment_form = MomentForm.NONE
-    component_axis = None
-    needs_total_scatter = True
+    forms = Forms("shared_cholesky", MomentForm.NONE)
 
     def shape(self, n_components, n_features):
         return n_features, n_features
@@ -29,46 +34,41 @@ class Tied(matrices.Matrices):
     def n_free_parameters(self, n_components, n_features):
         return n_features * (n_features + 1) // 2
 
-    def covariances(self, statistics, shift, weight, scatter):
-        # What the means explain, about the scatter's reference, comes off the total.
-        offsets = statistics.reference - scatter.reference[..., np.newaxis, :]
-        counts = statistics.weight[..., np.newaxis]
-        first = statistics.first + counts * offsets
-        means = offsets + shift
-        cross = matrices.product(first.swapaxes(-1, -2), means)
-        squares = matrices.product((counts * means).swapaxes(-1, -2), means)
-        between = cross + cross.swapaxes(-1, -2) - squares
-        return (scatter.second - between) / weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
+    def fit(self, statistics, reg_covar, previous):
+        within = statistics.scatter
+        if statistics.form is MomentForm.OUTER:
+            within = within.sum(axis=-3)
+        covariance = within / statistics.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        diagonals(covariance)[...] += reg_covar
+        return covariance
 
-    def log_determinants(self, precisions_cholesky, n_features):
-        return matrices.log_diagonals(precisions_cholesky)[..., np.newaxis]
+    def factor(self, covariances):
+        return upper_precision_factors(covariances)
 
-    def distance_spreads(self, operands, units):
-        return matrices.spreads(operands.factors, units).repeat(len(operands.means))
+    def as_matrices(self, arrays, n_components, n_features):
+        shared = arrays[..., np.newaxis, :, :]
+        return np.repeat(shared, n_components, axis=-3)
 
-    def expected_exponent(self, statistics, operands, scatter):
-        # The scatter within components, about the means of the pass.
-        unmoved = np.zeros_like(statistics.reference)
-        within = self.covariances(statistics, unmoved, np.ones(1), scatter)
-        scale = operands.scales[..., 0].astype(np.float64)
-        return scale * matrices.whitened_traces(within, operands.factors[..., 0, :, :])
+    def operands(self, parameters):
+        factor = parameters.precisions_cholesky
+        return make_operands(
+            parameters,
+            factors=triangular(factor),
+            scales=np.full(parameters.weights.shape, -0.5),
+            log_determinants=log_diagonals(factor)[..., np.newaxis],
+        )
+
+    def expected_exponent(self, statistics, operands):
+        if statistics.form is MomentForm.OUTER:
+            within = statistics.second.sum(axis=-3)
+        else:
+            within = scatter_within(statistics, np.zeros_like(statistics.reference))
+        return operands.scales[..., 0] * whitened_traces(within, operands.factors)
+
+    def posterior_scatter(self, estimates, pull, offsets):
+        total = estimates.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        spread = product((pull[..., np.newaxis] * offsets).swapaxes(-1, -2), offsets)
+        return (total * estimates.covariances + spread) / pull.shape[-1]
 
     def degrees_gained(self, weight):
         return weight.mean(axis=-1)
-
-    def posterior_scatter(self, gaussians, pull, offsets):
-        total = gaussians.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
-        spread = matrices.product((pull[..., np.newaxis] * offsets).swapaxes(-1, -2), offsets)
-        return (total * gaussians.covariances + spread) / pull.shape[-1]
-
-    def operands(self, parameters, dtype):
-        factor = parameters.precisions_cholesky
-        triangle = matrices.triangular(factor)
-        return make_operands(
-            parameters,
-            dtype,
-            factors=to_panels(triangle)[..., np.newaxis, :, :],
-            project=lambda means: matrices.product(means, triangle, upper=True),
-            scales=np.full(parameters.weights.shape, -0.5),
-            log_determinants=self.log_determinants(factor, factor.shape[-1]),
-        )

@@ -1,1 +1,1 @@
-"""What the mixture estimators share; `base` puts the parts together."""
+"""What both mixtures share: thin methods over plain functions of an estimator."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.parameters import MixtureParameters, Operands
-from fastgmm.persistence.checks import check_mixture
+from fastgmm.covariance.checks import check_mixture
+from fastgmm.parameters import Parameters
+from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, needs_care
 
 _MOST_REMEMBERED = 1 << 12
 """Numbers of a mixture up to which it takes less time to look whether they are the same."""
@@ -20,10 +21,10 @@ class _Mixture:
     structure: CovarianceStructure
     dtype: np.dtype
     state: tuple[tuple[tuple[int, ...], bytes], ...]
-    parameters: MixtureParameters = field(compare=False)
+    parameters: Parameters = field(compare=False)
 
 
-def check_set_by_hand(structure: CovarianceStructure, parameters: MixtureParameters) -> None:
+def check_set_by_hand(structure: CovarianceStructure, parameters: Parameters) -> None:
     """Check what comes from the attributes.
 
     Raises
@@ -42,17 +43,17 @@ def check_set_by_hand(structure: CovarianceStructure, parameters: MixtureParamet
         raise ValueError(f"The fitted attributes are no mixture's: {error}") from None
 
 
-def operands_set_by_hand(
-    structure: CovarianceStructure, parameters: MixtureParameters, dtype: np.dtype
-) -> Operands:
-    """Operands of checked parameters; small ones of the last few mixtures are remembered.
+def kernels_set_by_hand(
+    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
+) -> KernelChoice:
+    """Kernels and operands of checked parameters; those of the last few small ones are remembered.
 
     Of a single row, predictions take a third less time by that.
 
     Parameters
     ----------
     structure : CovarianceStructure
-    parameters : MixtureParameters
+    parameters : Parameters
     dtype : dtype
         Of the rows: float64 or float32.
 
@@ -62,13 +63,20 @@ def operands_set_by_hand(
         If they are no mixture's.
     """
     if parameters.precisions_cholesky.size + parameters.means.size > _MOST_REMEMBERED:
-        check_set_by_hand(structure, parameters)
-        return structure.operands(parameters, dtype)
+        return _kernels(structure, parameters, dtype)
     state = tuple((array.shape, array.tobytes()) for array in parameters.of_densities)
     return _remembered_operands(_Mixture(structure, dtype, state, parameters))
 
 
 @functools.lru_cache(maxsize=8)
-def _remembered_operands(mixture: _Mixture) -> Operands:
-    check_set_by_hand(mixture.structure, mixture.parameters)
-    return mixture.structure.operands(mixture.parameters, mixture.dtype)
+def _remembered_operands(mixture: _Mixture) -> KernelChoice:
+    return _kernels(mixture.structure, mixture.parameters, mixture.dtype)
+
+
+def _kernels(
+    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
+) -> KernelChoice:
+    check_set_by_hand(structure, parameters)
+    operands = structure.operands(parameters)
+    careful = bool(needs_care(operands, structure.forms, dtype).any())
+    return kernels_for(operands, structure.forms, dtype, careful)

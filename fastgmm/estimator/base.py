@@ -1,32 +1,319 @@
-"""The estimator that both mixtures extend: its parts, saving, and the way to scikit-learn."""
+"""The estimator that both mixtures extend: methods and what they promise; the work is elsewhere."""
 
 import copy
 from typing import Any, ClassVar
 
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils.metadata_routing import UNUSED
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
-from fastgmm.engines.threads import ThreadEngine
-from fastgmm.estimator.merging import StatisticsMixin
-from fastgmm.estimator.predicting import PredictMixin
-from fastgmm.estimator.training import FitMixin
-from fastgmm.parameters import MixtureParameters
-from fastgmm.persistence.models import save_model
-from fastgmm.sklearn_interface import copy_fitted
+from fastgmm.em import Listener
+from fastgmm.estimator import by_hand, fitting, predicting
+from fastgmm.estimator.conversion import drawable, from_sklearn, to_sklearn
+from fastgmm.estimator.progress import CallbackSupportMixin, telling
+from fastgmm.families import Family
+from fastgmm.saved.checkpoints import DEFAULT_SECONDS
+from fastgmm.saved.models import save_model
+from fastgmm.sklearn_interface import left_to_sklearn
+from fastgmm.statistics import SufficientStatistics
 
 
-class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
-    """Work of an estimator, to be mixed in before the class of scikit-learn that it extends.
+class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
+    """Methods of an estimator, to be mixed in before the class of scikit-learn that it extends.
 
-    A subclass supplies `_sklearn_class`, `_model`, `_fitted_model` and `_parameters`.
+    A subclass supplies `_sklearn_class` and `_family`.
     """
 
     _sklearn_class: ClassVar[Any]
+    _family: ClassVar[type[Family]]
+
+    _listener: Listener | None = None
+    """Hears of the progress of fits; None prints scikit-learn's messages, as `verbose` says."""
 
     # Files are no metadata of the rows, to be routed to a step of a pipeline.
     __metadata_request__fit: ClassVar[dict] = {"checkpoint": UNUSED, "checkpoint_every": UNUSED}
     __metadata_request__predict: ClassVar[dict] = {"out": UNUSED}
     __metadata_request__predict_proba: ClassVar[dict] = {"out": UNUSED}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        checkpoint=None,
+        checkpoint_every=DEFAULT_SECONDS,
+    ):
+        """Estimate the parameters by EM, from `n_init` starts; the best stays.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            float32 and float64 keep their type; all else becomes float64. Besides arrays and
+            frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy`` or
+            ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
+            list of such parts, of arrays or of frames. Its rows are read chunk by chunk, again in
+            every iteration. Of more than 262,144 rows, or more than fit in 128 MiB,
+            ``init_params="kmeans"``, ``"k-means++"`` and callables see a random sample;
+            ``"random_from_data"`` does of more than 16,777,216, or 4,194,304 with weights;
+            ``"random"`` never does.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            How often each row counts; any non-negative numbers. A row of weight 0 is as good as
+            absent. Of files and tables, also the column that holds the weights.
+        checkpoint : path, default=None
+            File that the state of the run is kept in. If the process is killed, the same call goes
+            on from there, and ends with the same bits as an undisturbed run; after the end it
+            returns at once, or, if `max_iter` has ended it and is larger now, goes on (with one
+            start only; of several, the best alone is kept). `random_state` should then be an
+            integer, or None: a generator moves on as it is drawn from, so that with the same object
+            the call is another one.
+        checkpoint_every : float, default=30.0
+            Least time between two writes of the checkpoint, in seconds. The first iteration, the
+            end and ``KeyboardInterrupt`` are written in any case.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If arguments or data are out of range, a covariance degenerates, or the checkpoint
+            belongs to another run.
+        ModelFileError
+            If the checkpoint is damaged.
+        OSError
+            If a file cannot be read, or the checkpoint cannot be written; its last state is kept.
+        """
+        if fitting.fit_left_to_sklearn(self, sample_weight, checkpoint):
+            return super().fit(X, y)
+        with telling(self, X, y, sample_weight) as listener_for:
+            fitting.fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_predict(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        checkpoint=None,
+        checkpoint_every=DEFAULT_SECONDS,
+    ):
+        """Fit, and return the labels that `predict` then gives.
+
+        Parameters
+        ----------
+        X, y, sample_weight, checkpoint, checkpoint_every
+            See `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        if fitting.fit_left_to_sklearn(self, sample_weight, checkpoint):
+            return super().fit_predict(X, y)
+        with telling(self, X, y, sample_weight) as listener_for:
+            data = fitting.fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for)
+        return predicting.predict_source(self, data.given, "labels")
+
+    def predict(self, X, *, out=None):
+        """Label of the most probable component of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            As for `fit`. From files and tables, the features of the model are taken by their
+            names, if it was fitted with names.
+        out : path, default=None
+            A ``.npy`` or ``.parquet`` file to write to, in chunks, instead of returning an array.
+            It appears when it is complete; in Parquet, its column is ``value``.
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n_samples,), or None
+            None if `out` is given.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not what the model was fitted to, or hold NaN or infinity, or `out` is a
+            file that they are read from.
+        OSError
+            If `out` cannot be written. What was there before is then still there.
+        """
+        if left_to_sklearn(self, out=out):
+            return super().predict(X)
+        return predicting.predict(self, X, "labels", out)
+
+    def predict_proba(self, X, *, out=None):
+        """Responsibilities: the probability of every component, given the row.
+
+        Parameters
+        ----------
+        X, out
+            See `predict`. In Parquet, the columns are ``component_0``, ``component_1``, ...
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_components), or None
+        """
+        if left_to_sklearn(self, out=out):
+            return super().predict_proba(X)
+        return predicting.predict(self, X, "responsibilities", out)
+
+    def score_samples(self, X, *, out=None):
+        """Log-likelihood of every row.
+
+        Parameters
+        ----------
+        X, out
+            See `predict`.
+
+        Returns
+        -------
+        log_likelihoods : ndarray of shape (n_samples,), or None
+            Natural logarithm of the density, in nats.
+        """
+        if left_to_sklearn(self, out=out):
+            return super().score_samples(X)
+        return predicting.predict(self, X, "log_likelihoods", out)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log-likelihood per row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            See `predict`.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            As for `fit`.
+
+        Returns
+        -------
+        log_likelihood : float
+            In nats.
+        """
+        if left_to_sklearn(self, "score_samples", sample_weight=sample_weight):
+            return super().score(X, y)
+        return predicting.score(self, X, sample_weight)[0]
+
+    def sample(self, n_samples=1):
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples,)
+            Their components.
+        """
+        # scikit-learn draws, from a model that it knows.
+        return super(MixtureEstimator, drawable(self)).sample(n_samples)
+
+    def accumulate(self, X, sample_weight=None) -> SufficientStatistics:
+        """E-step: sufficient statistics of rows under the present parameters.
+
+        Statistics of parts of the data add to those of the whole, whatever process made them;
+        `update` does the M-step. The model stays as it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            As for `predict`; one row is enough.
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            As for `fit`.
+
+        Returns
+        -------
+        statistics : SufficientStatistics
+            They add by ``+``, pickle, and are saved by their `save`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If there are no parameters; ``fit`` with ``max_iter=0`` sets those of a start.
+        ValueError
+            If the rows are not what the model was fitted to, or hold NaN or infinity, or are so far
+            from all components that sums overflow.
+        """
+        left_to_sklearn(self, accumulate=X)
+        return by_hand.accumulate(self, X, sample_weight)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def update(self, statistics):
+        """M-step: set the parameters from statistics of all rows.
+
+        One call is one iteration of `fit`. `lower_bounds_` and `n_iter_` go on counting, and
+        `converged_` tells whether the bound changed by less than `tol`.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Sum of what `accumulate` gave for all rows, with the parameters as they still are.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the statistics are those of other parameters, or a covariance degenerates.
+        TypeError
+            If they are no statistics.
+        """
+        left_to_sklearn(self, update=statistics)
+        return by_hand.update(self, statistics)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        r"""One step of stepwise EM with a batch of a stream (Cappe & Moulines 2009).
+
+        Running statistics s move towards those of the batch, :math:`s \leftarrow (1 - \eta_t) s +
+        \eta_t s_{batch}`, both per row, and the M-step follows. The step is 1 for the first batch
+        and :math:`\eta_t = (t + 2)^{-0.7}` after t batches
+        (``fastgmm.estimator.merging.STEP_DELAY`` and ``STEP_DECAY``). Every batch counts alike,
+        so let them be of about one size, well above the number of components, and in random order.
+
+        The first call starts from the batch by `init_params`, unless there are parameters already,
+        from `fit` or by hand: then it goes on from those. `fit` begins anew.
+
+        `lower_bound_` is an estimate from the last batch alone, `n_iter_` the number of batches,
+        and `converged_` stays False. A Bayesian mixture weighs its priors against all rows seen
+        so far; those of a second pass over the same rows count again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            As for `fit`. The first batch needs as many rows as there are components.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            How often each row counts, within the batch.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            See `fit`.
+
+        References
+        ----------
+        Cappe & Moulines, On-line expectation-maximization algorithm for latent data models (2009),
+        Journal of the Royal Statistical Society B 71(3).
+        """
+        left_to_sklearn(self, partial_fit=X)
+        return by_hand.partial_fit(self, X, sample_weight)
 
     def save(self, path):
         """Write the model, fitted or not, to a file that :func:`fastgmm.load` reads.
@@ -58,13 +345,7 @@ class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
         model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
             `init_params` and `reg_covar` that scikit-learn does not know become its defaults.
         """
-        defaults = self._sklearn_class().get_params(deep=False)
-        arguments = {name: getattr(self, name) for name in defaults}
-        if not isinstance(self.init_params, str):
-            arguments["init_params"] = defaults["init_params"]
-        if isinstance(self.reg_covar, str):
-            arguments["reg_covar"] = defaults["reg_covar"]
-        return copy_fitted(self._sklearn_class(**arguments), self)
+        return to_sklearn(self)
 
     @classmethod
     def from_sklearn(cls, model, n_jobs=None):
@@ -86,13 +367,7 @@ class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
         TypeError
             If `model` is something else.
         """
-        if not isinstance(model, cls._sklearn_class):
-            raise TypeError(
-                f"from_sklearn takes a sklearn.mixture.{cls._sklearn_class.__name__}, but got "
-                f"{type(model).__name__}."
-            )
-        arguments = {**model.get_params(deep=False), "n_jobs": n_jobs}
-        return copy_fitted(cls(**arguments), model)
+        return from_sklearn(cls, model, n_jobs)
 
     def __sklearn_tags__(self):
         if isinstance(self.init_params, str):
@@ -102,15 +377,6 @@ class MixtureEstimator(FitMixin, PredictMixin, StatisticsMixin):
         named.init_params = "kmeans"
         return super(MixtureEstimator, named).__sklearn_tags__()
 
-    # -- what the parts share ----------------------------------------------------------------------
     @property
     def _structure(self) -> CovarianceStructure:
         return STRUCTURES[self.covariance_type]
-
-    @property
-    def _engine(self) -> ThreadEngine:
-        return ThreadEngine(self.n_jobs)
-
-    def _parameters(self) -> MixtureParameters:
-        """The public attributes as they stand, perhaps set by hand."""
-        raise NotImplementedError

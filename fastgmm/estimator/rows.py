@@ -7,11 +7,11 @@ import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.initialization import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
+from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 
 _LARGE = 1 << 18
 """Numbers of an array that a thread searches for NaN at a time."""
@@ -63,7 +63,7 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
     if weights is not None and n_present < len(X):
         present = weights > 0
         rows, weights, start = X[present], weights[present], _of_present(start, present)
-    source = array_source(rows, weights, estimator._fit_dtype)
+    source = array_source(rows, weights, estimator._family.fit_dtype)
     return FitRows(array_source(X), source, start, (rows, weights))
 
 
@@ -84,8 +84,8 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
-    if estimator._fit_dtype is not None:
-        source = source.astype(estimator._fit_dtype)
+    if estimator._family.fit_dtype is not None:
+        source = source.astype(estimator._family.fit_dtype)
     return FitRows(given, source, start, None)
 
 

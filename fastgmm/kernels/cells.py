@@ -8,16 +8,19 @@ import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, row_types
+from fastgmm.kernels.signatures import array_type, row_types
 
 _SAMPLE = 256
-"""Rows that are looked at for a pair far apart."""
+"""Rows among which a pair is sought that lies far apart."""
 
 _LEAST_SHARE = 16
 """A cut leaves at least one in so many rows on each side, so that trees are never deep."""
 
 _CLEAR = 0.22
-"""A small cell is cut where that leaves so little of the variance across: a ball's keeps 0.25."""
+"""A small cell is cut if no more than this share of its variance is left within the two sides.
+
+Cutting rows that fill an interval evenly leaves 0.25.
+"""
 
 _MOST_DEPTH = 1024
 

@@ -1,7 +1,14 @@
-"""Components that lie near the origin of a pass: what is summed about that need not be centred.
+"""Which components are *central*: their moments may be taken about the origin of a pass.
 
-Nothing then is subtracted from every number for each of them, and what is made of the numbers once
-serves them all.
+Moments about a component's own mean need the mean taken off every number, for each component anew.
+Moments about the origin need no such step, and the products of features that go into them are the
+same for all components. They are moved to the means afterwards, which takes one step for a
+component instead of one for a point.
+
+The price is digits. Far from the origin, a second moment about it is much larger than the one about
+the mean, and so is its rounding. That is why a component has to lie near the origin, and why its
+moments are looked at before they are moved. The argument ``careful`` of the statistics' kernels
+turns all this off.
 """
 
 import numpy as np
@@ -9,51 +16,70 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.layout import DENSITY_FORMS
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
 _FARTHEST = {True: 8.0, False: 5.0}
-"""Standard deviations up to which a component is near, by whether it is in float64: about the
-origin its second moments are as many times larger as their squares, and so are roundings..."""
+"""A component is central if its mean is no more than so many standard deviations from the origin.
+
+The key says whether numbers are float64. A second moment about the origin is at most one plus the
+square of this times the one about the mean, and loses as many digits.
+"""
 
 MOST_LOST = {True: 128.0, False: 32.0}
-"""...unless the component shrinks in this very pass: by how much a second moment about the origin
-may exceed that about the component's new mean..."""
+"""A second moment about the origin may be so many times the one about the component's new mean.
+
+Beyond that the component has moved or shrunk in this very pass, and too many digits would be lost.
+Its moments are then computed again, about its old mean. The key says whether numbers are float64.
+"""
 
 _LEAST_GAINED = 2.0
-"""...if it exceeds that about the old mean by so much. Then the component's moments are computed
-again, about the old mean."""
+"""Moments are computed again only if that makes them smaller by more than this factor.
 
-_CHOLESKY = DENSITY_FORMS.index("cholesky")
+A component that moved far has a large second moment about its old mean, too.
+"""
 
 
-def _mark_central_definition(form, projected, central):
-    farthest = _FARTHEST[projected.dtype == np.float64]
-    along_axes = form != _CHOLESKY
-    norms = np.abs(projected).max(axis=1) if along_axes else np.sqrt((projected**2).sum(axis=1))
+def _mark(norms, central, farthest):
     central[: len(norms)] = norms <= farthest
     return int((norms <= farthest).sum())
 
 
+def _mark_central_definition(projected, central):
+    norms = np.sqrt((projected**2).sum(axis=1))
+    return _mark(norms, central, _FARTHEST[projected.dtype == np.float64])
+
+
 @microkernel(_mark_central_definition)
-def mark_central(typing, form, projected, central):
+def mark_central(typing, projected, central):
     r"""central[c] = 1 if component c is near to the origin, in its own standard deviations, else 0.
 
-    form: the density form, a constant; projected (k, d), the means as it meets them; central
-    (>= k,). Near along each axis, where features are apart; else by :math:`\|U^T \mu\|`, which is
-    no less than :math:`|\mu_j| / \sigma_j` for any feature j (Cauchy and Schwarz, with
-    :math:`\Sigma = (U U^T)^{-1}`). Returns how many are.
+    projected (k, d), the whitened means; central (>= k,). Near by :math:`\|U^T \mu\|`, which is no
+    less than :math:`|\mu_j| / \sigma_j` for any feature j (Cauchy and Schwarz, with :math:`\Sigma =
+    (U U^T)^{-1}`). Returns how many are.
     """
-    if not isinstance(form, types.IntegerLiteral):
-        return None
-    signature = types.intp(form, projected, central)
+    return _marking(projected, central, along_axes=False)
+
+
+def _mark_central_along_axes_definition(projected, central):
+    norms = np.abs(projected).max(axis=1)
+    return _mark(norms, central, _FARTHEST[projected.dtype == np.float64])
+
+
+@microkernel(_mark_central_along_axes_definition)
+def mark_central_along_axes(typing, projected, central):
+    """`mark_central` where features are apart: near along each axis; projected are scaled means."""
+    return _marking(projected, central, along_axes=True)
+
+
+def _marking(projected, central, along_axes):
+    """Signature and emitter of `mark_central`, or of `mark_central_along_axes`."""
+    signature = types.intp(projected, central)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, projected.dtype)
-        _, means, out = unpack_arguments(context, builder, signature, args)
+        means, out = unpack_arguments(context, builder, signature, args)
         (k, d), zero = means.shape, ir.Constant(v.scalar, 0.0)
         farthest = ir.Constant(v.scalar, _FARTHEST[v.double] ** 2)
-        along_axes = form.literal_value != _CHOLESKY
 
         def component(c, found):
             def feature(j, so_far):
@@ -80,9 +106,9 @@ def keeps_digits_definition(second, first, weight, mean, most_lost):
 
 @microkernel(keeps_digits_definition)
 def keeps_digits(typing, second, first, weight, mean, most_lost):
-    """Whether a feature's second moment about the origin, one of `MOST_LOST` given, is good enough.
+    """Whether a feature's second moment about the origin keeps digits enough to be moved.
 
-    All float64; what is not a number is not.
+    All are float64, and `most_lost` is one of `MOST_LOST`. A moment that is not a number does not.
     """
 
     def emit(context, builder, signature, args):

@@ -2,7 +2,9 @@
 
 Numba's on-disk cache is keyed on the file that holds a function, not on the functions that it
 calls, so an edit elsewhere would leave stale code running. The decorator here adds a digest of
-all kernel sources to the cache's file name; any edit then misses the cache.
+all kernel sources to the cache's file name; any edit then misses the cache. The digest also holds
+the processor that is compiled for and the compiler's version: in one file for several of them, two
+processes that compile at the same moment could each note the other's code as its own.
 """
 
 import contextlib
@@ -11,14 +13,19 @@ import gc
 import hashlib
 import os
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 
+import llvmlite
+import numba
 from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
 from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
+
+from fastgmm.kernels import target
 
 # `contract` alone: a fused multiply-add rounds once instead of twice. No flag that lets the
 # compiler reorder sums or assume that there is no NaN.
@@ -26,11 +33,13 @@ _FASTMATH = {"contract"}
 
 
 @functools.cache
-def _source_digest() -> str:
-    """Digest of every kernel source file, eight hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode())
+def _digest() -> str:
+    """Digest of all that kernels follow from, eight hexadecimal digits."""
+    versions = numba.__version__, llvmlite.__version__
+    digest = hashlib.sha256(repr((target.describe(), versions)).encode())
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 
@@ -123,16 +132,61 @@ def kernel(function: Callable | None = None, *, signature=None, variant: str = "
     # What only kernels call needs no way in from Python, which takes as long to compile as itself.
     options["no_cfunc_wrapper"], options["no_cpython_wrapper"] = True, signature is None
     if signature is not None and _cache_wanted():
-        function.__qualname__ = f"{function.__qualname__}_{variant}_{_source_digest()}"
-        # No writable directory, a full disk or a damaged cache file costs only compile time; what
-        # is wrong with the function itself shows again below.
-        with contextlib.suppress(Exception):
-            return njit(*signatures, cache=True, **options)(function)
-        # Emptied, a damaged file is good for the next process again.
-        with contextlib.suppress(Exception):
-            FunctionCache(function).flush()
-            return njit(*signatures, cache=True, **options)(function)
+        function.__qualname__ = f"{function.__qualname__}_{variant}_{_digest()}"
+        dispatcher = _cached(function, signature, options)
+        if dispatcher is not None:
+            return dispatcher
     return njit(*signatures, **options)(function)
+
+
+def _cached(function, signature, options):
+    """The function compiled, or loaded from the cache; None where there is no place for a cache.
+
+    A full disk or a damaged file costs no more than the time to compile once.
+    """
+    with contextlib.suppress(Exception):
+        dispatcher = njit(cache=True, **options)(function)
+        for attempt in range(2):
+            with contextlib.suppress(Exception):
+                if attempt:
+                    # Emptied, a damaged file is good for the next process again.
+                    FunctionCache(function).flush()
+                dispatcher.compile(signature)
+            # Compiled code is there before it is written to the cache, even where that fails.
+            if dispatcher.overloads:
+                dispatcher.disable_compile()
+                return dispatcher
+    return None
+
+
+def inlined(function: Callable):
+    """Decorate a part of kernels, which is written into those that call it before they are typed.
+
+    So it takes no compiling of its own, and no call.
+    """
+    return function if config.DISABLE_JIT else njit(inline="always")(function)
+
+
+def filled_in(template: Callable, parts) -> Callable:
+    """A copy of a function that finds the names it leaves open in `parts`.
+
+    As global names, for an entry point must not have kernels in its closure: they would be pickled
+    for the cache's key, differently in every process.
+
+    Parameters
+    ----------
+    template : callable
+        Plain Python, to be made a kernel.
+    parts : module
+    """
+    known = template.__globals__
+    names = [name for name in template.__code__.co_names if name not in known]
+    found = {name: getattr(parts, name) for name in names if hasattr(parts, name)}
+    copy = types.FunctionType(
+        template.__code__, {**known, **found}, template.__name__, closure=template.__closure__
+    )
+    copy.__qualname__ = template.__qualname__
+    return copy
 
 
 def microkernel(definition: Callable):

@@ -1,9 +1,58 @@
 """The numbers and layouts that kernels and the code above them agree on; free of Numba."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 DENSITY_FORMS = ("cholesky", "shared_cholesky", "diagonal", "isotropic")
-"""How a structure's log-density is computed; a kernel knows a form by its place here."""
+"""How a structure's log-density is computed: see `fastgmm.kernels.log_density`."""
+
+
+class Forms(NamedTuple):
+    """The two choices that name the kernels of a covariance structure.
+
+    Parameters
+    ----------
+    density : str
+        One of `DENSITY_FORMS`.
+    moments : str
+        The value of a `fastgmm.statistics.MomentForm`: see `fastgmm.kernels.moments`.
+    """
+
+    density: str
+    moments: str
+
+
+FORMS = (
+    Forms("cholesky", "outer"),
+    Forms("shared_cholesky", "none"),
+    Forms("diagonal", "diagonal"),
+    Forms("isotropic", "trace"),
+)
+"""The pairs that there are kernels for, a file each in `fastgmm.kernels.forms`."""
+
+
+def check_forms(density: str, moments: str) -> Forms:
+    """The pair, if there are kernels for it.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    forms = Forms(density, moments)
+    if forms not in FORMS:
+        pairs = ", ".join(f"({pair.density}, {pair.moments})" for pair in FORMS)
+        raise ValueError(
+            f"No kernel takes densities in the form {density!r} together with moments in the form "
+            f"{moments!r}. The pairs of forms that there are: {pairs}. The first is right for "
+            "every covariance structure."
+        )
+    return forms
+
+
+NEGLIGIBLE = -70.0
+"""Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
 
 OUTPUTS = ("log_likelihoods", "responsibilities", "labels", "log_densities")
 """What can be written for every row; likewise, but for log-densities, which have their own pass."""

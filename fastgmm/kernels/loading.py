@@ -1,7 +1,8 @@
 """What passes read goes into tiles: rows, weights, labels, given responsibilities.
 
-All by micro-kernels, also where plain loops would run as fast: those take several times as long to
-compile, which is most of what a first fit waits for.
+All of them are micro-kernels, also where plain loops would run as fast. Numba takes longer to
+compile those: with plain loops for labels, given responsibilities and their roots, an entry point
+for statistics takes 0.15 s (isotropic) to 0.4 s (Cholesky) more than its 1.8 and 3.3 s.
 """
 
 import numpy as np
@@ -89,15 +90,15 @@ def _fill_end(v, row, count, points):
 
 
 def _clear_end(v, row, points):
-    """The last of whole groups zero: the part of it that is not loaded then is the end."""
+    """Clear the last of some whole groups. Points that are loaded later overwrite their part."""
     for n in range(GROUP):
         v.store(v.constant(0.0), row, v.plus(points, (n - GROUP) * v.lanes))
 
 
 def _begin_rows(v, rows, n_rows, count):
-    """Zeros where the first of some rows are filled up to whole groups; returns these many points.
+    """Clear the end of rows that are to be filled up to whole groups; returns the points in these.
 
-    Before they are loaded, for it clears more than that.
+    It clears whole vectors, also where points belong: so it has to run before they are loaded.
     """
     points = emit_whole_groups(v, count, v.index(v.itemsize))
     with v.builder.if_then(v.builder.icmp_signed("<", count, points)):
@@ -136,8 +137,7 @@ def add_totals(typing, X, start, stop, totals):
                 return v.widen(v.element(array, builder.add(start, t), j))
 
             total = _total(v, builder.sub(stop, start), number)
-            address = builder.gep(out.pointer, [j])
-            builder.store(builder.fadd(builder.load(address), total), address)
+            v.put(builder.fadd(v.number(out, j), total), out, j)
 
         v.loop(0, array.shape[1], 1, [], feature)
         return context.get_dummy_value()
@@ -205,8 +205,8 @@ def load_labels(typing, labels, start, stop, weights, responsibilities):
             row, this = out.part(builder, c), builder.trunc(c, kind)
 
             def label(t, kind):
-                address = builder.gep(chosen.pointer, [builder.add(start, t)])
-                return builder.load(builder.bitcast(address, kind.as_pointer()), align=4)
+                address = chosen.address(builder, builder.add(start, t))
+                return builder.load(address, align=4, typ=kind)
 
             # No branch: what comes next cannot be guessed.
             def vector(t, _):
@@ -245,7 +245,7 @@ def load_responsibilities(typing, given, start, stop, weights, responsibilities)
         count, (k, stride) = builder.sub(stop, start), out.shape
         _begin_rows(v, out, k, count)
 
-        # Along memory, and so that the compiler needs no vectors for what happens once a fit.
+        # In the order in which they lie in memory. It happens once a fit, and needs no vectors.
         def point(t, _):
             row, weight_t = builder.add(start, t), v.widen(v.element(weight, t))
 

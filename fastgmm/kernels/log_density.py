@@ -18,8 +18,8 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, from_panels
-from fastgmm.kernels.simd import GROUP, ArrayArgument, Vectors, unpack_arguments
+from fastgmm.kernels.layout import BLOCK, from_panels
+from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
 def _cholesky_definition(tile, points, mean, panels, projected, central, scratch, distances):
@@ -89,8 +89,8 @@ def _cholesky_in_blocks(v, x, count, mu, u, projected, central, z, out):
                 v.store(v.sub(x_j, mean_j), z, v.plus(v.at(j, v.index(group)), n * v.lanes))
 
         v.loop(0, builder.select(central, v.index(0), d), 1, [], centre)
-        points = builder.select(central, builder.gep(x.pointer, [t]), z.pointer)
-        centred = ArrayArgument(points, [d, centred_stride], z.strides)
+        points = builder.select(central, x.address(builder, t), z.pointer)
+        centred = z._replace(pointer=points, shape=[d, centred_stride])
 
         def start(i):
             projected_i = v.number(projected, i)
@@ -254,74 +254,38 @@ def _separable(v, difference, x, count, out, means, *scales):
     v.loop(0, count, width * v.lanes, [], whole_group)
 
 
-def _all_cholesky(v, x, count, means, factors, projected, central, scratch, out):
-    k, d = means.shape
-
-    def components(one):
-        def component(c, _):
-            operands = (array.part(v.builder, c) for array in (means, factors, projected))
-            flag = v.number(central, c)
-            one(x, count, *operands, flag, scratch, out.part(v.builder, c))
-
-        v.loop(0, k, 1, [], component)
-
-    v.by_features(
-        d,
-        lambda n: components(functools.partial(_cholesky_in_registers, v, n)),
-        lambda: components(functools.partial(_cholesky_in_blocks, v)),
-    )
-
-
-def _all_shared_cholesky(v, x, count, means, factors, projected, central, scratch, out):
-    _whiten(v, x, count, means.shape[1], factors.part(v.builder, v.index(0)), scratch)
-    _separable(v, _from_mean, scratch, count, out, projected)
-
-
-def _all_diagonal(v, x, count, means, factors, projected, central, scratch, out):
-    scales = factors.part(v.builder, v.index(0))
-    _separable(v, _from_scaled_mean, x, count, out, projected, scales)
-
-
-def _all_isotropic(v, x, count, means, factors, projected, central, scratch, out):
-    _separable(v, _from_mean, x, count, out, projected)
-
-
-_EMITTERS = _all_cholesky, _all_shared_cholesky, _all_diagonal, _all_isotropic
-"""By density form."""
-
-
-def _to_all_definition(form, tile, points, means, factors, projected, central, scratch, distances):
-    form = DENSITY_FORMS[form]
-    if form == "cholesky":
-        for mean, upper, row in zip(means, factors, distances, strict=True):
-            _cholesky_definition(tile, points, mean, upper, None, None, scratch, row)
-    elif form == "shared_cholesky":
-        _whiten_definition(tile, points, means.shape[1], factors[0], scratch)
-        _isotropic_definition(scratch, points, projected, distances)
-    elif form == "diagonal":
-        _diagonal_definition(tile, points, projected, factors[0], distances)
-    else:
-        _isotropic_definition(tile, points, projected, distances)
+def _to_all_definition(tile, points, means, factors, projected, central, scratch, distances):
+    for mean, panels, row in zip(means, factors, distances, strict=True):
+        _cholesky_definition(tile, points, mean, panels, None, None, scratch, row)
 
 
 @microkernel(_to_all_definition)
-def distances_to_all(
-    typing, form, tile, points, means, factors, projected, central, scratch, distances
+def cholesky_distances_to_all(
+    typing, tile, points, means, factors, projected, central, scratch, distances
 ):
-    """distances (k, stride) to all components in a density form, which must be a constant.
-
-    means, factors and projected are fields of `fastgmm.parameters.Operands`, and central (k,) and
-    scratch as for `cholesky_distances`.
-    """
-    if not isinstance(form, types.IntegerLiteral):
-        return None
+    """`cholesky_distances` (k, stride) to all components, with an axis for them in front."""
     operands = means, factors, projected, central, scratch, distances
-    signature = types.void(form, tile, types.intp, *operands)
+    signature = types.void(tile, types.intp, *operands)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        _, *arrays = unpack_arguments(context, builder, signature, args)
-        _EMITTERS[form.literal_value](v, *arrays)
+        x, count, means, factors, projected, central, scratch, out = unpack_arguments(
+            context, builder, signature, args
+        )
+        k, d = means.shape
+
+        def components(one):
+            def component(c, _):
+                operands = (array.part(builder, c) for array in (means, factors, projected))
+                one(x, count, *operands, v.number(central, c), scratch, out.part(builder, c))
+
+            v.loop(0, k, 1, [], component)
+
+        v.by_features(
+            d,
+            lambda n: components(functools.partial(_cholesky_in_registers, v, n)),
+            lambda: components(functools.partial(_cholesky_in_blocks, v)),
+        )
         return context.get_dummy_value()
 
     return signature, emit

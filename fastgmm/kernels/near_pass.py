@@ -10,38 +10,16 @@ distances likewise: Elkan 2003). A cell computes only the components whose bound
 what every row of it reaches with the likeliest.
 """
 
-import numpy as np
-from numba import types
+# ruff: noqa: F821  (names that the template leaves open, see `fastgmm.kernels.forms`)
 
-from fastgmm.kernels.central import mark_central
-from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import (
-    CHOLESKY,
-    DIAGONAL,
-    ISOTROPIC,
-    NEGLIGIBLE,
-    SHARED_CHOLESKY,
-    array_type,
-    operand_types,
-    row_types,
-)
-from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, HEADER
+import numpy as np
+
+from fastgmm.kernels.compile import entry_point, filled_in, kernel
+from fastgmm.kernels.em_pass import PARTS
+from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE, check_forms
 from fastgmm.kernels.loading import load_tile, load_weights
-from fastgmm.kernels.log_density import (
-    cholesky_distances,
-    diagonal_distances,
-    distances_to_all,
-    isotropic_distances,
-    whiten,
-)
-from fastgmm.kernels.moments import (
-    add_about_means,
-    diagonal_moments,
-    first_moments,
-    trace_moments,
-)
-from fastgmm.kernels.outer_moments import outer_moments
-from fastgmm.kernels.responsibilities import normalize, normalize_to_roots
+from fastgmm.kernels.moments import add_about_means
+from fastgmm.kernels.signatures import near_signature
 from fastgmm.kernels.tiles import aligned_rows, whole_groups
 
 _BATCH = 64
@@ -52,31 +30,24 @@ _SLACK = 1e-4
 
 
 @entry_point
-def near_statistics_pass(density_form, dtype):
+def near_statistics_pass(forms, dtype):
     """Kernel that adds the statistics of a chunk of cells to `sums`.
 
     Parameters
     ----------
-    density_form, dtype
+    forms, dtype
         See `fastgmm.kernels.em_pass.statistics_pass`.
 
     Returns
     -------
-    callable (X, sample_weight, ends, centers, radii, spreads, *operands, sums)
+    callable (X, sample_weight, ends, centers, radii, spreads, careful, *operands, sums)
         X (rows, d); sample_weight (rows,) or empty for 1 everywhere; ends (m,), where in X each
         cell ends; centers (m, d); radii (m,), around them; spreads (k,), by how much at most a
-        component's distances, not squared, change per unit of the radii; `sums` as
-        `SufficientStatistics` keeps them.
+        component's distances, not squared, change per unit of the radii; `careful` and `sums` as
+        for `statistics_pass`, without an axis for data sets.
     """
-    form = DENSITY_FORMS.index(density_form)
-    rows, weights, real = row_types(dtype)
-    numbers, vector = array_type(types.int64, 1), array_type(types.float64, 1)
-    centers_type, sums_type = array_type(types.float64, 2), types.Array(types.float64, 1, "C")
-    cell_types = numbers, centers_type, vector
+    density_form, _ = check_forms(*forms)
 
-    signature = types.void(rows, weights, *cell_types, vector, *operand_types(real), sums_type)
-
-    @kernel(signature=signature, variant=f"{density_form}_{real}")
     def add_near_statistics(
         X,
         sample_weight,
@@ -84,6 +55,7 @@ def near_statistics_pass(density_form, dtype):
         centers,
         radii,
         spreads,
+        careful,
         origin,
         means,
         factors,
@@ -98,7 +70,7 @@ def near_statistics_pass(density_form, dtype):
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
-        responsibilities = aligned_rows(k, tile_size, X) if form == ISOTROPIC else distances
+        responsibilities = aligned_rows(k, tile_size, X) if KEEPS_DISTANCES else distances
         weights, norms = aligned_rows(2, tile_size, X)
         batch = aligned_rows(d + 1, _BATCH, X)
         batch_scratch = aligned_rows(d + BLOCK, _BATCH, X)
@@ -106,69 +78,38 @@ def near_statistics_pass(density_form, dtype):
         listed, counts = np.empty((_BATCH, k + 1), np.int64), np.empty(_BATCH, np.int64)
         # Operands and sums of the components that are near, side by side.
         near_scales, near_constants = np.empty_like(scales), np.empty_like(constants)
-        near_projected = np.empty((k, d), dtype=X.dtype)
-        near_factors = np.empty((k if form == DIAGONAL else 1, d), dtype=X.dtype)
+        room = np.empty((2, k, d), dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
-        if form != CHOLESKY and form != DIAGONAL:
-            about_origin, near_sums = np.zeros((2, *blocks.shape))
+        moved = k if SUMS_ABOUT_ORIGIN else 0
+        about_origin, near_sums = np.zeros((2, moved, blocks.shape[1]))
+        added = about_origin if SUMS_ABOUT_ORIGIN else blocks
         central = aligned_rows(1, k, X)[0]
-        if form == CHOLESKY:
-            mark_central(form, projected, central)
+        for c in range(k):
+            central[c] = 0.0
+        operands = means, factors, projected, central
+        if not careful:
+            prepare(projected, central)
         start = 0
         for first in range(0, n_cells, _BATCH):
             last = min(first + _BATCH, n_cells)
             points = load_tile(centers, first, last, origin, batch)
             distances_to_all(
-                form, batch, points, means, factors, projected, central, batch_scratch, to_centers
+                batch, points, means, factors, projected, central, batch_scratch, to_centers
             )
             _list_near(to_centers, radii[first:last], spreads, scales, constants, listed, counts)
             for cell in range(first, last):
                 stop = ends[cell]
                 points = load_tile(X, start, stop, origin, tile)
                 sums[1] += load_weights(sample_weight, start, stop, points, weights)
-                if form == SHARED_CHOLESKY:
-                    whiten(tile, points, d, factors[0], scratch)
                 near, count = listed[cell - first], counts[cell - first]
                 # The likeliest first: its distances tell which others have to be computed.
                 for begin, end in ((0, 1), (1, count)):
                     end = min(end, count)
                     for i in range(begin, end):
-                        c = near[i]
-                        near_scales[i], near_constants[i] = scales[c], constants[c]
-                        if form == CHOLESKY:
-                            cholesky_distances(
-                                tile,
-                                points,
-                                means[c],
-                                factors[c],
-                                projected[c],
-                                central[c],
-                                scratch,
-                                distances[i],
-                            )
-                        else:
-                            # Number by number: Numba would compile the words of an error else.
-                            for j in range(d):
-                                near_projected[i, j] = projected[c, j]
-                        if form == DIAGONAL:
-                            for j in range(d):
-                                near_factors[i, j] = factors[0, c, j]
-                    if form == SHARED_CHOLESKY:
-                        isotropic_distances(
-                            scratch, points, near_projected[begin:end], distances[begin:end]
-                        )
-                    elif form == DIAGONAL:
-                        diagonal_distances(
-                            tile,
-                            points,
-                            near_projected[begin:end],
-                            near_factors[begin:end],
-                            distances[begin:end],
-                        )
-                    elif form == ISOTROPIC:
-                        isotropic_distances(
-                            tile, points, near_projected[begin:end], distances[begin:end]
-                        )
+                        near_scales[i], near_constants[i] = scales[near[i]], constants[near[i]]
+                    distances_to_listed(
+                        tile, points, near, begin, end, operands, room, scratch, distances
+                    )
                     if begin == 0:
                         count = _keep_near(
                             near,
@@ -180,11 +121,6 @@ def near_statistics_pass(density_form, dtype):
                             scales,
                             constants,
                         )
-                if form == CHOLESKY:
-                    # Outer moments take square roots of the responsibilities.
-                    weigh = normalize_to_roots
-                else:
-                    weigh = normalize
                 sums[0] += weigh(
                     distances[:count],
                     points,
@@ -195,38 +131,26 @@ def near_statistics_pass(density_form, dtype):
                     responsibilities[:count],
                     norms,
                 )
-                if form == CHOLESKY:
-                    for i in range(count):
-                        c = near[i]
-                        outer_moments(
-                            tile, points, means[c], responsibilities[i], scratch, blocks[c]
-                        )
-                elif form == DIAGONAL:
-                    for i in range(count):
-                        c = near[i]
-                        diagonal_moments(tile, points, means[c], responsibilities[i], blocks[c])
-                else:
-                    for i in range(count):
-                        for j in range(near_sums.shape[1]):
-                            near_sums[i, j] = 0.0
-                    first_moments(tile, points, responsibilities[:count], near_sums[:count])
-                    if form == ISOTROPIC:
-                        trace_moments(
-                            distances[:count],
-                            points,
-                            responsibilities[:count],
-                            near_sums[:count],
-                            d + 1,
-                        )
-                    for i in range(count):
-                        for j in range(near_sums.shape[1]):
-                            about_origin[near[i], j] += near_sums[i, j]
+                add_moments_of_listed(
+                    tile,
+                    points,
+                    near,
+                    count,
+                    means,
+                    distances,
+                    responsibilities,
+                    scratch,
+                    near_sums,
+                    added,
+                )
                 start = stop
         sums[2] += X.shape[0]
-        if form != CHOLESKY and form != DIAGONAL:
+        if SUMS_ABOUT_ORIGIN:
             add_about_means(about_origin, means, blocks)
 
-    return add_near_statistics
+    add_near_statistics = filled_in(add_near_statistics, PARTS[density_form])
+    variant = f"{density_form}_{np.dtype(dtype)}"
+    return kernel(add_near_statistics, signature=near_signature(dtype), variant=variant)
 
 
 @kernel

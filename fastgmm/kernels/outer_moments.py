@@ -29,14 +29,17 @@ def _outer_definition(tile, points, mean, roots, scratch, block):
 
 
 _LONG = 24
-"""Features from which points are worth counting..."""
+"""From so many features on it pays to count the points that have a responsibility at all."""
 
 _FEW = 3
-"""...and one in how many of those that are computed side by side is few. Of 16 clusters that lie
-apart, in 32 or 64 features, a pass takes three quarters of the time."""
+"""Points are few if one in so many of those in the same vectors counts.
+
+They are then taken one by one. A pass over 16 clusters that lie apart, in 32 or 64 features, takes
+three quarters of the time that it takes otherwise.
+"""
 
 _MOST_BLOCKS = 4
-"""Blocks whose sums stay in registers at once, where each has a single row."""
+"""So many blocks of a single row each have their sums in registers at once."""
 
 
 @microkernel(_outer_definition)

@@ -3,10 +3,10 @@
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel
-from fastgmm.kernels.em_pass import array_type, row_types
 from fastgmm.kernels.layout import BLOCK, HEADER
 from fastgmm.kernels.loading import add_totals, load_tile, load_weights, take_roots
 from fastgmm.kernels.outer_moments import outer_moments
+from fastgmm.kernels.signatures import array_type, row_types
 from fastgmm.kernels.tiles import aligned_rows, longest_of_all, tile_points
 
 _RUN = 256

@@ -15,30 +15,38 @@ from fastgmm.kernels.central import MOST_LOST, emit_keeps_digits, keeps_digits_d
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, outer_place
 from fastgmm.kernels.outer_moments import sums_place
-from fastgmm.kernels.simd import LANE_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.simd import LANE_BYTES, MANY_REGISTERS, Vectors, unpack_arguments
 
 POINTS = 64
-"""Points at a time: their products stay in L1."""
+"""Points that are worked on at a time. Their products stay in the L1 cache."""
 
-PRODUCTS = 24 if LANE_BYTES == 64 else 12
-"""Products that are formed at a time..."""
+PRODUCTS = 24 if MANY_REGISTERS else 12
+"""Products of features that are formed at a time."""
 
 _TOGETHER = PRODUCTS // 2
-"""...and those of them that are multiplied by one or two vectors of components, with all sums in
-registers."""
+"""Products that are multiplied by one or two vectors of components at a time.
+
+The sums of two vectors just fit into the registers.
+"""
 
 _ALONE = 12
-"""Features up to which a single vector of components pays; two share each product that is read."""
+"""Up to so many features a single vector of components pays.
+
+With more features only two vectors do, for they share each product that is read.
+"""
 
 MOST_FEATURES = {True: 96, False: 48}
-"""Beyond, by whether in float64, the sums outgrow the caches, and next to nothing is gained."""
+"""Up to so many features moments are taken about the origin; the key says whether in float64.
+
+With more features the sums outgrow the caches, and next to nothing is gained.
+"""
 
 _LEAST_ROWS = 256
-"""Rows from which on the sums of a data set are worth to be set up, and moved to the means."""
+"""Rows of a data set from which on it pays to clear the sums and to move them to the means."""
 
 
 def n_products(n_features):
-    """Products of two of the features and the 1, every pair once."""
+    """Number of products of two among the features and the 1, every pair once."""
     return (n_features + 1) * (n_features + 2) // 2
 
 
@@ -57,8 +65,8 @@ def choose_shared(typing, central, means, n_rows, order):
     """Number of components for `shared_outer_moments`: the first of order, the others follow.
 
     central (k,), of `mark_central`; means (k, d); n_rows of the data set; out: order (k,), a
-    permutation, as floats. Whole vectors of central components, and what is left if it fills three
-    quarters of one.
+    permutation, as floats. The components chosen are central and fill whole vectors; the last
+    vector may be filled by three quarters only.
     """
     signature = types.intp(central, means, types.intp, order)
 
@@ -131,8 +139,7 @@ def shared_outer_moments(typing, tile, points, roots, order, count, scratch, sum
 def _add_products(v, x, start, points, roots, order, count, scratch, sums):
     """`shared_outer_moments` for up to `POINTS` points."""
     builder, rows, columns = v.builder, x.shape[0], sums.shape[1]
-    behind = builder.gep(scratch.pointer, [v.index(POINTS * PRODUCTS)])
-    shares = scratch._replace(pointer=behind)
+    shares = scratch.behind(builder, v.index(POINTS * PRODUCTS))
     _transpose_shares(v, start, points, roots, order, count, columns, shares)
     n = builder.lshr(builder.mul(rows, v.plus(rows, 1)), v.index(1))
     used = builder.and_(v.plus(count, v.lanes - 1), v.index(-v.lanes))

@@ -10,18 +10,20 @@ Offsets into arrays are counted in elements.
 
 from typing import NamedTuple
 
-import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.arrayobj import make_array
 
+from fastgmm.kernels import target
 from fastgmm.kernels.layout import BLOCK
 
-_FEATURES = llvmlite.binding.get_host_cpu_features()
-LANE_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+LANE_BYTES = target.vector_bytes(*target.describe())
 """Bytes of one vector register."""
 
-GROUP = 4 if LANE_BYTES == 64 else 2
+MANY_REGISTERS = target.has_many_registers(*target.describe())
+"""Whether there are 32 vector registers, not 16."""
+
+GROUP = 4 if MANY_REGISTERS else 2
 """Vectors of points that the blocked loops hold at once: with 4 rows, what registers allow."""
 
 GROUP_BYTES = GROUP * LANE_BYTES
@@ -29,22 +31,50 @@ GROUP_BYTES = GROUP * LANE_BYTES
 
 _INT = ir.IntType(64)
 _INT32 = ir.IntType(32)
+_BYTE = ir.IntType(8)
 
 
 class ArrayArgument(NamedTuple):
     """An array as micro-kernels see it: C-contiguous, where nobody looks at its strides."""
 
     pointer: ir.Value
+    """To the first element. Pointers have no type in LLVM: what they point to is said with use."""
+    element: ir.Type
     shape: list
     strides: list
     """In bytes."""
+
+    def address(self, builder, offset):
+        """Pointer to an element."""
+        return builder.gep(self.pointer, [offset], source_etype=self.element)
+
+    def address_at(self, builder, indices):
+        """Pointer to an element of an array of any layout."""
+        offset = ir.Constant(_INT, 0)
+        for i, stride in zip(indices, self.strides, strict=True):
+            offset = builder.add(offset, builder.mul(i, stride))
+        return builder.gep(self.pointer, [offset], source_etype=_BYTE)
+
+    def behind(self, builder, offset):
+        """The same array without its first elements."""
+        return self._replace(pointer=self.address(builder, offset))
 
     def part(self, builder, index):
         """Element `index` of the first axis, an array too."""
         offset = index
         for length in self.shape[1:]:
             offset = builder.mul(offset, length)
-        return ArrayArgument(builder.gep(self.pointer, [offset]), self.shape[1:], self.strides[1:])
+        return self.behind(builder, offset)._replace(shape=self.shape[1:], strides=self.strides[1:])
+
+
+def _without_type(builder, pointer):
+    """A pointer of Numba's as an opaque one, to which nobody can ask what it points to.
+
+    As long as llvmlite has both, its casts take them for the same type, and change nothing.
+    """
+    opaque = builder.gep(pointer, [ir.Constant(_INT, 0)], source_etype=_BYTE)
+    opaque.type = ir.PointerType()
+    return opaque
 
 
 def unpack_arguments(context, builder, signature, args):
@@ -56,7 +86,8 @@ def unpack_arguments(context, builder, signature, args):
             shape, strides = (
                 cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides)
             )
-            value = ArrayArgument(array.data, shape, strides)
+            element = context.get_data_type(numba_type.dtype)
+            value = ArrayArgument(_without_type(builder, array.data), element, shape, strides)
         unpacked.append(value)
     return unpacked
 
@@ -103,20 +134,16 @@ class Vectors:
 
     def load(self, array, offset):
         """Load one vector of neighbours."""
-        address = self.builder.gep(array.pointer, [offset])
-        value = self.builder.load(self.builder.bitcast(address, self.type.as_pointer()))
-        value.align = self.itemsize
-        return value
+        address = array.address(self.builder, offset)
+        return self.builder.load(address, align=self.itemsize, typ=self.type)
 
     def store(self, value, array, offset):
         """Store one vector of neighbours."""
-        address = self.builder.gep(array.pointer, [offset])
-        store = self.builder.store(value, self.builder.bitcast(address, self.type.as_pointer()))
-        store.align = self.itemsize
+        self.builder.store(value, array.address(self.builder, offset), align=self.itemsize)
 
     def number(self, array, offset):
         """Load one element."""
-        return self.builder.load(self.builder.gep(array.pointer, [offset]))
+        return self.builder.load(array.address(self.builder, offset), typ=array.element)
 
     def whole_number(self, array, offset):
         """Load one element, a whole number, as an integer."""
@@ -128,7 +155,7 @@ class Vectors:
 
     def put(self, number, array, offset):
         """Store one element."""
-        self.builder.store(number, self.builder.gep(array.pointer, [offset]))
+        self.builder.store(number, array.address(self.builder, offset))
 
     def broadcast(self, array, offset):
         """Load one element into every lane."""
@@ -136,17 +163,13 @@ class Vectors:
 
     def element(self, array, *indices):
         """Load one element of an array of any layout."""
-        builder, offset = self.builder, self.index(0)
-        for i, stride in zip(indices, array.strides, strict=True):
-            offset = builder.add(offset, builder.mul(i, stride))
-        start = builder.bitcast(array.pointer, ir.IntType(8).as_pointer())
-        return builder.load(builder.bitcast(builder.gep(start, [offset]), array.pointer.type))
+        return self.builder.load(array.address_at(self.builder, indices), typ=array.element)
 
     def add_to(self, scalar, array, offset):
         """Add a scalar of this type to an element of a float64 array."""
-        address = self.builder.gep(array.pointer, [offset])
-        total = self.builder.fadd(self.builder.load(address), self.widen(scalar))
-        self.builder.store(total, address)
+        address = array.address(self.builder, offset)
+        before = self.builder.load(address, typ=ir.DoubleType())
+        self.builder.store(self.builder.fadd(before, self.widen(scalar)), address)
 
     def widen(self, scalar):
         """Scalar of this type as float64."""
@@ -159,12 +182,10 @@ class Vectors:
     def add_numbers_to(self, vector, array, offset):
         """Add a vector of any length to neighbours in a float64 array."""
         wide = ir.VectorType(ir.DoubleType(), vector.type.count)
-        address = self.builder.gep(array.pointer, [offset])
-        address = self.builder.bitcast(address, wide.as_pointer())
-        old = self.builder.load(address)
-        old.align = 8
+        address = array.address(self.builder, offset)
+        old = self.builder.load(address, align=8, typ=wide)
         vector = vector if self.double else self.builder.fpext(vector, wide)
-        self.builder.store(self.builder.fadd(old, vector), address).align = 8
+        self.builder.store(self.builder.fadd(old, vector), address, align=8)
 
     def add_sums_to(self, vectors, array, offset):
         """Add the sum of the lanes of each of `vectors` to neighbours in a float64 array."""
@@ -375,7 +396,7 @@ class Vectors:
         return carried
 
     def by_features(self, d, few, many):
-        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``: d features take theirs."""
+        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``; the one for d runs."""
         builder = self.builder
         for n in range(1, BLOCK + 1):
             with builder.if_then(builder.icmp_signed("==", d, self.index(n))):

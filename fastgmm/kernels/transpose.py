@@ -9,7 +9,6 @@ from fastgmm.kernels.simd import Vectors, unpack_arguments
 _WIDTHS = (8, 4, 2, 1)
 """Features that are transposed at once; the narrower ones at the end of a row."""
 
-_BYTE = ir.IntType(8)
 _DOUBLE = ir.DoubleType()
 
 
@@ -30,14 +29,12 @@ class _Rows:
 
     def __init__(self, v, array, first, origin):
         self._v, self._array, self._first, self._origin = v, array, first, origin
-        self._kind = array.pointer.type.pointee
+        self._kind = array.element
         self.itemsize = 8 if self._kind == _DOUBLE else 4
 
     def vector(self, t, j, width):
         """`width` numbers that lie side by side, from row t and feature j on; not yet centred."""
-        value = self._load(t, j, ir.VectorType(self._kind, width))
-        value.align = self.itemsize
-        return value
+        return self._load(t, j, ir.VectorType(self._kind, width))
 
     def number(self, t, j):
         """A single number, centred."""
@@ -50,18 +47,15 @@ class _Rows:
         return self._centred(vector, j, self._v.type, wide, self._v.splat)
 
     def _load(self, t, j, kind):
-        builder, (row_stride, feature_stride) = self._v.builder, self._array.strides
-        row = builder.mul(builder.add(self._first, t), row_stride)
-        offset = builder.add(row, builder.mul(j, feature_stride))
-        start = builder.bitcast(self._array.pointer, _BYTE.as_pointer())
-        return builder.load(builder.bitcast(builder.gep(start, [offset]), kind.as_pointer()))
+        builder = self._v.builder
+        address = self._array.address_at(builder, [builder.add(self._first, t), j])
+        return builder.load(address, align=self.itemsize, typ=kind)
 
     def _centred(self, value, j, kind, wide, splat):
         """Less the origin, in float64: far from zero float32 has few digits to lose."""
         builder = self._v.builder
         value = value if value.type == wide else builder.fpext(value, wide)
-        origin_j = builder.load(builder.gep(self._origin.pointer, [j]))
-        value = builder.fsub(value, splat(origin_j))
+        value = builder.fsub(value, splat(self._v.number(self._origin, j)))
         return value if kind == wide else builder.fptrunc(value, kind)
 
 
@@ -152,9 +146,8 @@ def store_rows(typing, tile, count, out, start):
 
         def one_by_one(t, first):
             def number(c, _):
-                value = builder.load(builder.gep(x.pointer, [v.at(c, stride, t)]))
-                address = builder.gep(array.pointer, [v.at(builder.add(start, t), k, c)])
-                builder.store(value, address)
+                value = v.number(x, v.at(c, stride, t))
+                v.put(value, array, v.at(builder.add(start, t), k, c))
 
             v.loop(first, k, 1, [], number)
 

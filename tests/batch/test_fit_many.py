@@ -175,6 +175,29 @@ def test_other_forms_of_weights(weight):
     assert report.status(0).bic == pytest.approx(expected.bic(X, np.full(200, 2.0)), rel=1e-12)
 
 
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++"])
+@pytest.mark.parametrize("offset", [1e5, 1e6, 1e7])
+def test_data_far_from_zero(init_params, offset):
+    """Where scikit-learn takes no mean off, its distances lose their digits, and so decide."""
+    data = [np.random.RandomState(i).standard_normal((60, 2)) + offset for i in range(100)]
+    assert_as_alone(data, init_params=init_params, reg_covar=1e-2, max_iter=2, tol=1e9)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++"])
+@pytest.mark.parametrize("junk", [-(10**15), 10**15])
+def test_nothing_is_read_that_nobody_filled(init_params, junk):
+    """Rows that come four times leave starts undecided, and then seeds and labels were as found."""
+    random = np.random.RandomState(0)
+    data = [np.repeat(random.standard_normal((15, 2)), 4, axis=0) for _ in range(12)]
+    for seed in range(40):
+        found = [np.full((12, 3), junk) for _ in range(50)]
+        found += [np.full(12 * 30, junk) for _ in range(50)]
+        del found  # what np.empty then finds
+        arguments = {"init_params": init_params, "random_state": seed, "max_iter": 1, "tol": 1e9}
+        report = fit_many(data, 3, **arguments)
+        assert not any(report.errors)
+
+
 def test_ties_are_left_to_scikit_learn():
     grids = [np.array(list(itertools.product(range(n), repeat=2)), float) for n in (3, 4, 5)]
     assert_as_alone(grids, n_components=4)

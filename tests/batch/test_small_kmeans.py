@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
 
-from fastgmm.kernels.small_kmeans import small_kmeans
-from fastgmm.kmeans import MAX_ITER, TOL, n_draws
+from fastgmm.kernels.kmeans.many import small_kmeans
+from fastgmm.starts.lloyd import MAX_ITER, TOL
+from fastgmm.starts.plusplus import n_draws, rounding_of_distances
 
 KINDS = {
     "normal": lambda X, random: X,
@@ -28,7 +29,8 @@ def clustered(X, k, seed, sample_weight=None, max_iter=MAX_ITER):
     decided = np.empty(1, dtype=bool)
     weights = np.empty(0) if sample_weight is None else sample_weight
     offsets = np.array([0, len(X)])
-    small_kmeans()(X, weights, offsets, draws, TOL, max_iter, seeds, labels, decided)
+    rounding = rounding_of_distances(X.shape[1])
+    small_kmeans()(X, weights, offsets, draws, TOL, max_iter, rounding, seeds, labels, decided)
     return seeds[0], labels, bool(decided[0])
 
 

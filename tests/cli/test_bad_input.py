@@ -166,6 +166,27 @@ def test_a_device_is_no_output(command, files):
     assert "/dev/null: Not a regular file" in only_line(done)
 
 
+@unix_only
+@pytest.mark.parametrize("option", ["--out", "--checkpoint"])
+def test_a_loop_of_links_is_no_output(command, files, tmp_path, option):
+    (tmp_path / "job.npz").symlink_to(tmp_path / "job.npz")
+    done = command("fit", files / "rows.npy", "-k", 2, option, tmp_path / "job.npz")
+    assert "job.npz: Too many levels of symbolic links" in only_line(done)
+    assert os.listdir(tmp_path) == ["job.npz"]
+
+
+@unix_only
+@pytest.mark.parametrize(
+    "line", ["predict job.npz rows.npy", "score job.npz rows.npy", "info job.npz"]
+)
+def test_a_named_pipe_is_no_model(command, files, tmp_path, monkeypatch, line):
+    """Nobody writes to it, so that reading from it would wait for ever."""
+    os.mkfifo(tmp_path / "job.npz")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(files / "rows.npy", tmp_path)
+    assert "job.npz is no regular file" in only_line(command(*line.split()))
+
+
 @pytest.mark.parametrize("option", ["--out", "--checkpoint"])
 def test_outputs_are_checked_before_rows_are_read(command, files, monkeypatch, option):
     monkeypatch.setattr("fastgmm.cli.fit.open_rows", pytest.fail)
@@ -177,7 +198,7 @@ def test_a_folder_that_may_not_be_written(command, files, tmp_path, monkeypatch)
     def refuse(target):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("fastgmm.persistence.atomic._new_file", refuse)
+    monkeypatch.setattr("fastgmm.files.atomic._new_file", refuse)
     done = command("fit", files / "rows.npy", "-k", 2, "--out", tmp_path / "model.npz")
     assert "model.npz: Permission denied" in only_line(done)
 

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, __version__, load
-from fastgmm.persistence.models import save_statistics
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 FIT = ("-k", 2, "--random-state", 0)
@@ -276,7 +275,7 @@ def test_info(command, files, tmp_path, model, model_file):
     assert "Checkpoint of a fit, finished" in command("info", job).out
 
     statistics = SufficientStatistics.zero(MomentForm.OUTER, np.zeros((2, 3)))
-    save_statistics(statistics, tmp_path / "sums.npz")
+    statistics.save(tmp_path / "sums.npz")
     document = json.loads(command("info", tmp_path / "sums.npz", "--json").out)
     assert (document["kind"], document["n_features"]) == ("statistics", 3)
     assert "Sufficient statistics" in command("info", tmp_path / "sums.npz").out

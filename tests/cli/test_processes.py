@@ -14,6 +14,7 @@ import pytest
 
 from fastgmm import load
 from fastgmm.cli.errors import _is_closed_pipe
+from fastgmm.cli.fit import _how_to_go_on
 from tests.systems import unix_only
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,17 @@ def test_a_fit_survives(large, tmp_path, command):
     assert fitted.lower_bounds_ == expected.lower_bounds_
     np.testing.assert_array_equal(fitted.means_, expected.means_)
     np.testing.assert_array_equal(fitted.covariances_, expected.covariances_)
+
+
+def test_an_empty_checkpoint_is_a_new_start(files, tmp_path, command):
+    job = tmp_path / "job.npz"
+    for _ in range(2):
+        job.write_bytes(b"")
+        done = command("fit", files / "rows.npy", "-k", 2, "--checkpoint", job)
+        assert done.code == 0
+        assert job.stat().st_size > 1000
+    job.write_bytes(b"")
+    assert _how_to_go_on(0, job) == "interrupted before the first iteration; nothing is kept"
 
 
 @unix_only

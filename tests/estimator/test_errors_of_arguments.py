@@ -193,10 +193,10 @@ def test_bad_precisions(covariance_type, what):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"covariance_type": "diag"}, r"precisions_cholesky should have the shape of \(2, 2\)"),
+        ({"covariance_type": "diag"}, r"precisions_cholesky_ should have the shape of \(2, 2\)"),
         ({"n_components": 3}, "goes on from means of shape"),
-        ({"weights_": np.array([np.nan, 1.0])}, "weights holds NaN"),
-        ({"means_": np.full((2, 2), np.inf)}, "means holds NaN or infinity"),
+        ({"weights_": np.array([np.nan, 1.0])}, "weights_ holds NaN"),
+        ({"means_": np.full((2, 2), np.inf)}, "means_ holds NaN or infinity"),
     ],
     ids=str,
 )

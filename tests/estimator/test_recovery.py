@@ -190,7 +190,7 @@ def test_given_parameters():
 
 def test_starts_of_samples(tmp_path, monkeypatch):
     np.save(tmp_path / "rows.npy", BAD_ROWS["fewer points than components"])
-    monkeypatch.setattr("fastgmm.fitting.START_ROWS", 20)
+    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 20)
     for start in ("kmeans", "k-means++"):
         model = quiet_fit(make(init_params=start), tmp_path / "rows.npy")
         assert_sound(model, BAD_ROWS["fewer points than components"])
@@ -260,7 +260,7 @@ class Steps:
     def __init__(self, *failing):
         self.failing = failing
 
-    def __call__(self, number):
+    def __call__(self, number, running):
         if number in self.failing:
             raise RestartFailed(f"{number} fails")
         return number + 1, float(number)

@@ -107,7 +107,7 @@ def test_damaged_statistics_and_streams(path, covariance_type):
     ids=str,
 )
 def test_hostile_statistics(path, change):
-    from fastgmm.persistence.container import pack, read_file
+    from fastgmm.files.container import pack, read_file
 
     GaussianMixture(2, covariance_type="tied").partial_fit(X).accumulate(X).save(path)
     contents = read_file(path, ("statistics",))

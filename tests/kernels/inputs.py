@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.kernels.layout import BLOCK, DENSITY_FORMS, outer_size, to_panels
+from fastgmm.kernels.layout import BLOCK, outer_size, to_panels
 from fastgmm.kernels.shared_moments import POINTS, PRODUCTS, n_products
 from fastgmm.kernels.simd import GROUP_BYTES
 
@@ -151,12 +151,16 @@ def store_rows(p):
     return p.points_of(p.k), count, np.full((count + 3, p.k), UNTOUCHED, p.dtype), start
 
 
-def mark_central(p, form=0):
+def mark_central(p):
     """Some near, some far, one that is not a number."""
     projected = p.normal(p.k, p.d) * 10.0 ** p.random.randint(-1, 3, size=(p.k, 1))
     projected[3:4, p.d // 2] = np.nan
     projected = projected.astype(p.dtype).view(SameDigits)
-    return form, projected, np.full(p.k + 2, UNTOUCHED, p.dtype)
+    return projected, np.full(p.k + 2, UNTOUCHED, p.dtype)
+
+
+def mark_central_along_axes(p):
+    return mark_central(p)
 
 
 def keeps_digits(p):
@@ -172,21 +176,11 @@ def cholesky_distances(p):
     return p.tile(), p.points, *operands, p.scratch(p.d), p.output()
 
 
-def distances_to_all(p, form=0):
-    factors = {
-        "cholesky": np.stack([p.upper() for _ in range(p.k)]),
-        "shared_cholesky": p.upper()[np.newaxis],
-        "diagonal": p.normal(1, p.k, p.d),
-        "isotropic": p.normal(1, 1, 1),
-    }[DENSITY_FORMS[form]]
-    means, central = p.normal(p.k, p.d), p.flags()
-    projected = p.normal(p.k, p.d)
-    if DENSITY_FORMS[form] == "cholesky":
-        projected = np.stack([mean @ np.triu(u) for mean, u in zip(means, factors, strict=True)])
-    if DENSITY_FORMS[form] in ("cholesky", "shared_cholesky"):
-        factors = to_panels(factors)
-    operands = means, factors, projected, central
-    return form, p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
+def cholesky_distances_to_all(p):
+    means, factors = p.normal(p.k, p.d), np.stack([p.upper() for _ in range(p.k)])
+    projected = np.stack([mean @ np.triu(u) for mean, u in zip(means, factors, strict=True)])
+    operands = means, to_panels(factors), projected, p.flags()
+    return p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
 
 
 def whiten(p):
@@ -280,8 +274,14 @@ def add_potentials(p):
 def nearest_centers(p):
     centers = p.normal(p.k, p.d)
     offsets = -0.5 * (centers**2).sum(axis=1)
-    slack, least = p.dtype.type(0.01), p.dtype.type(0.001)
-    return p.tile(), p.points, centers, offsets, slack, least, p.output(), p.output()
+    return p.tile(), p.points, centers, offsets, p.output(), p.output(), p.output()
+
+
+def leads(p):
+    tile, best = p.tile(), p.positive_points()
+    second = best - p.positive_points()
+    slack, least, part = (p.dtype.type(number) for number in (0.01, 0.001, 0.1))
+    return tile, p.points, p.d, best, second, slack, least, part, p.output(), p.output()
 
 
 def add_row(p):
@@ -296,22 +296,6 @@ def add_about_means(p):
 
 def take_center(p):
     return p.tile(), p.points, p.normal(p.d), p.positive_points()
-
-
-def take_nearest(p):
-    """Some with labels that are right already, some with a center that comes close."""
-    tile, centers, offsets, labels = p.tile(), p.normal(p.k, p.d), p.normal(p.k), p.output()
-    if p.d % 2:
-        scores = centers @ tile[: p.d, : p.points] + offsets[:, np.newaxis]
-        labels[: p.points] = scores.argmax(axis=0)
-    slack, least = p.dtype.type(1e-3), p.dtype.type(1e-2 if p.d % 3 else -10)
-    return tile, p.points, centers, offsets, slack, least, p.positive_points(), labels
-
-
-def share_out(p):
-    labels = p.output()
-    labels[: p.points] = p.random.randint(p.k, size=p.points)
-    return labels, p.points, p.positive_points(), p.output(p.k)
 
 
 def subtract_product(p):
@@ -342,9 +326,10 @@ INPUTS = {
         take_roots,
         store_rows,
         mark_central,
+        mark_central_along_axes,
         keeps_digits,
         cholesky_distances,
-        distances_to_all,
+        cholesky_distances_to_all,
         whiten,
         isotropic_distances,
         diagonal_distances,
@@ -361,11 +346,10 @@ INPUTS = {
         trace_moments,
         add_potentials,
         nearest_centers,
+        leads,
         add_row,
         add_about_means,
         take_center,
-        take_nearest,
-        share_out,
         subtract_product,
     )
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgmm.kernels.draws import uniform_draws
+from fastgmm.kernels.kmeans.draws import uniform_draws
 
 
 @pytest.mark.parametrize("n_seeds", [1, 7, 16, 37])

@@ -5,8 +5,8 @@ import pytest
 
 from fastgmm import GaussianMixture
 from fastgmm.covariance import STRUCTURES
-from fastgmm.expectation import chunk_predictions
 from fastgmm.parameters import MixtureParameters
+from fastgmm.passes.chunks import chunk_predictions
 from tests import goldens, mixtures, tolerances
 
 CASES = goldens.density_cases()
@@ -39,8 +39,8 @@ def test_prediction_pass(case):
     def predict(output, weights, *shape):
         parameters = MixtureParameters(weights, case.means, None, case.precisions_cholesky)
         out = np.empty(shape)
-        operands = structure.operands(parameters, np.dtype(np.float64))
-        chunk_predictions(chunk, structure, operands, output, out)
+        operands = mixtures.operands_of(structure, parameters, np.float64)
+        chunk_predictions(chunk, structure.forms, operands, output, out)
         return out
 
     assert_golden(

@@ -7,14 +7,15 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import fastgmm.kernels
-from fastgmm.kernels.layout import DENSITY_FORMS
 from tests import tolerances
-from tests.kernels import compile_when_called, inputs
+from tests.kernels import compile_when_called, inputs, pointers
 from tests.kernels.inputs import INPUTS, UNTOUCHED, Problem, SameDigits, Scratch
 
 pytestmark = pytest.mark.compiled_only  # without the compiler a micro-kernel is its definition
@@ -28,11 +29,11 @@ DTYPES = [np.float64, np.float32]
 def find_microkernels():
     """Micro-kernels by name, from all modules of the kernels' folder."""
     modules = [
-        importlib.import_module(f"fastgmm.kernels.{module.name}")
-        for module in pkgutil.iter_modules(fastgmm.kernels.__path__)
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(fastgmm.kernels.__path__, "fastgmm.kernels.")
     ]
-    members = itertools.chain.from_iterable(vars(module).items() for module in modules)
-    return {name: value for name, value in members if hasattr(value, "definition")}
+    members = itertools.chain.from_iterable(vars(module).values() for module in modules)
+    return {value.__name__: value for value in members if hasattr(value, "definition")}
 
 
 def exact(argument):
@@ -66,22 +67,40 @@ def check(microkernel, call, arguments, dtype):
             assert_equal_results(argument, copy, dtype)
 
 
-def compiled(microkernel, form=0):
-    """The micro-kernel as a function; one compilation for all sizes of a dtype.
-
-    A density form that it takes is a constant.
-    """
-    parameters = list(inspect.signature(microkernel.definition).parameters)
-    arguments = [str(form) if name == "form" else name for name in parameters]
+def compiled(microkernel):
+    """The micro-kernel as a function; one compilation for all sizes of a dtype."""
+    parameters = ", ".join(inspect.signature(microkernel.definition).parameters)
     namespace = {"microkernel": microkernel}
-    exec(
-        f"def call({', '.join(parameters)}):\n    return microkernel({', '.join(arguments)})",
-        namespace,
-    )
+    exec(f"def call({parameters}):\n    return microkernel({parameters})", namespace)
     return compile_when_called(namespace["call"])
 
 
 MICROKERNELS = find_microkernels()
+
+
+@pytest.fixture(autouse=True)
+def no_typed_pointers(monkeypatch):
+    """Between them, the tests below emit every micro-kernel."""
+    pointers.forbid_typed_pointers(monkeypatch)
+
+
+@pytest.mark.skipif(not hasattr(ir.types, "_TypedPointerType"), reason="there are none any more")
+@pytest.mark.parametrize(
+    "emit",
+    [
+        lambda builder, pointer: builder.bitcast(pointer, ir.FloatType().as_pointer()),
+        lambda builder, pointer: builder.gep(pointer, [ir.Constant(ir.IntType(64), 1)]),
+        lambda builder, pointer: builder.load(pointer),
+        lambda builder, pointer: pointer.type.pointee,
+    ],
+)
+def test_a_typed_pointer_would_be_noticed(emit, monkeypatch):
+    double = ir.DoubleType()
+    function = ir.Function(ir.Module(), ir.FunctionType(double, [double.as_pointer()]), "f")
+    builder = ir.IRBuilder(function.append_basic_block())
+    monkeypatch.setattr(pointers, "_KERNELS", Path(__file__).parent)
+    with pytest.raises(AssertionError, match="leans on a pointer"):
+        emit(builder, function.args[0])
 
 
 def test_every_microkernel_has_inputs():
@@ -96,15 +115,6 @@ def test_a_microkernel_does_what_its_definition_says(name, dtype):
     call = compiled(microkernel)
     for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
         check(microkernel, call, INPUTS[name](Problem(d, k, groups, dtype)), dtype)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("form", range(1, len(DENSITY_FORMS)))
-def test_distances_of_the_other_forms(form, dtype):
-    microkernel = MICROKERNELS["distances_to_all"]
-    call = compiled(microkernel, form=form)
-    for d, k, groups in itertools.product(FEATURES, COMPONENTS, GROUPS):
-        check(microkernel, call, inputs.distances_to_all(Problem(d, k, groups, dtype), form), dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -149,16 +159,17 @@ def test_no_nan_is_lost(dtype):
 def test_the_first_of_equal_centers_is_nearest_and_leads_by_nothing(dtype, scale):
     """However small or large the numbers; what is not a number is no lead either."""
     problem = Problem(3, 4, 1, dtype)
-    _, points, *_ = arguments = list(inputs.nearest_centers(problem))
-    labels, margins = arguments[-2:]
+    _, points, _, _, *found = inputs.nearest_centers(problem)
     with np.errstate(over="ignore"):
-        tile, center = arguments[0] * dtype(scale), problem.normal(3) * dtype(scale)
+        tile, center = problem.tile() * dtype(scale), problem.normal(3) * dtype(scale)
         far, near = np.zeros(3, dtype), np.array([center, center])
         centers = np.vstack([far, near, far])
         offsets = (-0.5 * (centers**2).sum(axis=1)).astype(dtype)
-    tiny = np.finfo(dtype).tiny
-    arguments[0], arguments[2:6] = tile, [centers, offsets, dtype(0), tiny]
-    compiled(MICROKERNELS["nearest_centers"])(*arguments)
+    compiled(MICROKERNELS["nearest_centers"])(tile, points, centers, offsets, *found)
+    labels, best, second = found
+    margins, zero, tiny = problem.output(), dtype(0), np.finfo(dtype).tiny
+    measure = compiled(MICROKERNELS["leads"])
+    measure(tile, points, 3, best, second, zero, tiny, zero, margins, problem.output())
     assert not np.any(margins[:points] > 0)
     assert set(labels[:points]) <= {0.0, 1.0}
 

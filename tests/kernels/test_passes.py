@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from fastgmm.covariance import STRUCTURES
-from fastgmm.expectation import (
+from fastgmm.kernels import em_pass
+from fastgmm.passes.chunks import (
     chunk_predictions,
     chunk_scatter,
     statistics_of_each,
     totals_of_each,
 )
-from fastgmm.kernels import em_pass
-from fastgmm.parameters import Operands
+from fastgmm.passes.kernel_operands import KernelOperands
 from tests import mixtures, reference, structures, tolerances
 from tests.kernels.passes import RTOL, assert_close, every_dtype, every_shape
 
@@ -46,7 +46,7 @@ class Problem:
         self.given = random.dirichlet(np.ones(k), n)
         self.parameters = mixtures.random_parameters(covariance_type, k, d, random, offset)
         self.structure = STRUCTURES[covariance_type]
-        self.operands = self.structure.operands(self.parameters, self.dtype)
+        self.operands = mixtures.operands_of(self.structure, self.parameters, self.dtype)
 
     def statistics(self, X=None, sample_weight=None, given=None):
         chunk = mixtures.as_chunk(self.X if X is None else X, sample_weight)
@@ -58,7 +58,7 @@ class Problem:
         shape = (len(X), len(self.operands.means)) if matrix else len(X)
         out = np.empty(shape, np.int64 if output == "labels" else self.dtype)
         chunk = mixtures.as_chunk(X)
-        chunk_predictions(chunk, self.structure, self.operands, output, out)
+        chunk_predictions(chunk, self.structure.forms, self.operands, output, out)
         return out
 
     @property
@@ -124,7 +124,7 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
     problem = Problem(covariance_type, dtype, (65, 3, 2))
     statistics = problem.statistics()
     once = statistics.sums.copy()
-    add_statistics = em_pass.statistics_pass(problem.structure.density_form, problem.dtype)
+    add_statistics = em_pass.statistics_pass(problem.structure.forms, problem.dtype)
     add_statistics(
         problem.X,
         mixtures.NO_WEIGHTS,
@@ -132,6 +132,7 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
         np.array([0]),
         np.empty(0, dtype=np.int32),
         np.empty((0, 2)),
+        False,
         *(array[np.newaxis] for array in problem.operands),
         statistics.sums[np.newaxis],
     )
@@ -163,7 +164,7 @@ def test_components_near_the_origin_beside_others(covariance_type, dtype, weight
     for first, distance in ((0, 60.0), (3, -60.0)):
         parameters.means[first::6] += distance
         problem.X[first::6] += distance
-    problem.operands = problem.structure.operands(parameters, problem.dtype)
+    problem.operands = mixtures.operands_of(problem.structure, parameters, problem.dtype)
     norms = np.linalg.norm(problem.operands.projected, axis=1)
     assert (norms < 6).sum() >= 16
     assert (norms > 8).any()
@@ -194,8 +195,8 @@ def test_statistics_of_each_of_many(covariance_type, dtype, given, size):
         np.concatenate([problem.X for problem in problems]),
         np.cumsum([0, *lengths]),
         chosen,
-        problems[0].structure,
-        Operands(*operands),
+        problems[0].structure.forms,
+        KernelOperands(*operands),
         np.concatenate([problem.given for problem in problems]) if given else None,
     )
     for i, sums in zip(chosen, found.sums, strict=True):
@@ -291,7 +292,7 @@ def test_predictions_agree_with_each_other(covariance_type, dtype):
 def test_a_component_of_weight_zero_takes_no_part(covariance_type, dtype):
     problem = Problem(covariance_type, dtype, (70, 3, 3))
     problem.parameters.weights[1] = 0
-    problem.operands = problem.structure.operands(problem.parameters, problem.dtype)
+    problem.operands = mixtures.operands_of(problem.structure, problem.parameters, problem.dtype)
     assert np.all(problem.prediction("responsibilities")[:, 1] == 0)
     assert np.all(problem.prediction("log_densities")[:, 1] == -np.inf)
     assert not np.any(problem.prediction("labels") == 1)
@@ -336,7 +337,7 @@ def test_nan_in_a_mixture_comes_out_as_nan(covariance_type, dtype):
     """As from attributes that were set by hand."""
     problem = Problem(covariance_type, dtype, (70, 3, 3))
     problem.parameters.means[1] = np.nan
-    problem.operands = problem.structure.operands(problem.parameters, problem.dtype)
+    problem.operands = mixtures.operands_of(problem.structure, problem.parameters, problem.dtype)
     assert np.isnan(problem.prediction("log_likelihoods")).all()
     assert np.isnan(problem.statistics().log_likelihood)
 

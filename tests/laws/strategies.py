@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
-from fastgmm.parameters import Operands
+from fastgmm.passes.kernel_operands import KernelOperands
 from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures
 
@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     X: np.ndarray
     sample_weight: np.ndarray | None
     responsibilities: np.ndarray | None
-    operands: Operands
+    operands: KernelOperands
     reference: np.ndarray
 
     def statistics(self, rows=slice(None), sample_weight=None) -> SufficientStatistics:
@@ -40,7 +40,7 @@ class Problem(NamedTuple):
         """
         rows = (self.statistics(slice(i, i + 1)) for i in range(len(self.X)))
         total = SufficientStatistics(
-            self.structure.moment_form, self.reference, sum(np.abs(row.sums) for row in rows)
+            self.structure.forms.moments, self.reference, sum(np.abs(row.sums) for row in rows)
         )
         if total.form is MomentForm.DIAGONAL:
             means, weight = np.abs(self.operands.means), total.weight[:, np.newaxis]
@@ -58,7 +58,7 @@ def problems(draw, dtypes=(np.float64, np.float32), weighted=(False, True)):
     offset = draw(st.sampled_from([0.0, 100.0]))
     random = np.random.RandomState(draw(seeds))
     parameters = mixtures.random_parameters(name, k, d, random, offset)
-    operands = STRUCTURES[name].operands(parameters, np.dtype(dtype))
+    operands = mixtures.operands_of(STRUCTURES[name], parameters, dtype)
     return Problem(
         structure=STRUCTURES[name],
         X=mixtures.random_rows(n, d, random, dtype, offset),

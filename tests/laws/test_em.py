@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from tests import datasets, mixtures, structures, tolerances
+from fastgmm.covariance import STRUCTURES
+from tests import datasets, structures, tolerances
 from tests.laws.strategies import seeds
 
 #: Below this variance, relative to the data's, a component has collapsed onto a few points. There
@@ -46,7 +47,7 @@ def smallest_variance(model, X):
     """Smallest eigenvalue of the covariances, with every feature in units of its deviation."""
     deviations = X.std(axis=0)
     shape = (model.n_components, X.shape[1])
-    matrices = mixtures.as_matrices(model.covariances_, model.covariance_type, *shape)
+    matrices = STRUCTURES[model.covariance_type].as_matrices(model.covariances_, *shape)
     with np.errstate(all="ignore"):
         scaled = matrices / np.outer(deviations, deviations)
     return np.linalg.eigvalsh(scaled).min() if np.isfinite(scaled).all() else 0.0

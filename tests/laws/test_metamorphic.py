@@ -9,7 +9,8 @@ from scipy.stats import ortho_group
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from tests import mixtures, structures, tolerances
+from fastgmm.covariance import STRUCTURES
+from tests import structures, tolerances
 from tests.datasets import mixture_sample
 from tests.laws.strategies import seeds
 
@@ -58,7 +59,7 @@ def fit(X, shares, covariance_type, **params):
 
 
 def matrices(model):
-    return mixtures.as_matrices(model.covariances_, model.covariance_type, K, D)
+    return STRUCTURES[model.covariance_type].as_matrices(model.covariances_, K, D)
 
 
 def assert_close(actual, desired, rtol=tolerances.TRANSFORMED_RTOL):

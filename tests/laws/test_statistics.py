@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fastgmm.covariance import STRUCTURES
-from fastgmm.covariance.base import TotalScatter
-from fastgmm.expectation import chunk_scatter
+from fastgmm.covariance.estimates import estimate as estimated
 from fastgmm.kernels.layout import HEADER
+from fastgmm.passes.chunks import chunk_scatter
 from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures, tolerances
 from tests.laws.strategies import problems, seeds
@@ -176,9 +176,8 @@ def test_the_m_step_does_not_depend_on_the_reference(problem, seed):
     def estimate(means):
         operands = mixtures.moment_operands(structure, means, problem.X.dtype)
         statistics = mixtures.statistics_of(chunk, structure, operands, responsibilities)
-        total = chunk_scatter(chunk, means[:1])
-        scatter = TotalScatter(means[0], total.weight[0], total.first[0], total.second[0])
-        return structure.estimate(statistics, 0.1, scatter)
+        statistics = statistics.with_scatter(chunk_scatter(chunk, means[:1]))
+        return estimated(statistics, structure, 0.1)[:3]
 
     centre = problem.X.mean(axis=0)
     here, elsewhere = (estimate(centre + random.standard_normal((k, d))) for _ in range(2))
@@ -190,17 +189,17 @@ def test_the_m_step_does_not_depend_on_the_reference(problem, seed):
 @pytest.mark.parametrize("covariance_type", structures.ALL)
 def test_second_moments_have_the_shape_of_their_form(covariance_type):
     structure = STRUCTURES[covariance_type]
-    statistics = SufficientStatistics.zero(structure.moment_form, np.zeros((4, 3)))
+    statistics = SufficientStatistics.zero(structure.forms.moments, np.zeros((4, 3)))
     shapes = {
         MomentForm.OUTER: (4, 3, 3),
         MomentForm.DIAGONAL: (4, 3),
         MomentForm.TRACE: (4,),
     }
-    if structure.moment_form is MomentForm.NONE:
+    if structure.forms.moments is MomentForm.NONE:
         with pytest.raises(AttributeError, match="no second moments"):
             _ = statistics.second
     else:
-        assert statistics.second.shape == shapes[structure.moment_form]
+        assert statistics.second.shape == shapes[structure.forms.moments]
     assert statistics.first.shape == (4, 3)
     assert statistics.weight.shape == (4,)
 

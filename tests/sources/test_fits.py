@@ -1,17 +1,20 @@
 """The same rows give the same bits, whatever they are read from and on however many threads."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from fastgmm.covariance import STRUCTURES
-from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.fitting import FitOptions, MixtureFit
-from fastgmm.initialization import make_starts
-from fastgmm.maximum_likelihood import GivenParameters, MaximumLikelihood
-from fastgmm.prediction import predict_rows
+from fastgmm.families.maximum_likelihood import GivenParameters, MaximumLikelihood
+from fastgmm.families.variational_bayes import Priors, VariationalBayes
+from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS
+from fastgmm.passes.kernel_operands import kernels_for
+from fastgmm.passes.predictions import predict_rows
 from fastgmm.sources.array import array_source
-from fastgmm.variational import WEIGHT_POSTERIORS, Priors, VariationalBayes
+from fastgmm.starts import make_starts
+from tests.fits import Fit
 from tests.sources.kinds import SOURCES
 
 K = 3
@@ -23,28 +26,28 @@ def make_rows(dtype):
     return X.astype(dtype), random.randint(1, 9, 9000) / 4
 
 
-def make_model(kind, fit):
-    """Models by name; the priors are far from the data, and matter."""
-    structure, dtype = fit.structure, fit.source.dtype
+def make_family(kind, fit):
+    """Families by name; the priors are far from the data, and matter."""
+    structure = fit.structure
     if kind == "maximum likelihood":
-        return MaximumLikelihood(structure, dtype, GivenParameters())
+        return MaximumLikelihood(structure, GivenParameters())
     covariance = structure.of_one(fit.pooled.covariances)
     priors = Priors(WEIGHT_POSTERIORS[kind], 0.1, 2.0, np.ones(4), 5.0, covariance)
-    return VariationalBayes(structure, dtype, priors, fit.source.weight_scale)
+    return VariationalBayes(structure, priors, fit.rows.weight_scale)
 
 
 def fit_and_predict(source, X, weights, structure, kind, n_threads):
     """Everything that a fit and predictions come to, from a start at single rows of X."""
     structure, engine = STRUCTURES[structure], ThreadEngine(n_threads)
-    fit = MixtureFit(source, structure, engine, FitOptions(K, 1e-4, 1e-6, 20))
+    family = partial(make_family, kind)
+    fit = Fit(source, structure, K, tol=1e-4, max_iter=20, n_threads=n_threads, family=family)
     random_state = np.random.RandomState(0)
     starts = make_starts(X, K, "random_from_data", random_state, weights, engine)
-    model = make_model(kind, fit)
-    result = fit.run(model, fit.starts(model, starts, 2), Listener())
+    result = fit.run(fit.first_parameters(starts, 2))
     parameters = result.parameters
-    operands = structure.operands(parameters, source.dtype)
+    choice = kernels_for(structure.operands(parameters), structure.forms, source.dtype)
     predicted = [
-        predict_rows(source, structure, engine, operands, output)
+        predict_rows(source, choice, engine, output)
         for output in ("labels", "responsibilities", "log_likelihoods")
     ]
     return [

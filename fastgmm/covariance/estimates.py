@@ -1,0 +1,160 @@
+"""From sufficient statistics to what every M-step begins with: weights, means, centred moments."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastgmm.covariance.linalg import product
+from fastgmm.parameters import Parameters
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+if TYPE_CHECKING:
+    from fastgmm.covariance.base import CovarianceStructure
+
+EMPTY_GUARD = 10 * np.finfo(np.float64).eps
+"""Added to every component's weight, as scikit-learn does, so that an empty one divides."""
+
+
+class CentredStatistics(NamedTuple):
+    """Moments about the new means, which is what covariances are made of.
+
+    Parameters
+    ----------
+    form : MomentForm
+    weight : ndarray of shape (k,)
+        Sum of responsibilities, with the guard against empty components.
+    means : ndarray of shape (k, d)
+        The new means (Bishop 2006, eq. 9.24).
+    scatter : ndarray
+        Sum of ``w * r * (x - mean) (x - mean)'``: (k, d, d) for OUTER; its diagonals (k, d) for
+        DIAGONAL; its traces (k,) for TRACE; the sum over components (d, d) for NONE.
+    """
+
+    form: MomentForm
+    weight: np.ndarray
+    means: np.ndarray
+    scatter: np.ndarray
+
+
+class Estimates(NamedTuple):
+    """Maximum-likelihood estimates from statistics (Bishop 2006, eq. 9.24 to 9.27).
+
+    Parameters
+    ----------
+    weight : ndarray of shape (k,)
+        Sum of responsibilities, with the guard against empty components.
+    means : ndarray of shape (k, d)
+    covariances : ndarray
+        In the structure's shape, regularised.
+    rounding : ndarray of shape (k, d), or None
+        Variances that are no more than rounding of the rows. None if a regularisation is above
+        all rounding.
+    """
+
+    weight: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    rounding: np.ndarray | None
+
+
+def estimate(
+    statistics: SufficientStatistics,
+    structure: "CovarianceStructure",
+    reg_covar: float | np.ndarray,
+    *,
+    previous: Parameters | None = None,
+    dtype: Any = np.float64,
+) -> Estimates:
+    """Weights, means and covariances of largest likelihood.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    structure : CovarianceStructure
+    reg_covar : float or ndarray of shape (d,)
+    previous : Parameters, optional
+        That the statistics were taken under.
+    dtype : dtype, optional
+        That the rows are stored in.
+    """
+    centred = centre(statistics)
+    covariances = structure.fit(centred, reg_covar, previous)
+    rounding = None
+    if not (reg_covar if isinstance(reg_covar, float) else np.all(reg_covar)):
+        # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
+        share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
+        rounding = (share[..., np.newaxis] * centred.means) ** 2
+    return Estimates(centred.weight, centred.means, covariances, rounding)
+
+
+def centre(statistics: SufficientStatistics) -> CentredStatistics:
+    r"""Moments about the new means.
+
+    With :math:`N, f, S` the statistics about the reference :math:`m` and :math:`\epsilon` the
+    guard, the new mean is :math:`m + \delta`, :math:`\delta = (f - \epsilon m)/(N + \epsilon)`, and
+    the scatter about it is :math:`S - f \delta^T - \delta f^T + N \delta \delta^T`. All four terms
+    are needed, since :math:`\delta` is not exactly :math:`f / N`.
+    """
+    form, reference = statistics.form, statistics.reference
+    weight, first = statistics.weight, statistics.first
+    guarded = weight + EMPTY_GUARD
+    shift = (first - EMPTY_GUARD * reference) / guarded[..., np.newaxis]
+    means = reference + shift
+    if form is MomentForm.OUTER:
+        half = first - 0.5 * weight[..., np.newaxis] * shift
+        cross = half[..., :, np.newaxis] * shift[..., np.newaxis, :]
+        scatter = statistics.second
+        scatter -= cross + cross.swapaxes(-1, -2)
+    elif form is MomentForm.DIAGONAL:
+        scatter = statistics.second - 2.0 * first * shift
+        scatter += weight[..., np.newaxis] * shift**2
+        if (guarded != weight).any():
+            scatter += _guard_residue(guarded - weight, means)
+    elif form is MomentForm.TRACE:
+        scatter = statistics.second - 2.0 * (first * shift).sum(axis=-1)
+        scatter += weight * (shift**2).sum(axis=-1)
+        if (guarded != weight).any():
+            scatter += _guard_residue(guarded - weight, means).sum(axis=-1)
+    else:
+        scatter = scatter_within(statistics, shift)
+    return CentredStatistics(form, guarded, means, scatter)
+
+
+def scatter_within(statistics: SufficientStatistics, shift: np.ndarray) -> np.ndarray:
+    """Scatter (d, d) of all rows about points near their components' means, summed.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Without second moments of their own, but with the scatter of all rows.
+    shift : ndarray of shape (k, d)
+        The points, less the statistics' reference.
+    """
+    assert statistics.scatter is not None
+    total = statistics.scatter
+    # What the means explain, about the reference of the total, comes off the total.
+    offsets = statistics.reference - total.reference
+    counts = statistics.weight[..., np.newaxis]
+    first = statistics.first + counts * offsets
+    means = offsets + shift
+    cross = product(first.swapaxes(-1, -2), means)
+    squares = product((counts * means).swapaxes(-1, -2), means)
+    return total.second[..., 0, :, :] - (cross + cross.swapaxes(-1, -2) - squares)
+
+
+def _guard_residue(guard: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """What the guard of the weights adds to second moments (k, d).
+
+    In scikit-learn it acts like a point at zero, of the weight that the guard has after rounding:
+    none, for a component of more than some twenty rows. It keeps the variance of a component that
+    sits on one point just positive. Far from zero that point would swamp the variances, so it is
+    kept within the spread of the means.
+
+    Parameters
+    ----------
+    guard : ndarray of shape (k,)
+    means : ndarray of shape (k, d)
+    """
+    middle = means.mean(axis=-2, keepdims=True)
+    spread = np.abs(means - middle).max(axis=-2, keepdims=True)
+    return guard[..., np.newaxis] * np.minimum(np.abs(means), spread) ** 2

@@ -1,0 +1,115 @@
+"""Linear algebra of stacks of matrices (..., d, d), by the calling thread alone."""
+
+import functools
+
+import numpy as np
+from scipy import linalg
+
+BY_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
+
+
+def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
+    """``left @ right`` of stacks of matrices (..., p, q) and (..., q, r), by this thread alone.
+
+    See `fastgmm.kernels.linalg.products`; what is small BLAS does sooner than a kernel is compiled.
+
+    Parameters
+    ----------
+    left, right : ndarray
+        With the same axes in front.
+    upper : bool, optional
+        Whether `right` is zero below its diagonals.
+    """
+    *leading, p, q = left.shape
+    r = right.shape[-1]
+    if p * q * r <= BY_ONE_THREAD:
+        return left @ right
+    from fastgmm.kernels.linalg.products import stacked_product
+
+    out = np.empty((*leading, p, r))
+    stacks = (
+        np.ascontiguousarray(x, dtype=np.float64).reshape(-1, *x.shape[-2:]) for x in (left, right)
+    )
+    stacked_product()(*stacks, upper, out.reshape(-1, p, r))
+    return out.astype(np.result_type(left, right), copy=False)
+
+
+def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
+    """Upper triangular U with ``U @ U.T = inv(covariance)``, for every matrix.
+
+    NaN for a covariance that is not finite, or is singular to rounding: given the other features,
+    some feature keeps no more of its variance than ``SINGULAR * d * eps``, see
+    `fastgmm.kernels.linalg.factors`.
+    """
+    from fastgmm.kernels.linalg.factors import precision_factors
+
+    d = covariances.shape[-1]
+    stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
+    factors = np.empty_like(stack)
+    precision_factors()(stack, factors)
+    return factors.reshape(covariances.shape)
+
+
+def upper_factors(precisions: np.ndarray) -> np.ndarray:
+    """Upper triangular U with ``U @ U.T = precision``: Cholesky from the last row upwards."""
+    flipped = np.linalg.cholesky(precisions[..., ::-1, ::-1])
+    return np.ascontiguousarray(flipped[..., ::-1, ::-1])
+
+
+@functools.lru_cache(maxsize=8)
+def _below_diagonal(n_features: int) -> np.ndarray:
+    return np.tri(n_features, k=-1, dtype=bool)
+
+
+def triangular(factors: np.ndarray) -> np.ndarray:
+    """Upper triangular U with ``U @ U.T = factor @ factor.T``.
+
+    Attributes that people set by hand may hold any square roots of the precisions.
+    """
+    d = factors.shape[-1]
+    if not factors[..., _below_diagonal(d)].any():
+        return factors
+    stack = [linalg.rq(factor, mode="r") for factor in factors.reshape(-1, d, d)]
+    return np.stack(stack).reshape(factors.shape)
+
+
+def covariances_of(factors: np.ndarray) -> np.ndarray:
+    """Inverses of ``factor @ factor.T``."""
+    inverses = np.linalg.inv(factors)
+    return product(inverses.swapaxes(-1, -2), inverses)
+
+
+def whitened_traces(moments: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Traces of ``U.T @ moments @ U``: sums of squared distances, from second moments."""
+    return (product(moments, factors, upper=True) * factors).sum(axis=(-1, -2))
+
+
+def log_diagonals(factors: np.ndarray) -> np.ndarray:
+    """Logarithms of the determinants of triangular factors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
+
+
+def diagonals(matrices: np.ndarray) -> np.ndarray:
+    """The diagonals (..., d), to be read and written."""
+    return np.einsum("...ii->...i", matrices)
+
+
+def norm_bounds(matrices: np.ndarray) -> np.ndarray:
+    r"""Upper bounds of the spectral norms.
+
+    With :math:`G = M M^T` it is :math:`\|M\|^{16} \le \|G^8\|_F`, at most :math:`d^{1/32}` times
+    too much.
+    """
+    power = np.asarray(matrices, dtype=np.float64)
+    power = product(power, np.swapaxes(power, -1, -2))
+    bound = np.ones(power.shape[:-2])
+    for exponent in (1.0, 0.5, 0.25, 0.125):
+        if exponent < 1.0:
+            power = product(power, power)
+        norm = np.sqrt((power**2).sum(axis=(-2, -1)))
+        norm = np.where(norm > 0.0, norm, np.finfo(np.float64).tiny)
+        power = power / norm[..., np.newaxis, np.newaxis]
+        bound *= norm**exponent
+    return np.sqrt(bound) * (1.0 + 1e-6)

@@ -1,0 +1,131 @@
+"""Where EM starts: parameters from what a start says of the rows."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat
+from typing import Any
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate
+from fastgmm.em_step import Model, check_defined
+from fastgmm.parameters import Parameters
+from fastgmm.passes import Pass
+from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+StartStep = Callable[[Model, Estimates, Any], Parameters]
+"""M-step of a start, from estimates and the weight of the rows behind them."""
+
+
+def refuse_start(model: Model, estimates: Estimates, total_weight: Any) -> Parameters:
+    """M-step of a start that raises if a covariance is singular to rounding.
+
+    Raises
+    ------
+    ValueError
+        In scikit-learn's words.
+    """
+    parameters = model.family.start(estimates, total_weight)
+    check_defined(model, parameters)
+    return parameters
+
+
+def pooled_estimates(rows: Pass, structure: CovarianceStructure) -> Estimates:
+    """Estimates from all rows as one component, without regularisation.
+
+    Parameters
+    ----------
+    rows : Pass
+    structure : CovarianceStructure
+    """
+    everything = LabelledRows(np.broadcast_to(np.int64(0), int(np.sum(rows.n_rows))), 1)
+    statistics = rows.given(everything, rows.centre()[..., np.newaxis, :])
+    return estimate(statistics, structure, 0.0)
+
+
+def first_parameters(
+    model: Model,
+    starts: Iterator[tuple[Pass, Start]],
+    n_components: int,
+    n_init: int,
+    m_step: StartStep,
+) -> Iterator[Parameters]:
+    """First parameters of restarts, made when they are asked for.
+
+    Parameters
+    ----------
+    model : Model
+    starts : iterator of (Pass, Start)
+        With the rows that each start is about. Not touched when the family needs none.
+    n_components, n_init : int
+    m_step : callable
+        `refuse_start`, or another that deals with covariances that are singular to rounding.
+    """
+    settled = model.family.first_parameters()
+    if settled is not None:
+        yield from repeat(settled, n_init)
+        return
+    for rows, start in islice(starts, n_init):
+        statistics = statistics_of_start(rows, start, model.structure, n_components)
+        yield m_step(model, model.estimate(statistics), rows.total_weight / rows.weight_scale)
+
+
+def statistics_of_start(
+    rows: Pass, start: Start, structure: CovarianceStructure, n_components: int
+) -> SufficientStatistics:
+    """Statistics of the rows that a start is about.
+
+    Parameters
+    ----------
+    rows : Pass
+    start : Start
+    structure : CovarianceStructure
+    n_components : int
+    """
+    if isinstance(start, SingleRows):
+        return _of_single_rows(rows, start, structure)
+    return _of_shares(rows, start, structure, n_components)
+
+
+def _of_shares(
+    rows: Pass, start: Shares, structure: CovarianceStructure, n_components: int
+) -> SufficientStatistics:
+    """Of all rows, under given responsibilities."""
+    about = np.repeat(rows.centre()[..., np.newaxis, :], n_components, axis=-2)
+    statistics = rows.given(start, about)
+    if structure.forms.moments is not MomentForm.NONE and not start.in_order:
+        # Second moments are accurate about the means themselves, so a second pass follows.
+        weight = statistics.weight + EMPTY_GUARD
+        means = statistics.reference + statistics.first / weight[..., np.newaxis]
+        statistics = rows.given(start, means)
+    return statistics
+
+
+def _of_single_rows(
+    rows: Pass, start: SingleRows, structure: CovarianceStructure
+) -> SufficientStatistics:
+    """Of one row per component, each of the mean weight: no spread but the regularisation."""
+    form, reference = structure.forms.moments, np.asarray(start.rows, dtype=np.float64)
+    *leading, k, d = reference.shape
+    weight = np.repeat(
+        np.expand_dims(rows.total_weight / rows.weight_scale / rows.n_rows, -1), k, axis=-1
+    )
+    statistics = SufficientStatistics.zero(form, reference)
+    scatter = None
+    if form is MomentForm.NONE:
+        # The scatter of all rows about zero, divided among these few: what scikit-learn starts
+        # from, and so what gives its results.
+        total = rows.scatter(rows.centre())
+        scatter = total.about(SufficientStatistics.zero(total.form, np.zeros((*leading, 1, d))))
+    return SufficientStatistics.from_moments(
+        form,
+        reference,
+        log_likelihood=0.0,
+        total_weight=weight.sum(axis=-1),
+        n_rows=k,
+        weight=weight,
+        first=statistics.first,
+        second=None if form is MomentForm.NONE else statistics.second,
+        scatter=scatter,
+    )

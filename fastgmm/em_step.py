@@ -1,0 +1,217 @@
+"""One iteration of EM: the only one there is.
+
+It knows rows through a pass, covariances through a structure, and priors through a family.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.algebra import (
+    NEARLY_SINGULAR,
+    are_defined,
+    ill_defined,
+    of_features,
+)
+from fastgmm.covariance.estimates import Estimates, estimate
+from fastgmm.families import Family
+from fastgmm.parameters import Operands, Parameters
+from fastgmm.passes import Pass
+from fastgmm.passes.kernel_operands import needs_care
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_FARTHEST_JUMP = {np.dtype(np.float64): 100.0, np.dtype(np.float32): 10.0}
+"""How far a mean may move in one M-step, in standard deviations that the component then has.
+
+Moments are about the old mean: eps times the square of this is what the new variance loses.
+"""
+
+
+_TINY = np.finfo(np.float64).tiny
+
+_LEAST_WEIGHT = 1e-6
+"""Rows that a component stands for, below which its mean moves by the guard of its weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is fitted, beside rows and parameters.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    family : Family
+    reg_covar : float or ndarray of shape (d,)
+        Added to every variance.
+    dtype : dtype
+        That the rows are stored in, by which it is known what of them is rounding.
+    """
+
+    structure: CovarianceStructure
+    family: Family
+    reg_covar: float | np.ndarray
+    dtype: np.dtype
+
+    def estimate(
+        self, statistics: SufficientStatistics, previous: Parameters | None = None
+    ) -> Estimates:
+        """Weights, means and covariances of largest likelihood."""
+        return estimate(
+            statistics, self.structure, self.reg_covar, previous=previous, dtype=self.dtype
+        )
+
+
+class Iteration(NamedTuple):
+    """What an iteration comes to.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Of the E-step.
+    parameters : Parameters
+        Of the M-step; without precision factors where a covariance is singular to rounding.
+    lower_bound : float
+    """
+
+    statistics: SufficientStatistics
+    parameters: Parameters
+    lower_bound: Any
+
+
+def refuse(model: Model, estimates: Estimates) -> Parameters:
+    """M-step that raises if a covariance is singular to rounding.
+
+    Raises
+    ------
+    ValueError
+        In scikit-learn's words.
+    """
+    parameters = model.family.maximize(estimates)
+    check_defined(model, parameters)
+    return parameters
+
+
+def check_defined(model: Model, parameters: Parameters) -> None:
+    """Raise scikit-learn's error if a covariance is singular to rounding.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not are_defined(model.structure, parameters.precisions_cholesky).all():
+        raise ill_defined(model.dtype)
+
+
+def em_step(
+    rows: Pass,
+    model: Model,
+    parameters: Parameters,
+    mend: Callable[[Model, Estimates], Parameters] = refuse,
+) -> Iteration:
+    """E-step and M-step.
+
+    If digits count that the fastest kernels do not keep, the E-step is made with care. That is
+    known beforehand where components lie far apart. Else it is asked of what comes out, and the
+    E-step is made again; the answer is the same whatever `mend` is.
+
+    Parameters
+    ----------
+    rows : Pass
+    model : Model
+    parameters : Parameters
+    mend : callable, optional
+        The M-step, where a covariance is singular to rounding.
+
+    Raises
+    ------
+    ValueError
+        What `mend` raises.
+    """
+    operands = model.structure.operands(parameters)
+    far = needs_care(operands, model.structure.forms, rows.dtype).any()
+    for careful in (True,) if far else (False, True):
+        statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
+        if not is_doubtful(rows, model, statistics, estimates, new).any():
+            break
+    else:
+        if not are_defined(model.structure, new.precisions_cholesky).all():
+            new = mend(model, estimates)
+    bound = model.family.lower_bound(statistics, operands, new)
+    return Iteration(statistics, new, bound)
+
+
+def attempt(
+    rows: Pass,
+    model: Model,
+    parameters: Parameters,
+    operands: Operands,
+    careful: bool,
+) -> tuple[SufficientStatistics, Estimates, Parameters]:
+    """Statistics about the mixture's means, estimates, and parameters from these.
+
+    With care, estimates are made again from moments about the new means, under the same
+    responsibilities, if these means are far from the old ones.
+    """
+    statistics = rows.statistics(operands, careful=careful)
+    estimates = model.estimate(statistics, parameters)
+    new = model.family.maximize(estimates)
+    if careful:
+        deviations = np.sqrt(np.abs(of_features(model.structure, estimates.covariances)))
+        with np.errstate(over="ignore"):
+            jumps = _jumps(statistics, estimates, deviations, rows.dtype)
+        if jumps.any():
+            about_new = rows.statistics(operands, about=estimates.means, careful=True)
+            estimates = model.estimate(about_new, parameters)
+            new = model.family.maximize(estimates)
+    return statistics, estimates, new
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def is_doubtful(
+    rows: Pass,
+    model: Model,
+    statistics: SufficientStatistics,
+    estimates: Estimates,
+    parameters: Parameters,
+) -> np.ndarray:
+    """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
+    structure, dtype = model.structure, rows.dtype
+    deviations = np.sqrt(np.abs(of_features(structure, parameters.covariances)))
+    # One over the share of its deviation that the features before it leave to a feature.
+    known = of_features(structure, parameters.precisions_cholesky) * deviations
+    doubtful = _exceeds(known, NEARLY_SINGULAR[dtype] ** -0.5)
+    return doubtful | _jumps(statistics, estimates, deviations, dtype)
+
+
+def _jumps(
+    statistics: SufficientStatistics, estimates: Estimates, deviations: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+    """Whether the mean of a component is far from the point that its moments are about.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    estimates : Estimates
+    deviations : ndarray
+        Standard deviations of the features in the new components, to be broadcast to (k, d).
+    dtype : dtype
+        That kernels worked in.
+    """
+    if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
+        return np.zeros(estimates.means.shape[:-2], dtype=bool)
+    moves = (estimates.means - statistics.reference) / np.maximum(deviations, _TINY)
+    if np.vdot(moves, moves) < _FARTHEST_JUMP[dtype] ** 2:  # as nearly always, and soon told
+        return np.zeros(moves.shape[:-2], dtype=bool)
+    # A component of no rows moves by the guard of its weight.
+    moves = np.where(estimates.weight[..., np.newaxis] > _LEAST_WEIGHT, moves, 0.0)
+    return _exceeds(moves, _FARTHEST_JUMP[dtype])
+
+
+def _exceeds(values: np.ndarray, limit: float) -> np.ndarray:
+    """Whether any of the values (k, d) of a mixture is beyond a limit, or is no number."""
+    if np.vdot(values, values) < limit**2:  # as nearly always, and soon told
+        return np.zeros(values.shape[:-2], dtype=bool)
+    return ~(np.abs(values) < limit).all(axis=(-2, -1))

@@ -1,0 +1,69 @@
+"""The way to and from scikit-learn's own classes."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from fastgmm.sklearn_interface import is_known_structure, knows_start
+from fastgmm.statistics import SufficientStatistics
+
+
+def copy_fitted(target: Any, model: Any) -> Any:
+    """Copy the fitted attributes of `model` to `target`, but for what only fastgmm can use."""
+    for name, value in vars(model).items():
+        fitted = name.endswith("_") and not name.startswith("_")
+        if fitted and not isinstance(value, SufficientStatistics):
+            setattr(target, name, copy.deepcopy(value))
+    return target
+
+
+def to_sklearn(estimator: Any) -> Any:
+    """See `MixtureEstimator.to_sklearn`."""
+    sklearn_class = estimator._sklearn_class
+    defaults = sklearn_class().get_params(deep=False)
+    known = with_known_structure(estimator)
+    arguments = {name: getattr(known, name) for name in defaults}
+    if not knows_start(sklearn_class, estimator.init_params):
+        arguments["init_params"] = defaults["init_params"]
+    if isinstance(estimator.reg_covar, str):
+        arguments["reg_covar"] = defaults["reg_covar"]
+    return copy_fitted(sklearn_class(**arguments), known)
+
+
+def from_sklearn(cls: Any, model: Any, n_jobs: int | None) -> Any:
+    """See `MixtureEstimator.from_sklearn`."""
+    sklearn_class = cls._sklearn_class
+    if not isinstance(model, sklearn_class):
+        raise TypeError(
+            f"from_sklearn takes a sklearn.mixture.{sklearn_class.__name__}, but got "
+            f"{type(model).__name__}."
+        )
+    arguments = {**model.get_params(deep=False), "n_jobs": n_jobs}
+    return copy_fitted(cls(**arguments), model)
+
+
+def with_known_structure(estimator: Any) -> Any:
+    """The estimator, or a copy with full matrices if scikit-learn does not know its structure."""
+    structure = estimator._structure
+    if is_known_structure(structure):
+        return estimator
+    full = copy.copy(estimator)
+    full.covariance_type = "full"
+    if hasattr(estimator, "means_"):
+        k, d = np.shape(estimator.means_)
+        for name in ("covariances_", "precisions_", "precisions_cholesky_"):
+            setattr(full, name, structure.as_matrices(getattr(estimator, name), k, d))
+    return full
+
+
+def drawable(estimator: Any) -> Any:
+    """The estimator, or a copy that scikit-learn can draw rows from, with equal densities."""
+    model, weights = with_known_structure(estimator), getattr(estimator, "weights_", None)
+    if isinstance(weights, np.ndarray) and weights.dtype == np.float32:
+        total = weights.sum(dtype=np.float64)
+        if weights[:-1].sum(dtype=np.float64) > 1.0 and np.isclose(total, 1.0):
+            # NumPy draws in float64, and refuses weights that sum to more by rounding.
+            model = copy.copy(model)
+            model.weights_ = weights / total
+    return model

@@ -1,0 +1,255 @@
+"""Fits: EM from new starts, from fitted parameters, or on from a checkpoint."""
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.algebra import precisions
+from fastgmm.covariance.estimates import Estimates
+from fastgmm.covariance.scales import relative_regularization
+from fastgmm.em import EMResult, Listener, best_of_restarts
+from fastgmm.em_start import first_parameters, pooled_estimates, refuse_start
+from fastgmm.em_step import Model, check_defined, em_step
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.rows import FitRows, rows_to_fit
+from fastgmm.parameters import Parameters
+from fastgmm.passes import Pass, open_pass
+from fastgmm.recovery import Recovery
+from fastgmm.saved.checkpoints import Checkpoint
+from fastgmm.saved.fingerprints import fingerprint_of
+from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_is_zero
+from fastgmm.sources.array import array_source
+from fastgmm.sources.base import RowGrid
+from fastgmm.sources.sampling import sample_rows
+from fastgmm.starts import Start, bytes_to_draw, draw_starts, make_starts
+
+START_ROWS = 1 << 18
+"""Rows of a source that a start is made from, if it has more."""
+
+START_BYTES = 1 << 27
+"""Memory for them, in float64."""
+
+_NOT_CONVERGED = (
+    "Best performing initialization did not converge. "
+    "Try different init parameters, or increase max_iter, "
+    "tol, or check for degenerate data."
+)
+
+_NO_NUMBER = (
+    "The lower bound is not a number: rows or weights are too large, or differ by too many orders "
+    "of magnitude. Scale them."
+)
+
+
+def fit_left_to_sklearn(estimator: Any, sample_weight: Any, checkpoint: Any) -> bool:
+    """Whether scikit-learn has to fit, and knows what it is asked for."""
+    ours = {"sample_weight": sample_weight, "checkpoint": checkpoint}
+    if isinstance(estimator.reg_covar, str):
+        ours["reg_covar='scale'"] = True
+    if estimator.on_failure != "raise":
+        ours["on_failure='recover'"] = True
+    return left_to_sklearn(estimator, **ours)
+
+
+@underflow_is_zero
+def fit(
+    estimator: Any,
+    X: Any,
+    sample_weight: Any,
+    checkpoint: Any,
+    checkpoint_every: float,
+    listener_for: Callable[..., Listener],
+) -> FitRows:
+    """Fit to data as the caller gives them.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    X, sample_weight, checkpoint, checkpoint_every
+        See `fastgmm.GaussianMixture.fit`.
+    listener_for : callable
+        Makes a listener from a function that makes fitted attributes from an `EMResult`.
+
+    Returns
+    -------
+    rows : FitRows
+        The data, checked.
+    """
+    data = rows_to_fit(estimator, X, sample_weight)
+    structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
+    rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
+    model = model_to_fit(estimator, structure, rows, data.given.dtype)
+    random_state = check_random_state(estimator.random_state)
+    recovery = None
+    if estimator.on_failure == "recover":
+        recovery = Recovery(rows, data.source, model, random_state)
+    warm, bound, n_starts = None, -np.inf, estimator.n_init
+    if estimator.warm_start and hasattr(estimator, "lower_bound_"):
+        warm, bound, n_starts = _warm_parameters(estimator, rows), estimator.lower_bound_, 1
+        starts: Iterator[Parameters] = iter([warm])
+    else:
+        found = _starts(estimator, rows, data, random_state, engine)
+        m_step = refuse_start if recovery is None else recovery.start
+        starts = first_parameters(model, found, estimator.n_components, n_starts, m_step)
+    attributes = partial(fitted_attributes, model)
+    em: Callable[..., EMResult] = partial(
+        best_of_restarts,
+        tol=model.family.tolerance(estimator, rows.total_weight),
+        max_iter=estimator.max_iter,
+        lower_bound=float(bound),
+        listener=listener_for(attributes),
+    )
+    em = partial(em, _step(rows, model)) if recovery is None else partial(recovery.run, em)
+    if checkpoint is None:
+        result = em(starts)
+    else:
+        grid = RowGrid.of(rows.n_rows, rows.n_features, estimator.n_components)
+        fingerprint = fingerprint_of(estimator, data.source, grid, warm)
+        keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
+        result = keeper.run(em, starts, n_starts, structure)
+    rows.close()
+    if np.isnan(result.lower_bound):
+        raise ValueError(_NO_NUMBER)
+    check_defined(model, result.parameters)  # without an iteration, it may be a bad start
+    if not result.converged and estimator.max_iter > 0:
+        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=5)
+    keep(estimator, attributes(result))
+    return data
+
+
+def model_to_fit(
+    estimator: Any, structure: CovarianceStructure, rows: Pass, dtype: np.dtype
+) -> Model:
+    """The model that an estimator's arguments ask for.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    structure : CovarianceStructure
+    rows : Pass
+        To fit it to.
+    dtype : dtype
+        That they are stored in.
+    """
+    checked = checked_copy(estimator, structure, rows.n_features)
+    pooled: Callable[[], Estimates] = functools.cache(partial(pooled_estimates, rows, structure))
+    family = estimator._family.of_rows(
+        checked, structure, rows.n_rows, rows.total_weight, rows.weight_scale, pooled
+    )
+    reg_covar = estimator.reg_covar
+    if isinstance(reg_covar, str):
+        reg_covar = relative_regularization(structure, pooled())
+    return Model(structure, family, reg_covar, np.dtype(dtype))
+
+
+def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
+    """The step of a fit that raises if a covariance is singular to rounding."""
+
+    def step(parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
+        iteration = em_step(rows, model, parameters)
+        return iteration.parameters, iteration.lower_bound
+
+    return step
+
+
+def _starts(
+    estimator: Any,
+    rows: Pass,
+    data: FitRows,
+    random_state: np.random.RandomState,
+    engine: ThreadEngine,
+) -> Iterator[tuple[Pass, Start]]:
+    """Starts without end, each with the rows that it is about."""
+    k, method, dtype = estimator.n_components, data.start, data.given.dtype
+
+    def make(X: Any, weights: np.ndarray | None) -> Iterator[Start]:
+        # Methods see the type that the rows were given in, as scikit-learn's do.
+        X = None if X is None else X.astype(dtype, copy=False)
+        return make_starts(X, k, method, random_state, weights, engine)
+
+    if data.arrays is not None:
+        found = make(*data.arrays)
+    elif not (isinstance(method, str) or callable(method)):
+        found = make(None, None)
+    elif isinstance(method, str) and bytes_to_draw(method, data.source) <= START_BYTES:
+        found = draw_starts(data.source.astype(dtype), k, method, random_state)
+    else:
+        yield from _sampled_starts(estimator, rows, data, make, random_state, engine)
+        return
+    yield from ((rows, start) for start in found)
+
+
+def _sampled_starts(
+    estimator: Any,
+    rows: Pass,
+    data: FitRows,
+    make: Callable[[np.ndarray | None, np.ndarray | None], Iterator[Start]],
+    random_state: np.random.RandomState,
+    engine: ThreadEngine,
+) -> Iterator[tuple[Pass, Start]]:
+    """Starts from samples of the rows, each drawn before its start; of all rows if they are few."""
+    source = data.source
+    most = max(min(START_ROWS, START_BYTES // (8 * source.n_features)), 1)
+    while True:
+        sample, weights = sample_rows(source, most, random_state)
+        about = rows
+        if len(sample) < source.n_rows:
+            drawn = array_source(sample, weights, source.dtype)
+            about = open_pass(drawn, estimator._structure.forms, engine, estimator.n_components)
+        yield about, next(make(sample, weights))
+
+
+def _warm_parameters(estimator: Any, rows: Pass) -> Parameters:
+    """The fitted parameters, to go on from."""
+    k, d = estimator.n_components, rows.n_features
+    n_fitted, n_features_fitted = np.shape(estimator.means_)
+    pruned = estimator.on_failure == "recover" and n_fitted < k
+    if n_features_fitted != d or not (n_fitted == k or pruned):
+        raise ValueError(
+            f"warm_start=True goes on from means of shape {np.shape(estimator.means_)}, but "
+            f"n_components and X ask for {(k, d)}. Set warm_start=False to start anew."
+        )
+    parameters: Parameters = estimator._family.parameters_of(estimator)
+    check_set_by_hand(estimator._structure, parameters)
+    return parameters
+
+
+def keep(estimator: Any, attributes: dict[str, Any]) -> None:
+    """Set fitted attributes, in the place of those of a stream."""
+    for name in ("n_batches_", "running_statistics_"):
+        estimator.__dict__.pop(name, None)
+    for name, value in attributes.items():
+        setattr(estimator, name, value)
+
+
+def fitted_attributes(
+    model: Model, result: EMResult, dtype: np.dtype | None = None
+) -> dict[str, Any]:
+    """The fitted attributes, in the type of the data unless another is given."""
+    dtype = model.dtype if dtype is None else dtype
+    parameters = result.parameters
+    factors = parameters.precisions_cholesky
+    arrays = {
+        "weights_": parameters.weights,
+        "means_": parameters.means,
+        "covariances_": parameters.covariances,
+        "precisions_": precisions(model.structure, factors),
+        "precisions_cholesky_": factors,
+    }
+    return {
+        **{name: array.astype(dtype) for name, array in arrays.items()},
+        "converged_": result.converged,
+        "n_iter_": result.n_iter,
+        "lower_bound_": result.lower_bound,
+        "lower_bounds_": result.lower_bounds,
+        "diagnostics_": result.diagnostics,
+        **model.family.attributes(parameters, dtype),
+    }

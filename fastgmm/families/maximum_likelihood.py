@@ -1,0 +1,120 @@
+"""Maximum likelihood: the M-step and the bound of a plain Gaussian mixture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.algebra import (
+    covariances_of_factors,
+    defined_factors,
+    factors_of_precisions,
+)
+from fastgmm.families.base import Family
+from fastgmm.parameters import MixtureParameters
+
+
+@dataclass(frozen=True, slots=True)
+class GivenParameters:
+    """Initial parameters that the caller fixes; None where the start decides.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (k,) or None
+    means : ndarray of shape (k, d) or None
+    precisions : ndarray or None
+        In the structure's shape.
+    """
+
+    weights: np.ndarray | None = None
+    means: np.ndarray | None = None
+    precisions: np.ndarray | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to a start."""
+        return not any(part is None for part in (self.weights, self.means, self.precisions))
+
+
+@dataclass(frozen=True, slots=True)
+class MaximumLikelihood(Family):
+    """Mixtures whose parameters have no priors (Bishop 2006, sec. 9.2.2).
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    given : GivenParameters
+    """
+
+    structure: CovarianceStructure
+    given: GivenParameters
+
+    @classmethod
+    def of_rows(cls, estimator, structure, n_rows, total_weight, weight_scale, pooled):
+        given = GivenParameters(
+            estimator.weights_init, estimator.means_init, estimator.precisions_init
+        )
+        return cls(structure, given)
+
+    @classmethod
+    def of_fitted(cls, estimator, structure, weight_scale):
+        return cls(structure, GivenParameters())
+
+    @classmethod
+    def parameters_of(cls, estimator):
+        # Predictions do without covariances, which a model set up by hand may lack.
+        covariances = getattr(estimator, "covariances_", ())
+        means, factors = estimator.means_, estimator.precisions_cholesky_
+        attributes = (estimator.weights_, means, covariances, factors)
+        return MixtureParameters(*(np.asarray(a, dtype=np.float64) for a in attributes))
+
+    def attributes(self, parameters, dtype):
+        return {}
+
+    @classmethod
+    def tolerance(cls, estimator, total_weight):
+        return estimator.tol
+
+    def first_parameters(self):
+        """The given parameters, if they leave nothing to a start."""
+        given = self.given
+        if not given.complete:
+            return None
+        return self._parameters(given.weights, given.means, None, None)
+
+    def start(self, estimates, total_weight):
+        """M-step from a start, where the caller gives nothing else (scikit-learn's order)."""
+        weights, means = self.given.weights, self.given.means
+        return self._parameters(
+            estimates.weight / np.expand_dims(total_weight, -1) if weights is None else weights,
+            estimates.means if means is None else means,
+            estimates.covariances,
+            estimates.rounding,
+        )
+
+    def maximize(self, estimates):
+        """Parameters of largest likelihood, given the responsibilities."""
+        weights = estimates.weight / estimates.weight.sum(axis=-1, keepdims=True)
+        factors = defined_factors(self.structure, estimates.covariances, estimates.rounding)
+        return MixtureParameters(weights, estimates.means, estimates.covariances, factors)
+
+    def lower_bound(self, statistics, operands, parameters):
+        """Mean log-likelihood per unit of weight, under the parameters of the pass."""
+        return statistics.log_likelihood / statistics.total_weight
+
+    def take(self, chosen):
+        return self
+
+    def _parameters(self, weights, means, covariances, rounding) -> MixtureParameters:
+        """Parameters with the precision factors that belong to them; given precisions win."""
+        structure = self.structure
+        if self.given.precisions is None:
+            factors = defined_factors(structure, covariances, rounding)
+        else:
+            try:
+                factors = factors_of_precisions(structure, self.given.precisions)
+                covariances = covariances_of_factors(structure, factors)
+            except np.linalg.LinAlgError:  # no matrix of a covariance
+                covariances = factors = np.full_like(self.given.precisions, np.nan)
+        fields = (weights, means, covariances, factors)
+        return MixtureParameters(*(np.asarray(field, dtype=np.float64) for field in fields))

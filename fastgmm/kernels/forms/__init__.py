@@ -1,0 +1,17 @@
+"""The forms of a density and its moments, a file each: the passes' inner parts.
+
+Every file holds the kernel of its statistics, and under names that all files have in common the
+parts that other passes are filled in with (`fastgmm.kernels.compile.filled_in`):
+
+- ``prepare(projected, central)`` marks the components that are near the origin;
+- ``distances_to_all(tile, points, means, factors, projected, central, scratch, distances)`` finds
+  the squared distances (k, stride) of a tile's points to all components;
+- ``distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances)`` finds
+  those to the components near[begin:end]: row i is component near[i]'s. The operands are means,
+  factors, projected and central; room (2, k, d) is for those that have to lie side by side;
+- ``weigh`` makes responsibilities of distances;
+- ``add_moments_of_listed(tile, points, near, count, means, distances, responsibilities, scratch,
+  near_sums, blocks)`` adds the moments of the components near[:count];
+- ``KEEPS_DISTANCES`` says that it needs the distances, which responsibilities overwrite else;
+- ``SUMS_ABOUT_ORIGIN`` says that those moments are about the origin.
+"""

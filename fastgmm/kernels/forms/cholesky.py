@@ -1,0 +1,177 @@
+"""A Cholesky factor of the precision for each component, and outer moments.
+
+The only form with components whose moments are taken about the origin, many at once, and then moved
+to their means (`fastgmm.kernels.central`, `fastgmm.kernels.shared_moments`).
+"""
+
+import numpy as np
+
+from fastgmm.kernels.central import mark_central
+from fastgmm.kernels.compile import entry_point, inlined, kernel
+from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
+from fastgmm.kernels.loading import (
+    load_labels,
+    load_responsibilities,
+    load_tile,
+    load_weights,
+    take_roots,
+)
+from fastgmm.kernels.log_density import cholesky_distances, cholesky_distances_to_all
+from fastgmm.kernels.outer_moments import outer_moments, outer_moments_of_each
+from fastgmm.kernels.responsibilities import normalize_to_roots
+from fastgmm.kernels.shared_moments import (
+    MOST_FEATURES,
+    POINTS,
+    PRODUCTS,
+    add_shared_about_means,
+    choose_shared,
+    shared_outer_moments,
+)
+from fastgmm.kernels.signatures import statistics_signature
+from fastgmm.kernels.tiles import aligned_rows, longest, tile_points, whole_groups
+
+KEEPS_DISTANCES = False
+SUMS_ABOUT_ORIGIN = False
+weigh = normalize_to_roots
+"""Outer moments take square roots of the responsibilities."""
+
+
+@inlined
+def prepare(projected, central):
+    mark_central(projected, central)
+
+
+@inlined
+def distances_to_all(tile, points, means, factors, projected, central, scratch, distances):
+    cholesky_distances_to_all(tile, points, means, factors, projected, central, scratch, distances)
+
+
+@inlined
+def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
+    means, factors, projected, central = operands
+    for i in range(begin, end):
+        c = near[i]
+        cholesky_distances(
+            tile,
+            points,
+            means[c],
+            factors[c],
+            projected[c],
+            central[c],
+            scratch,
+            distances[i],
+        )
+
+
+@inlined
+def add_moments_of_listed(
+    tile, points, near, count, means, distances, roots, scratch, near_sums, blocks
+):
+    for i in range(count):
+        c = near[i]
+        outer_moments(tile, points, means[c], roots[i], scratch, blocks[c])
+
+
+@entry_point
+def cholesky_statistics(dtype):
+    """See `fastgmm.kernels.em_pass.statistics_pass`."""
+    most_features = MOST_FEATURES[np.dtype(dtype) == np.float64]
+
+    @kernel(signature=statistics_signature(dtype), variant=str(dtype))
+    def add_statistics(
+        X,
+        sample_weight,
+        offsets,
+        numbers,
+        labels,
+        given,
+        careful,
+        origin,
+        means,
+        factors,
+        projected,
+        scales,
+        constants,
+        sums,
+    ):
+        _, k, d = means.shape
+        computed = not (len(labels) or len(given))
+        # What is needed while at work is shared by the data sets: to get it anew takes as long as
+        # a hundred points.
+        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, True)
+        tile = aligned_rows(d + 1, tile_size, X)
+        size = (sums.shape[1] - HEADER) // k
+        products, columns = 0, 0
+        if BLOCK < d <= most_features and computed and not careful:
+            products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
+            columns = whole_groups(k, sums.itemsize)
+        about_origin = aligned_rows(products, columns, sums)
+        # The same memory serves distances, and moments of one component or of all together.
+        shared_size = POINTS * (PRODUCTS + about_origin.shape[1])
+        scratch = aligned_rows(max(d + BLOCK, shared_size // tile_size + 1), tile_size, X)
+        # Distances first, then the square roots of responsibilities, which outer moments take.
+        roots = aligned_rows(k, tile_size, X)
+        weights, norms = aligned_rows(2, tile_size, X)
+        central, order = aligned_rows(2, k, X)
+        for c in range(k):
+            central[c], order[c] = 0.0, c
+        # The square roots of 0 and 1 are 0 and 1.
+        rooted = computed or (len(labels) > 0 and len(sample_weight) == 0)
+        n_shared = 0
+        for m in range(len(numbers)):
+            first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            blocks = sums[m][HEADER:].reshape(k, size)
+            means_m = means[m]
+            if computed and not careful:
+                mark_central(projected[m], central)
+                n_shared = choose_shared(central, means_m, last - first, order)
+            if n_shared:
+                about_origin[:] = 0.0
+            begin, again = n_shared, False
+            for _ in range(2):
+                for start in range(first, last, tile_size):
+                    stop = min(start + tile_size, last)
+                    points = load_tile(X, start, stop, origin[m], tile)
+                    total_weight = load_weights(sample_weight, start, stop, points, weights)
+                    if not again:
+                        sums[m, 1] += total_weight
+                    if computed:
+                        cholesky_distances_to_all(
+                            tile, points, means_m, factors[m], projected[m], central, scratch, roots
+                        )
+                        log_likelihood = normalize_to_roots(
+                            roots,
+                            points,
+                            scales[m],
+                            constants[m],
+                            NEGLIGIBLE,
+                            weights,
+                            roots,
+                            norms,
+                        )
+                        if not again:
+                            sums[m, 0] += log_likelihood
+                    elif len(labels):
+                        load_labels(labels, start, stop, weights, roots)
+                    else:
+                        load_responsibilities(given, start, stop, weights, roots)
+                    if not rooted:
+                        take_roots(roots, points)
+                    if n_shared:
+                        shared_outer_moments(
+                            tile, points, roots, order, n_shared, scratch, about_origin
+                        )
+                    outer_moments_of_each(
+                        tile, points, means_m, roots, order, begin, scratch, blocks
+                    )
+                begin = k
+                if n_shared:
+                    begin -= add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
+                again = begin < k
+                if not again:
+                    break
+                # Of components that shrank, digits were lost: theirs alone, about their means.
+                n_shared = 0
+            sums[m, 2] += last - first
+
+    return add_statistics

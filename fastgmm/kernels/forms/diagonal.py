@@ -1,0 +1,151 @@
+"""Scales of the features for each component, and moments of each feature by itself.
+
+The moments of components near the origin are taken about it, many at once, and then moved to their
+means (`fastgmm.kernels.central`).
+"""
+
+import numpy as np
+
+from fastgmm.kernels.central import MOST_LOST, mark_central_along_axes
+from fastgmm.kernels.compile import entry_point, inlined, kernel
+from fastgmm.kernels.layout import HEADER, NEGLIGIBLE
+from fastgmm.kernels.loading import load_labels, load_responsibilities, load_tile, load_weights
+from fastgmm.kernels.log_density import diagonal_distances
+from fastgmm.kernels.moments import (
+    add_squares_about_means,
+    append_squares,
+    diagonal_moments,
+    first_moments,
+)
+from fastgmm.kernels.responsibilities import normalize
+from fastgmm.kernels.signatures import statistics_signature
+from fastgmm.kernels.tiles import aligned_rows, longest, tile_points
+
+KEEPS_DISTANCES = False
+SUMS_ABOUT_ORIGIN = False
+weigh = normalize
+
+
+@inlined
+def prepare(projected, central):
+    pass
+
+
+@inlined
+def distances_to_all(tile, points, means, factors, projected, central, scratch, distances):
+    diagonal_distances(tile, points, projected, factors[0], distances)
+
+
+@inlined
+def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
+    _, factors, projected, _ = operands
+    near_projected, near_factors = room[0], room[1]
+    for i in range(begin, end):
+        # Number by number: Numba would compile the words of an error else.
+        for j in range(tile.shape[0] - 1):
+            near_projected[i, j] = projected[near[i], j]
+            near_factors[i, j] = factors[0, near[i], j]
+    diagonal_distances(
+        tile, points, near_projected[begin:end], near_factors[begin:end], distances[begin:end]
+    )
+
+
+@inlined
+def add_moments_of_listed(
+    tile, points, near, count, means, distances, responsibilities, scratch, near_sums, blocks
+):
+    for i in range(count):
+        c = near[i]
+        diagonal_moments(tile, points, means[c], responsibilities[i], blocks[c])
+
+
+@entry_point
+def diagonal_statistics(dtype):
+    """See `fastgmm.kernels.em_pass.statistics_pass`."""
+    most_lost = MOST_LOST[np.dtype(dtype) == np.float64]
+
+    @kernel(signature=statistics_signature(dtype), variant=str(dtype))
+    def add_statistics(
+        X,
+        sample_weight,
+        offsets,
+        numbers,
+        labels,
+        given,
+        careful,
+        origin,
+        means,
+        factors,
+        projected,
+        scales,
+        constants,
+        sums,
+    ):
+        _, k, d = means.shape
+        computed = not (len(labels) or len(given))
+        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, False)
+        tile = aligned_rows(2 * d + 1, tile_size, X)
+        size = (sums.shape[1] - HEADER) // k
+        about_origin = aligned_rows(k, size, sums)
+        # Distances first, then responsibilities.
+        responsibilities = aligned_rows(k, tile_size, X)
+        weights, norms = aligned_rows(2, tile_size, X)
+        central = aligned_rows(1, k, X)[0]
+        for c in range(k):
+            central[c] = 0.0
+        n_central = 0
+        for m in range(len(numbers)):
+            first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            blocks = sums[m][HEADER:].reshape(k, size)
+            means_m = means[m]
+            about_origin[:] = 0.0
+            if computed and not careful:
+                n_central = mark_central_along_axes(projected[m], central)
+            again = False
+            for _ in range(2):
+                for start in range(first, last, tile_size):
+                    stop = min(start + tile_size, last)
+                    points = load_tile(X, start, stop, origin[m], tile)
+                    total_weight = load_weights(sample_weight, start, stop, points, weights)
+                    if not again:
+                        sums[m, 1] += total_weight
+                    if computed:
+                        diagonal_distances(
+                            tile, points, projected[m], factors[m, 0], responsibilities
+                        )
+                        log_likelihood = normalize(
+                            responsibilities,
+                            points,
+                            scales[m],
+                            constants[m],
+                            NEGLIGIBLE,
+                            weights,
+                            responsibilities,
+                            norms,
+                        )
+                        if not again:
+                            sums[m, 0] += log_likelihood
+                    elif len(labels):
+                        load_labels(labels, start, stop, weights, responsibilities)
+                    else:
+                        load_responsibilities(given, start, stop, weights, responsibilities)
+                    if n_central:
+                        append_squares(tile, points)
+                        first_moments(tile, points, responsibilities, about_origin)
+                    for c in range(k):
+                        if not central[c]:
+                            diagonal_moments(
+                                tile, points, means_m[c], responsibilities[c], blocks[c]
+                            )
+                again = False
+                if n_central:
+                    again = add_squares_about_means(
+                        about_origin, means_m, most_lost, central, blocks
+                    )
+                if not again:
+                    break
+                # Of components that shrank, digits were lost: theirs alone, about their means.
+                n_central = 0
+            sums[m, 2] += last - first
+
+    return add_statistics

@@ -1,0 +1,1 @@
+"""Linear algebra of stacks of matrices, by one thread and without BLAS."""

@@ -1,0 +1,103 @@
+"""Precision factors of many covariance matrices at once.
+
+A mixture's matrices are small and many, and so are a batch's mixtures: a call into LAPACK for each
+would take longer than its arithmetic, and the threads that BLAS leaves spinning after a large one
+would take the cores from the next E-step.
+
+Both algorithms go by blocks of `BLOCK` rows, of which all that comes from other blocks is one
+product, made in registers.
+"""
+
+import numpy as np
+from numba import types
+
+from fastgmm.kernels.compile import entry_point, kernel
+from fastgmm.kernels.layout import BLOCK
+from fastgmm.kernels.linalg.products import subtract_product
+from fastgmm.kernels.simd import GROUP_BYTES
+from fastgmm.kernels.tiles import aligned_rows
+
+EPS = np.finfo(np.float64).eps
+
+SINGULAR = 4.0
+"""A covariance is singular to rounding if a feature keeps no more than this times d times eps.
+
+That is: no more of its variance when all other features are known. Sums and the factorization
+leave every covariance in doubt by some d eps (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., theorem 10.7, of a matrix whose diagonal is scaled to 1), so of what is less
+there are no digits.
+"""
+
+
+@entry_point
+def precision_factors():
+    """Kernel for upper triangular U with ``U @ U.T = inv(covariance)``, of a stack of matrices.
+
+    Returns
+    -------
+    callable (covariances, factors)
+        Both (m, d, d); a triangle of NaN where a covariance is singular to rounding, or not
+        finite.
+    """
+    stack = types.Array(types.float64, 3, "C")
+    signature = types.void(types.Array(types.float64, 3, "C", readonly=True), stack)
+
+    @kernel(signature=signature)
+    def factorize(covariances, factors):
+        d = covariances.shape[1]
+        # Whole blocks of rows, and room for a group that begins in the last column.
+        n_rows, width = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
+        root, inverse = aligned_rows(n_rows, width, factors), aligned_rows(n_rows, width, factors)
+        root[:] = inverse[:] = 0.0
+        least = SINGULAR * d * EPS
+        for c in range(len(covariances)):
+            for i in range(d):
+                for j in range(i, d):
+                    root[i, j] = covariances[c, i, j]
+            # In place, the upper triangle R of covariance = R.T @ R, the lower its mirror.
+            definite = True
+            for i in range(0, d, BLOCK):
+                stop = min(i + BLOCK, d)
+                if i:
+                    subtract_product(root, root, True, i, 0, i, i, d, root)
+                for m in range(i, stop):
+                    for h in range(i, m):
+                        factor = root[h, m]
+                        for j in range(m, d):
+                            root[m, j] -= factor * root[h, j]
+                    definite &= 0.0 < root[m, m] < np.inf
+                    root[m, m] = np.sqrt(root[m, m])
+                    for j in range(m + 1, d):
+                        root[m, j] /= root[m, m]
+                    for j in range(stop, d):
+                        root[j, m] = root[m, j]
+            # Its inverse, from the last block of rows upwards.
+            for i in range((d - 1) // BLOCK * BLOCK, -1, -BLOCK):
+                stop = min(i + BLOCK, d)
+                for m in range(i, stop):
+                    for j in range(m, d):
+                        inverse[m, j] = 0.0
+                if stop < d:
+                    subtract_product(root, inverse, True, i, stop, d, stop, d, inverse)
+                for m in range(stop - 1, i - 1, -1):
+                    for h in range(m + 1, stop):
+                        factor = root[m, h]
+                        for j in range(h, d):
+                            inverse[m, j] -= factor * inverse[h, j]
+                    pivot = 1.0 / root[m, m]
+                    for j in range(m + 1, d):
+                        inverse[m, j] *= pivot
+                    inverse[m, m] = pivot
+            # The diagonal of the precisions, of features of variance 1: what others leave of each.
+            for i in range(d):
+                deviation, known = np.sqrt(covariances[c, i, i]), 0.0
+                for j in range(i, d):
+                    known += (deviation * inverse[i, j]) ** 2
+                definite &= known * least < 1.0
+            for i in range(d):
+                for j in range(i):
+                    factors[c, i, j] = 0.0
+                for j in range(i, d):
+                    factors[c, i, j] = inverse[i, j] if definite else np.nan
+
+    return factorize

@@ -1,0 +1,248 @@
+"""Functions of a chunk of rows: the E-step's statistics, and predictions.
+
+Each calls one kernel, and knows neither threads nor estimators.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from fastgmm.kernels.layout import NEGLIGIBLE, OUTPUTS, Forms
+from fastgmm.passes.kernel_operands import KernelOperands
+from fastgmm.sources.base import Chunk
+from fastgmm.sources.weights import NO_WEIGHTS
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_FIRST = np.zeros(1, dtype=np.int64)
+_NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
+
+
+@functools.lru_cache(maxsize=256)
+def _one_set(n_rows: int) -> np.ndarray:
+    """Offsets of a single data set; made once, as an iteration on few rows takes little longer."""
+    offsets = np.array([0, n_rows])
+    offsets.flags.writeable = False
+    return offsets
+
+
+def sums_of_chunks(
+    forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool = False
+) -> Callable[[Chunk, np.ndarray | None], np.ndarray]:
+    """The E-step of chunks, as a function: what they share is made once.
+
+    Its bare sums are merged as they are; records of every chunk would double the time, some 6 us a
+    chunk, that a pass spends outside of kernels.
+
+    Parameters
+    ----------
+    forms : Forms
+    operands : KernelOperands
+    dtype : dtype
+        Of the rows: float64 or float32.
+    careful : bool
+        Take all moments about the components' own means, those near the origin too.
+
+    Returns
+    -------
+    callable (chunk, shares) -> ndarray
+        `SufficientStatistics.sums` of a chunk about ``operands.reference``. `shares`, unless None,
+        are responsibilities (rows, k), or labels (rows,), taken instead of the operands' own; the
+        log-likelihood is then 0.
+    """
+    from fastgmm.kernels.em_pass import statistics_pass
+
+    add_statistics = statistics_pass(forms, dtype)
+    with_axis = [array[np.newaxis] for array in operands]
+    n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
+
+    def sums_of_chunk(chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
+        sums = np.zeros((1, n_sums))
+        offsets = _one_set(len(chunk.rows))
+        given = *_labels_and_responsibilities(shares), careful
+        add_statistics(chunk.rows, chunk.weights, offsets, _FIRST, *given, *with_axis, sums)
+        return sums[0]
+
+    return sums_of_chunk
+
+
+def statistics_of_each(
+    rows: np.ndarray,
+    offsets: np.ndarray,
+    numbers: np.ndarray,
+    forms: Forms,
+    operands: KernelOperands,
+    shares: np.ndarray | None = None,
+    careful: bool = False,
+) -> SufficientStatistics:
+    """Sufficient statistics of each of some data sets.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    numbers : ndarray of int, shape (m,)
+        The data sets to work on.
+    forms : Forms
+    operands : KernelOperands
+        With an axis of length m in front.
+    shares : ndarray of shape (n, k) or (n,), optional
+    careful : bool, optional
+        See `sums_of_chunks`.
+    """
+    from fastgmm.kernels.em_pass import statistics_pass
+
+    statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
+    given = *_labels_and_responsibilities(shares), careful
+    add_statistics = statistics_pass(forms, rows.dtype)
+    add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
+    return statistics
+
+
+def _labels_and_responsibilities(shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """As kernels take them: what is not given is empty."""
+    if shares is None:
+        return _NO_LABELS, _NO_SHARES
+    if shares.ndim == 1:
+        return np.ascontiguousarray(shares, dtype=np.int32), _NO_SHARES
+    return _NO_LABELS, shares
+
+
+def cell_statistics(
+    chunk: Chunk,
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray],
+    spreads: np.ndarray,
+    forms: Forms,
+    operands: KernelOperands,
+    reference: np.ndarray,
+) -> SufficientStatistics:
+    """Sufficient statistics of a chunk whose rows are in cells.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    cells : tuple of ndarray
+        Ends, centers and radii: see `fastgmm.passes.cells.Cells`.
+    spreads : ndarray of shape (k,)
+        See `fastgmm.passes.cells.distance_spreads`, for the units of the radii.
+    forms : Forms
+    operands : KernelOperands
+    reference : ndarray of shape (k, d)
+        ``operands.reference``; one object for all chunks of a pass.
+    """
+    from fastgmm.kernels.near_pass import near_statistics_pass
+
+    statistics = SufficientStatistics.zero(MomentForm(forms.moments), reference)
+    add_statistics = near_statistics_pass(forms, chunk.rows.dtype)
+    add_statistics(chunk.rows, chunk.weights, *cells, spreads, *operands, statistics.sums)
+    return statistics
+
+
+def count_near(rows: np.ndarray, forms: Forms, operands: KernelOperands) -> int:
+    """Pairs of row and component whose responsibility the E-step would not leave out.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    forms : Forms
+    operands : KernelOperands
+    """
+    log_densities = np.empty((len(rows), len(operands.means)), rows.dtype)
+    chunk = Chunk(0, len(rows), rows, NO_WEIGHTS)
+    chunk_predictions(chunk, forms, operands, "log_densities", log_densities)
+    least = log_densities.max(axis=1, keepdims=True) + NEGLIGIBLE
+    return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts
+
+
+def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sums (sets, d), in float64, of the rows of each of some data sets.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    """
+    from fastgmm.kernels.scatter_pass import totals_pass
+
+    totals = np.zeros((len(offsets) - 1, rows.shape[1]))
+    totals_pass(rows.dtype)(rows, offsets, totals)
+    return totals
+
+
+def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
+    """Outer moments of a chunk about one point, in float64: as of a single component.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    reference : ndarray of shape (1, d)
+    """
+    from fastgmm.kernels.scatter_pass import scatter_pass
+
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
+    add_scatter = scatter_pass(chunk.rows.dtype)
+    offsets = _one_set(len(chunk.rows))
+    add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
+    return statistics
+
+
+def scatter_of_each(
+    rows: np.ndarray, offsets: np.ndarray, references: np.ndarray
+) -> SufficientStatistics:
+    """Outer moments of the rows of each of some data sets: as of single components.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    offsets : ndarray of int, shape (sets + 1,)
+        Data set i has the rows offsets[i] to offsets[i + 1].
+    references : ndarray of shape (sets, d)
+    """
+    from fastgmm.kernels.scatter_pass import scatter_pass
+
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
+    scatter_pass(rows.dtype)(rows, NO_WEIGHTS, offsets, references, statistics.sums)
+    return statistics
+
+
+def chunk_predictions(
+    chunk: Chunk,
+    forms: Forms,
+    operands: KernelOperands,
+    output: str,
+    out: np.ndarray,
+) -> float:
+    """Write the predictions for a chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    forms : Forms
+    operands : KernelOperands
+    output : str
+        One of `fastgmm.kernels.layout.OUTPUTS`.
+    out : ndarray of shape (rows,) or (rows, k)
+        int64 for labels, else of the rows' dtype.
+
+    Returns
+    -------
+    float
+        Finite, if every row has a likelihood, where these are computed.
+    """
+    from fastgmm.kernels.em_pass import log_density_pass, prediction_pass
+
+    dtype = chunk.rows.dtype
+    if output == "log_densities":
+        log_density_pass(forms.density, dtype)(chunk.rows, *operands, out)
+        return 0.0
+    vector, matrix, labels = np.empty(0, dtype), np.empty((0, 0), dtype), np.empty(0, np.int64)
+    if output == "labels":
+        labels = out
+    elif out.ndim == 1:
+        vector = out
+    else:
+        matrix = out
+    predict = prediction_pass(forms.density, dtype)
+    return predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)

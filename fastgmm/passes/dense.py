@@ -1,0 +1,141 @@
+"""The pass over the rows of a source: every row by every component, chunk by chunk."""
+
+import numpy as np
+
+from fastgmm.caching import cached_property
+from fastgmm.engines.base import Engine
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.kernels.layout import Forms
+from fastgmm.passes.base import Pass, Shares
+from fastgmm.passes.chunks import (
+    chunk_predictions,
+    chunk_scatter,
+    sums_of_chunks,
+    totals_of_each,
+)
+from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands
+from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+
+class DensePass(Pass):
+    """Statistics of all rows of a source.
+
+    The grid of chunks and the tree along which their sums are merged depend on the size of the
+    problem alone, so that results have the same bits for any number of threads.
+
+    Parameters
+    ----------
+    source : RowSource
+    forms : Forms
+        Of the structure.
+    engine : Engine
+    n_components : int
+    """
+
+    def __init__(self, source: RowSource, forms: Forms, engine: Engine, n_components: int):
+        source = source.scaled()
+        self._source, self._forms, self._engine = source, forms, engine
+        self._grid = RowGrid.of(source.n_rows, source.n_features, n_components)
+        self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
+        self.weight_scale = source.weight_scale
+        self.total_weight = source.total_weight * source.weight_scale
+
+    def statistics(self, operands, about=None, careful=False):
+        choice = kernels_for(operands, self._forms, self.dtype, careful)
+        if about is None:
+            return self._summed(choice, None)
+        return self._summed_about(choice, about)
+
+    def given(self, shares, about):
+        forms = self._forms
+        if forms.moments in (MomentForm.NONE, MomentForm.TRACE):
+            # Their kernels sum first moments about the origin.
+            made = moment_operands(about - self.centre())._replace(origin=self.centre())
+        else:
+            made = moment_operands(about)
+        return self._summed(KernelChoice(forms, np.dtype(np.float64), made), shares)
+
+    def scatter(self, point):
+        reference = point[np.newaxis]
+
+        def scatter(index: int) -> SufficientStatistics:
+            return chunk_scatter(self._source.read(*self._grid.bounds(index)), reference)
+
+        return self._engine.reduce(scatter, len(self._grid))
+
+    def centre(self):
+        return self._centre
+
+    def total_scatter(self) -> SufficientStatistics:
+        """Scatter of all rows about their centre, made once."""
+        return self._total_scatter
+
+    @cached_property
+    def _centre(self) -> np.ndarray:
+        def total(index: int) -> np.ndarray:
+            rows = self._source.read(*self._grid.bounds(index)).rows
+            return totals_of_each(rows, np.array([0, len(rows)]))[0]
+
+        return self._engine.reduce(total, len(self._grid)) / self.n_rows
+
+    @cached_property
+    def _total_scatter(self) -> SufficientStatistics:
+        return self.scatter(self._centre)
+
+    def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
+        """One pass over the rows, under the operands' responsibilities or given ones."""
+        sums_of_chunk = sums_of_chunks(choice.forms, choice.operands, choice.dtype, choice.careful)
+
+        def sums(index: int) -> np.ndarray:
+            chunk = self._read(index, choice.dtype)
+            of_chunk = None if shares is None else shares.chunk(chunk.start, chunk.stop)
+            return sums_of_chunk(chunk, of_chunk)
+
+        in_order = shares is not None and shares.in_order
+        engine = ThreadEngine(1) if in_order else self._engine
+        total = engine.reduce(sums, len(self._grid))
+        return self._record(choice, choice.operands.reference, total)
+
+    def _summed_about(self, choice: KernelChoice, about: np.ndarray) -> SufficientStatistics:
+        """One pass over the rows, with moments about other points than the means."""
+        # Points that the new means are about are no reason to be less careful than about means.
+        made = choice._replace(operands=moment_operands(about), dtype=np.dtype(np.float64))
+        sums_of_chunk = sums_of_chunks(made.forms, made.operands, made.dtype)
+
+        def sums(index: int) -> np.ndarray:
+            chunk = self._read(index, made.dtype)
+            log_likelihoods, responsibilities = shared_out(chunk, choice)
+            total = sums_of_chunk(chunk, responsibilities)
+            weights = chunk.weights if len(chunk.weights) else np.ones(len(chunk.rows))
+            total[0] = weights @ log_likelihoods
+            return total
+
+        return self._record(made, about, self._engine.reduce(sums, len(self._grid)))
+
+    def _read(self, index: int, dtype: np.dtype) -> Chunk:
+        """A chunk of rows in the type that kernels work in."""
+        chunk = self._source.read(*self._grid.bounds(index))
+        return chunk._replace(rows=chunk.rows.astype(dtype, copy=False))
+
+    def _record(
+        self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
+    ) -> SufficientStatistics:
+        record = SufficientStatistics(MomentForm(choice.forms.moments), reference, sums)
+        if choice.forms.moments is MomentForm.NONE:
+            record = record.with_scatter(self._total_scatter)
+        return record
+
+
+def shared_out(chunk: Chunk, choice: KernelChoice) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods (rows,) and responsibilities (rows, k) in float64."""
+    operands = choice.operands
+    densities = np.empty((len(chunk.rows), len(operands.means)), choice.dtype)
+    rows = chunk._replace(rows=chunk.rows.astype(choice.dtype, copy=False))
+    chunk_predictions(rows, choice.forms, operands, "log_densities", densities)
+    densities = densities.astype(np.float64, copy=False)
+    largest = densities.max(axis=1, keepdims=True)
+    responsibilities = np.exp(densities - largest)
+    totals = responsibilities.sum(axis=1, keepdims=True)
+    responsibilities /= totals
+    return (largest + np.log(totals))[:, 0], responsibilities

@@ -1,0 +1,25 @@
+"""The choice among the passes over a source."""
+
+from fastgmm.engines.base import Engine
+from fastgmm.kernels.layout import Forms
+from fastgmm.passes.base import Pass
+from fastgmm.passes.cells import CellPass
+from fastgmm.passes.dense import DensePass
+from fastgmm.sources.base import RowSource
+
+
+def open_pass(source: RowSource, forms: Forms, engine: Engine, n_components: int) -> Pass:
+    """The pass that suits a source and a number of components.
+
+    Parameters
+    ----------
+    source : RowSource
+    forms : Forms
+        Of the structure.
+    engine : Engine
+    n_components : int
+    """
+    dense = DensePass(source, forms, engine, n_components)
+    if CellPass.may_pay(source, n_components):
+        return CellPass(dense, source, forms, engine)
+    return dense

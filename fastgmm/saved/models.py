@@ -1,0 +1,153 @@
+"""Models on disk: their arguments and their fitted attributes."""
+
+import os
+import re
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastgmm.files.container import Contents, ModelFileError, read_file, write_file
+from fastgmm.saved.checks import check_fitted
+from fastgmm.saved.codec import Arrays, decode, encode
+from fastgmm.statistics import SufficientStatistics
+
+Class = TypeVar("Class", bound=type)
+
+_SAVABLE: dict[str, Any] = {}
+_FITTED = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]_")
+
+
+def savable(estimator_class: Class) -> Class:
+    """Class decorator that lets objects of an estimator be saved and loaded, but of no subclass."""
+    _SAVABLE[estimator_class.__name__] = estimator_class
+    return estimator_class
+
+
+def save_model(estimator: Any, path: str | os.PathLike) -> None:
+    """Write an estimator, fitted or not, to a file: its arguments and its fitted attributes.
+
+    The file is replaced as a whole, or, if anything goes wrong, stays as it was.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture or BayesianGaussianMixture
+    path : path
+
+    Raises
+    ------
+    TypeError
+        If it is of another class.
+    ValueError
+        If an argument is out of range or cannot be saved, such as a function, or the attributes are
+        no mixture's.
+    OSError
+        If the file cannot be written.
+    """
+    name = type(estimator).__name__
+    if type(estimator) is not _SAVABLE.get(name):
+        raise TypeError(
+            f"A {name} cannot be saved, only objects of the classes {', '.join(_SAVABLE)} "
+            "themselves."
+        )
+    arrays: Arrays = {}
+    parameters = {
+        argument: encode(_as_array(value), argument, arrays)
+        for argument, value in estimator.get_params(deep=False).items()
+    }
+    estimator._validate_params()  # as `load` will
+    attributes = {name: value for name, value in vars(estimator).items() if _FITTED.fullmatch(name)}
+    check_fitted(estimator, attributes)
+    header = {
+        "class": name,
+        "parameters": parameters,
+        "attributes": {key: encode(value, key, arrays) for key, value in attributes.items()},
+    }
+    write_file(path, Contents("model", header, arrays))
+
+
+def load(path: str | os.PathLike) -> Any:
+    """Read a model or statistics from a file.
+
+    Nothing in a file is ever run: it holds numbers and names, not code.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    loaded : GaussianMixture, BayesianGaussianMixture or SufficientStatistics
+
+    Raises
+    ------
+    ModelFileError
+        If anything is wrong with the file: it is cut off, damaged, of a later version, or no such
+        file at all; or an attribute is missing, or is not what it should be.
+    OSError
+        If it is not there, or cannot be read.
+    """
+    return _load(path, ("model", "statistics"))
+
+
+def load_model(path: str | os.PathLike) -> Any:
+    """Read a model from a file; see `load`."""
+    return _load(path, ("model",))
+
+
+def _load(path: str | os.PathLike, kinds: tuple[str, ...]) -> Any:
+    kind, header, arrays = read_file(path, kinds)
+    try:
+        if kind == "statistics":
+            return SufficientStatistics.from_description(header, arrays)
+        return _model(header, arrays)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise unusable(path, kind, error) from error
+
+
+def unusable(path: str | os.PathLike, kind: str, error: Exception) -> ModelFileError:
+    """What to raise of contents that are no use.
+
+    The checksum says that a file is as it was written, but not who wrote it.
+    """
+    text = f"{error} is missing" if isinstance(error, KeyError) else error
+    return ModelFileError(f"{os.fspath(path)} holds no usable {kind}: {text}")
+
+
+def _model(header: dict[str, Any], arrays: Arrays) -> Any:
+    estimator_class = _SAVABLE[header["class"]]
+    arguments = _decode_each(header["parameters"], arrays)
+    unknown = set(arguments) - set(estimator_class().get_params(deep=False))
+    if unknown:
+        raise ValueError(f"it has arguments of a later version: {', '.join(sorted(unknown))}")
+    for name, value in arguments.items():
+        if isinstance(value, (list, tuple, dict, SufficientStatistics)):
+            raise ValueError(f"{name} is no argument's value")
+    estimator = estimator_class(**arguments)
+    estimator._validate_params()
+    attributes = _decode_each(header["attributes"], arrays)
+    for name in attributes:
+        if not _FITTED.fullmatch(name) or hasattr(estimator, name):
+            raise ValueError(f"it has an attribute {name!r}")
+    check_fitted(estimator, attributes)
+    for name, value in attributes.items():
+        setattr(estimator, name, value)
+    return estimator
+
+
+def _decode_each(items: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
+    decoded = {}
+    for name, value in items.items():
+        try:
+            decoded[name] = decode(value, arrays)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{name} cannot be read, {error!r}") from error
+    return decoded
+
+
+def _as_array(value: Any) -> Any:
+    """Lists of numbers, as the ``*_init`` arguments may be, as arrays."""
+    return np.asarray(value) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,77 @@
+"""What a start says: which rows, or shares of rows, the components begin with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LabelledRows:
+    """Every row belongs to one component.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    n_components : int
+    """
+
+    labels: np.ndarray
+    n_components: int
+    in_order = False
+
+    def take(self, present: np.ndarray) -> "LabelledRows":
+        """Start for the rows that a mask chooses."""
+        return LabelledRows(self.labels[present], self.n_components)
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Labels (rows,) of the rows start to stop."""
+        return self.labels[start:stop]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GivenResponsibilities:
+    """Responsibilities given as an array (n, k)."""
+
+    responsibilities: np.ndarray
+    in_order = False
+
+    def take(self, present: np.ndarray) -> "GivenResponsibilities":
+        """Start for the rows that a mask chooses."""
+        return GivenResponsibilities(self.responsibilities[present])
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k) of the rows start to stop."""
+        return self.responsibilities[start:stop]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RandomResponsibilities:
+    """Uniform random shares, drawn as chunks are asked for: once, and in order.
+
+    An array for all rows would be the largest of the whole fit.
+    """
+
+    random_state: np.random.RandomState
+    n_components: int
+    dtype: np.dtype
+    in_order = True
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k) of the next rows."""
+        shares = self.random_state.uniform(size=(stop - start, self.n_components))
+        shares = shares.astype(self.dtype, copy=False)
+        shares /= shares.sum(axis=1)[:, np.newaxis]
+        return shares.astype(np.float64, copy=False)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SingleRows:
+    """Every component begins with one row, and the other rows with none."""
+
+    rows: np.ndarray
+
+
+Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities
+"""Starts that share out all rows."""
+
+Start = Shares | SingleRows
