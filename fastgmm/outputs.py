@@ -94,10 +94,21 @@ def overwrites(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> 
     """
     # Path.resolve raises a RuntimeError for a loop of links.
     target = Path(os.path.realpath(path))
+    written = [target, *(target.parents if is_parquet(target) else [])]
     return any(
-        other == target or (other in target.parents and is_parquet(target))
-        for other in (Path(os.path.realpath(other)) for other in inputs)
+        _is_same(place, Path(os.path.realpath(other)))
+        for other in inputs
+        for place in written
+        if place == target or os.path.isdir(other)
     )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder; names may differ in their case."""
+    try:
+        return path == other or os.path.samefile(path, other)
+    except OSError:  # one of them is not there, or cannot be looked at
+        return False
 
 
 def output_suffix(path: str | os.PathLike) -> str:

@@ -12,7 +12,7 @@ from fastgmm.parameters import MixtureParameters
 from fastgmm.passes import cells, open_pass
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing")
 every_structure = pytest.mark.parametrize("structure", STRUCTURES)
@@ -147,7 +147,7 @@ def test_overlapping_components_take_the_dense_pass(passes):
     ids=["one point", "few points", "outliers", "heavy tails"],
 )
 def test_cells_enclose_their_rows_whatever_they_are(rows):
-    source = ArraySource(rows)
+    source = array_source(rows)
     by_cells = open_pass(source, STRUCTURES["full"].forms, ThreadEngine(2), 500)
     by_cells._order_rows()
     seen = []
@@ -193,7 +193,7 @@ def test_spreads_bound_how_distances_change(structure):
 
 
 def test_small_problems_are_left_alone():
-    assert not CellPass.may_pay(ArraySource(np.zeros((1000, 2))), 500)
-    assert not CellPass.may_pay(ArraySource(np.zeros((100_000, 2))), 8)
-    rows = ArraySource(np.zeros((1000, 2)))
+    assert not CellPass.may_pay(array_source(np.zeros((1000, 2))), 500)
+    assert not CellPass.may_pay(array_source(np.zeros((100_000, 2))), 8)
+    rows = array_source(np.zeros((1000, 2)))
     assert isinstance(open_pass(rows, STRUCTURES["full"].forms, ThreadEngine(1), 500), DensePass)

@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from fastgmm.outputs import open_output
+from fastgmm.outputs import open_output, overwrites
 from tests.systems import linux_only
 
 SUFFIXES = ["npy", "parquet", "csv"]
@@ -134,3 +134,16 @@ def test_too_small_a_disk_shows_at_once(tmp_path):
     ):
         raise AssertionError
     assert os.listdir(tmp_path) == []
+
+
+def test_an_output_that_is_an_input_by_another_name(tmp_path):
+    for name in ("rows.npy", "part.parquet"):
+        (tmp_path / name).write_bytes(b"")
+        # As a case-insensitive file system has it, where both names lead to one file.
+        os.link(tmp_path / name, tmp_path / name.title())
+    assert overwrites(tmp_path / "Rows.Npy", [tmp_path / "rows.npy"])
+    assert overwrites(tmp_path / "part.parquet", [tmp_path / "Part.Parquet"])
+    assert overwrites(tmp_path / "new.parquet", [tmp_path])
+    assert not overwrites(tmp_path / "new.npy", [tmp_path, tmp_path / "rows.npy"])
+    assert not overwrites(tmp_path / "rows.npy", [tmp_path / "part.parquet"])
+    assert not overwrites(tmp_path / "rows.npy", [tmp_path / "is not there"])

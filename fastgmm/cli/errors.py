@@ -1,6 +1,7 @@
 """What ends a command early, as one line of text and an exit code."""
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -44,7 +45,7 @@ def errors_as_exits() -> Iterator[None]:
         With one of the codes above.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _log_as_notes():
             warnings.showwarning = _show_warning
             yield
             # What the output still holds back may meet a closed pipe or a full disk.
@@ -102,6 +103,23 @@ def _text(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"there is too little memory. {error}"
     return str(error) or type(error).__name__
+
+
+class _Notes(logging.Handler):
+    """Prints what the package logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def _log_as_notes() -> Iterator[None]:
+    logger, handler = logging.getLogger("fastgmm"), _Notes(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

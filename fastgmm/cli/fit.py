@@ -26,8 +26,11 @@ from fastgmm.cli.rows import (
     MEMORY_LIMIT,
     Columns,
     Data,
+    Decimal,
+    Delimiter,
     MemoryLimit,
     NoHeader,
+    Text,
     Weight,
     open_rows,
 )
@@ -83,6 +86,8 @@ def fit(
     columns: Columns = None,
     weight: Weight = None,
     no_header: NoHeader = False,
+    delimiter: Delimiter = ",",
+    decimal: Decimal = ".",
     dtype: Dtype = None,
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     as_json: AsJson = False,
@@ -92,6 +97,7 @@ def fit(
     """Fit a mixture to the rows of files, in bounded memory."""
     model = options.make_estimator(context.params, bayesian)
     check_output(out, data, "model")
+    text = Text(no_header, delimiter, decimal)
     check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
@@ -99,8 +105,7 @@ def fit(
     try:
         with progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said below
-            rows = open_rows(data, columns, weight, memory_limit, no_header, dtype)
-            n_rows = rows.n_rows
+            rows = open_rows(data, columns, weight, memory_limit, text, dtype)
             progress.opened(rows)
             model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     except KeyboardInterrupt as error:
@@ -111,12 +116,10 @@ def fit(
     _warn(model)
     seconds = time.perf_counter() - began
     if as_json:
-        print_json(_document(model, n_rows, seconds, out))
+        print_json(_document(model, rows.n_rows, seconds, out))
     elif not quiet:
-        typer.echo(text_of(model))
-        typer.echo(
-            f"{n_rows} rows in {seconds:.1f} s" + ("" if out is None else f"; {out} written")
-        )
+        written = "" if out is None else f"; {out} written"
+        typer.echo(f"{text_of(model)}\n{rows.n_rows} rows in {seconds:.1f} s{written}")
 
 
 def _warn(model: Any) -> None:

@@ -8,7 +8,17 @@ import typer
 
 from fastgmm.cli.files import Model, check_output, load_fitted
 from fastgmm.cli.options import NJobs
-from fastgmm.cli.rows import MEMORY_LIMIT, Columns, Data, MemoryLimit, NoHeader, open_rows_for
+from fastgmm.cli.rows import (
+    MEMORY_LIMIT,
+    Columns,
+    Data,
+    Decimal,
+    Delimiter,
+    MemoryLimit,
+    NoHeader,
+    Text,
+    open_rows_for,
+)
 from fastgmm.outputs import output_suffix
 
 RowsOut = Annotated[
@@ -34,6 +44,8 @@ def predict(
     ] = False,
     columns: Columns = None,
     no_header: NoHeader = False,
+    delimiter: Delimiter = ",",
+    decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
 ) -> None:
@@ -44,7 +56,8 @@ def predict(
         output_suffix(out)
     check_output(out, [model, *data])
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
-    rows = open_rows_for(mixture, data, columns, None, memory_limit, no_header)
+    text = Text(no_header, delimiter, decimal)
+    rows = open_rows_for(mixture, data, columns, None, memory_limit, text)
     method = mixture.predict
     if proba:
         method = mixture.predict_proba

@@ -10,8 +10,7 @@ import rich.progress
 from rich.console import Console
 
 from fastgmm.em import EMResult, Listener
-from fastgmm.sources.derived import CountedRows
-from fastgmm.sources.reader import ReaderSource
+from fastgmm.sources.base import RowSource
 
 
 def progress_of(
@@ -55,7 +54,7 @@ class Progress(Listener):
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def opened(self, source: ReaderSource) -> None:
+    def opened(self, source: RowSource) -> None:
         """Rows are open, and about to be fitted."""
         self._n_rows = source.n_rows
 
@@ -128,9 +127,9 @@ class Bar(Progress):
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
-    def opened(self, source: ReaderSource) -> None:
+    def opened(self, source: RowSource) -> None:
         super().opened(source)
-        source.reader = CountedRows(source.reader, self._rows_were_read)
+        source.on_read = self._rows_were_read
         self._bar.update(self._task, description="start")
 
     def restart_begins(self, number: int) -> None:

@@ -1,26 +1,29 @@
 """Options that say what rows to read, shared by the sub-commands; and how they are opened."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from fastgmm.cli.errors import note
+from fastgmm.sources.base import RowSource
 from fastgmm.sources.memory import DEFAULT_MEMORY_LIMIT, LEAST_MEMORY_LIMIT, parse_memory_limit
-from fastgmm.sources.opening import open_for_model, open_source
-from fastgmm.sources.reader import ReaderSource
-from fastgmm.sources.zarr import is_zarr
+from fastgmm.sources.opening import has_column_names, open_for_model, open_source
 
 _FOR_THE_PROCESS = 650 * 10**6
 """Memory that Python, compiled kernels, threads and a start take beside the rows that are kept."""
+
+_WORD = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?=,|$)|([^",]*)(?=,|$)')
+"""A name, in quotes or plain."""
 
 Data = Annotated[
     list[Path],
     typer.Argument(
         metavar="DATA...",
-        help="Files of rows: .csv, .npy, .parquet, a folder of .parquet files, a Zarr array. The "
-        "rows of several follow one another.",
+        help="Files of rows: .csv, .csv.gz, .npy, .parquet, a folder of .parquet files, a Zarr "
+        "array. The rows of several follow one another.",
         show_default=False,
     ),
 ]
@@ -28,7 +31,8 @@ Columns = Annotated[
     str | None,
     typer.Option(
         metavar="NAME,NAME,...",
-        help="Columns to take as features, in this order; by number, from 0, in .npy and Zarr.",
+        help="Columns to take as features, in this order; by number, from 0, in .npy and Zarr. "
+        'Names that hold commas, or begin or end with a space, go in quotes: a,"b, c"," d".',
     ),
 ]
 Weight = Annotated[
@@ -46,7 +50,35 @@ NoHeader = Annotated[
     bool,
     typer.Option("--no-header", help="CSV files have no line of names; columns are 0, 1, ..."),
 ]
+Delimiter = Annotated[
+    str,
+    typer.Option(metavar="CHARACTER", help=r"What separates values in CSV files, as ';' or '\t'."),
+]
+Decimal = Annotated[
+    str,
+    typer.Option(metavar="CHARACTER", help="What precedes the digits of fractions in CSV files."),
+]
 MEMORY_LIMIT = f"{DEFAULT_MEMORY_LIMIT // 10**9}GB"
+
+
+class Text(NamedTuple):
+    """How values are written in CSV files.
+
+    Parameters
+    ----------
+    no_header : bool
+    delimiter, decimal : str
+    """
+
+    no_header: bool
+    delimiter: str
+    decimal: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `open_source`."""
+        delimiter = "\t" if self.delimiter.lower() in ("\\t", "tab") else self.delimiter
+        return {"header": not self.no_header, "delimiter": delimiter, "decimal": self.decimal}
 
 
 def open_rows(
@@ -54,17 +86,17 @@ def open_rows(
     columns: str | None,
     weight: str | None,
     memory_limit: str,
-    no_header: bool,
+    text: "Text",
     dtype: str | None = None,
-) -> ReaderSource:
+) -> RowSource:
     """Rows to fit."""
     return open_source(
         _thing(data),
-        columns=None if columns is None else _columns(columns.split(","), data),
+        columns=None if columns is None else _columns(_words(columns), data),
         weight=None if weight is None else _columns([weight], data)[0],
         memory_limit=_for_rows(memory_limit),
         dtype=dtype,
-        header=not no_header,
+        **text.options,
     )
 
 
@@ -74,11 +106,11 @@ def open_rows_for(
     columns: str | None,
     weight: str | None,
     memory_limit: str,
-    no_header: bool,
-) -> ReaderSource:
+    text: "Text",
+) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
     if columns is not None:
-        return open_rows(data, columns, weight, memory_limit, no_header)
+        return open_rows(data, columns, weight, memory_limit, text)
     names = getattr(model, "feature_names_in_", None)
     return open_for_model(
         _thing(data),
@@ -86,7 +118,7 @@ def open_rows_for(
         model.n_features_in_,
         None if weight is None else _columns([weight], data)[0],
         memory_limit=_for_rows(memory_limit),
-        header=not no_header,
+        **text.options,
     )
 
 
@@ -94,11 +126,26 @@ def _thing(data: list[Path]) -> Any:
     return data[0] if len(data) == 1 else data
 
 
+def _words(text: str) -> list[str]:
+    """Words between commas, without the spaces around them; in quotes, as they stand."""
+    words, place = [], 0
+    while True:
+        word = _WORD.match(text, place)
+        if word is None:
+            raise typer.BadParameter(
+                f"--columns {text!r} should be names between commas, or in double quotes."
+            )
+        quoted, plain = word.groups()
+        words.append(plain.strip() if quoted is None else quoted.replace('""', '"'))
+        if word.end() == len(text):
+            return words
+        place = word.end() + 1
+
+
 def _columns(words: Sequence[str], data: list[Path]) -> list[Any]:
     """Columns as `open_source` takes them: numbers where they have no names."""
-    words = [word.strip() for word in words]
-    if data[0].suffix.lower() != ".npy" and not is_zarr(data[0]):
-        return words
+    if has_column_names(data[0]):
+        return list(words)
     return [int(word) if word.lstrip("-").isdecimal() else word for word in words]
 
 

@@ -9,8 +9,11 @@ from fastgmm.cli.rows import (
     MEMORY_LIMIT,
     Columns,
     Data,
+    Decimal,
+    Delimiter,
     MemoryLimit,
     NoHeader,
+    Text,
     Weight,
     open_rows_for,
 )
@@ -22,16 +25,19 @@ def score(
     columns: Columns = None,
     weight: Weight = None,
     no_header: NoHeader = False,
+    delimiter: Delimiter = ",",
+    decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the mean log-likelihood per row, in nats."""
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
-    rows = open_rows_for(mixture, data, columns, weight, memory_limit, no_header)
+    text = Text(no_header, delimiter, decimal)
+    rows = open_rows_for(mixture, data, columns, weight, memory_limit, text)
     log_likelihood = mixture.score(rows)
     if as_json:
-        total_weight = rows.total_weight * rows.weight_scale
+        total_weight = rows.total_weight
         print_json(
             {"log_likelihood": log_likelihood, "n_rows": rows.n_rows, "total_weight": total_weight}
         )

@@ -26,7 +26,7 @@ from fastgmm.recovery import Recovery
 from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_is_zero
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.sampling import sample_rows
 from fastgmm.starts import Start, bytes_to_draw, draw_starts, make_starts
@@ -200,11 +200,9 @@ def _sampled_starts(
     most = max(min(START_ROWS, START_BYTES // (8 * source.n_features)), 1)
     while True:
         sample, weights = sample_rows(source, most, random_state)
-        if weights is not None:
-            weights *= source.weight_scale
         about = rows
         if len(sample) < source.n_rows:
-            drawn = ArraySource(sample, weights, source.dtype)
+            drawn = array_source(sample, weights, source.dtype)
             about = open_pass(drawn, estimator._structure.forms, engine, estimator.n_components)
         yield about, next(make(sample, weights))
 

@@ -14,7 +14,7 @@ from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import underflow_is_zero
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import files_of
 
@@ -28,7 +28,7 @@ def score(estimator: Any, X: Any, sample_weight: Any) -> tuple[float, float]:
     """Mean log-likelihood per row, and the number of rows that it is the mean of."""
     source, choice = prepared(estimator, rows_to_predict(estimator, X, sample_weight))
     mean = mean_log_likelihood(source, choice, ThreadEngine(estimator.n_jobs))
-    return mean, source.total_weight * source.weight_scale
+    return mean, source.total_weight
 
 
 def predict(estimator: Any, X: Any, output: str, out: Any) -> np.ndarray | None:
@@ -101,6 +101,6 @@ def predict_unchecked(
     estimator: Any, X: Any, output: str, parameters: Parameters | None = None
 ) -> np.ndarray:
     """Predictions for rows that are not checked, as scikit-learn's private methods ask for."""
-    predictions = predict_source(estimator, ArraySource(np.asarray(X)), output, parameters)
+    predictions = predict_source(estimator, array_source(np.asarray(X)), output, parameters)
     assert predictions is not None
     return predictions

@@ -8,11 +8,9 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, validat
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.sklearn_interface import checked_weights
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.derived import present_mask, present_rows
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
-from fastgmm.sources.reader import ReaderSource
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 
 _LARGE = 1 << 18
@@ -65,22 +63,22 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
     if weights is not None and n_present < len(X):
         present = weights > 0
         rows, weights, start = X[present], weights[present], _of_present(start, present)
-    source = ArraySource(rows, weights, estimator._family.fit_dtype)
-    return FitRows(ArraySource(X), source, start, (rows, weights))
+    source = array_source(rows, weights, estimator._family.fit_dtype)
+    return FitRows(array_source(X), source, start, (rows, weights))
 
 
 def _opened_rows(estimator, X, sample_weight) -> FitRows:
     given = open_source(X, weight=sample_weight)
     if given.n_rows < 2:
         raise ValueError(
-            f"{given.reader.name} has 1 row, while a minimum of 2 is required by "
+            f"{given.name} has 1 row, while a minimum of 2 is required by "
             f"{type(estimator).__name__}."
         )
-    source = present_rows(given)
+    source = given.present()
     _check_enough(source.n_rows, estimator.n_components)
     start = _checked_start(estimator, given.n_rows)
     if source is not given and not isinstance(start, str):
-        start = _of_present(start, present_mask(given))
+        start = _of_present(start, given.present_mask())
     estimator.n_features_in_ = source.n_features
     if source.feature_names is not None:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
@@ -91,7 +89,7 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
     return FitRows(given, source, start, None)
 
 
-def rows_to_predict(estimator, X, sample_weight=None) -> ArraySource | ReaderSource:
+def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
     """Check rows to predict, and their weights.
 
     Parameters
@@ -114,10 +112,10 @@ def rows_to_predict(estimator, X, sample_weight=None) -> ArraySource | ReaderSou
         names = None if names is None else list(names)
         return open_for_model(X, names, n_features, weight=sample_weight)
     X = _as_numbers(_validated(estimator, X, reset=False))
-    return ArraySource(X, checked_weights(sample_weight, X))
+    return array_source(X, checked_weights(sample_weight, X))
 
 
-def rows_to_accumulate(estimator, X, sample_weight) -> ArraySource | ReaderSource:
+def rows_to_accumulate(estimator, X, sample_weight) -> RowSource:
     """Check rows and weights as `rows_to_predict` does; rows of weight 0 are left out.
 
     Parameters
@@ -127,8 +125,7 @@ def rows_to_accumulate(estimator, X, sample_weight) -> ArraySource | ReaderSourc
     X, sample_weight
         See `accumulate`.
     """
-    source = rows_to_predict(estimator, X, sample_weight)
-    return source.present() if isinstance(source, ArraySource) else present_rows(source)
+    return rows_to_predict(estimator, X, sample_weight).present()
 
 
 def _validated(estimator, X, **checks) -> np.ndarray:

@@ -84,7 +84,7 @@ class CellPass(Pass):
 
     def __init__(self, dense: DensePass, source: RowSource, forms: Forms, engine: Engine):
         self._dense = dense
-        self._source = source
+        self._source = source.scaled()
         self._forms = forms
         self._engine = engine
         self.n_rows, self.n_features, self.dtype = dense.n_rows, dense.n_features, dense.dtype

@@ -41,6 +41,7 @@ class DensePass(Pass):
     """
 
     def __init__(self, source: RowSource, forms: Forms, engine: Engine, n_components: int):
+        source = source.scaled()
         self._source, self._forms, self._engine = source, forms, engine
         self._grid = RowGrid.of(source.n_rows, source.n_features, n_components)
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype

@@ -70,8 +70,8 @@ def fingerprint_of(
         "features": source.n_features,
         "dtype": str(source.dtype),
         "rows per chunk": grid.rows_per_chunk,
-        "sum of weights": float(source.total_weight * source.weight_scale),
-        "the digest of the rows": _digest_of_rows(source, grid),
+        "sum of weights": source.total_weight,
+        "the digest of the rows": _digest_of_rows(source.scaled(), grid),
         "the model to go on from": None if warm is None else _digest_of_parameters(warm),
     }
     arguments = inspect.signature(type(estimator)).parameters.values()

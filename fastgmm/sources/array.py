@@ -1,60 +1,178 @@
-"""Rows of an array in memory."""
+"""Rows of an array: in memory, in a .npy file, or in a numpy.memmap."""
 
-import copy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from fastgmm.sources.base import Chunk
-from fastgmm.sources.weights import NO_WEIGHTS, WeightScale
+from fastgmm.sources.base import RowSource
+from fastgmm.sources.checks import check_distinct, check_number_type
+from fastgmm.sources.kinds import Kind, Request, has_suffix
+from fastgmm.sources.reader import RowReader
+from fastgmm.sources.stamp import Stamp
+from fastgmm.sources.stored_rows import StoredRows
+from fastgmm.sources.weighted import WithWeights
+from fastgmm.sources.weights import NO_WEIGHTS
+
+_READ_AHEAD_BYTES = 1 << 26
+_WEIGHT_ROWS = 1 << 16
 
 
-class ArraySource:
-    """Rows of a two-dimensional array of numbers, of any layout; not copied as a whole.
+class ArrayReader(RowReader):
+    """Rows of a two-dimensional array.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-    sample_weight : ndarray of shape (n,), float64, optional
-        Any scale will do: weights are passed on divided by a power of two near their mean.
-    dtype : dtype, optional
-        Of the chunks, float64 or float32; they are converted one by one.
+    array : ndarray or StoredRows, of shape (n, d)
+    columns : sequence of int, optional
+        Which to take, in this order; all but `weight` by default.
+    weight : int, optional
+        A column of weights.
+    name : str, optional
+    stamp : Stamp, optional
+        Of the file that an array in memory shows.
+    names : list of str, optional
+        Of the features.
+
+    Raises
+    ------
+    ValueError
+        If it is no such array, or has no such column.
     """
 
     def __init__(
         self,
-        X: np.ndarray,
-        sample_weight: np.ndarray | None = None,
-        dtype: np.dtype | None = None,
+        array: np.ndarray | StoredRows,
+        columns: Sequence[int] | None = None,
+        weight: int | None = None,
+        *,
+        name: str = "The array",
+        stamp: Stamp | None = None,
+        names: list[str] | None = None,
     ):
-        # Kernels are compiled for plain, aligned arrays.
-        X = np.asarray(X)
-        self._rows = X if X.flags.aligned else X.copy()
-        self.n_rows, self.n_features = X.shape
-        self.dtype = X.dtype if dtype is None else np.dtype(dtype)
-        self._weights, self.total_weight = NO_WEIGHTS, float(self.n_rows)
-        self.weight_scale = 1.0
-        if sample_weight is not None:
-            scale = WeightScale.of([sample_weight])
-            self._weights, self.total_weight = scale.apply(sample_weight), scale.total
-            self.weight_scale = scale.divisor
+        self.name = name
+        if array.ndim != 2:
+            raise ValueError(
+                f"{name} has {array.ndim} dimension{'s' * (array.ndim != 1)}, but rows and columns "
+                "are needed."
+            )
+        self._array, self._stamp = array, stamp
+        self.dtype = check_number_type(array.dtype, name)
+        self.n_rows, n_columns = array.shape
+        self.weighted, self._weight = weight is not None, 0
+        if weight is not None:
+            (self._weight,) = array_columns([weight], n_columns, name)
+            if columns is None:
+                columns = [column for column in range(n_columns) if column != self._weight]
+        chosen = range(n_columns) if columns is None else array_columns(columns, n_columns, name)
+        if not chosen:
+            raise ValueError(f"{name} has no columns of features.")
+        self.n_features, self.feature_names = len(chosen), names
+        self.columns = chosen if names is None else names
+        # A slice makes views where a list would make copies.
+        first, end = chosen[0], chosen[0] + len(chosen)
+        neighbours = columns is None or list(chosen) == list(range(first, end))
+        self._columns = slice(first, end) if neighbours else list(chosen)
+        if isinstance(array, StoredRows) and array.fetches:
+            row_bytes = max(n_columns * array.dtype.itemsize, 1)
+            self.read_ahead_rows = max(_READ_AHEAD_BYTES // row_bytes, 1)
+            # Of pages that are in memory already, the calls are all there is to pay for.
+            self.read_ahead_step = self.read_ahead_rows // 8
 
-    def present(self) -> "ArraySource":
-        """The same source without its rows of weight 0."""
-        present = self._weights > 0
-        if present.all():
-            return self
-        weights = self._weights[present] * self.weight_scale
-        return ArraySource(self._rows[present], weights, self.dtype)
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._stamp is not None:
+            self._stamp.check()
+        rows = self._array[start:stop]
+        weights = NO_WEIGHTS
+        if self.weighted:
+            weights = rows[:, self._weight].astype(np.float64)
+        if isinstance(self._columns, slice):
+            return rows[:, self._columns], weights
+        return rows.take(self._columns, axis=1), weights  # in C order, unlike rows[:, list]
 
-    def astype(self, dtype: np.dtype) -> "ArraySource":
-        """The same rows in another type."""
-        if self.dtype == dtype:
-            return self
-        other = copy.copy(self)
-        other.dtype = np.dtype(dtype)
-        return other
+    def weights(self) -> Iterator[np.ndarray]:
+        for start in range(0, self.n_rows, _WEIGHT_ROWS):
+            rows = self._array[start : start + _WEIGHT_ROWS]
+            yield rows[:, self._weight].astype(np.float64)
 
-    def read(self, start: int, stop: int) -> Chunk:
-        """Rows start to stop: views, where the type is right."""
-        rows = self._rows[start:stop].astype(self.dtype, copy=False)
-        return Chunk(start, stop, rows, self._weights[start:stop])
+    def locate(self, row: int) -> tuple[str, int]:
+        return self.name, row
+
+    def prefetch(self, start: int, stop: int) -> None:
+        if isinstance(self._array, StoredRows):
+            self._array.prefetch(start, stop)
+
+    def check_unchanged(self) -> None:
+        if isinstance(self._array, StoredRows):
+            self._array.check_unchanged()
+
+
+def array_source(
+    X: np.ndarray, sample_weight: np.ndarray | None = None, dtype: np.dtype | None = None
+) -> RowSource:
+    """Rows of an array in memory that has been checked; it is not copied as a whole.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    sample_weight : ndarray of shape (n,), optional
+    dtype : dtype, optional
+        Of the chunks, float64 or float32; they are converted one by one.
+    """
+    reader: RowReader = ArrayReader(X)
+    if sample_weight is not None:
+        reader = WithWeights(reader, sample_weight)
+    return RowSource(reader, dtype, checked=True)
+
+
+def _npy(path: Path, request: Request) -> ArrayReader:
+    rows = StoredRows.of_npy(path)
+    return ArrayReader(rows, request.columns, request.weight, name=str(path))
+
+
+def _memmap(array: np.memmap, request: Request) -> ArrayReader:
+    """Reader of a memory map, which reads the file itself where that holds the same."""
+    if array.filename is None:
+        rows = np.asarray(array)
+        return ArrayReader(rows, request.columns, request.weight, name="The memory map")
+    name = str(array.filename)
+    # A slice of a memory map keeps its file name but not always its offset: then the file is known,
+    # but not where the rows are in it.
+    whole = array.ndim == 2 and not isinstance(array.base, np.ndarray)
+    if whole and array.mode == "r":
+        stored = StoredRows.of_map(array, Stamp.of(name))
+        return ArrayReader(stored, request.columns, request.weight, name=name)
+    stamp = Stamp.of(name, written=array.mode != "r")
+    rows = np.asarray(array)
+    return ArrayReader(rows, request.columns, request.weight, name=name, stamp=stamp)
+
+
+def _array(array: np.ndarray, request: Request) -> ArrayReader:
+    # A mask is passed over, as by scikit-learn.
+    return ArrayReader(np.asarray(array), request.columns, request.weight)
+
+
+NPY = Kind(lambda thing: has_suffix(thing, ".npy"), _npy, "a .npy file", has_names=False)
+MEMMAP = Kind(lambda thing: isinstance(thing, np.memmap), _memmap, has_names=False)
+ARRAY = Kind(lambda thing: isinstance(thing, np.ndarray), _array, has_names=False)
+
+
+def array_columns(columns: Sequence[int], n_columns: int, name: str) -> list[int]:
+    """Check numbers of columns.
+
+    Raises
+    ------
+    ValueError
+        If one is no integer in range, or comes twice.
+    """
+    checked = []
+    for column in columns:
+        if isinstance(column, bool) or not isinstance(column, (int, np.integer)):
+            raise ValueError(
+                f"{name} has no names of columns: choose them by number, not by {column!r}."
+            )
+        if not -n_columns <= column < n_columns:
+            raise ValueError(f"{name} has {n_columns} columns, so none has the number {column}.")
+        checked.append(int(column) % n_columns)
+    check_distinct(checked, name)
+    return checked

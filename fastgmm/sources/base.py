@@ -1,8 +1,17 @@
-"""Chunks of rows: the grid that fixes them, and what a source of rows supplies."""
+"""Rows that are read chunk by chunk: the source, its chunks, and the grid that fixes them."""
 
-from typing import NamedTuple, Protocol
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+
+from fastgmm.sources.checks import describe_bad_value, find_bad_value
+from fastgmm.sources.present import PresentRows, WeightTally
+from fastgmm.sources.read_ahead import ReadAhead
+from fastgmm.sources.reader import RowReader, rows_per_scan
+from fastgmm.sources.weights import divided
 
 _CHUNKS = 64
 """Chunks that rows are cut into, while that makes neither too small nor too large ones."""
@@ -14,6 +23,9 @@ _LEAST_ROWS = 1024
 _FEW_CHUNKS = 16
 _MOST_BYTES = 1 << 24
 _ROWS_MULTIPLE = 32
+
+_REMEMBERED_ROWS = 256
+"""Rows of a read from which on it is remembered that they are in order."""
 
 
 class RowGrid(NamedTuple):
@@ -75,20 +87,163 @@ class Chunk(NamedTuple):
     weights: np.ndarray
 
 
-class RowSource(Protocol):
-    """Rows that can be read again and again, chunk by chunk."""
+class RowSource:
+    """Rows of any kind of storage, which can be read again and again, from several threads.
 
-    n_rows: int
-    n_features: int
-    dtype: np.dtype
-    total_weight: float
-    weight_scale: float
-    """What the weights were divided by, the total among them."""
+    They are converted to one type, and checked for NaN and infinity when they are first read.
+    A row of weight 0 is as good as absent: its values are not checked, and `present` leaves it out.
+    Where the storage can use it, the rows that follow are read ahead in the background.
+
+    Parameters
+    ----------
+    reader : RowReader
+    dtype : dtype, optional
+        float64 or float32; the reader's own by default.
+    checked : bool, optional
+        Whether rows and weights are known to be in order.
+
+    Attributes
+    ----------
+    reader : RowReader
+    name : str
+        What to call the rows in errors.
+    n_rows, n_features : int
+    dtype : dtype
+    weighted : bool
+        Whether rows have weights.
+    total_weight : float
+        Sum of the weights, or the number of rows.
+    weight_scale : float
+        What weights and their sum are divided by: 1, but for `scaled`.
+    n_absent : int
+        Rows of weight 0.
+    feature_names : list of str or None
+    on_read : callable or None
+        Called with the number of rows of every read, from any thread.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or weights are out of range.
+    """
+
+    def __init__(self, reader: RowReader, dtype: np.dtype | None = None, *, checked: bool = False):
+        if reader.n_rows == 0:
+            raise ValueError(f"{reader.name} has no rows.")
+        self.dtype = reader.dtype if dtype is None else np.dtype(dtype)
+        self.n_features, self.feature_names = reader.n_features, reader.feature_names
+        self.name, self.weighted = reader.name, reader.weighted
+        self.total_weight, self.weight_scale, self.n_absent = float(reader.n_rows), 1.0, 0
+        self.on_read: Callable[[int], None] | None = None
+        self._exponent = 0
+        self._unchecked = not checked
+        if reader.weighted:
+            self._tally = WeightTally.of(reader)
+            self.n_absent = reader.n_rows - self._tally.n_present
+            self.total_weight = math.ldexp(self._tally.scale.total, self._tally.scale.exponent)
+        self._take(reader)
+
+    def _take(self, reader: RowReader) -> None:
+        self.reader, self.n_rows = reader, reader.n_rows
+        self._in_order: set[tuple[int, int]] = set()
+        self._ahead: ReadAhead | None = None
+        if reader.read_ahead_rows:
+            self._ahead = ReadAhead(
+                reader.prefetch, self.n_rows, reader.read_ahead_rows, reader.read_ahead_step
+            )
+
+    def __repr__(self) -> str:
+        weighted = ", weighted" if self.weighted else ""
+        return f"<rows of {self.name}: {self.n_rows} x {self.n_features}, {self.dtype}{weighted}>"
 
     def read(self, start: int, stop: int) -> Chunk:
-        """Rows start to stop."""
-        ...
+        """Rows start to stop.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN, null or infinite, and its row does not weigh 0; the text says where
+            the first such value stands. Or if the storage has changed since it was opened.
+        """
+        if start == 0:  # a pass begins
+            self.reader.check_unchanged()
+        if self._ahead is not None:
+            self._ahead.announce(start, stop)
+        rows, weights = self.reader.read(start, stop)
+        rows = self._converted(rows)
+        if self._unchecked and (start, stop) not in self._in_order:
+            if find_bad_value(rows, weights) is not None:
+                self._raise_first_bad_value()
+            if stop - start >= _REMEMBERED_ROWS:
+                self._in_order.add((start, stop))
+        if self.on_read is not None:
+            self.on_read(stop - start)
+        return Chunk(start, stop, rows, divided(weights, self._exponent))
 
     def astype(self, dtype: np.dtype) -> "RowSource":
         """The same rows in float64 or float32."""
-        ...
+        if self.dtype == dtype:
+            return self
+        other = copy.copy(self)
+        other.dtype, other._in_order = np.dtype(dtype), set()
+        return other
+
+    def present(self) -> "RowSource":
+        """The same source without its rows of weight 0.
+
+        The grid of chunks, and so the bits of a result, are then those of the data without them.
+        """
+        if self.n_absent == 0:
+            return self
+        other = copy.copy(self)
+        other._take(PresentRows(self.reader, self._tally))
+        other.n_absent = 0
+        return other
+
+    def present_mask(self) -> np.ndarray:
+        """Which rows have another weight than 0."""
+        if self.n_absent == 0:
+            return np.ones(self.n_rows, dtype=bool)
+        return np.concatenate([weights != 0 for weights in self.reader.weights()])
+
+    def scaled(self) -> "RowSource":
+        """The same source with its weights, and their sum, divided by `weight_scale`.
+
+        That is a power of two near the mean weight, so that sums of weights are numbers near those
+        of rows, and no digit changes.
+        """
+        if not self.weighted:
+            return self
+        other = copy.copy(self)
+        scale = self._tally.scale
+        other._exponent, other.weight_scale = scale.exponent, scale.divisor
+        other.total_weight = scale.total
+        return other
+
+    def _converted(self, rows: np.ndarray) -> np.ndarray:
+        if rows.dtype != self.dtype:
+            # A number too large for float32 becomes infinite, which the check then finds.
+            with np.errstate(over="ignore"):
+                rows = rows.astype(self.dtype)
+        # Kernels are compiled for plain, aligned arrays.
+        return rows if rows.flags.aligned else rows.copy()
+
+    def _raise_first_bad_value(self) -> None:
+        """Look for the first bad value from row 0 on, so that the error is always the same."""
+        step = rows_per_scan(self.n_features)
+        for start in range(0, self.n_rows, step):
+            rows, weights = self.reader.read(start, min(start + step, self.n_rows))
+            rows = self._converted(rows)
+            found = find_bad_value(rows, weights)
+            if found is not None:
+                value, column = rows[found], self.reader.columns[found[1]]
+                raise ValueError(
+                    describe_bad_value(value, column, *self.reader.locate(start + found[0]))
+                )
+
+
+def scan(source: RowSource) -> Iterator[Chunk]:
+    """All rows of a source, in order, in pieces of a few megabytes."""
+    step = rows_per_scan(source.n_features)
+    for start in range(0, source.n_rows, step):
+        yield source.read(start, min(start + step, source.n_rows))

@@ -16,29 +16,34 @@ def is_finite(rows: np.ndarray) -> bool:
     return bool(np.isfinite(total)) or bool(np.isfinite(rows).all())
 
 
-def describe_bad_value(
-    rows: np.ndarray, start: int, locate: Locate, column_label: Callable[[int], str]
-) -> str:
-    """Text for the first value that is NaN or infinite.
+def find_bad_value(rows: np.ndarray, weights: np.ndarray) -> tuple[int, int] | None:
+    """Row and column of the first value that is NaN or infinite; None if there is none.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d)
-        That hold such a value.
-    start : int
-        Number of the first of them.
-    locate : callable
-    column_label : callable
-        From a feature's number to what its column is called.
+    weights : ndarray of shape (n,) or (0,)
+        Rows that weigh 0 are not looked at.
     """
-    row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
-    if np.isnan(rows[row, column]):
+    if is_finite(rows):
+        return None
+    bad = ~np.isfinite(rows)
+    if len(weights):
+        bad[weights == 0] = False
+    if not bad.any():
+        return None
+    row, column = divmod(int(np.argmax(bad)), rows.shape[1])
+    return row, column
+
+
+def describe_bad_value(value: np.floating, column: str | int, file: str, row: int) -> str:
+    """Text for a value that is NaN or infinite, and for where it stands."""
+    if np.isnan(value):
         what = "a missing value (NaN or null)"
     else:
-        what = f"infinity, or a value too large for {rows.dtype},"
-    file, row = locate(start + row)
+        what = f"infinity, or a value too large for {value.dtype},"
     return (
-        f"{file}: column {column_label(column)} has {what} in row {row}, counted "
+        f"{file}: column {column!r} has {what} in row {row}, counted "
         "from 0. Leave such rows out, or fill them, first."
     )
 

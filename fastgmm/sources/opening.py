@@ -2,23 +2,34 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastgmm.sources import csv, parquet, zarr
-from fastgmm.sources.arrow import TableReader
+from fastgmm.sources import array, arrow, csv, parquet, zarr
+from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
-from fastgmm.sources.derived import SourceReader, WithWeights
-from fastgmm.sources.memmap import ArrayReader, memmap_reader, npy_reader
+from fastgmm.sources.kinds import Kind, Request, package_of
 from fastgmm.sources.memory import parse_memory_limit
-from fastgmm.sources.optional import import_optional
 from fastgmm.sources.parts import PartsReader
-from fastgmm.sources.reader import ReaderSource, RowReader
+from fastgmm.sources.reader import RowReader
+from fastgmm.sources.weighted import WithWeights
 
-_KINDS = "a .npy, .csv or .parquet file, a folder of .parquet files, or a folder of a Zarr array"
+KINDS: list[Kind] = [
+    zarr.FOLDER,
+    parquet.PARQUET,
+    array.NPY,
+    csv.CSV,
+    array.MEMMAP,
+    array.ARRAY,
+    zarr.ARRAY,
+    parquet.DATASET,
+    arrow.TABLE,
+]
+"""All kinds of storage; the first that takes a thing reads it."""
+
+_WORDS = ", ".join(kind.words for kind in KINDS if kind.words)
 
 
 def open_source(
@@ -29,16 +40,18 @@ def open_source(
     memory_limit: str | int | None = None,
     dtype: Any = None,
     header: bool = True,
-) -> ReaderSource:
-    """Rows to fit or predict, from a file or an object, without loading them as a whole.
+    delimiter: str = ",",
+    decimal: str = ".",
+) -> RowSource:
+    r"""Rows to fit or predict, from a file or an object, without loading them as a whole.
 
     Parameters
     ----------
     thing : str, path, array, table, dataset or list
-        The path of a ``.npy``, ``.csv`` or ``.parquet`` file, a folder of the last (and of folders
-        of them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a pyarrow Table or
-        Dataset of Parquet files; a pandas or polars frame; a ``zarr.Array``; or a list of such
-        parts, whose rows follow one another.
+        The path of a ``.npy``, ``.csv``, ``.csv.gz`` or ``.parquet`` file, a folder of the last
+        (and of folders of them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a
+        pyarrow Table or Dataset of Parquet files; a pandas or polars frame; a ``zarr.Array``; or a
+        list of such parts, whose rows follow one another.
     columns : sequence of str or int, optional
         The features, in this order: names where columns have names, numbers elsewhere. All columns
         but the weights by default.
@@ -47,16 +60,19 @@ def open_source(
     memory_limit : str or int, optional
         Bounds decoded rows that are kept in memory: bytes, or text such as ``"500MB"`` and
         ``"2GiB"``; 1 GB by default. Beside it stands what is being worked on, up to 16 MB per
-        thread. Pages of a mapped file are the system's and do not count.
+        thread.
     dtype : {float64, float32}, optional
         Type of the rows. By default float32 if all of the columns are, else float64.
     header : bool, optional
         Whether the first line of a CSV file names its columns; else they are ``"0"``, ``"1"``, ...
+    delimiter : str, optional
+        What separates the values of a CSV file: ``";"``, ``"\t"``, ...
+    decimal : str, optional
+        What precedes the digits of a fraction in it: ``"."`` or ``","``.
 
     Returns
     -------
-    source : ReaderSource
-        A `fastgmm.sources.base.RowSource`.
+    source : RowSource
 
     Raises
     ------
@@ -77,7 +93,8 @@ def open_source(
     >>> open_source(np.zeros((100, 4)), columns=[0, 2])
     <rows of The array: 100 x 2, float64>
     """
-    return _open(thing, columns, weight, memory_limit, dtype, None, header)
+    text = {"header": header, "delimiter": delimiter, "decimal": decimal}
+    return _open(thing, weight, dtype, memory_limit, columns=columns, names=None, **text)
 
 
 def open_for_model(
@@ -87,24 +104,26 @@ def open_for_model(
     weight: Any = None,
     dtype: Any = None,
     memory_limit: str | int | None = None,
-    header: bool = True,
-) -> ReaderSource:
+    **text: Any,
+) -> RowSource:
     """Open rows to be predicted: by the names of the model's features, where columns have names.
 
     Parameters
     ----------
-    thing, weight, dtype, memory_limit, header
+    thing, weight, dtype, memory_limit
         See `open_source`.
     feature_names : sequence of str or None
         That the model was fitted with.
     n_features : int
+    **text
+        See `open_source`: header, delimiter and decimal.
 
     Raises
     ------
     ValueError
         If the rows have other features.
     """
-    source = _open(thing, None, weight, memory_limit, dtype, feature_names, header)
+    source = _open(thing, weight, dtype, memory_limit, columns=None, names=feature_names, **text)
     if source.n_features != n_features:
         raise ValueError(
             f"X has {source.n_features} features, but the model is expecting {n_features} features "
@@ -116,30 +135,20 @@ def open_for_model(
     return source
 
 
-def _open(
-    thing: Any, columns: Any, weight: Any, memory_limit: Any, dtype: Any, names: Any, header: bool
-) -> ReaderSource:
+def _open(thing: Any, weight: Any, dtype: Any, memory_limit: Any, **request: Any) -> RowSource:
     n_bytes = parse_memory_limit(memory_limit)
     if dtype is not None:
         dtype = np.dtype(dtype)
         if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ValueError(f"dtype should be float64 or float32, but got {dtype}.")
-    if isinstance(thing, ReaderSource) and columns is None and weight is None:
+    if isinstance(thing, RowSource) and request["columns"] is None and weight is None:
         return thing if dtype is None else thing.astype(dtype)
     is_column = weight is None or isinstance(weight, (str, bytes)) or np.ndim(weight) == 0
-    array = None if is_column else np.asarray(weight)
-    chosen = None if array is not None else weight
-    reader = _Opener(columns, chosen, BlockCache(n_bytes), names, header).reader(thing)
-    if array is not None:
-        if reader.weighted:
-            raise ValueError(f"{reader.name} has weights already.")
-        reader = WithWeights(reader, array)
-    return ReaderSource(reader, dtype)
-
-
-def is_row_source(thing: object) -> bool:
-    """Whether something is a `RowSource`."""
-    return all(hasattr(thing, name) for name in ("n_rows", "n_features", "total_weight", "read"))
+    column = weight if is_column else None
+    reader = _reader(thing, Request(weight=column, cache=BlockCache(n_bytes), **request))
+    if not is_column:
+        reader = WithWeights(reader, np.asarray(weight))
+    return RowSource(reader, dtype)
 
 
 def holds_rows(thing: object) -> bool:
@@ -154,9 +163,9 @@ def holds_rows(thing: object) -> bool:
         if any(isinstance(part, np.memmap) or holds_rows(part) for part in parts):
             return True
         return len(thing) > 0 and all(map(_has_columns, thing))
-    if isinstance(thing, (str, os.PathLike)) or is_row_source(thing):
+    if isinstance(thing, (str, os.PathLike, RowSource, RowReader)):
         return True
-    return _package(thing) in ("pyarrow", "zarr")
+    return package_of(thing) in ("pyarrow", "zarr")
 
 
 def files_of(thing: object) -> list[str | os.PathLike]:
@@ -168,91 +177,60 @@ def files_of(thing: object) -> list[str | os.PathLike]:
     return [thing] if isinstance(thing, (str, os.PathLike)) else []
 
 
-@dataclass(frozen=True, slots=True)
-class _Opener:
-    """Makes readers that share their arguments and their memory."""
+def has_column_names(path: Path) -> bool:
+    """Whether the columns of what stands at a path are chosen by name, not by number."""
+    return all(kind.has_names for kind in KINDS if kind.takes(path))
 
-    columns: Any
-    weight: Any
-    cache: BlockCache
-    names: Any
-    """Columns to take by default, where they have names."""
 
-    header: bool
+def _reader(thing: Any, request: Request) -> RowReader:
+    if isinstance(thing, (RowSource, RowReader)):
+        if (request.columns, request.weight) != (None, None):
+            raise ValueError("The source is open already: columns and weight are its own.")
+        return thing.reader if isinstance(thing, RowSource) else thing
+    if isinstance(thing, (list, tuple)):
+        return _list(thing, request)
+    if isinstance(thing, (str, os.PathLike)):
+        thing = Path(thing)
+        if not thing.exists():
+            raise FileNotFoundError(f"There is no {thing}.")
+        if not (thing.is_file() or thing.is_dir()):
+            raise ValueError(
+                f"{thing} is a pipe or a device, which can be read only once. Rows are read many "
+                "times: write them to a file first."
+            )
+    for kind in KINDS:
+        if kind.takes(thing):
+            return kind.reader(thing, request)
+    if isinstance(thing, Path):
+        raise ValueError(f"{thing} is of no kind that rows are read from, by its name: {_WORDS}.")
+    raise _no_rows(thing)
 
-    def reader(self, thing: Any) -> RowReader:
-        if is_row_source(thing):
-            if (self.columns, self.weight) != (None, None):
-                raise ValueError("The source is open already: columns and weight are its own.")
-            return thing.reader if isinstance(thing, ReaderSource) else SourceReader(thing)
-        if isinstance(thing, (str, os.PathLike)):
-            return self._path(Path(thing))
-        if isinstance(thing, np.memmap):
-            return memmap_reader(thing, self.columns, self.weight)
-        if isinstance(thing, np.ndarray):
-            return ArrayReader(thing, self.columns, self.weight)
-        if isinstance(thing, (list, tuple)):
-            return self._list(thing)
-        if _package(thing) == "zarr" and hasattr(thing, "chunks"):
-            return zarr.ZarrReader(thing, self.columns, self.weight, self.cache)
-        if _package(thing) == "pyarrow" and hasattr(thing, "get_fragments"):
-            return self._dataset(thing)
-        if hasattr(thing, "__arrow_c_stream__") or _package(thing) == "pyarrow":
-            return self._table(thing)
-        raise _no_rows(thing)
 
-    def _path(self, path: Path) -> RowReader:
-        if not path.exists():
-            raise FileNotFoundError(f"There is no {path}.")
-        if path.is_dir():
-            if zarr.is_zarr(path):
-                return zarr.ZarrReader(zarr.open_zarr(path), self.columns, self.weight, self.cache)
-            return self._parquet(parquet.folder_files(path), str(path))
-        if parquet.is_parquet(path):
-            return self._parquet([parquet.ParquetFile.local(path)], str(path))
-        if path.suffix.lower() == ".npy":
-            return npy_reader(path, self.columns, self.weight)
-        if csv.is_csv(path):
-            columns = self.names if self.columns is None else self.columns
-            return csv.CsvReader(path, columns, self.weight, self.header)
-        raise ValueError(f"{path} is of no kind that rows are read from, by its name: {_KINDS}.")
-
-    def _parquet(self, files: list[parquet.ParquetFile], name: str) -> RowReader:
-        columns = self.names if self.columns is None else self.columns
-        return parquet.ParquetReader(files, columns, self.weight, self.cache, name)
-
-    def _dataset(self, dataset: Any) -> RowReader:
-        if type(dataset).__name__ == "InMemoryDataset":
-            return self._table(dataset.to_table())
-        return self._parquet(parquet.dataset_files(dataset), "The dataset")
-
-    def _table(self, thing: Any) -> RowReader:
-        pyarrow = import_optional("pyarrow", "Reading tables")
-        try:
-            table = thing if isinstance(thing, pyarrow.Table) else pyarrow.table(thing)
-        except pyarrow.ArrowInvalid:  # a single column
-            raise _no_rows(thing) from None
-        columns = self.names if self.columns is None else self.columns
-        return TableReader(table, columns, self.weight, self.cache)
-
-    def _list(self, things: Sequence[Any]) -> RowReader:
-        readers: list[RowReader] = []
-        for number, thing in enumerate(things):
-            if isinstance(thing, (bool, int, float, complex, bytes, list, tuple)):
-                raise TypeError(
-                    "A list should hold files, arrays, tables or sources, but this one holds a "
-                    f"{type(thing).__name__}. Make an array of numbers by numpy.asarray."
-                )
-            readers.append(self.reader(thing))
-            if _has_columns(thing) and not isinstance(thing, np.memmap):
-                readers[-1].name = f"Part {number}"
-        return PartsReader([reader for reader in readers if reader.n_rows] or readers)
+def _list(things: Sequence[Any], request: Request) -> RowReader:
+    readers: list[RowReader] = []
+    for number, thing in enumerate(things):
+        if isinstance(thing, (bool, int, float, complex, bytes, list, tuple)):
+            raise TypeError(
+                "A list should hold files, arrays, tables or sources, but this one holds a "
+                f"{type(thing).__name__}. Make an array of numbers by numpy.asarray."
+            )
+        if _has_no_rows(thing) and len(things) > 1:
+            continue
+        readers.append(_reader(thing, request))
+        if _has_columns(thing) and not isinstance(thing, np.memmap):
+            readers[-1].name = f"Part {number}"
+    if things and not readers:
+        raise ValueError(f"The list of {len(things)} parts has no rows.")
+    return PartsReader([reader for reader in readers if reader.n_rows] or readers)
 
 
 def _no_rows(thing: object) -> TypeError:
+    advice = ""
+    if package_of(thing) == "pyarrow":
+        advice = " Of pyarrow, give a Table or a Dataset, or the path of the file."
     return TypeError(
-        f"Rows cannot be read from a {type(thing).__name__}; give {_KINDS}, such an array or table "
-        "itself, or a list of these."
+        f"Rows cannot be read from a {type(thing).__name__}; give {_WORDS}, such an array or table "
+        f"itself, or a list of these.{advice}"
     )
 
 
@@ -262,6 +240,6 @@ def _has_columns(thing: Any) -> bool:
     return in_memory and len(getattr(thing, "shape", ())) == 2
 
 
-def _package(thing: object) -> str:
-    """Name of the package that a class comes from; nothing needs to be imported to ask."""
-    return type(thing).__module__.partition(".")[0]
+def _has_no_rows(thing: Any) -> bool:
+    """Whether something in memory is empty: its columns may then have no type."""
+    return _has_columns(thing) and thing.shape[0] == 0

@@ -24,16 +24,19 @@ class PartsReader(RowReader):
         if not parts:
             raise ValueError("An empty list has no rows.")
         first = parts[0]
-        for part in parts[1:]:
+        for part in parts:
             _check_alike(first, part)
+        named = [part for part in parts if part.feature_names is not None]
+        for part in named[1:]:
+            _check_names(named[0], part)
         self._parts = parts
         self._starts = np.concatenate([[0], np.cumsum([part.n_rows for part in parts])])
         self.name = first.name if len(parts) == 1 else f"The list of {len(parts)} parts"
         self.n_rows, self.n_features = int(self._starts[-1]), first.n_features
         single = all(part.dtype == np.float32 for part in parts)
         self.dtype = np.dtype(np.float32 if single else np.float64)
-        named = (part.feature_names for part in parts if part.feature_names is not None)
-        self.feature_names = next(named, None)
+        self.feature_names = named[0].feature_names if named else None
+        self.columns = first.columns
         self.weighted = first.weighted
         self.read_ahead_rows = max(part.read_ahead_rows for part in parts)
         self.read_ahead_step = min(part.read_ahead_step for part in parts)
@@ -56,13 +59,14 @@ class PartsReader(RowReader):
         ((part, begin, _),) = self._pieces(row, row + 1)
         return part.locate(begin)
 
-    def column_label(self, feature: int) -> str:
-        return self._parts[0].column_label(feature)
-
     def prefetch(self, start: int, stop: int) -> None:
         for part, begin, end in self._pieces(start, stop):
             if part.read_ahead_rows:
                 part.prefetch(begin, end)
+
+    def check_unchanged(self) -> None:
+        for part in self._parts:
+            part.check_unchanged()
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[RowReader, int, int]]:
         """(part, its first row, the row after its last) of rows start to stop."""
@@ -80,11 +84,13 @@ def _check_alike(first: RowReader, other: RowReader) -> None:
             f"{other.name} has {other.n_features} features, but {first.name} has "
             f"{first.n_features}."
         )
-    names = (first.feature_names, other.feature_names)
-    if None not in names and names[0] != names[1]:
-        raise ValueError(
-            f"{other.name} has the features {names[1]}, but {first.name} has {names[0]}. Choose "
-            "them by columns=[...]."
-        )
     if first.weighted != other.weighted:
         raise ValueError("Either all parts of a list should have weights, or none.")
+
+
+def _check_names(first: RowReader, other: RowReader) -> None:
+    if other.feature_names != first.feature_names:
+        raise ValueError(
+            f"{other.name} has the features {other.feature_names}, but {first.name} has "
+            f"{first.feature_names}. Choose them by columns=[...]."
+        )

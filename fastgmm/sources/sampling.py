@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fastgmm.sources.base import RowSource
-from fastgmm.sources.reader import scan
+from fastgmm.sources.base import RowSource, scan
 
 
 def sample_rows(
@@ -22,12 +21,12 @@ def sample_rows(
     -------
     rows : ndarray of shape (min(n_rows, n), d)
     weights : ndarray or None
-        As the source has them, divided by its scale; None if it has none.
+        None if the source has none.
     """
     n_rows = min(n_rows, source.n_rows)
     chosen = _draw(source.n_rows, n_rows, random_state) if n_rows < source.n_rows else None
     rows = np.empty((n_rows, source.n_features), source.dtype)
-    weights: np.ndarray | None = None
+    weights = np.empty(n_rows) if source.weighted else None
     filled = 0
     for chunk in scan(source):
         local: np.ndarray | slice = slice(None)
@@ -36,8 +35,7 @@ def sample_rows(
             begin, end = np.searchsorted(chosen, (chunk.start, chunk.stop))
             local, n_local = chosen[begin:end] - chunk.start, int(end - begin)
         rows[filled : filled + n_local] = chunk.rows[local]
-        if len(chunk.weights):
-            weights = np.empty(n_rows) if weights is None else weights
+        if weights is not None:
             weights[filled : filled + n_local] = chunk.weights[local]
         filled += n_local
     return rows, weights
@@ -53,15 +51,10 @@ def rows_at(source: RowSource, numbers: np.ndarray) -> np.ndarray:
 
 
 def all_weights(source: RowSource) -> np.ndarray | None:
-    """Weights of all rows, divided by the source's scale; None if it has none."""
-    if not is_weighted(source):
+    """Weights of all rows; None if they have none."""
+    if not source.weighted:
         return None
-    return np.concatenate([chunk.weights for chunk in scan(source)])
-
-
-def is_weighted(source: RowSource) -> bool:
-    """Whether rows have weights."""
-    return len(source.read(0, min(1, source.n_rows)).weights) > 0
+    return np.concatenate(list(source.reader.weights()))
 
 
 def _draw(n_total: int, n_rows: int, random_state: np.random.RandomState) -> np.ndarray:

@@ -31,13 +31,13 @@ class WeightScale(NamedTuple):
     total: float
 
     @classmethod
-    def of(cls, weights: Iterable[np.ndarray]) -> "WeightScale":
-        """Scale of weights that come in pieces of any length.
+    def of(cls, weights: Iterable[np.ndarray]) -> "WeightScale | None":
+        """Scale of weights that come in pieces of any length; None if there are none.
 
         Parameters
         ----------
         weights : iterable of ndarray of float64
-            Non-negative, and not all zero.
+            Positive.
 
         Raises
         ------
@@ -55,6 +55,8 @@ class WeightScale(NamedTuple):
             total = math.inf
         if math.isinf(total):
             raise ValueError("The weights are too large: their sum overflows. Scale them down.")
+        if not n_rows:
+            return None
         # The mean then lies in [1, 2): weights that are all 1 stay what they are.
         exponent = math.frexp(total / n_rows)[1] - 1
         return cls(exponent, math.ldexp(total, -exponent))
@@ -64,9 +66,14 @@ class WeightScale(NamedTuple):
         """The power of two."""
         return math.ldexp(1.0, self.exponent)
 
-    def apply(self, weights: np.ndarray) -> np.ndarray:
-        """Weights divided by the power of two."""
-        return np.ldexp(weights, -self.exponent)
+
+def divided(weights: np.ndarray, exponent: int) -> np.ndarray:
+    """Weights divided by 2 to the power of `exponent`."""
+    if exponent == 0 or not len(weights):
+        return weights
+    if abs(exponent) < 1000:  # the factor is a number, and multiplying is the faster way
+        return weights * math.ldexp(1.0, -exponent)
+    return np.ldexp(weights, -exponent)
 
 
 def _blocks(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastgmm.engines.base import Engine
-from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Chunk, RowGrid
+from fastgmm.sources.array import array_source
+from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.sampling import rows_at
 
 EPS = float(np.finfo(np.float64).eps)
@@ -24,14 +24,14 @@ class Chunks:
 
     Parameters
     ----------
-    source : ArraySource
+    source : RowSource
     origin : ndarray of float64, shape (d,)
         What the coordinates of k-means are relative to.
     grid : RowGrid
     engine : Engine
     """
 
-    source: ArraySource
+    source: RowSource
     origin: np.ndarray
     grid: RowGrid
     engine: Engine
@@ -46,7 +46,8 @@ class Chunks:
         centers.
         """
         n, d = X.shape
-        source, grid = ArraySource(X, sample_weight), RowGrid.of(n, d, n_trials)
+        source = array_source(X, sample_weight).scaled()
+        grid = RowGrid.of(n, d, n_trials)
         return cls(source, np.zeros(d), grid, engine)
 
     @classmethod

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.sampling import all_weights, is_weighted, rows_at
+from fastgmm.sources.sampling import all_weights, rows_at
 from fastgmm.starts.records import RandomResponsibilities, SingleRows
 
 
@@ -29,7 +29,7 @@ def bytes_of_permutation(source: RowSource) -> int:
 
     With weights, it takes these and two running sums.
     """
-    return source.n_rows * (32 if is_weighted(source) else 8)
+    return source.n_rows * (32 if source.weighted else 8)
 
 
 def unequal(weights: np.ndarray | None) -> np.ndarray | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm.engines.base import Engine
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.starts.drawn import bytes_of_permutation, random, random_from_data, unequal
 from fastgmm.starts.given import given_start
@@ -102,7 +102,7 @@ def make_starts(
         If what the callable returns does not fit the data.
     """
     if isinstance(method, str) and METHODS[method].bytes_to_draw is not None:
-        yield from draw_starts(ArraySource(X, sample_weight), n_components, method, random_state)
+        yield from draw_starts(array_source(X, sample_weight), n_components, method, random_state)
     sample_weight = unequal(sample_weight)
     while True:
         if isinstance(method, str):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, load
 from tests.systems import largest_file, unix_only
 
 K = "-k 2"
@@ -249,3 +249,55 @@ def test_an_error_of_our_own(command, model_file, monkeypatch):
     monkeypatch.setenv("FASTGMM_TRACEBACK", "1")
     with pytest.raises(KeyError):
         command("score", model_file, "rows.npy")
+
+
+# -- text ------------------------------------------------------------------------------------------
+def test_delimiter_and_decimal(command, rows, tmp_path):
+    path, out = tmp_path / "rows.csv", tmp_path / "model.npz"
+    text = "\n".join(";".join(map(repr, row)) for row in rows.tolist()).replace(".", ",")
+    path.write_text(f"a;b c;d\n{text}\n")
+    refused = command("fit", path, "-k", 2)
+    assert refused.code == 2
+    assert "--delimiter ';'" in refused.err
+    assert "--decimal ," in refused.err
+    told = ["--delimiter", ";", "--decimal", ","]
+    assert command("fit", path, "-k", 2, "--random-state", 0, "-o", out, *told).code == 0
+    expected = GaussianMixture(2, random_state=0).fit(rows)
+    np.testing.assert_array_equal(load(out).means_, expected.means_)
+    shown = command("score", out, path, *told)
+    assert float(shown.out) == expected.score(rows)
+    shown = command("predict", out, path, *told)
+    assert shown.out.split()[1:] == [str(label) for label in expected.predict(rows)]
+    path.write_text(path.read_text().replace(";", "\t"))
+    assert command("score", out, path, "--delimiter", "\\t", "--decimal", ",").code == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "features"),
+    [
+        ('a," b c"', ["a", " b c"]),
+        (' a , "x, ""y""" ', ["a", 'x, "y"']),
+        ("a,c", ["a", "c"]),
+    ],
+)
+def test_any_name_of_a_column_can_be_given(command, tmp_path, columns, features):
+    path, out = tmp_path / "rows.csv", tmp_path / "model.npz"
+    random = np.random.RandomState(0)
+    lines = (",".join(map(str, row)) for row in random.standard_normal((50, 4)))
+    path.write_text('a, b c,"x, ""y""",c\n' + "\n".join(lines) + "\n")
+    done = command("fit", path, "-k", 1, "--columns", columns, "-o", out)
+    assert done.code == 0, done.err
+    assert list(load(out).feature_names_in_) == features
+    refused = command("fit", path, "-k", 1, "--columns", 'a,"b')
+    assert refused.code == 2
+    assert "in double quotes" in refused.err
+
+
+def test_a_first_line_of_numbers_is_noted(command, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("0\n1\n5\n2\n")
+    done = command("fit", path, "-k", 1)
+    assert done.code == 0
+    assert "fastgmm: warning:" in done.err
+    assert "--no-header" in done.err
+    assert "--no-header" not in command("fit", path, "-k", 1, "--no-header").err

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastgmm.engines import threads
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowGrid
 
 sizes = st.tuples(
@@ -72,7 +72,7 @@ def test_the_grid_depends_on_sizes_only(monkeypatch):
 def test_the_chunks_of_an_array_are_its_rows(weighted):
     X = np.random.RandomState(0).standard_normal((30_000, 8))
     weights = np.random.RandomState(1).uniform(1, 2, len(X)) if weighted else None
-    source, grid = ArraySource(X, weights), RowGrid.of(len(X), 8, 8)
+    source, grid = array_source(X, weights), RowGrid.of(len(X), 8, 8)
     assert len(grid) > 2
     chunks = [source.read(*grid.bounds(index)) for index in range(len(grid))]
     np.testing.assert_array_equal(np.concatenate([chunk.rows for chunk in chunks]), X)

@@ -7,7 +7,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowGrid
 from fastgmm.starts import make_starts
 from tests.fits import Fit
@@ -23,7 +23,7 @@ def rows():
 def run(path, every_seconds=0.0, after_iteration=lambda state: None, X=None, **arguments):
     """Parameters and bounds of the best of some restarts."""
     X = rows() if X is None else X
-    source, structure = ArraySource(X), STRUCTURES["full"]
+    source, structure = array_source(X), STRUCTURES["full"]
     fit = Fit(source, structure, K, tol=TOL, max_iter=MAX_ITER)
     random_state = np.random.RandomState(0)
     starts = make_starts(X, K, "random_from_data", random_state, None, ThreadEngine(1))

@@ -16,7 +16,7 @@ from fastgmm.saved.codec import encode
 from fastgmm.saved.fingerprints import Fingerprint, fingerprint_of
 from fastgmm.saved.models import load, save_model
 from fastgmm.saved.states import RECORDS
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowGrid
 from tests.saved.models import assert_same, fitted
 from tests.saved.runs import MAX_ITER, N_INIT, rows, run
@@ -134,20 +134,20 @@ def test_threads_and_messages_make_no_other_run(path, undisturbed):
 
 
 def test_fingerprints_tell_random_states_apart():
-    source = ArraySource(rows())
+    source = array_source(rows())
     grid = RowGrid.of(2000, 3, 2)
     prints = [
         fingerprint_of(GaussianMixture(random_state=state), source, grid)
         for state in (0, 1, None, np.random.RandomState(0), np.random.RandomState(1))
     ]
     assert all(a != b for i, a in enumerate(prints) for b in prints[:i])
-    weighted = fingerprint_of(GaussianMixture(), ArraySource(rows(), np.full(2000, 2.0)), grid)
+    weighted = fingerprint_of(GaussianMixture(), array_source(rows(), np.full(2000, 2.0)), grid)
     assert weighted != prints[2]
 
 
 def test_fingerprints_of_arrays_of_objects():
     """Arrays of the same numbers are the same, wherever these stand in memory."""
-    source = ArraySource(rows())
+    source = array_source(rows())
     grid = RowGrid.of(2000, 3, 2)
     same, again, other = (
         fingerprint_of(

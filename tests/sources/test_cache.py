@@ -90,6 +90,12 @@ class Counting(BlockReader):
                 raise ValueError("No.")
             yield Block(rows[start : start + self._rows_per_block].copy(), NO_WEIGHTS)
 
+    def locate(self, row):
+        raise NotImplementedError
+
+    def check_unchanged(self):
+        pass
+
     def weights(self):
         raise AssertionError
 

@@ -12,7 +12,7 @@ from fastgmm.families.variational_bayes import Priors, VariationalBayes
 from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS
 from fastgmm.passes.kernel_operands import kernels_for
 from fastgmm.passes.predictions import predict_rows
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.starts import make_starts
 from tests.fits import Fit
 from tests.sources.kinds import SOURCES
@@ -69,7 +69,7 @@ def test_same_bits(tmp_path, monkeypatch, name, structure, kind, weighted):
     monkeypatch.setattr("fastgmm.sources.blocks._LARGEST_BLOCK_BYTES", 1 << 14)
     X, weights = make_rows(np.float64 if weighted else np.float32)
     weights = weights if weighted else None
-    expected = fit_and_predict(ArraySource(X, weights), X, weights, structure, kind, 1)
+    expected = fit_and_predict(array_source(X, weights), X, weights, structure, kind, 1)
     source = SOURCES[name](tmp_path, X, weights)
     for n_threads in (1, 3):
         found = fit_and_predict(source, X, weights, structure, kind, n_threads)

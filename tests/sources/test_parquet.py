@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastgmm.sources.base import scan
 from fastgmm.sources.opening import open_source
-from fastgmm.sources.reader import scan
 
 N = 1000
 

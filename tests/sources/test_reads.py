@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastgmm.sources.array import ArraySource
-from fastgmm.sources.derived import present_mask, present_rows
-from fastgmm.sources.reader import scan
+from fastgmm.sources.array import array_source
+from fastgmm.sources.base import scan
 from tests.sources.kinds import SOURCES
 
 N_ROWS, N_FEATURES = 5000, 3
@@ -34,7 +33,7 @@ def make_source(request, tmp_path):
 def test_reads_what_the_array_holds(make_source, dtype, weighted):
     X, weights = make_rows(dtype)
     weights = weights if weighted else None
-    source, expected = make_source(X, weights), ArraySource(X, weights)
+    source, expected = make_source(X, weights), array_source(X, weights)
     assert (source.n_rows, source.n_features) == X.shape
     assert source.dtype == dtype
     assert source.total_weight == expected.total_weight
@@ -52,7 +51,7 @@ def test_reads_what_the_array_holds(make_source, dtype, weighted):
 
 def test_threads_read_the_same(make_source):
     X, weights = make_rows(n_rows=20_000)
-    source, expected = make_source(X, weights), ArraySource(X, weights)
+    source, expected = make_source(X, weights), array_source(X, weights)
     random = np.random.RandomState(2)
     bounds = np.sort(random.randint(0, len(X) + 1, (200, 2)), axis=1)
 
@@ -100,8 +99,8 @@ def test_absent_rows_are_left_out(make_source):
     present = weights > 0
     source = make_source(X, weights)
     assert source.n_absent == np.count_nonzero(~present)
-    np.testing.assert_array_equal(present_mask(source), present)
-    source, expected = present_rows(source), ArraySource(X[present], weights[present])
+    np.testing.assert_array_equal(source.present_mask(), present)
+    source, expected = source.present(), array_source(X[present], weights[present])
     assert source.total_weight == expected.total_weight
     random = np.random.RandomState(1)
     bounds = np.sort(random.randint(0, expected.n_rows + 1, (30, 2)), axis=1)
@@ -109,6 +108,55 @@ def test_absent_rows_are_left_out(make_source):
         read, wanted = source.read(start, stop), expected.read(start, stop)
         np.testing.assert_array_equal(read.rows, wanted.rows, strict=True)
         np.testing.assert_array_equal(read.weights, wanted.weights, strict=True)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_of_absent_rows_do_not_matter(make_source, bad):
+    X, weights = make_rows()
+    weights[[0, 700, 4999]] = 0
+    X[[0, 700, 4999], 1] = bad
+    present = weights > 0
+    source = make_source(X, weights)
+    # Readers go on giving such rows; who reads them leaves them out by their weight.
+    chunk = source.read(0, N_ROWS)
+    np.testing.assert_array_equal(chunk.rows[chunk.weights > 0], X[present])
+    chunk = source.present().read(0, np.count_nonzero(present))
+    np.testing.assert_array_equal(chunk.rows, X[present], strict=True)
+
+
+def test_weights_are_scaled_where_that_is_asked_for(make_source):
+    X, weights = make_rows()
+    source = make_source(X, weights * 2.0**90)
+    scaled = source.scaled()
+    assert source.weighted
+    assert source.weight_scale == 1
+    assert scaled.weight_scale == 2.0**90
+    assert scaled.total_weight * scaled.weight_scale == source.total_weight
+    read = source.read(3, 900), scaled.read(3, 900)
+    np.testing.assert_array_equal(read[0].weights, weights[3:900] * 2.0**90)
+    np.testing.assert_array_equal(read[1].weights * scaled.weight_scale, read[0].weights)
+    assert scaled.scaled().weight_scale == scaled.weight_scale
+    unweighted = make_rows()[0][:5]
+    assert array_source(unweighted).scaled().total_weight == 5
+
+
+def test_weights_are_looked_at_once(make_source, monkeypatch):
+    X, weights = make_rows()
+    weights[:9] = 0
+    source = make_source(X, weights)
+    monkeypatch.setattr(type(source.reader), "weights", None)
+    for other in (source.scaled(), source.present(), source.present().astype(np.float32)):
+        assert other.scaled().total_weight * other.scaled().weight_scale == source.total_weight
+
+
+def test_reads_are_counted(make_source):
+    X, weights = make_rows()
+    source = make_source(X, weights)
+    counted = []
+    source.on_read = counted.append
+    source.present().scaled().read(0, 100)
+    source.astype(np.float32).read(5, 8)
+    assert counted == [100, 3]
 
 
 def test_scan_goes_through_all_rows(make_source):

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.sources.array import ArraySource
+from fastgmm.sources.array import array_source
 from fastgmm.starts import make_starts
 from fastgmm.starts.chunks import Chunks, Undecided
 from fastgmm.starts.kmeans import centred_as_sklearn
@@ -259,7 +259,7 @@ def test_bounds_leave_out_no_row(problem, weighted, dtype, seed):
     chunks = chunks_of(X, weights if weighted else None)
     # In the type of the rows, as those of which the exact steps go from center to center.
     X = (X - chunks.origin).astype(dtype)
-    chunks = Chunks(ArraySource(X), np.zeros(X.shape[1]), chunks.grid, ENGINE)
+    chunks = Chunks(array_source(X), np.zeros(X.shape[1]), chunks.grid, ENGINE)
     centers = X[random.choice(n, k, replace=False)].astype(np.float64)
     bounded, before = BoundedLabels(chunks, centers, 0.0), np.full(n, k)
     for _ in range(40):
@@ -280,7 +280,7 @@ def test_bounds_leave_out_no_row(problem, weighted, dtype, seed):
 def test_centers_that_jump():
     random = np.random.RandomState(35)
     X = random.standard_normal((3000, 3))
-    chunks = Chunks(ArraySource(X), np.zeros(3), chunks_of(X).grid, ENGINE)
+    chunks = Chunks(array_source(X), np.zeros(3), chunks_of(X).grid, ENGINE)
     centers = random.standard_normal((6, 3))
     bounded, sums = BoundedLabels(chunks, centers, 0.0), np.zeros((6, 4))
     for i in range(60):

@@ -1,0 +1,71 @@
+"""What a kind of storage tells of itself, so that opening can find it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastgmm.sources.cache import BlockCache
+from fastgmm.sources.reader import RowReader
+
+
+class Request(NamedTuple):
+    """What is to be read of a thing, the same for all parts of a list.
+
+    Parameters
+    ----------
+    columns : sequence of str or int, or None
+        The features.
+    weight : str, int or None
+        Column of weights.
+    names : sequence of str or None
+        Columns to take by default, where they have names.
+    cache : BlockCache
+    header : bool
+        Whether the first line of text names the columns.
+    delimiter, decimal : str
+        Characters of text between values, and before the digits of a fraction.
+    """
+
+    columns: Any
+    weight: Any
+    names: Any
+    cache: BlockCache
+    header: bool = True
+    delimiter: str = ","
+    decimal: str = "."
+
+    @property
+    def named_columns(self) -> Any:
+        """Columns of a thing that has names for them."""
+        return self.names if self.columns is None else self.columns
+
+
+class Kind(NamedTuple):
+    """A kind of storage.
+
+    Parameters
+    ----------
+    takes : callable
+        Whether a thing is of this kind; paths are `pathlib.Path`.
+    reader : callable
+        Reader of such a thing, for a `Request`.
+    words : str
+        What errors call the files of this kind; empty for things that have no name.
+    has_names : bool
+        Whether columns are chosen by name, not by number.
+    """
+
+    takes: Callable[[Any], bool]
+    reader: Callable[[Any, Request], RowReader]
+    words: str = ""
+    has_names: bool = True
+
+
+def package_of(thing: object) -> str:
+    """Name of the package that a class comes from; nothing needs to be imported to ask."""
+    return type(thing).__module__.partition(".")[0]
+
+
+def has_suffix(thing: object, *suffixes: str) -> bool:
+    """Whether something is a path whose name ends in one of these."""
+    return isinstance(thing, Path) and thing.name.lower().endswith(suffixes)
