@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Self
 
@@ -17,22 +18,42 @@ def progress_of(
     quiet: bool, verbose: bool, max_iter: int, n_init: int, bound_name: str
 ) -> "Progress":
     """What tells of the progress of a fit, as the options and the standard error ask for."""
-    arguments = (max_iter, n_init, bound_name)
-    if quiet:
-        return Progress(*arguments)
-    return Bar(*arguments, lines=verbose) if sys.stderr.isatty() else Lines(*arguments)
+    display: Display = Nothing()
+    if not quiet:
+        bar = sys.stderr.isatty()
+        display = Bar(max_iter, n_init, lines=verbose) if bar else Lines()
+    return Progress(max_iter, n_init, bound_name, display)
+
+
+class Display(ABC):
+    """Where progress is seen; what it has no use for does nothing."""
+
+    def open(self) -> None:  # noqa: B027
+        """The fit is about to begin."""
+
+    def close(self) -> None:  # noqa: B027
+        """It is over."""
+
+    def rows_opened(self, source: RowSource) -> None:  # noqa: B027
+        """Rows are open, and about to be fitted."""
+
+    def restart_begins(self, number: int) -> None:  # noqa: B027
+        """Restart `number`, counted from 0, begins."""
+
+    @abstractmethod
+    def say(self, number: int, *pieces: str) -> None:
+        """Tell of an iteration: its start and number, the bound, its change, speed, time left."""
 
 
 class Progress(Listener):
-    """Hears of a fit and says nothing; the base of those that do.
-
-    A context manager.
+    """Hears of a fit, and tells a display of it; a context manager.
 
     Parameters
     ----------
     max_iter, n_init : int
     bound_name : str
         What to call the bound that EM raises.
+    display : Display
 
     Attributes
     ----------
@@ -40,8 +61,9 @@ class Progress(Listener):
         Number of the last iteration; 0 before the first.
     """
 
-    def __init__(self, max_iter: int, n_init: int, bound_name: str):
+    def __init__(self, max_iter: int, n_init: int, bound_name: str, display: Display):
         self._max_iter, self._n_init, self._bound_name = max_iter, n_init, bound_name
+        self._display = display
         self._n_rows = 0
         self._start = 0
         self._began = self._last = time.perf_counter()
@@ -49,18 +71,21 @@ class Progress(Listener):
         self.iteration = 0
 
     def __enter__(self) -> Self:
+        self._display.open()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        pass
+        self._display.close()
 
     def opened(self, source: RowSource) -> None:
         """Rows are open, and about to be fitted."""
         self._n_rows = source.n_rows
+        self._display.rows_opened(source)
 
     def restart_begins(self, number: int) -> None:
         self._start, self.iteration = number, 0
         self._last = time.perf_counter()
+        self._display.restart_begins(number)
 
     def iteration_ends(self, result: EMResult, change: float) -> None:
         now, number = time.perf_counter(), result.n_iter
@@ -72,7 +97,8 @@ class Progress(Listener):
         left = self._max_iter - number + (self._n_init - self._start - 1) * self._max_iter
         seconds_left = left * (now - self._began) / self._n_seen
         start = f"start {self._start + 1}/{self._n_init}  " if self._n_init > 1 else ""
-        self.say(
+        self._display.say(
+            number,
             f"{start}iteration {number}",
             f"{self._bound_name} {result.lower_bound:.6f}",
             f"change {change:.2e}",
@@ -80,33 +106,35 @@ class Progress(Listener):
             f"at most {_time(seconds_left)} left",
         )
 
-    def say(self, *pieces: str) -> None:
-        """Tell of an iteration: its number, the bound, its change, speed and time left, as text."""
+
+class Nothing(Display):
+    """Says nothing."""
+
+    def say(self, number: int, *pieces: str) -> None:
+        pass
 
 
-class Lines(Progress):
+class Lines(Display):
     """Prints a line per iteration."""
 
-    def say(self, *pieces: str) -> None:
+    def say(self, number: int, *pieces: str) -> None:
         # Who closes the standard error, as `2>&1 | head` does, does not want the fit to end.
         with suppress(OSError):
             print("  ".join(pieces), file=sys.stderr, flush=True)
 
 
-class Bar(Progress):
+class Bar(Display):
     """Draws a bar that moves with the rows that are read, and ends with the last iteration.
 
     Parameters
     ----------
-    max_iter, n_init, bound_name
-        See `Progress`.
-    lines : bool, optional
+    max_iter, n_init : int
+    lines : bool
         Whether to print a line per iteration, too.
     """
 
-    def __init__(self, max_iter: int, n_init: int, bound_name: str, lines: bool = False):
-        super().__init__(max_iter, n_init, bound_name)
-        self._lines = lines
+    def __init__(self, max_iter: int, n_init: int, lines: bool):
+        self._max_iter, self._n_init, self._lines = max_iter, n_init, lines
         self._bar = rich.progress.Progress(
             rich.progress.SpinnerColumn(),
             rich.progress.TextColumn("{task.description}"),
@@ -117,26 +145,26 @@ class Bar(Progress):
         )
         self._task = self._bar.add_task("reading", total=None, text="")
         self._text = ""
-        self._n_read = 0
+        self._n_rows = self._n_read = self._start = self._iteration = 0
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         self._bar.start()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
         self._bar.stop()
 
-    def opened(self, source: RowSource) -> None:
-        super().opened(source)
+    def rows_opened(self, source: RowSource) -> None:
+        self._n_rows = source.n_rows
         source.on_read = self._rows_were_read
         self._bar.update(self._task, description="start")
 
     def restart_begins(self, number: int) -> None:
-        super().restart_begins(number)
+        self._start, self._iteration = number, 0
         self._move("iteration 1", self._text)
 
-    def say(self, *pieces: str) -> None:
+    def say(self, number: int, *pieces: str) -> None:
+        self._iteration = number
         if self._lines:
             self._bar.console.print("  ".join(pieces), highlight=False, markup=False)
         iteration, bound, _, speed, left = pieces
@@ -152,7 +180,7 @@ class Bar(Progress):
         )
 
     def _completed(self) -> int:
-        done = self._start * self._max_iter + self.iteration
+        done = self._start * self._max_iter + self._iteration
         return done * self._n_rows + min(self._n_read, self._n_rows)
 
     def _rows_were_read(self, n_rows: int) -> None:
