@@ -300,7 +300,8 @@ def make_unwritable(package):
     """
     file = package.folder / "file"
     file.write_text("")
-    (package.kernels / "__pycache__").write_text("")
+    for folder in {path.parent for path in package.kernels.rglob("*.py")}:
+        (folder / "__pycache__").write_text("")
     return file / "folder"
 
 

@@ -26,7 +26,6 @@ on_x86 = pytest.mark.skipif(
         ("x86-64-v2", "+avx2,+fma", 32, 2),
         ("skylake-avx512", "", 64, 4),
         ("skylake-avx512", "-avx512f", 32, 2),
-        ("haswell", "+avx512f", 64, 4),
     ],
 )
 def test_vectors_fit_the_target_whatever_the_host(cpu, features, lane_bytes, group):
