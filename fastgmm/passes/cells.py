@@ -210,14 +210,17 @@ def distance_spreads(operands: Operands, forms: Forms, units: np.ndarray) -> np.
         In which the features' part of the way is measured.
     """
     cholesky, shared, diagonal, *_ = (pair.density for pair in FORMS)
-    k = len(operands.means)
-    if forms.density == cholesky:
-        return norm_bounds(operands.factors * units[:, np.newaxis])
-    if forms.density == shared:
-        return norm_bounds(operands.factors * units[:, np.newaxis]).repeat(k)
+    shape = operands.means.shape[:-1]
+    if forms.density in (cholesky, shared):
+        bounds = norm_bounds(operands.factors * units[:, np.newaxis])
+        return (
+            bounds
+            if forms.density == cholesky
+            else np.repeat(bounds[..., np.newaxis], shape[-1], -1)
+        )
     if forms.density == diagonal:
-        return np.abs(operands.factors * units).max(axis=1)
-    return np.full(k, units.max())
+        return np.abs(operands.factors * units).max(axis=-1)
+    return np.full(shape, units.max())
 
 
 def _strided_rows(source: RowSource) -> np.ndarray:

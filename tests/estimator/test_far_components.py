@@ -1,0 +1,133 @@
+"""Components far from each other in their own deviations, and means that jump, keep their digits.
+
+Values are those of EM in long double from the same start, unless said otherwise.
+"""
+
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture as Theirs
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from tests.estimator.helpers import quiet_fit
+
+STRUCTURES = ("full", "tied", "diag", "spherical")
+
+
+def time_stamps():
+    """In microseconds; missing ones are 0."""
+    random = np.random.RandomState(0)
+    return np.where(np.arange(1000) < 300, 0.0, 1.5e15 + 1e12 * random.rand(1000))[:, np.newaxis]
+
+
+def incomes(seed):
+    """In float32, two in five of them 0."""
+    random = np.random.RandomState(seed)
+    X = np.where(random.rand(1500) < 0.4, 0, random.lognormal(10, 1, 1500))
+    return X.astype(np.float32)[:, np.newaxis]
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_time_stamps(covariance_type):
+    X = time_stamps()
+    model = quiet_fit(GaussianMixture(2, covariance_type=covariance_type, random_state=0), X)
+    assert model.score(X) == pytest.approx(-18.2846052267, rel=1e-10)
+    assert model.covariances_.min() == pytest.approx(1e-6, rel=1e-9)
+    report = fit_many([X, X[::2]], 2, covariance_type=covariance_type, random_state=0)
+    assert not len(report.failed)
+
+
+@pytest.mark.parametrize(("n_components", "seed", "score"), [(3, 0, -5.0127), (10, 2, -4.8285)])
+def test_zero_inflated_float32(n_components, seed, score):
+    X = incomes(seed)
+    model = quiet_fit(GaussianMixture(n_components, random_state=seed), X)
+    assert model.score(X) == pytest.approx(score, abs=1e-4)
+
+
+def test_a_saturated_channel_in_float32():
+    random = np.random.RandomState(0)
+    n = 2000
+    noise = random.randn(n)
+    channel = np.where(np.arange(n) < n // 2, 262143, 5e4 + 1e4 * random.randn(n))
+    X = np.column_stack([noise, channel]).astype(np.float32)
+    model = quiet_fit(GaussianMixture(2, covariance_type="diag", random_state=0), X)
+    assert model.score(X) == pytest.approx(-4.4175, abs=1e-4)
+    assert model.score(X) == pytest.approx(model.score(X.astype(np.float64)), abs=1e-5)
+
+
+def test_predictions_of_float32_rows():
+    model = GaussianMixture(2)
+    model.weights_ = np.float32([0.5, 0.5])
+    model.means_ = np.float32([[0.0], [50000.0]])
+    model.covariances_ = np.float32([[[1e-4]], [[4e8]]])
+    model.precisions_cholesky_ = 1 / np.sqrt(model.covariances_)
+    found = model.score_samples(np.float32([[0.0], [0.01], [-0.02], [0.005]]))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [2.993, 2.493, 0.993, 2.868], atol=1e-3)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("scale", [1e7, 1e12, 1e16])
+def test_a_narrow_component_beside_a_wide_one(covariance_type, dtype, scale):
+    near = np.random.RandomState(0).randn(500)
+    far = scale + scale / 10 * np.random.RandomState(1).randn(500)
+    X = np.concatenate([near, far])[:, np.newaxis].astype(dtype)
+    model = quiet_fit(GaussianMixture(2, covariance_type=covariance_type, random_state=0), X)
+    c = model.means_[:, 0].argmin()
+    expected = X[:500].astype(np.float64).var() + 1e-6
+    assert model.covariances_.ravel()[c] == pytest.approx(
+        expected, rel=1e-12 if dtype == np.float64 else 1e-6
+    )
+    bayesian = BayesianGaussianMixture(
+        n_components=2, covariance_type=covariance_type, random_state=0
+    )
+    assert np.isfinite(quiet_fit(bayesian, X).score_samples(X)).all()
+
+
+@pytest.mark.parametrize("size", [1e4, 1e5, 1e6, 1e7])
+def test_tied_levels_apart(size):
+    """The scatter within is not taken as a difference of numbers that are this large."""
+    levels = np.repeat([[0.0], [size]], 15, axis=0)
+    model = quiet_fit(GaussianMixture(2, covariance_type="tied", random_state=0), levels)
+    assert model.covariances_[0, 0] == pytest.approx(1e-6, rel=1e-9)
+    random = np.random.RandomState(0)
+    parts = random.randn(2, 500)
+    X = np.concatenate([parts[0], parts[1] + size])[:, np.newaxis]
+    model = quiet_fit(GaussianMixture(2, covariance_type="tied", random_state=0), X)
+    stored = np.split(X, 2)
+    assert model.covariances_[0, 0] == pytest.approx(
+        np.mean([part.var() for part in stored]) + 1e-6, rel=1e-9
+    )
+
+
+def test_a_row_far_from_all_others():
+    """A component's mean jumps to it within an M-step."""
+    for seed in range(30):
+        X = np.random.RandomState(seed).randn(300, 2)
+        X[0] = 1e6
+        params = {"init_params": "random_from_data", "random_state": seed}
+        ours = quiet_fit(GaussianMixture(3, **params), X)
+        theirs = quiet_fit(Theirs(3, **params), X)
+        assert ours.n_iter_ == theirs.n_iter_
+        assert ours.score(X) == pytest.approx(theirs.score(X), abs=1e-6)
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+def test_the_guard_of_weights_widens_no_variance(covariance_type):
+    X = np.random.RandomState(0).randn(2000, 2)
+    X[::20, 1] = -999999
+    model = quiet_fit(GaussianMixture(2, covariance_type=covariance_type, random_state=0), X)
+    c = model.weights_.argmin()
+    rows = X[::20]
+    expected = rows.var(axis=0) + 1e-6
+    if covariance_type == "spherical":
+        expected = expected.mean()
+    np.testing.assert_allclose(model.covariances_[c], expected, rtol=1e-9)
+
+
+def test_nearly_singular_float32_settles():
+    X = np.maximum(np.random.RandomState(0).randn(1000, 500) - 1, 0).astype(np.float32)
+    narrow = quiet_fit(GaussianMixture(5, random_state=0), X)
+    wide = quiet_fit(GaussianMixture(5, random_state=0), X.astype(np.float64))
+    assert narrow.n_iter_ == wide.n_iter_
+    assert narrow.lower_bound_ == pytest.approx(wide.lower_bound_, rel=1e-6)
