@@ -117,7 +117,8 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         if fitting.fit_left_to_sklearn(self, sample_weight, checkpoint):
             return super().fit_predict(X, y)
         with telling(self, X, y, sample_weight) as listener_for:
-            data = fitting.fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for)
+            arguments = (X, sample_weight, checkpoint, checkpoint_every, listener_for)
+            data = fitting.fit(self, *arguments, labelled=True)
         return predicting.predict_source(self, data.given, "labels")
 
     def predict(self, X, *, out=None):

@@ -19,7 +19,7 @@ from fastgmm.em_start import first_parameters, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
-from fastgmm.estimator.rows import FitRows, rows_to_fit
+from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
@@ -67,6 +67,8 @@ def fit(
     checkpoint: Any,
     checkpoint_every: float,
     listener_for: Callable[..., Listener],
+    *,
+    labelled: bool = False,
 ) -> FitRows:
     """Fit to data as the caller gives them.
 
@@ -77,6 +79,8 @@ def fit(
         See `fastgmm.GaussianMixture.fit`.
     listener_for : callable
         Makes a listener from a function that makes fitted attributes from an `EMResult`.
+    labelled : bool, optional
+        Whether all rows are to get labels afterwards, those of weight 0 too.
 
     Returns
     -------
@@ -84,6 +88,8 @@ def fit(
         The data, checked.
     """
     data = rows_to_fit(estimator, X, sample_weight)
+    if labelled:
+        check_absent_rows(data.given)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)

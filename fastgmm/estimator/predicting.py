@@ -26,7 +26,7 @@ _kernels = Memory()
 @underflow_is_zero
 def score(estimator: Any, X: Any, sample_weight: Any) -> tuple[float, float]:
     """Mean log-likelihood per row, and the number of rows that it is the mean of."""
-    source, choice = prepared(estimator, rows_to_predict(estimator, X, sample_weight))
+    source, choice = prepared(estimator, rows_to_predict(estimator, X, sample_weight).present())
     mean = mean_log_likelihood(source, choice, ThreadEngine(estimator.n_jobs))
     return mean, source.total_weight
 

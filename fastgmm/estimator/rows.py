@@ -1,7 +1,7 @@
 """The rows that an estimator is given: arrays in memory, or whatever a source opens."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
@@ -9,7 +9,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, validat
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
-from fastgmm.sources.base import RowSource
+from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 
@@ -54,17 +54,18 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
     """
     if holds_rows(X):
         return _opened_rows(estimator, X, sample_weight)
-    X = _validated(estimator, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-    weights = checked_weights(sample_weight, X)
+    X, weights = _validated(
+        estimator, X, sample_weight, dtype=[np.float64, np.float32], ensure_min_samples=2
+    )
     n_present = len(X) if weights is None else int(np.count_nonzero(weights))
     _check_enough(n_present, estimator.n_components)
     start = _checked_start(estimator, len(X))
-    rows = X
+    rows, given = X, array_source(X)
     if weights is not None and n_present < len(X):
-        present = weights > 0
+        present, given = weights > 0, array_source(X, weights)
         rows, weights, start = X[present], weights[present], _of_present(start, present)
     source = array_source(rows, weights, estimator._family.fit_dtype)
-    return FitRows(array_source(X), source, start, (rows, weights))
+    return FitRows(given, source, start, (rows, weights))
 
 
 def _opened_rows(estimator, X, sample_weight) -> FitRows:
@@ -111,8 +112,8 @@ def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
         return open_for_model(X, names, n_features, weight=sample_weight)
-    X = _as_numbers(_validated(estimator, X, reset=False))
-    return array_source(X, checked_weights(sample_weight, X))
+    X, weights = _validated(estimator, X, sample_weight, reset=False)
+    return array_source(_as_numbers(X), weights)
 
 
 def rows_to_accumulate(estimator, X, sample_weight) -> RowSource:
@@ -128,21 +129,50 @@ def rows_to_accumulate(estimator, X, sample_weight) -> RowSource:
     return rows_to_predict(estimator, X, sample_weight).present()
 
 
-def _validated(estimator, X, **checks) -> np.ndarray:
-    """Rows after scikit-learn's checks.
+def check_absent_rows(source: RowSource) -> None:
+    """Check that rows of weight 0, which fits are not about, could get a label.
 
-    They look for NaN on one thread; large arrays are searched on all, and left to them only if
-    there may be one.
+    Raises
+    ------
+    ValueError
+        If one holds NaN or infinity.
     """
-    if (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.dtype in (np.float64, np.float32)
-        and X.size >= _LARGE
-        and _sums_are_finite(X, ThreadEngine(estimator.n_jobs))
-    ):
-        checks["ensure_all_finite"] = False
-    return validate_data(estimator, X, **checks)
+    if source.n_absent == 0:
+        return
+    for chunk in scan(source):
+        bad = np.flatnonzero(~np.isfinite(chunk.rows).all(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"Row {chunk.start + bad[0]}, counted from 0, weighs 0 and holds NaN or infinity, "
+                "so that it can be left out of a fit, but gets no label. Use fit, and predict the "
+                "others."
+            )
+
+
+def _validated(estimator, X, sample_weight, **checks) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows and weights after scikit-learn's checks; rows of weight 0 may hold any number.
+
+    scikit-learn looks for NaN on one thread; large arrays are searched on all, and left to it only
+    if there may be one.
+    """
+    if sample_weight is None:
+        if _is_large(X) and _sums_are_finite(X, ThreadEngine(estimator.n_jobs)):
+            checks["ensure_all_finite"] = False
+        return validate_data(estimator, X, **checks), None
+    X = validate_data(estimator, X, ensure_all_finite=False, **checks)
+    weights = checked_weights(sample_weight, X)
+    assert weights is not None
+    present = weights > 0
+    counting = X if present.all() else X[present]
+    if not (_is_large(counting) and _sums_are_finite(counting, ThreadEngine(estimator.n_jobs))):
+        assert_all_finite(counting, input_name="X", estimator_name=type(estimator).__name__)
+    return X, weights
+
+
+def _is_large(X: Any) -> bool:
+    """Whether X is an array for which it pays to look for NaN on all threads."""
+    is_plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
+    return is_plain and X.size >= _LARGE
 
 
 def _sums_are_finite(X: np.ndarray, engine: ThreadEngine) -> bool:

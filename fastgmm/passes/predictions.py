@@ -73,7 +73,10 @@ def predict_rows(
 
 
 def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:
-    """Weighted mean of the rows' log-likelihoods, with nothing of the rows' number stored."""
+    """Weighted mean of the rows' log-likelihoods, with nothing of the rows' number stored.
+
+    No row should weigh 0: it may have no likelihood at all.
+    """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
 
@@ -83,7 +86,6 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
         chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
         if not len(chunk.weights):
             return float(values.sum(dtype=np.float64))
-        present = chunk.weights > 0  # an absent row may have no likelihood at all
-        return float(values[present].astype(np.float64) @ chunk.weights[present])
+        return float(values.astype(np.float64) @ chunk.weights)
 
     return engine.reduce(weighted, len(grid)) / source.total_weight
