@@ -161,13 +161,28 @@ def attempt(
     statistics = rows.statistics(operands, careful=careful)
     estimates = model.estimate(statistics, parameters)
     new = model.family.maximize(estimates)
-    if careful and _jumps(model.structure, statistics, estimates, new, rows.dtype).any():
+    if careful and _have_jumped(model.structure, statistics, estimates, new, rows.dtype):
         about_new = rows.statistics(operands, about=estimates.means, careful=True)
         estimates = model.estimate(about_new, parameters)
         new = model.family.maximize(estimates)
     return statistics, estimates, new
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def _have_jumped(
+    structure: CovarianceStructure,
+    statistics: SufficientStatistics,
+    estimates: Estimates,
+    parameters: Parameters,
+    dtype: np.dtype,
+) -> bool:
+    """Whether the mean of any component is so far from the old one that digits count."""
+    deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
+    roots = of_features(structure, parameters.precisions_cholesky)
+    return bool(_jumps(statistics, estimates, deviations, roots, dtype).any())
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def is_doubtful(
     rows: Pass,
     model: Model,
@@ -178,33 +193,42 @@ def is_doubtful(
     """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
     structure, dtype = model.structure, rows.dtype
     deviations = np.sqrt(np.abs(of_features(structure, parameters.covariances)))
+    roots = of_features(structure, parameters.precisions_cholesky)
     # One over the share of its deviation that the features before it leave to a feature.
-    known = of_features(structure, parameters.precisions_cholesky) * deviations
-    singular = _exceeds(known, NEARLY_SINGULAR[dtype] ** -0.5)
-    return singular | _jumps(structure, statistics, estimates, parameters, dtype)
+    doubtful = _exceeds(roots * deviations, NEARLY_SINGULAR[dtype] ** -0.5)
+    if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
+        return doubtful
+    if estimates.covariances is not parameters.covariances:  # which are those of a posterior
+        deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
+    return doubtful | _jumps(statistics, estimates, deviations, roots, dtype)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _jumps(
-    structure: CovarianceStructure,
     statistics: SufficientStatistics,
     estimates: Estimates,
-    parameters: Parameters,
+    deviations: np.ndarray,
+    roots: np.ndarray,
     dtype: np.dtype,
 ) -> np.ndarray:
-    """Whether the mean of a component is so far from the old one that digits count."""
+    """Whether the mean of a component is so far from the old one that digits count.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    estimates : Estimates
+    deviations, roots : ndarray
+        Standard deviations of the features in the new components, and one over those when the
+        features before are known: to be broadcast to (k, d).
+    dtype : dtype
+        That kernels worked in.
+    """
     shift = estimates.means - statistics.reference
-    none = np.zeros(shift.shape[:-2], dtype=bool)
-    if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
-        return none
-    deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
     moves = shift / np.maximum(deviations, _TINY)
     if np.vdot(moves, moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
-        return none
+        return np.zeros(shift.shape[:-2], dtype=bool)
     # A component of no rows moves by the guard of its weight.
     jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
-    moves = shift * of_features(structure, parameters.precisions_cholesky)
-    far = ~(np.abs(moves) < _FARTHEST_JUMP[dtype])  # also where there is no factor
+    far = ~(np.abs(shift * roots) < _FARTHEST_JUMP[dtype])  # also where there is no factor
     return (jumping & far).any(axis=(-2, -1))
 
 

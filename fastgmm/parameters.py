@@ -1,6 +1,7 @@
 """The parameters of a mixture, and what the kernels read of them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +75,8 @@ class Operands(NamedTuple):
     factors : ndarray
         Precision factors: upper triangular matrices (k, d, d), or (d, d) where components share
         one; (k, d), or (k,).
+    projected : ndarray of shape (k, d)
+        Means less the origin, as the density form meets them: whitened, scaled, or as they are.
     scales : ndarray of shape (k,)
     constants : ndarray of shape (k,)
     """
@@ -81,6 +84,7 @@ class Operands(NamedTuple):
     origin: np.ndarray
     means: np.ndarray
     factors: np.ndarray
+    projected: np.ndarray
     scales: np.ndarray
     constants: np.ndarray
 
@@ -89,6 +93,7 @@ def make_operands(
     parameters: Parameters,
     *,
     factors: np.ndarray,
+    project: Callable[[np.ndarray, np.ndarray], np.ndarray],
     scales: np.ndarray,
     log_determinants: np.ndarray,
 ) -> Operands:
@@ -102,6 +107,8 @@ def make_operands(
     parameters : Parameters
     factors : ndarray
         See `Operands`.
+    project : callable
+        From means (k, d), less the origin, and the factors to `Operands.projected`.
     scales : ndarray of shape (k,)
     log_determinants : ndarray of shape (k,) or (1,)
         Logarithm of the determinant of each precision factor, or of the one they share.
@@ -112,4 +119,5 @@ def make_operands(
     origin = (shares[..., np.newaxis] * means).sum(axis=-2)
     n_features = means.shape[-1]
     constants = parameters.log_weights + log_determinants - 0.5 * n_features * _LOG_TWO_PI
-    return Operands(origin, means, factors, scales, constants)
+    projected = project(means - origin[..., np.newaxis, :], factors)
+    return Operands(origin, means, factors, projected, scales, constants)

@@ -196,7 +196,7 @@ class SufficientStatistics:
 
     def with_scatter(self, scatter: "SufficientStatistics | None") -> "SufficientStatistics":
         """The same statistics, with the scatter of all their rows."""
-        return replace(self, scatter=scatter)
+        return SufficientStatistics(self.form, self.reference, self.sums, scatter)
 
     def traced(self) -> "SufficientStatistics":
         """Statistics with diagonal moments, summed over features."""

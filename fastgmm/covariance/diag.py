@@ -41,6 +41,7 @@ class Diag(Conjugate):
         return make_operands(
             parameters,
             factors=factors,
+            project=np.multiply,
             scales=np.full(factors.shape[:-1], -0.5),
             log_determinants=log_determinants,
         )

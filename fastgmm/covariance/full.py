@@ -8,6 +8,7 @@ from fastgmm.covariance.linalg import (
     log_diagonals,
     triangular,
     upper_precision_factors,
+    whitened,
     whitened_traces,
 )
 from fastgmm.kernels.layout import Forms
@@ -44,6 +45,7 @@ class Full(Conjugate):
         return make_operands(
             parameters,
             factors=factors,
+            project=whitened,
             scales=np.full(factors.shape[:-2], -0.5),
             log_determinants=log_diagonals(parameters.precisions_cholesky),
         )

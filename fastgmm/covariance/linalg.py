@@ -85,6 +85,12 @@ def whitened_traces(moments: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return (product(moments, factors, upper=True) * factors).sum(axis=(-1, -2))
 
 
+def whitened(means: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """``U.T @ mean`` of means (..., k, d), each with a factor of its own (..., k, d, d)."""
+    # Not by BLAS, whose threads would spin beside the pass that follows.
+    return np.einsum("...j,...ji->...i", means, factors)
+
+
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):

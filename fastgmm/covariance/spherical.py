@@ -43,6 +43,7 @@ class Spherical(Conjugate):
         return make_operands(
             parameters,
             factors=factors,
+            project=lambda means, factors: means,
             # The variance enters with the scale: distances are those in space.
             scales=-0.5 * factors**2,
             log_determinants=log_determinants,

@@ -1,5 +1,7 @@
 """All components share one covariance matrix (mclust's EEE)."""
 
+from functools import partial
+
 import numpy as np
 
 from fastgmm.covariance.base import Conjugate, register
@@ -54,6 +56,7 @@ class Tied(Conjugate):
         return make_operands(
             parameters,
             factors=triangular(factor),
+            project=partial(product, upper=True),
             scales=np.full(parameters.weights.shape, -0.5),
             log_determinants=log_diagonals(factor)[..., np.newaxis],
         )

@@ -135,7 +135,8 @@ def cell_statistics(
 
     statistics = SufficientStatistics.zero(MomentForm(forms.moments), reference)
     add_statistics = near_statistics_pass(forms, chunk.rows.dtype)
-    add_statistics(chunk.rows, chunk.weights, *cells, spreads, *operands, statistics.sums)
+    careful = False  # as those are who come here
+    add_statistics(chunk.rows, chunk.weights, *cells, spreads, careful, *operands, statistics.sums)
     return statistics
 
 

@@ -117,7 +117,7 @@ class DensePass(Pass):
     def _read(self, index: int, dtype: np.dtype) -> Chunk:
         """A chunk of rows in the type that kernels work in."""
         chunk = self._source.read(*self._grid.bounds(index))
-        return chunk._replace(rows=chunk.rows.astype(dtype, copy=False))
+        return chunk if dtype == self.dtype else chunk._replace(rows=chunk.rows.astype(dtype))
 
     def _record(
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.linalg import product
+from fastgmm.covariance.linalg import whitened
 from fastgmm.kernels.layout import FORMS, Forms, to_panels
 from fastgmm.parameters import Operands
 
@@ -125,17 +125,13 @@ def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
     ndarray of bool
         Of the axes in front.
     """
-    roots = operands.factors
-    if forms.density in (_CHOLESKY, _SHARED):
-        roots = roots.diagonal(axis1=-2, axis2=-1)
-        roots = roots[..., np.newaxis, :] if forms.density == _SHARED else roots
-    elif forms.density == _ISOTROPIC:
-        roots = roots[..., np.newaxis]
-    distances = (operands.means - operands.origin[..., np.newaxis, :]) * roots
+    distances = operands.projected
+    if forms.density == _ISOTROPIC:
+        distances = distances * operands.factors[..., np.newaxis]
     farthest = min(_FARTHEST[dtype], _FARTHEST_SHARED if forms.density == _SHARED else np.inf)
     if np.vdot(distances, distances) < farthest**2:  # as nearly always, and soon told
         return np.zeros(distances.shape[:-2], dtype=bool)
-    return (np.abs(distances) > farthest).any(axis=(-2, -1))
+    return ((distances**2).sum(axis=-1) > farthest**2).any(axis=-1)
 
 
 def kernels_for_given(
@@ -179,7 +175,7 @@ def about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOpe
             for array in (
                 centred,
                 _laid_out(operands.factors, density),
-                _projected(centred, operands.factors, density),
+                operands.projected,
                 operands.scales,
                 operands.constants,
             )
@@ -188,12 +184,16 @@ def about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOpe
 
 
 def about_means(operands: Operands, density: str) -> KernelOperands:
-    """Operands in float64 for rows that are not moved: what is near its mean is exactly so far."""
+    """Operands in float64 for rows that are not moved: what is near its mean is exactly so far.
+
+    Of the Cholesky form, with factors of each component, or of the centred diagonal one.
+    """
+    means = np.ascontiguousarray(operands.means)
     return KernelOperands(
         np.zeros_like(operands.origin),
-        np.ascontiguousarray(operands.means),
+        means,
         np.ascontiguousarray(_laid_out(operands.factors, density)),
-        _projected(operands.means, operands.factors, density),
+        whitened(means, operands.factors) if density == _CHOLESKY else means,
         operands.scales,
         operands.constants,
     )
@@ -208,13 +208,3 @@ def _laid_out(factors: np.ndarray, density: str) -> np.ndarray:
     if density in (_DIAGONAL, _CENTRED):
         return factors[..., np.newaxis, :, :]
     return np.zeros((*factors.shape[:-1], 1, 1, 1))  # unread
-
-
-def _projected(means: np.ndarray, factors: np.ndarray, density: str) -> np.ndarray:
-    """Means as a density form meets them."""
-    if density == _CHOLESKY:
-        # Not by BLAS, whose threads would spin beside the pass that follows.
-        return np.einsum("...j,...ji->...i", means, factors)
-    if density == _SHARED:
-        return product(means, factors, upper=True)
-    return means * factors if density == _DIAGONAL else means
