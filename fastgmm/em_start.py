@@ -15,7 +15,7 @@ from fastgmm.passes import Pass
 from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
-_FARTHEST_APART = 1e3
+_FARTHEST_APART = 1e4
 """Distance of means, in deviations within components, from which a difference loses digits."""
 
 StartStep = Callable[[Model, Estimates, Any], Parameters]

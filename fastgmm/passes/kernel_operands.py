@@ -11,7 +11,7 @@ from fastgmm.parameters import Operands
 _FARTHEST = {np.dtype(np.float64): 1e5, np.dtype(np.float32): 256.0}
 """Distance of a mean from the origin, in the component's standard deviations, that costs digits."""
 
-_FARTHEST_SHARED = 1e3
+_FARTHEST_SHARED = 1e4
 """The same where the scatter within components is that of all rows less that of the means.
 
 It loses the square of this, times eps.
