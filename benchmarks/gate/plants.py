@@ -50,8 +50,8 @@ PLANTS = {
         "an extra pass over the rows in every iteration",
         (
             Edit(
-                "fitting.py",
-                r"(def _step\(.*?)(\n +statistics = self\._accumulate\(operands\))",
+                "em_step.py",
+                r"(def attempt\(.*?)(\n +statistics = rows\.statistics\([^\n]*)",
                 r"\1\2\2",
             ),
         ),
@@ -103,8 +103,8 @@ PLANTS = {
         "a sleep of 10 % in every iteration",
         (
             Edit(
-                "fitting.py",
-                r"(def _step\(.*?\n)( +)(operands = .*?)(\n +return parameters, )",
+                "em_step.py",
+                r"(def em_step\(.*?\n)( +)(operands = .*?)(\n +return Iteration)",
                 r"\1\2import time; started = time.perf_counter()\n\2\3"
                 r"\n\2time.sleep(0.1 * (time.perf_counter() - started))\4",
             ),
