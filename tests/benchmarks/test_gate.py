@@ -87,7 +87,7 @@ def test_a_plant_fits_the_present_sources(name, tmp_path):
 
 def test_a_plant_that_no_longer_fits_is_an_error(tmp_path):
     copy = copy_of_package(tmp_path / "copy")
-    (copy / "fastgmm" / "fitting.py").write_text("# rewritten\n")
+    (copy / "fastgmm" / "em_step.py").write_text("# rewritten\n")
     with pytest.raises(GateError, match="sleep"):
         plant("sleep", copy, tmp_path / "planted")
 
