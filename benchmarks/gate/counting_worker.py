@@ -59,10 +59,15 @@ def make_client_request() -> Callable[[int, int], int]:
     def request(typing: Any, code: Any, argument: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             word, index = ir.IntType(64), ir.IntType(32)
-            block = builder.alloca(ir.ArrayType(word, 6))
+            block_type = ir.ArrayType(word, 6)
+            block = builder.alloca(block_type)
             zero = ir.Constant(word, 0)
             for i, value in enumerate([*args, zero, zero, zero, zero]):
-                place = builder.gep(block, [ir.Constant(index, 0), ir.Constant(index, i)])
+                place = builder.gep(
+                    block,
+                    [ir.Constant(index, 0), ir.Constant(index, i)],
+                    source_etype=block_type,
+                )
                 builder.store(value, place)
             assembly = ir.InlineAsm(
                 ir.FunctionType(word, [word, word]),

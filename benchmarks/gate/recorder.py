@@ -104,7 +104,7 @@ def entry_points() -> list[tuple[ModuleType, str]]:
 
 
 def _modules(package: str) -> Iterator[ModuleType]:
-    for info in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+    for info in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
         try:
             yield importlib.import_module(info.name)
         except ImportError:  # a source of an optional dependency
