@@ -18,8 +18,7 @@ def lower_bounds():
     for text in (*PROJECT["dependencies"], *optional["cli"], *optional["batch"]):
         requirement = Requirement(text)
         if requirement.name != PROJECT["name"]:
-            (bound,) = requirement.specifier
-            assert bound.operator == ">="
+            (bound,) = [s for s in requirement.specifier if s.operator == ">="]
             yield requirement.name, Version(bound.version)
 
 

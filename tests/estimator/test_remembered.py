@@ -81,8 +81,8 @@ def test_estimators_notice_changes_in_place(covariance_type, name, monkeypatch):
     arguments = dict(n_components=3, covariance_type=covariance_type, max_iter=500, tol=1e-1)
     model = getattr(fastgmm, name)(random_state=0, **arguments).fit(X)
     made = []
-    make = predicting.operands_set_by_hand
-    monkeypatch.setattr(predicting, "operands_set_by_hand", lambda *a: made.append(0) or make(*a))
+    make = predicting.kernels_set_by_hand
+    monkeypatch.setattr(predicting, "kernels_set_by_hand", lambda *a: made.append(0) or make(*a))
     before = model.score_samples(X)
     n_made = len(made)
     np.testing.assert_array_equal(model.score_samples(X), before)
