@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import of_features
-from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate
+from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate, selected_estimates
 from fastgmm.em_step import Model, check_defined
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
@@ -93,8 +93,10 @@ def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Es
     # The scatter within is that of all rows less that of the means, which may be as large.
     apart = (means.max(axis=-2) - means.min(axis=-2)) ** 2
     within = of_features(model.structure, estimates.covariances)[..., 0, :]
-    if (apart > _FARTHEST_APART**2 * within).any():
-        estimates = model.estimate(rows.given(start, means, careful=True))
+    far = (apart > _FARTHEST_APART**2 * within).any(axis=-1)
+    if far.any():
+        again = model.estimate(rows.given(start, means, careful=True))
+        estimates = selected_estimates(far, again, estimates)
     return estimates
 
 

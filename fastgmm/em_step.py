@@ -16,7 +16,7 @@ from fastgmm.covariance.algebra import (
     ill_defined,
     of_features,
 )
-from fastgmm.covariance.estimates import Estimates, estimate
+from fastgmm.covariance.estimates import Estimates, estimate, selected_estimates
 from fastgmm.families import Family
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import Pass
@@ -161,10 +161,13 @@ def attempt(
     statistics = rows.statistics(operands, careful=careful)
     estimates = model.estimate(statistics, parameters)
     new = model.family.maximize(estimates)
-    if careful and _have_jumped(model.structure, statistics, estimates, new, rows.dtype):
-        about_new = rows.statistics(operands, about=estimates.means, careful=True)
-        estimates = model.estimate(about_new, parameters)
-        new = model.family.maximize(estimates)
+    if careful:
+        jumped = _have_jumped(model.structure, statistics, estimates, new, rows.dtype)
+        if jumped.any():
+            about_new = rows.statistics(operands, about=estimates.means, careful=True)
+            again = model.estimate(about_new, parameters)
+            estimates = selected_estimates(jumped, again, estimates)
+            new = model.family.maximize(estimates)
     return statistics, estimates, new
 
 
@@ -175,11 +178,11 @@ def _have_jumped(
     estimates: Estimates,
     parameters: Parameters,
     dtype: np.dtype,
-) -> bool:
-    """Whether the mean of any component is so far from the old one that digits count."""
+) -> np.ndarray:
+    """Whether the mean of a component is so far from the old one that digits count."""
     deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
     roots = of_features(structure, parameters.precisions_cholesky)
-    return bool(_jumps(statistics, estimates, deviations, roots, dtype).any())
+    return _jumps(statistics, estimates, deviations, roots, dtype)
 
 
 @np.errstate(over="ignore", invalid="ignore")

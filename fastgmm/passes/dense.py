@@ -108,8 +108,8 @@ class DensePass(Pass):
             chunk = self._read(index, made.dtype)
             log_likelihoods, responsibilities = shared_out(chunk, choice)
             total = sums_of_chunk(chunk, responsibilities)
-            weights = chunk.weights if len(chunk.weights) else np.ones(len(chunk.rows))
-            total[0] = weights @ log_likelihoods
+            weighted = len(chunk.weights) > 0
+            total[0] = chunk.weights @ log_likelihoods if weighted else log_likelihoods.sum()
             return total
 
         return self._record(made, about, self._engine.reduce(sums, len(self._grid)))
