@@ -1,4 +1,4 @@
-"""Packages that keep lists of scikit-learn's classes: they learn of fastgmm's when both are there.
+"""Packages that keep lists of scikit-learn's classes, and learn of fastgmm's.
 
 None of them is imported here.
 """

@@ -3,11 +3,12 @@
 import numpy as np
 
 from fastgmm.covariance import STRUCTURES
+from fastgmm.covariance.estimates import CentredStatistics
 from fastgmm.parameters import MixtureParameters
 from fastgmm.passes.chunks import sums_of_chunks
 from fastgmm.passes.kernel_operands import about_origin
 from fastgmm.sources.base import Chunk
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 NO_WEIGHTS = np.empty(0)
 
@@ -17,12 +18,15 @@ def random_covariances(covariance_type, n_components, n_features, random):
     noise = random.standard_normal((n_components, n_features, 2 * n_features))
     full = 0.3 * np.eye(n_features) + 0.35 * noise @ noise.transpose(0, 2, 1) / n_features
     variances = np.diagonal(full, axis1=1, axis2=2)
-    return {
-        "full": full,
-        "tied": full[0],
-        "diag": variances,
-        "spherical": variances.mean(axis=1),
-    }[covariance_type]
+    form, scatter = {
+        MomentForm.OUTER: (MomentForm.OUTER, full),
+        MomentForm.DIAGONAL: (MomentForm.DIAGONAL, variances),
+        MomentForm.TRACE: (MomentForm.TRACE, variances.sum(axis=1)),
+        MomentForm.NONE: (MomentForm.OUTER, full),  # as in a careful pass
+    }[STRUCTURES[covariance_type].forms.moments]
+    means = np.zeros((n_components, n_features))
+    statistics = CentredStatistics(form, np.ones(n_components), means, scatter)
+    return STRUCTURES[covariance_type].fit(statistics, 0.0, None)
 
 
 def random_parameters(covariance_type, n_components, n_features, random, offset=0.0):

@@ -20,7 +20,6 @@ LAYERS = [
     ["__init__"],
     ["batch"],
     ["integrations"],
-    ["integrations"],
     ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
     ["estimator"],

@@ -1,4 +1,4 @@
-"""The command line ``fastgmm``; one file per sub-command. Nothing in the package imports it."""
+"""The command line ``fastgmm``, one file per sub-command; nothing imports it."""
 
 import os
 import sys

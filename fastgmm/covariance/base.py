@@ -9,7 +9,7 @@ from fastgmm.caching import cached_property
 from fastgmm.covariance.estimates import CentredStatistics, Estimates
 from fastgmm.kernels.layout import FORMS, Forms, check_forms
 from fastgmm.parameters import Operands, Parameters
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 
 class CovarianceStructure(ABC):
@@ -48,7 +48,7 @@ class CovarianceStructure(ABC):
         Parameters
         ----------
         statistics : CentredStatistics
-            Of the structure's moment form; `OUTER` for any structure in a careful pass.
+            Of the structure's moment form. Where that is `NONE`, a careful pass has `OUTER`.
         reg_covar : float or ndarray of shape (d,)
             Added to every variance: the same for every feature, or one for each.
         previous : Parameters or None
@@ -142,6 +142,7 @@ def register(structure: type[CovarianceStructure]) -> type[CovarianceStructure]:
     ValueError
         If there are no kernels for its forms.
     """
-    check_forms(*structure.forms)
+    density, moments = check_forms(*structure.forms)
+    structure.forms = Forms(density, MomentForm(moments))  # of a word, too
     STRUCTURES[structure.name] = structure()
     return structure

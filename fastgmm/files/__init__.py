@@ -1,1 +1,1 @@
-"""Files on disk, whatever is in them: written whole or not at all, arrays in a sealed npz."""
+"""Files, whatever is in them: written whole or not at all; arrays in a sealed npz."""

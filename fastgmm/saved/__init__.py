@@ -1,1 +1,1 @@
-"""Models and checkpoints on disk: what of them is kept, and whether what comes back is sound."""
+"""Models and checkpoints on disk, and whether what comes back is sound."""

@@ -6,67 +6,23 @@ from typer.testing import CliRunner
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many, load
 from fastgmm.cli.main import app
-from fastgmm.covariance import STRUCTURES, CovarianceStructure
+from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.base import register
-from fastgmm.covariance.linalg import (
-    diagonals,
-    log_diagonals,
-    triangular,
-    upper_precision_factors,
-    whitened,
-)
 from fastgmm.kernels.layout import Forms
-from fastgmm.parameters import make_operands
+from tests.compound import CompoundSymmetry
 from tests.estimator.helpers import quiet_fit
 
-NAME = "compound"
+NAME = CompoundSymmetry.name
 K, D = 2, 3
-
-
-class CompoundSymmetry(CovarianceStructure):
-    """Equal variances and one common correlation for every component."""
-
-    name = NAME
-
-    def shape(self, n_components, n_features):
-        return n_components, n_features, n_features
-
-    def n_free_parameters(self, n_components, n_features):
-        return n_components * min(n_features, 2)
-
-    def fit(self, statistics, reg_covar, previous):
-        scatter = statistics.scatter / statistics.weight[..., np.newaxis, np.newaxis]
-        d = scatter.shape[-1]
-        variance = diagonals(scatter).mean(axis=-1)
-        total = scatter.sum(axis=(-1, -2))
-        covariance = (total - d * variance) / max(d * (d - 1), 1)
-        ones = np.ones((d, d))
-        fitted = covariance[..., np.newaxis, np.newaxis] * ones
-        diagonals(fitted)[...] = variance[..., np.newaxis] + np.mean(reg_covar)
-        return fitted
-
-    def factor(self, covariances):
-        return upper_precision_factors(covariances)
-
-    def as_matrices(self, arrays, n_components, n_features):
-        return arrays
-
-    def operands(self, parameters):
-        factors = triangular(parameters.precisions_cholesky)
-        return make_operands(
-            parameters,
-            factors=factors,
-            project=whitened,
-            scales=np.full(factors.shape[:-2], -0.5),
-            log_determinants=log_diagonals(factors),
-        )
 
 
 @pytest.fixture(autouse=True)
 def registered():
+    before = STRUCTURES.copy()
     register(CompoundSymmetry)
     yield
-    del STRUCTURES[NAME]
+    if NAME not in before:
+        del STRUCTURES[NAME]
 
 
 def make_rows(n=600):
