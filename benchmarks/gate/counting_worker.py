@@ -155,9 +155,11 @@ def main() -> None:
     parser.add_argument("--collect", action="store_true", help="this process runs under valgrind")
     parsed = parser.parse_args()
     compile_for_one_processor()
+    from benchmarks.gate.plants import plant_what_is_asked_for
     from benchmarks.gate.recorder import Recorder
     from benchmarks.suite import problems
 
+    plant_what_is_asked_for()
     valgrind = Valgrind()
     recorder = Recorder(valgrind.collect if parsed.collect else None)
     with problems.quietly():

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from benchmarks.gate.plants import plant_what_is_asked_for
 from benchmarks.gate.recorder import Recorder
 from benchmarks.suite import fits, problems
 
@@ -105,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--select", default="", help="regular expression that names contain")
     select = parser.parse_args().select
+    plant_what_is_asked_for()
     recorder = Recorder()
     recorder.install()
     figures: dict[str, tuple[float, str]] = {}

@@ -1,25 +1,21 @@
-"""Regressions to plant in a copy of the sources, to see whether the gate finds them.
+"""Regressions to plant in a process, to see whether the gate finds them.
 
-Each is an edit that a hand might make. One that no longer fits the sources is an error, not a
-regression that was not found: mend the pattern.
+A worker of the gate plants what its environment names, before anything runs: it puts something
+slower in the place of a function or a constant of fastgmm. What is replaced must be there. A name
+that has gone is an error, not a regression that was not found: mend the plant.
 """
 
-import re
-import shutil
+import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import import_module
+from typing import Any
 
 from benchmarks.gate.errors import GateError
-from benchmarks.gate.trees import PACKAGE
 
-
-@dataclass(frozen=True)
-class Edit:
-    """One substitution in a file, which must match exactly once."""
-
-    file: str
-    pattern: str
-    replacement: str
+VARIABLE = "FASTGMM_GATE_PLANT"
+"""The environment variable that names the plant of a process."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,8 @@ class Plant:
     Parameters
     ----------
     title : str
-    edits : tuple of Edit
+    apply : callable
+        Plants it in this process.
     kinds : tuple of str
         Measurements of the gate that are meant to see it: exact ones wherever there are any.
     found : str
@@ -39,109 +36,124 @@ class Plant:
     """
 
     title: str
-    edits: tuple[Edit, ...]
+    apply: Callable[[], None]
     kinds: tuple[str, ...]
     found: str
     untouched: str
 
 
+def plant_what_is_asked_for() -> None:
+    """Plant what the environment names, if anything."""
+    if name := os.environ.get(VARIABLE):
+        PLANTS[name].apply()
+
+
+def _replace(owner: str, name: str, make: Callable[[Any], Any]) -> None:
+    """Put what `make` makes of a module's or class's attribute in its place.
+
+    Raises
+    ------
+    GateError
+        If there is no such attribute.
+    """
+    module, _, inner = owner.partition(":")
+    try:
+        place = import_module(module)
+        place = getattr(place, inner) if inner else place
+        present = getattr(place, name)
+    except (ImportError, AttributeError) as error:
+        raise GateError(f"{owner}.{name}, which a plant replaces, has gone: {error}") from None
+    setattr(place, name, make(present))
+
+
+def _extra_pass() -> None:
+    def twice(statistics: Callable[..., Any]) -> Callable[..., Any]:
+        def planted(*arguments: Any, **keywords: Any) -> Any:
+            statistics(*arguments, **keywords)
+            return statistics(*arguments, **keywords)
+
+        return planted
+
+    _replace("fastgmm.passes.dense:DensePass", "statistics", twice)
+
+
+def _sleep() -> None:
+    def slower(statistics: Callable[..., Any]) -> Callable[..., Any]:
+        def planted(*arguments: Any, **keywords: Any) -> Any:
+            started = time.perf_counter()
+            result = statistics(*arguments, **keywords)
+            time.sleep(0.1 * (time.perf_counter() - started))
+            return result
+
+        return planted
+
+    _replace("fastgmm.passes.dense:DensePass", "statistics", slower)
+
+
+def _rows_loaded_twice() -> None:
+    from fastgmm.kernels.compile import kernel
+
+    def twice(load_tile: Any) -> Any:
+        def planted(X: Any, start: Any, stop: Any, origin: Any, tile: Any) -> Any:
+            load_tile(X, start, stop, origin, tile)
+            return load_tile(X, start, stop, origin, tile)
+
+        return kernel(planted)
+
+    _replace("fastgmm.kernels.forms.cholesky", "load_tile", twice)
+
+
+def _no_fused_multiply_add() -> None:
+    # First, for the module of vectors and all others compile as it says.
+    _replace("fastgmm.kernels.compile", "_FASTMATH", lambda _: set())
+
+    def apart(_: Any) -> Any:
+        def planted(self: Any, a: Any, b: Any, c: Any) -> Any:
+            return self.builder.fadd(self.builder.fmul(a, b), c)
+
+        return planted
+
+    _replace("fastgmm.kernels.simd:Vectors", "fma", apart)
+
+
+def _small_tiles() -> None:
+    _replace("fastgmm.kernels.tiles", "_MOST_GROUPS", lambda _: 1)
+
+
 PLANTS = {
     "extra-pass": Plant(
         "an extra pass over the rows in every iteration",
-        (
-            Edit(
-                "em_step.py",
-                r"(def attempt\(.*?)(\n +statistics = rows\.statistics\([^\n]*)",
-                r"\1\2\2",
-            ),
-        ),
+        _extra_pass,
         ("figures",),
         found=r"^(read|kernel) passes per EM iteration",
         untouched=r"predict|to tolerance|log-likelihood|bytes|import",
     ),
     "split-loop": Plant(
-        "the fused loop split: moments load their rows again",
-        (
-            Edit(
-                "kernels/forms/cholesky.py",
-                r"\n( +)(if n_shared:\n +shared_outer_moments)",
-                r"\n\1load_tile(X, start, stop, origin[m], tile)\n\1\2",
-            ),
-        ),
+        "every tile of rows loaded a second time",
+        _rows_loaded_twice,
         ("instructions",),
-        found=r"^instructions: .*: statistics_pass$",
+        found=r"^instructions: full, .*: statistics_pass$",
         untouched=r"predict|scatter_pass|seeding_pass|lloyd_pass|import",
     ),
     "no-fastmath": Plant(
         "the fast-math flag dropped: no fused multiply-add",
-        (
-            Edit("kernels/compile.py", r"\n_FASTMATH = [^\n]*", "\n_FASTMATH = set()"),
-            Edit(
-                "kernels/simd.py",
-                r"return self._intrinsic\(\"fmuladd\", a, b, c\)",
-                "return self.builder.fadd(self.builder.fmul(a, b), c)",
-            ),
-        ),
+        _no_fused_multiply_add,
         ("instructions",),
         found=r"^instructions: (full|predict, full), .*_pass$",
         untouched=r"passes|bytes|import",
     ),
     "small-tile": Plant(
-        "tiles of 8 rows",
-        (
-            Edit(
-                "kernels/tiles.py",
-                r"(def tile_points\(.*?\n        return )[^\n]*",
-                r"\1builder.sdiv(v.index(GROUP_BYTES), itemsize)",
-            ),
-        ),
+        "tiles of one group of rows",
+        _small_tiles,
         ("instructions",),
         found=r"^instructions: full, .*: statistics_pass$",
         untouched=r"passes|bytes|import",
     ),
     "sleep": Plant(
         "a sleep of 10 % in every iteration",
-        (
-            Edit(
-                "em_step.py",
-                r"(def em_step\(.*?\n)( +)(operands = .*?)(\n +return Iteration)",
-                r"\1\2import time; started = time.perf_counter()\n\2\3"
-                r"\n\2time.sleep(0.1 * (time.perf_counter() - started))\4",
-            ),
-        ),
+        _sleep,
         ("times",),
         found=r"^EM iterations: full",
         untouched=r"predict|import",
     ),
 }
-
-
-def plant(name: str, sources: Path, target: Path) -> Path:
-    """Copy the package with a regression in it.
-
-    Parameters
-    ----------
-    name : str
-        Of `PLANTS`.
-    sources, target : Path
-        Folders that hold, and will hold, ``fastgmm/``.
-
-    Returns
-    -------
-    target : Path
-
-    Raises
-    ------
-    GateError
-        If the sources are no longer what the plant was written for.
-    """
-    ignored = shutil.ignore_patterns("__pycache__", "*.nb?")
-    shutil.copytree(sources / PACKAGE, target / PACKAGE, ignore=ignored)
-    for edit in PLANTS[name].edits:
-        path = target / PACKAGE / edit.file
-        text = path.read_text("utf-8")
-        text, count = re.subn(edit.pattern, edit.replacement, text, flags=re.DOTALL)
-        if count != 1:
-            raise GateError(f"plant {name!r}: {edit.pattern!r} is {count} times in {edit.file}")
-        path.write_text(text, "utf-8")
-    return target

@@ -1,8 +1,9 @@
 """Watches which kernels run, over how many rows, without knowing their arguments.
 
-Entry points of kernels come from functions named ``..._pass`` in ``fastgmm.kernels``, looked up
-when they are needed; rows come from ``read(start, stop)`` of the classes in ``fastgmm.sources``.
-Both are replaced by watching ones. A tree without any is an error of whoever counts, not a zero.
+Entry points of kernels come from functions named ``..._pass`` in ``fastgmm.kernels`` and its
+folders, looked up when they are needed; rows come from ``read(start, stop)`` of the classes in
+``fastgmm.sources``. Both are replaced by watching ones. A tree without any is an error of whoever
+counts, not a zero.
 """
 
 import functools

@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.gate import processes
 from benchmarks.gate.accepted import FILE, Acceptance, parse
 from benchmarks.gate.errors import GateError, last_lines
+from benchmarks.gate.plants import VARIABLE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "fastgmm"
@@ -40,6 +41,8 @@ class Tree:
         Where compiled kernels and other files of this side go.
     accepted : tuple of Acceptance
         What its `accepted.FILE` says.
+    plant : str
+        Of `benchmarks.gate.plants`: what is planted in the processes of this side.
     """
 
     role: str
@@ -47,6 +50,7 @@ class Tree:
     sources: Path
     work: Path
     accepted: tuple[Acceptance, ...] = ()
+    plant: str = ""
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Variables of a process that imports fastgmm from these sources."""
@@ -56,6 +60,7 @@ class Tree:
             "PYTHONPATH": os.pathsep.join([str(self.sources), str(REPOSITORY)]),
             "NUMBA_CACHE_DIR": str(self.work / "kernels"),
             "PYTHONHASHSEED": "0",
+            VARIABLE: self.plant,
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             **variables,

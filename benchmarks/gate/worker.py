@@ -12,6 +12,8 @@ import time
 import traceback
 from typing import Any, TextIO
 
+from benchmarks.gate.plants import plant_what_is_asked_for
+
 
 def own_start() -> dict[str, float]:
     """Seconds of importing fastgmm after scikit-learn, and of a first fit, kernels compiled."""
@@ -21,11 +23,13 @@ def own_start() -> dict[str, float]:
     started = time.perf_counter()
     import fastgmm
 
-    imported = time.perf_counter()
+    imported = time.perf_counter() - started
+    plant_what_is_asked_for()
+    started = time.perf_counter()
     fastgmm.GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).random((100, 3)))
     return {
-        "import fastgmm, after scikit-learn": imported - started,
-        "first fit of a process": time.perf_counter() - imported,
+        "import fastgmm, after scikit-learn": imported,
+        "first fit of a process": time.perf_counter() - started,
     }
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from sklearn.datasets import load_iris
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, __version__, load
+from fastgmm.cli import demo
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 FIT = ("-k", 2, "--random-state", 0)
@@ -279,3 +281,28 @@ def test_info(command, files, tmp_path, model, model_file):
     document = json.loads(command("info", tmp_path / "sums.npz", "--json").out)
     assert (document["kind"], document["n_features"]) == ("statistics", 3)
     assert "Sufficient statistics" in command("info", tmp_path / "sums.npz").out
+
+
+def test_the_demo_compares_with_scikit_learn(command):
+    done = command("demo", "--rows", 2000, "--json")
+    assert done.code == 0, done.out
+    printed = json.loads(done.out)
+    assert printed["equal"]
+    assert [each["data"] for each in printed["results"]].count("iris") == 4
+    generated = printed["results"][-1]
+    assert (generated["n_rows"], generated["differences"]) == (2000, [])
+
+
+def test_the_demo_fails_where_answers_differ(command, monkeypatch):
+    monkeypatch.setattr(demo, "problems", lambda _: [IRIS])
+    monkeypatch.setattr(demo, "exercise", lambda *_: None)
+    done = command("demo")
+    assert (done.code, done.out.count("equal")) == (0, 1)
+    assert max(map(len, done.out.splitlines())) <= 80
+    monkeypatch.setattr(demo, "LABEL_AGREEMENT_PERCENT", 101.0)
+    done = command("demo")
+    assert done.code == 1
+    assert "DIFFERENT: 0 % of the labels" in done.out
+
+
+IRIS = ("iris", load_iris().data, {"n_components": 3, "random_state": 0}, 1)
