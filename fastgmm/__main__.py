@@ -1,6 +1,9 @@
 """Run a script, or a module, with the estimators in the place of scikit-learn's.
 
 ``python -m fastgmm script.py [arguments]`` or ``python -m fastgmm -m module [arguments]``
+
+Workers that start a new Python (loky, spawn) import scikit-learn's own, unless the script calls
+fastgmm.patch_sklearn() where they see it: at its top, outside of ``if __name__ == "__main__"``.
 """
 
 import importlib.util

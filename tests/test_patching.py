@@ -209,7 +209,9 @@ def test_what_is_not_there(tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["-m"], ["--help"]])
 def test_usage(arguments):
-    assert "python -m fastgmm script.py" in run("-m", "fastgmm", *arguments, expect=2)
+    text = run("-m", "fastgmm", *arguments, expect=2)
+    assert "python -m fastgmm script.py" in text
+    assert "Workers that start a new Python" in text
 
 
 def test_nothing_is_imported_before_it_is_used():

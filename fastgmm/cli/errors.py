@@ -35,6 +35,17 @@ def note(text: str) -> None:
         print(f"fastgmm: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
+def drop_unread_errors() -> None:
+    """Let go of what the standard error still holds back, if nobody reads it.
+
+    The interpreter would fail to write it at the end, and change the exit code to 120.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 @contextmanager
 def errors_as_exits() -> Iterator[None]:
     """Turn exceptions into a line on the standard error and an exit; warnings into lines.

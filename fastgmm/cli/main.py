@@ -18,6 +18,7 @@ from fastgmm.cli.errors import (
     DONE,
     REFUSED,
     USAGE_ERROR,
+    drop_unread_errors,
     end_on_sigterm,
     errors_as_exits,
     note,
@@ -101,4 +102,5 @@ def run() -> None:
     code = call(sys.argv[1:])
     # The work is over: a further Ctrl-C has nothing left to stop but the interpreter's own end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    drop_unread_errors()
     sys.exit(code)

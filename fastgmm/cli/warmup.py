@@ -3,12 +3,14 @@
 import itertools
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import typer
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
+from fastgmm.cli.errors import note
 from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.linalg import BY_ONE_THREAD
 
@@ -68,3 +70,21 @@ def warmup() -> None:
         typer.echo(f"{covariance_type:10} {dtype:8} {time.perf_counter() - before:7.2f} s")
     exercise("full", "float64", n_features=LARGE_FEATURES, n_components=1)
     typer.echo(f"all kernels ready in {time.perf_counter() - started:.2f} s")
+    if not _is_kept():
+        note(
+            "The compiled kernels could not be kept, so that every process compiles them anew. Is "
+            "the cache's folder writable, its path shorter than 260 characters on Windows, and "
+            "FASTGMM_NUMBA_CACHE not 0? NUMBA_CACHE_DIR names another folder."
+        )
+
+
+def _is_kept() -> bool:
+    """Whether a kernel, now that it is compiled, has a file in the cache."""
+    from fastgmm.kernels.scatter_pass import totals_pass
+
+    kernel = totals_pass(np.dtype(np.float64))
+    folder = getattr(getattr(kernel, "stats", None), "cache_path", None)
+    if folder is None:
+        return False
+    name = kernel.py_func.__qualname__.rpartition(".")[2]
+    return any(Path(folder).glob(f"*{name}*.nbc"))

@@ -68,7 +68,7 @@ def triangular(factors: np.ndarray) -> np.ndarray:
     Attributes that people set by hand may hold any square roots of the precisions.
     """
     d = factors.shape[-1]
-    if not factors[..., _below_diagonal(d)].any():
+    if not np.logical_and(factors, _below_diagonal(d)).any():
         return factors
     stack = [linalg.rq(factor, mode="r") for factor in factors.reshape(-1, d, d)]
     return np.stack(stack).reshape(factors.shape)

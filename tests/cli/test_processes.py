@@ -193,3 +193,18 @@ def test_a_missing_package_of_the_command_line(package):
     assert done.stderr.count("\n") == 1
     assert f"needs {package}" in done.stderr
     assert 'pip install "fastgmm[cli]"' in done.stderr
+
+
+@unix_only
+def test_unread_errors_leave_the_exit_code():
+    """Python 3.14 holds back what it could not write; here a buffer does, in every version."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = (
+        "import sys; sys.stderr = open(2, 'w', closefd=False); sys.stderr.write('unread'); "
+        "from fastgmm.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "--version"]
+    ended = subprocess.run(command, env=ENVIRONMENT, stderr=writer, stdout=subprocess.DEVNULL)
+    os.close(writer)
+    assert ended.returncode == 0

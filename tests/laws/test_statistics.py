@@ -3,6 +3,7 @@
 import functools
 import itertools
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -223,3 +224,20 @@ def test_moments_move_between_references(problem, seed):
     if statistics.form is not MomentForm.NONE:
         size = np.abs(statistics.second).max() + scale * (1 + np.abs(shift).max())
         np.testing.assert_allclose(back.second, statistics.second, rtol=0, atol=1e-11 * size)
+
+
+def test_pickles_hold_arrays_and_words():
+    """What loads without pickle, such as skops, knows no Enum; older pickles hold one."""
+    whole = SufficientStatistics.zero(MomentForm.OUTER, np.zeros((1, 2)))
+    statistics = SufficientStatistics(MomentForm.NONE, np.ones((2, 2)), np.arange(9.0), whole)
+    state = statistics.__getstate__()
+    assert state[0] == "none"
+    for form in (state[0], MomentForm.NONE):
+        again = SufficientStatistics.__new__(SufficientStatistics)
+        again.__setstate__([form, *state[1:]])
+        assert again.form is MomentForm.NONE
+        assert again.sums is statistics.sums
+        assert again.scatter is whole
+    again = pickle.loads(pickle.dumps(statistics))
+    assert again.form is MomentForm.NONE
+    np.testing.assert_array_equal(again.sums, statistics.sums)
