@@ -59,15 +59,11 @@ def make_client_request() -> Callable[[int, int], int]:
     def request(typing: Any, code: Any, argument: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             word, index = ir.IntType(64), ir.IntType(32)
-            block_type = ir.ArrayType(word, 6)
-            block = builder.alloca(block_type)
             zero = ir.Constant(word, 0)
-            for i, value in enumerate([*args, zero, zero, zero, zero]):
-                place = builder.gep(
-                    block,
-                    [ir.Constant(index, 0), ir.Constant(index, i)],
-                    source_etype=block_type,
-                )
+            words = [*args, zero, zero, zero, zero]
+            block = builder.alloca(word, ir.Constant(index, len(words)))
+            for i, value in enumerate(words):
+                place = builder.gep(block, [ir.Constant(index, i)], source_etype=word)
                 builder.store(value, place)
             assembly = ir.InlineAsm(
                 ir.FunctionType(word, [word, word]),
