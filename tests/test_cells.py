@@ -13,6 +13,7 @@ from fastgmm.passes import cells, open_pass
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass
 from fastgmm.sources.array import array_source
+from tests import structures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing")
 every_structure = pytest.mark.parametrize("structure", STRUCTURES)
@@ -56,7 +57,7 @@ def model(centers, structure, X, kind=GaussianMixture, **arguments):
         "spherical": np.full(k, 1 / variances.mean()),
     }
     if kind is GaussianMixture:
-        arguments["precisions_init"] = np.array(precisions[structure])
+        arguments["precisions_init"] = np.array(precisions[structures.like(structure)])
         arguments["means_init"], arguments["weights_init"] = centers, np.full(k, 1 / k)
     arguments |= {"max_iter": 4, "tol": 0, "random_state": 0}
     return kind(n_components=k, covariance_type=structure, **arguments)
@@ -177,12 +178,13 @@ def test_spreads_bound_how_distances_change(structure):
     X = random.standard_normal((500, d)) * units
     steps = random.standard_normal((500, d))
     steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    kind = structures.like(structure)
     full = [np.eye(d)] * k  # spherical: the variance is in the scale
-    if structure == "full":
+    if kind == "full":
         full = factors
-    elif structure == "tied":
+    elif kind == "tied":
         full = [factors] * k
-    elif structure == "diag":
+    elif kind == "diag":
         full = [np.diag(f) for f in factors]
     for c in range(k):
         before = np.linalg.norm((X - mixture.means[c]) @ full[c], axis=1)

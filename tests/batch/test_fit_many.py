@@ -13,6 +13,7 @@ import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
 from fastgmm.batch.fit_many import item_seeds
 from fastgmm.covariance import STRUCTURES
+from tests import structures
 
 ESTIMATORS = [GaussianMixture, BayesianGaussianMixture]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -60,8 +61,7 @@ def assert_as_alone(data, estimator=GaussianMixture, n_components=3, **arguments
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@every_estimator
-@pytest.mark.parametrize("covariance_type", STRUCTURES)
+@pytest.mark.parametrize(("estimator", "covariance_type"), structures.ESTIMATORS)
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -114,7 +114,7 @@ def offset_tolerance(dtype, offset):
     return tolerances.ORACLE_FIT_RTOL + 100 * tolerances.EPS * offset
 
 
-@pytest.mark.parametrize("covariance_type", structures.ALL)
+@pytest.mark.parametrize("covariance_type", structures.SHARED)
 @pytest.mark.parametrize(("dtype", "offset"), OFFSETS)
 def test_data_far_from_the_origin(covariance_type, dtype, offset):
     X = datasets.offset_blobs(offset, dtype)
@@ -193,7 +193,7 @@ def test_a_converged_fit_at_offset_1e8(covariance_type):
     np.testing.assert_array_equal(model.predict(dataset.X), near.predict(dataset.X - 1e8))
 
 
-@pytest.mark.parametrize("covariance_type", structures.ALL)
+@pytest.mark.parametrize("covariance_type", structures.SHARED)
 def test_long_sums_in_float32_do_not_drift(covariance_type):
     """200 000 rows: a float32 sum of ones stops being exact, a float64 one does not."""
     random = np.random.RandomState(22)

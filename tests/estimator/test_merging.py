@@ -16,6 +16,7 @@ from tests.estimator.helpers import PARAMETERS, assert_close, quiet_fit
 CLASSES = (GaussianMixture, BayesianGaussianMixture)
 every_kind = pytest.mark.parametrize("cls", CLASSES)
 every_structure = pytest.mark.parametrize("covariance_type", structures.ALL)
+every_estimator = pytest.mark.parametrize(("cls", "covariance_type"), structures.ESTIMATORS)
 
 
 def make_rows(n_rows=3000, dtype=np.float64):
@@ -42,8 +43,7 @@ def of_parts(model, rows=X, weights=None):
 
 
 # -- EM by hand ------------------------------------------------------------------------------------
-@every_kind
-@every_structure
+@every_estimator
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 def test_em_over_parts_is_fit(cls, covariance_type, weights):
     whole = quiet_fit(
@@ -228,8 +228,7 @@ def stream(model, rows=X, weights=None, passes=4, n_batches=15):
     return model
 
 
-@every_kind
-@every_structure
+@every_estimator
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 def test_streams_come_close_to_fit(cls, covariance_type, weights):
     model = cls(n_components=3, covariance_type=covariance_type, random_state=0)

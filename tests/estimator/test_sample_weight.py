@@ -40,7 +40,7 @@ def given_start(covariance_type):
         "tied": np.eye(2),
         "diag": np.ones((K, 2)),
         "spherical": np.ones(K),
-    }[covariance_type]
+    }[structures.like(covariance_type)]
     return {
         "weights_init": [0.5, 0.25, 0.25],
         "means_init": [[0.0, -1.0], [1.0, 2.0], [0.0, 7.0]],
@@ -173,7 +173,7 @@ def test_scaling_by_a_power_of_two_changes_no_bit(covariance_type):
 # --- against the oracle -------------------------------------------------------------------
 
 
-@every_structure
+@pytest.mark.parametrize("covariance_type", structures.SHARED)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_weighted_fit_against_the_oracle(covariance_type, dtype):
     rows = X.astype(dtype)

@@ -64,7 +64,8 @@ class Problem:
     @property
     def mixture(self):
         parameters = self.parameters
-        return parameters.means, parameters.precisions_cholesky, self.covariance_type
+        kind = structures.like(self.covariance_type)
+        return parameters.means, parameters.precisions_cholesky, kind
 
     def oracle_predictions(self):
         """(responsibilities, log-likelihoods, weighted log-densities)."""
@@ -83,7 +84,7 @@ class Problem:
             self.X,
             responsibilities,
             self.operands.reference,
-            reference.MOMENT_FORMS[self.covariance_type],
+            self.structure.forms.moments,
             sample_weight,
             log_likelihood,
             np.longdouble,
