@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.compile import inlined, microkernel
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
 _FARTHEST = {True: 8.0, False: 5.0}
@@ -69,6 +69,11 @@ def _mark_central_along_axes_definition(projected, central):
 def mark_central_along_axes(typing, projected, central):
     """`mark_central` where features are apart: near along each axis; projected are scaled means."""
     return _marking(projected, central, along_axes=True)
+
+
+@inlined
+def mark_none(projected, central):
+    """For forms that no component has to be near the origin for."""
 
 
 def _marking(projected, central, along_axes):

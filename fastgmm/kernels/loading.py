@@ -9,7 +9,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fastgmm.kernels.compile import microkernel
+from fastgmm.kernels.compile import inlined, microkernel
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 from fastgmm.kernels.tiles import emit_whole_groups, whole_groups_definition
 from fastgmm.kernels.transpose import emit_gather, emit_load
@@ -259,6 +259,15 @@ def load_responsibilities(typing, given, start, stop, weights, responsibilities)
         return context.get_dummy_value()
 
     return signature, emit
+
+
+@inlined
+def load_given(labels, given, start, stop, weights, responsibilities):
+    """`load_labels` if there are any, else `load_responsibilities`."""
+    if len(labels):
+        load_labels(labels, start, stop, weights, responsibilities)
+    else:
+        load_responsibilities(given, start, stop, weights, responsibilities)
 
 
 def _take_roots_definition(rows, points):

@@ -1,7 +1,8 @@
 """The forms of a density and its moments, a file each: the passes' inner parts.
 
-Every file holds the kernel of its statistics, and under names that all files have in common the
-parts that other passes are filled in with (`fastgmm.kernels.compile.filled_in`):
+`listed` and `reading_once` hold what forms share. The file of a form holds the kernel of its
+statistics, and under names that all of them have in common the parts that other passes are filled
+in with (`fastgmm.kernels.compile.filled_in`):
 
 - ``prepare(projected, central)`` marks the components that are near the origin;
 - ``distances_to_all(tile, points, means, factors, projected, central, scratch, distances)`` finds
@@ -12,6 +13,9 @@ parts that other passes are filled in with (`fastgmm.kernels.compile.filled_in`)
 - ``weigh`` makes responsibilities of distances;
 - ``add_moments_of_listed(tile, points, near, count, means, distances, responsibilities, scratch,
   near_sums, blocks)`` adds the moments of the components near[:count];
-- ``KEEPS_DISTANCES`` says that it needs the distances, which responsibilities overwrite else;
+- ``add_moments_of_all(tile, points, means, distances, responsibilities, sums)`` adds those of all
+  components, in forms that read every row once (`fastgmm.kernels.forms.reading_once`);
+- ``KEEPS_DISTANCES`` says that adding moments needs the distances, which responsibilities overwrite
+  else;
 - ``SUMS_ABOUT_ORIGIN`` says that those moments are about the origin.
 """

@@ -9,13 +9,7 @@ import numpy as np
 from fastgmm.kernels.central import mark_central
 from fastgmm.kernels.compile import entry_point, inlined, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
-from fastgmm.kernels.loading import (
-    load_labels,
-    load_responsibilities,
-    load_tile,
-    load_weights,
-    take_roots,
-)
+from fastgmm.kernels.loading import load_given, load_tile, load_weights, take_roots
 from fastgmm.kernels.log_density import cholesky_distances, cholesky_distances_to_all
 from fastgmm.kernels.outer_moments import outer_moments, outer_moments_of_each
 from fastgmm.kernels.responsibilities import normalize_to_roots
@@ -32,13 +26,9 @@ from fastgmm.kernels.tiles import aligned_rows, longest, tile_points, whole_grou
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
+prepare = mark_central
 weigh = normalize_to_roots
 """Outer moments take square roots of the responsibilities."""
-
-
-@inlined
-def prepare(projected, central):
-    mark_central(projected, central)
 
 
 @inlined
@@ -151,10 +141,8 @@ def cholesky_statistics(dtype):
                         )
                         if not again:
                             sums[m, 0] += log_likelihood
-                    elif len(labels):
-                        load_labels(labels, start, stop, weights, roots)
                     else:
-                        load_responsibilities(given, start, stop, weights, roots)
+                        load_given(labels, given, start, stop, weights, roots)
                     if not rooted:
                         take_roots(roots, points)
                     if n_shared:

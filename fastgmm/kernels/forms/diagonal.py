@@ -6,10 +6,11 @@ means (`fastgmm.kernels.central`).
 
 import numpy as np
 
-from fastgmm.kernels.central import MOST_LOST, mark_central_along_axes
+from fastgmm.kernels.central import MOST_LOST, mark_central_along_axes, mark_none
 from fastgmm.kernels.compile import entry_point, inlined, kernel
+from fastgmm.kernels.forms.listed import take_listed
 from fastgmm.kernels.layout import HEADER, NEGLIGIBLE
-from fastgmm.kernels.loading import load_labels, load_responsibilities, load_tile, load_weights
+from fastgmm.kernels.loading import load_given, load_tile, load_weights
 from fastgmm.kernels.log_density import diagonal_distances
 from fastgmm.kernels.moments import (
     add_squares_about_means,
@@ -23,12 +24,8 @@ from fastgmm.kernels.tiles import aligned_rows, longest, tile_points
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
+prepare = mark_none
 weigh = normalize
-
-
-@inlined
-def prepare(projected, central):
-    pass
 
 
 @inlined
@@ -40,11 +37,8 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
     _, factors, projected, _ = operands
     near_projected, near_factors = room[0], room[1]
-    for i in range(begin, end):
-        # Number by number: Numba would compile the words of an error else.
-        for j in range(tile.shape[0] - 1):
-            near_projected[i, j] = projected[near[i], j]
-            near_factors[i, j] = factors[0, near[i], j]
+    take_listed(projected, near, begin, end, near_projected)
+    take_listed(factors[0], near, begin, end, near_factors)
     diagonal_distances(
         tile, points, near_projected[begin:end], near_factors[begin:end], distances[begin:end]
     )
@@ -125,10 +119,8 @@ def diagonal_statistics(dtype):
                         )
                         if not again:
                             sums[m, 0] += log_likelihood
-                    elif len(labels):
-                        load_labels(labels, start, stop, weights, responsibilities)
                     else:
-                        load_responsibilities(given, start, stop, weights, responsibilities)
+                        load_given(labels, given, start, stop, weights, responsibilities)
                     if n_central:
                         append_squares(tile, points)
                         first_moments(tile, points, responsibilities, about_origin)
