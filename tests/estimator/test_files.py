@@ -51,7 +51,9 @@ def test_out_is_a_path():
         fitted_to(GaussianMixture, X).predict(X, out=np.empty(len(X)))
 
 
-@pytest.mark.parametrize("as_given", [str, lambda path: [X, path], np.load], ids=str)
+@pytest.mark.parametrize(
+    "as_given", [str, lambda path: [X, path], np.load], ids=["path", "list of parts", "mapped"]
+)
 def test_out_is_no_file_that_is_read(tmp_path, as_given):
     np.save(tmp_path / "rows.npy", X)
     rows = tmp_path / "rows.npy"
