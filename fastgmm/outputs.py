@@ -38,7 +38,7 @@ class RowOutput(Protocol):
 def open_output(
     path: str | os.PathLike | BinaryIO,
     n_rows: int,
-    columns: Sequence[str] | None,
+    columns: str | Sequence[str],
     dtype: np.dtype,
 ) -> Iterator[RowOutput]:
     """A file to write predictions to; it appears, whole, at the end of the context.
@@ -51,9 +51,8 @@ def open_output(
         Ending in ``.npy``, ``.parquet`` or ``.csv``. To a file that is open already, such as the
         standard output, CSV is written.
     n_rows : int
-    columns : sequence of str or None
-        Names of the columns of a matrix; None for one number per row, whose column in Parquet and
-        CSV is then called ``value``.
+    columns : str or sequence of str
+        What Parquet and CSV call the column of one number per row, or those of a matrix.
     dtype : dtype
 
     Raises
@@ -65,7 +64,7 @@ def open_output(
     ImportError
         If pyarrow is needed and missing.
     """
-    names = columns or ["value"]
+    names = [columns] if isinstance(columns, str) else columns
     if not isinstance(path, (str, os.PathLike)):
         if not hasattr(path, "write"):
             raise TypeError(f"out should be the path of a file, but got a {type(path).__name__}.")
@@ -76,7 +75,7 @@ def open_output(
     check_writable(path)
     with replacing(path) as temporary:
         if suffix == ".npy":
-            shape = (n_rows,) if columns is None else (n_rows, len(columns))
+            shape = (n_rows,) if isinstance(columns, str) else (n_rows, len(columns))
             with open(temporary, "r+b") as file:
                 yield _NpyOutput(file, shape, dtype, path)
         else:

@@ -25,7 +25,7 @@ def read(path):
 
 def write_all(path, values, size=700, n_threads=3, columns="names"):
     if columns == "names":
-        columns = None if values.ndim == 1 else [f"c{j}" for j in range(values.shape[1])]
+        columns = "value" if values.ndim == 1 else [f"c{j}" for j in range(values.shape[1])]
     bounds = [(start, min(start + size, len(values))) for start in range(0, len(values), size)]
     random.Random(0).shuffle(bounds)
     with (
@@ -88,7 +88,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, suffix):
     for error in (KeyboardInterrupt(), FileNotFoundError(2, "No such file", "rows.npy")):
 
         def fail(error=error):
-            with open_output(path, 10, None, np.dtype(int)) as output:
+            with open_output(path, 10, "value", np.dtype(int)) as output:
                 output.write(0, 5, np.zeros(5, int))
                 raise error
 
@@ -103,12 +103,12 @@ def test_a_failure_leaves_the_old_file(tmp_path, suffix):
 def test_what_is_refused(tmp_path):
     with (
         pytest.raises(ValueError, match=r"not to .*out\.txt"),
-        open_output(tmp_path / "out.txt", 1, None, np.dtype(int)),
+        open_output(tmp_path / "out.txt", 1, "value", np.dtype(int)),
     ):
         pass
     with (
         pytest.raises(FileNotFoundError, match=r"missing[/\\]+out\.npy"),
-        open_output(tmp_path / "missing" / "out.npy", 1, None, np.dtype(int)),
+        open_output(tmp_path / "missing" / "out.npy", 1, "value", np.dtype(int)),
     ):
         pass
 
@@ -121,7 +121,7 @@ def test_a_folder_that_will_not_take_the_file_shows_at_once(tmp_path, monkeypatc
     monkeypatch.setattr(os, step, refuse)
     with (
         pytest.raises(PermissionError, match=r"in writing: .*out\.npy"),
-        open_output(tmp_path / "out.npy", 5, None, np.dtype(float)),
+        open_output(tmp_path / "out.npy", 5, "value", np.dtype(float)),
     ):
         pytest.fail("the work has begun")
 
@@ -130,7 +130,7 @@ def test_a_folder_that_will_not_take_the_file_shows_at_once(tmp_path, monkeypatc
 def test_too_small_a_disk_shows_at_once(tmp_path):
     with (
         pytest.raises(OSError, match=r"(No space left|too large), in writing: .*out\.npy"),
-        open_output(tmp_path / "out.npy", 1 << 50, None, np.dtype(int)),
+        open_output(tmp_path / "out.npy", 1 << 50, "value", np.dtype(int)),
     ):
         raise AssertionError
     assert os.listdir(tmp_path) == []

@@ -16,7 +16,9 @@ from fastgmm.cli.files import check_output
 from fastgmm.cli.progress import progress_of
 from fastgmm.cli.report import (
     AsJson,
+    Wide,
     bound_name,
+    counted,
     describe,
     parameters_of,
     print_json,
@@ -35,6 +37,7 @@ from fastgmm.cli.rows import (
     open_rows,
 )
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.sources.base import RowSource
 
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File to write the model to, say model.npz.")
@@ -55,7 +58,7 @@ Dtype = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Print a line per iteration beside the bar.")
+    bool, typer.Option("--verbose", "-v", help="Print a line per iteration, beside any bar.")
 ]
 
 
@@ -93,6 +96,7 @@ def fit(
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    wide: Wide = False,
 ) -> None:
     """Fit a mixture to the rows of files, in bounded memory."""
     model = options.make_estimator(context.params, bayesian)
@@ -116,10 +120,14 @@ def fit(
     _warn(model)
     seconds = time.perf_counter() - began
     if as_json:
-        print_json(_document(model, rows.n_rows, seconds, out))
+        print_json(_document(model, rows, seconds, out))
     elif not quiet:
-        written = "" if out is None else f"; {out} written"
-        typer.echo(f"{text_of(model)}\n{rows.n_rows} rows in {seconds:.1f} s{written}")
+        bic, written = _bic(model, rows), "" if out is None else f"; {out} written"
+        typer.echo(text_of(model, n_features_shown=model.n_features_in_ if wide else None))
+        typer.echo(
+            ("" if bic is None else f"BIC {bic:.6g}; ")
+            + f"{counted(rows.n_rows, 'row')} in {seconds:.1f} s{written}"
+        )
 
 
 def _warn(model: Any) -> None:
@@ -139,11 +147,17 @@ def _how_to_go_on(iteration: int, checkpoint: Path | None) -> str:
     return f"interrupted in iteration {iteration + 1}; {checkpoint} is kept. Go on by: {command}"
 
 
-def _document(model: Any, n_rows: int, seconds: float, out: Path | None) -> dict[str, Any]:
+def _bic(model: Any, rows: RowSource) -> float | None:
+    """Bayesian information criterion, by one more pass; None for models that have none."""
+    return float(model.bic(rows)) if hasattr(model, "bic") else None
+
+
+def _document(model: Any, rows: RowSource, seconds: float, out: Path | None) -> dict[str, Any]:
     """What ``--json`` prints; with the parameters, if they are written nowhere else."""
     document = {
         **describe(model),
-        "n_rows": n_rows,
+        "bic": _bic(model, rows),
+        "n_rows": rows.n_rows,
         "seconds": round(seconds, 3),
         "out": None if out is None else str(out),
     }

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fastgmm.cli.report import AsJson, describe, parameters_of, print_json, text_of
+from fastgmm.cli.report import AsJson, Wide, describe, parameters_of, print_json, text_of
 from fastgmm.files.container import read_file
 from fastgmm.saved.checkpoints import read_checkpoint
 from fastgmm.saved.models import load
@@ -18,6 +18,7 @@ def info(
         Path, typer.Argument(help="A model, statistics or a checkpoint.", show_default=False)
     ],
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Print what a file holds; with --json, all parameters of a model, too."""
     kind = read_file(file, KINDS).kind
@@ -27,7 +28,8 @@ def info(
         document, text = _statistics(file)
     else:
         model = load(file)
-        document, text = {**describe(model), **parameters_of(model)}, text_of(model)
+        document = {**describe(model), **parameters_of(model)}
+        text = text_of(model, getattr(model, "n_features_in_", None) if wide else None)
     if as_json:
         print_json({"kind": kind, **document})
     else:
@@ -41,7 +43,7 @@ def _checkpoint(file: Path) -> tuple[dict[str, Any], str]:
     document = {
         "finished": state.finished,
         "converged": None if result is None else result.converged,
-        "start": state.restart,
+        "start": state.restart + 1,
         "n_iter": len(bounds),
         "lower_bound": bounds[-1] if bounds else None,
         "run": run,

@@ -104,7 +104,8 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
         If an argument is out of range.
     """
     plain = set(fastgmm.GaussianMixture().get_params())
-    all_names = set(fastgmm.BayesianGaussianMixture().get_params())
+    # What is printed here is no argument of a model that is kept.
+    all_names = set(fastgmm.BayesianGaussianMixture().get_params()) - {"verbose"}
     arguments = {
         name: value
         for name, value in given.items()

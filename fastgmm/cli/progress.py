@@ -1,5 +1,6 @@
-"""Progress of a fit on the standard error: a bar on a terminal, else a line per iteration."""
+"""Progress of a fit on the standard error: a bar on a terminal, else lines."""
 
+import math
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ def progress_of(
     display: Display = Nothing()
     if not quiet:
         bar = sys.stderr.isatty()
-        display = Bar(max_iter, n_init, lines=verbose) if bar else Lines()
+        display = Bar(max_iter, n_init, lines=verbose) if bar else Lines(0.0 if verbose else 1.0)
     return Progress(max_iter, n_init, bound_name, display)
 
 
@@ -40,9 +41,15 @@ class Display(ABC):
     def restart_begins(self, number: int) -> None:  # noqa: B027
         """Restart `number`, counted from 0, begins."""
 
+    def goes_on(self, number: int) -> None:  # noqa: B027
+        """The fit goes on from a checkpoint, after iteration `number`."""
+
     @abstractmethod
     def say(self, number: int, *pieces: str) -> None:
-        """Tell of an iteration: its start and number, the bound, its change, speed, time left."""
+        """Tell of an iteration: its start and number, the bound, its change, speed, time left.
+
+        The first has no change.
+        """
 
 
 class Progress(Listener):
@@ -87,6 +94,11 @@ class Progress(Listener):
         self._last = time.perf_counter()
         self._display.restart_begins(number)
 
+    def iteration_begins(self, number: int) -> None:
+        if number > 1 and self.iteration == 0:
+            self.iteration = number - 1
+            self._display.goes_on(self.iteration)
+
     def iteration_ends(self, result: EMResult, change: float) -> None:
         now, number = time.perf_counter(), result.n_iter
         if not self._n_seen:
@@ -101,7 +113,7 @@ class Progress(Listener):
             number,
             f"{start}iteration {number}",
             f"{self._bound_name} {result.lower_bound:.6f}",
-            f"change {change:.2e}",
+            *([f"change {change:.2e}"] if math.isfinite(change) else []),
             f"{_count(self._n_rows / max(seconds, 1e-9))} rows/s",
             f"at most {_time(seconds_left)} left",
         )
@@ -115,12 +127,38 @@ class Nothing(Display):
 
 
 class Lines(Display):
-    """Prints a line per iteration."""
+    """Prints lines: of the first iteration, of one now and then, and of the last.
+
+    Parameters
+    ----------
+    interval : float
+        Least seconds between two lines.
+    """
+
+    def __init__(self, interval: float):
+        self._interval = interval
+        self._said = -math.inf
+        self._unsaid = ""
+
+    def close(self) -> None:
+        if self._unsaid:
+            self._print(self._unsaid)
+
+    def goes_on(self, number: int) -> None:
+        self._print(f"goes on from the checkpoint, after iteration {number}")
 
     def say(self, number: int, *pieces: str) -> None:
+        line, now = "  ".join(pieces), time.monotonic()
+        if now - self._said < self._interval:
+            self._unsaid = line
+            return
+        self._said, self._unsaid = now, ""
+        self._print(line)
+
+    def _print(self, line: str) -> None:
         # Who closes the standard error, as `2>&1 | head` does, does not want the fit to end.
         with suppress(OSError):
-            print("  ".join(pieces), file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
 
 
 class Bar(Display):
@@ -163,12 +201,18 @@ class Bar(Display):
         self._start, self._iteration = number, 0
         self._move("iteration 1", self._text)
 
+    def goes_on(self, number: int) -> None:
+        self._print(f"goes on from the checkpoint, after iteration {number}")
+
     def say(self, number: int, *pieces: str) -> None:
         self._iteration = number
         if self._lines:
-            self._bar.console.print("  ".join(pieces), highlight=False, markup=False)
-        iteration, bound, _, speed, left = pieces
+            self._print("  ".join(pieces))
+        iteration, bound, *_, speed, left = pieces
         self._move(f"{iteration}/{self._max_iter}", f"{bound}  {speed}  {left}")
+
+    def _print(self, line: str) -> None:
+        self._bar.console.print(line, highlight=False, markup=False)
 
     def _move(self, description: str, text: str) -> None:
         with self._lock:

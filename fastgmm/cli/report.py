@@ -2,14 +2,19 @@
 
 import json
 import math
+import shutil
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="Show all features, however wide the terminal is.")
+]
 
-_MOST_FEATURES = 8
+_LEAST_WIDTH = 9
+"""Letters of a column of the table of components."""
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -56,32 +61,62 @@ def bound_name(model: Any) -> str:
     return "log-likelihood" if hasattr(model, "bic") else "lower bound"
 
 
-def text_of(model: Any) -> str:
-    """Lines that say what a model is."""
+def text_of(model: Any, n_features_shown: int | None = None) -> str:
+    """Lines that say what a model is, with a table of its components.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+    n_features_shown : int, optional
+        Columns of the table. By default as many as the terminal has room for.
+    """
     facts = describe(model)
     k, structure = facts["n_components"], facts["covariance_type"]
+    components = counted(k, "component")
     if not facts["fitted"]:
-        return f"{facts['model']}, {k} components, {structure} covariance: not fitted"
+        return f"{facts['model']}, {components}, {structure} covariance: not fitted"
+    features = counted(facts["n_features"], "feature")
     lines = [
-        f"{facts['model']}, {k} components x {facts['n_features']} features, {structure} "
-        f"covariance, {facts['dtype']}"
+        f"{facts['model']}, {components} x {features}, {structure} covariance, {facts['dtype']}"
     ]
     if facts["n_iter"] is not None:
         outcome = "converged" if facts["converged"] else "not converged"
         lines.append(
-            f"{outcome} after {facts['n_iter']} iterations; {bound_name(model)} "
+            f"{outcome} after {counted(facts['n_iter'], 'iteration')}; {bound_name(model)} per row "
             f"{facts['lower_bound']:.6f}"
         )
     names = facts["feature_names"]
     if names is None:
         names = [f"x{j}" for j in range(facts["n_features"])]
-    more = "  ..." if len(names) > _MOST_FEATURES else ""
-    shown = [str(name)[:12] for name in names[:_MOST_FEATURES]]
-    lines.append("".join(f"{title:>13}" for title in ["weight", *shown]) + more)
-    for weight, mean in zip(model.weights_, model.means_, strict=True):
-        numbers = [weight, *mean[:_MOST_FEATURES]]
-        lines.append("".join(f"{number:>13.5g}" for number in numbers) + more)
-    return "\n".join(lines)
+    columns = [_column("weight", model.weights_)]
+    columns += [_column(str(name), model.means_[:, j]) for j, name in enumerate(names)]
+    shown = _n_that_fit(columns) if n_features_shown is None else 1 + n_features_shown
+    more = "  ..." if len(columns) > shown else ""
+    return "\n".join([*lines, *("".join(row) + more for row in zip(*columns[:shown], strict=True))])
+
+
+def counted(n: int, thing: str) -> str:
+    """A number of things, as ``1 component``."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def _column(title: str, values: np.ndarray) -> list[str]:
+    """A column of a table under its title: numbers with their decimal points under one another."""
+    size = np.max(np.abs(values[np.isfinite(values)]), initial=0.0)
+    plain = size == 0 or 1e-3 <= size < 1e7
+    digits = max(4 - math.floor(math.log10(size)), 0) if plain and size else 4
+    numbers = [f"{value:.{digits}f}" if plain else f"{value:.4e}" for value in values]
+    width = max(_LEAST_WIDTH, *map(len, [title, *numbers]))
+    return [f"{text:>{width + 2}}" for text in [title, *numbers]]
+
+
+def _n_that_fit(columns: list[list[str]]) -> int:
+    """How many columns the terminal is wide enough for; of one that is no terminal, 80 letters."""
+    widths = np.cumsum([len(column[0]) for column in columns])
+    room = shutil.get_terminal_size((80, 24)).columns
+    if widths[-1] <= room:
+        return len(columns)
+    return max(int(np.searchsorted(widths, room - len("  ..."), side="right")), 2)
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Options that say what rows to read, shared by the sub-commands; and how they are opened."""
 
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +19,35 @@ _FOR_THE_PROCESS = 650 * 10**6
 _WORD = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?=,|$)|([^",]*)(?=,|$)')
 """A name, in quotes or plain."""
 
+
+def _files(data: list[Path]) -> list[Path]:
+    """What is named, with patterns replaced by the files that match, in the order of their names.
+
+    Raises
+    ------
+    typer.BadParameter
+        If nothing matches a pattern.
+    """
+    files: list[Path] = []
+    for path in data:
+        if path.exists() or not glob.has_magic(str(path)):
+            files.append(path)
+            continue
+        found = sorted(glob.glob(str(path), recursive=True))
+        if not found:
+            raise typer.BadParameter(f"no file matches {str(path)!r}")
+        files += map(Path, found)
+    return files
+
+
 Data = Annotated[
     list[Path],
     typer.Argument(
         metavar="DATA...",
         help="Files of rows: .csv, .csv.gz, .npy, .parquet, a folder of .parquet files, a Zarr "
-        "array. The rows of several follow one another.",
+        "array; or a quoted pattern, as 'data/*.csv'. The rows of several follow one another.",
         show_default=False,
+        callback=_files,
     ),
 ]
 Columns = Annotated[

@@ -131,7 +131,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             names, if it was fitted with names.
         out : path, default=None
             A ``.npy`` or ``.parquet`` file to write to, in chunks, instead of returning an array.
-            It appears when it is complete; in Parquet, its column is ``value``.
+            It appears when it is complete; in Parquet, its column is ``component``.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         X, out
-            See `predict`.
+            See `predict`. In Parquet, the column is ``log_likelihood``.
 
         Returns
         -------

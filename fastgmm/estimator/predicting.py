@@ -65,7 +65,8 @@ def predict_source(
     engine = ThreadEngine(estimator.n_jobs)
     if out is None:
         return predict_rows(source, choice, engine, output)
-    columns, dtype = None, np.dtype(np.int64 if output == "labels" else source.dtype)
+    dtype = np.dtype(np.int64 if output == "labels" else source.dtype)
+    columns: str | list[str] = "component" if output == "labels" else "log_likelihood"
     if output == "responsibilities":
         columns = [f"component_{c}" for c in range(len(choice.operands.means))]
     with open_output(out, source.n_rows, columns, dtype) as file:

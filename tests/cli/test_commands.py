@@ -4,6 +4,7 @@ import io
 import json
 
 import numpy as np
+import pyarrow
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -57,9 +58,54 @@ def test_any_file_gives_the_same_bits(command, files, tmp_path, model, data, opt
     np.testing.assert_array_equal(fitted.covariances_, model.covariances_)
     assert "converged after" in done.out
     lines = done.err.splitlines()
-    assert len(lines) == model.n_iter_
+    assert "change" not in lines[0]
     assert lines[-1].startswith(f"iteration {model.n_iter_}  log-likelihood ")
     assert lines[-1].endswith("left")
+
+
+def test_lines_of_progress(command, files, model):
+    """Where the standard error is no terminal: the first and the last, unless all are wanted."""
+    shown = command("fit", files / "rows.npy", *FIT).err.splitlines()
+    assert [line.split()[1] for line in shown] == ["1", str(model.n_iter_)]
+    everything = command("fit", files / "rows.npy", *FIT, "--verbose").err.splitlines()
+    assert len(everything) == model.n_iter_
+    assert all("change" in line for line in everything[1:])
+
+
+def test_a_job_that_goes_on_says_from_where(command, files, tmp_path):
+    job = ("fit", files / "rows.npy", *FIT, "--tol", 0, "--checkpoint", tmp_path / "job.npz")
+    assert "goes on" not in command(*job, "--max-iter", 2).err
+    assert json.loads(command("info", tmp_path / "job.npz", "--json").out)["start"] == 1
+    first = command(*job, "--max-iter", 4).err.splitlines()[0]
+    assert first == "goes on from the checkpoint, after iteration 2"
+
+
+def test_patterns(command, files, tmp_path, model):
+    done = command("fit", files / "man*" / "*.parquet", *FIT, "-o", tmp_path / "model.npz")
+    assert done.code == 0
+    np.testing.assert_array_equal(load(tmp_path / "model.npz").means_, model.means_)
+    done = command("fit", files / "none-*.csv", *FIT)
+    assert done.code == 2
+    assert "no file matches" in done.err
+
+
+def test_the_table_of_components(command, tmp_path, monkeypatch):
+    X = np.random.RandomState(0).standard_normal((50, 6)) * [1, 1e3, 1, 1, 1, 1e-9]
+    names = ["a", "petal width (cm)", "c", "d", "e", "f"]
+    out = tmp_path / "model.npz"
+    pq.write_table(pyarrow.table(dict(zip(names, X.T, strict=True))), tmp_path / "rows.parquet")
+    fit = ("fit", tmp_path / "rows.parquet", "-k", 1, "--reg-covar", 0, "-o", out)
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = command(*fit).out.splitlines()
+    assert lines[0].startswith("GaussianMixture, 1 component x 6 features")
+    assert "per row" in lines[1]
+    assert lines[2].split("  ")[-1] == "..."
+    assert max(map(len, lines[2:4])) <= 60
+    assert "petal width (cm)" in lines[2]
+    assert lines[4].startswith(f"BIC {load(out).bic(tmp_path / 'rows.parquet'):.6g}; 50 rows in ")
+    wide = command("info", out, "--wide").out.splitlines()
+    assert wide[2].split()[-1] == "f"
+    assert float(wide[3].split()[-1]) == pytest.approx(X[:, 5].mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +131,7 @@ def test_arguments_reach_the_estimator(command, files, tmp_path):
     out = tmp_path / "model.npz"
     options = (
         "--n-components 3 --covariance-type diag --tol 0.1 --max-iter 7 --n-init 2 --reg-covar 0.5 "
-        "--init-params random --random-state 5 --n-jobs 1 --dtype float32"
+        "--init-params random --random-state 5 --n-jobs 1 --dtype float32 --verbose"
     )
     done = command("fit", files / "rows.npy", *options.split(), "-o", out)
     assert done.code == 0
@@ -194,7 +240,7 @@ def test_more_iterations_of_a_finished_checkpoint(command, files, tmp_path):
     arguments = [*fit, "--checkpoint", tmp_path / "job.npz"]
     assert json.loads(command(*arguments, "--max-iter", 2).out)["n_iter"] == 2
     longer, undisturbed = command(*arguments, "--max-iter", 5), command(*fit, "--max-iter", 5)
-    assert longer.err.splitlines()[0].startswith("iteration 3 ")
+    assert longer.err.splitlines()[0] == "goes on from the checkpoint, after iteration 2"
     assert json.loads(longer.out)["means"] == json.loads(undisturbed.out)["means"]
     fewer = command(*arguments, "--max-iter", 4)
     assert fewer.code == 2

@@ -76,12 +76,15 @@ def test_a_fit_survives(large, tmp_path, command):
     """Killed, terminated and interrupted in turn, it ends with the bits of an undisturbed run."""
     job, out = tmp_path / "job.npz", tmp_path / "model.npz"
     options = "-k 8 --tol 0 --max-iter 150 --random-state 0 --init-params random --checkpoint-every"
-    fit = ["fit", large, *options.split(), 0]
+    fit = ["fit", large, *options.split(), 0, "--verbose"]
     resumed = [*fit, "--checkpoint", job, "--out", out]
 
     seen = 0
     for number in (signal.SIGKILL, signal.SIGTERM):
         with start(*resumed) as process:
+            if seen:
+                goes_on = process.stderr.readline()
+                assert goes_on.startswith("goes on from the checkpoint, after iteration ")
             for line in process.stderr:
                 iteration = int(re.match(r"iteration (\d+) ", line)[1])
                 assert iteration >= seen  # an iteration is told of just before it is kept
@@ -103,7 +106,7 @@ def test_a_fit_survives(large, tmp_path, command):
 
     done = command(*resumed)
     assert done.code == 0
-    first = int(re.match(r"iteration (\d+) ", done.err)[1])
+    first = int(re.search(r"^iteration (\d+) ", done.err, re.MULTILINE)[1])
     assert first >= seen
     assert done.err.count("rows/s") == 150 - first + 1
     assert command(*fit, "--out", tmp_path / "undisturbed.npz").code == 0

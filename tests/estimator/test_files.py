@@ -26,7 +26,11 @@ def test_out(tmp_path, suffix, method):
             continue
         table = pq.read_table(out)
         matrix = values.reshape(len(X), -1)
-        names = [f"component_{c}" for c in range(K)] if method == "predict_proba" else ["value"]
+        names = {
+            "predict": ["component"],
+            "predict_proba": [f"component_{c}" for c in range(K)],
+            "score_samples": ["log_likelihood"],
+        }[method]
         assert table.column_names == names
         for name, column in zip(names, matrix.T, strict=True):
             np.testing.assert_array_equal(table[name].to_numpy(), column, strict=True)
