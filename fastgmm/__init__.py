@@ -7,7 +7,7 @@ from fastgmm import integrations
 from fastgmm.patching import patch_sklearn, unpatch_sklearn
 
 if TYPE_CHECKING:
-    from fastgmm import gaussian
+    from fastgmm import gaussian, plotting
     from fastgmm.batch import FitReport, fit_many
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
     from fastgmm.files.container import ModelFileError
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "open_source",
     "patch_sklearn",
+    "plotting",
     "unpatch_sklearn",
 ]
 
@@ -41,7 +42,7 @@ _HOMES = {
     "open_source": "sources.opening",
 }
 
-_MODULES = ("gaussian",)
+_MODULES = ("gaussian", "plotting")
 
 
 def __getattr__(name: str) -> object:

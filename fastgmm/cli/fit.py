@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.cli import options
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
+from fastgmm.cli.picture import Plot, check_picture, write_picture
 from fastgmm.cli.progress import progress_of
 from fastgmm.cli.report import (
     AsJson,
@@ -35,6 +36,7 @@ from fastgmm.cli.rows import (
     open_rows,
 )
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.sources.base import RowSource
 
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File to write the model to, say model.npz.")
@@ -64,6 +66,7 @@ def fit(
     data: Data,
     n_components: options.NComponents,
     out: Out = None,
+    plot: Plot = None,
     checkpoint: CheckpointFile = None,
     checkpoint_every: CheckpointEvery = DEFAULT_SECONDS,
     covariance_type: options.CovarianceType = None,
@@ -98,7 +101,9 @@ def fit(
     model = options.make_estimator(context.params, bayesian)
     check_output(out, data, "model")
     text = Text(no_header, delimiter, decimal)
-    check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
+    written = [*data, *([] if out is None else [out])]
+    check_output(checkpoint, written, "checkpoint")
+    check_picture(plot, [*written, *([] if checkpoint is None else [checkpoint])])
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
     began = time.perf_counter()
@@ -113,13 +118,29 @@ def fit(
         raise
     if out is not None:
         model.save(out)
+    _report(model, rows.n_rows, time.perf_counter() - began, out, as_json, quiet)
+    if plot is not None:
+        _draw(plot, model, rows)
+
+
+def _report(
+    model: Any, n_rows: int, seconds: float, out: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Say how a fit went."""
     _warn(model)
-    seconds = time.perf_counter() - began
     if as_json:
-        print_json(_document(model, rows.n_rows, seconds, out))
+        print_json(_document(model, n_rows, seconds, out))
     elif not quiet:
         written = "" if out is None else f"; {out} written"
-        typer.echo(f"{text_of(model)}\n{rows.n_rows} rows in {seconds:.1f} s{written}")
+        typer.echo(f"{text_of(model)}\n{n_rows} rows in {seconds:.1f} s{written}")
+
+
+def _draw(path: Path, model: Any, rows: RowSource) -> None:
+    """Write a picture of a fit."""
+    from fastgmm.plotting.overview import overview  # matplotlib takes half a second to import
+
+    rows.on_read = None  # the bar of the fit is done
+    write_picture(path, overview(model, rows))
 
 
 def _warn(model: Any) -> None:
