@@ -7,6 +7,7 @@ from fastgmm import integrations
 from fastgmm.patching import patch_sklearn, unpatch_sklearn
 
 if TYPE_CHECKING:
+    from fastgmm import gaussian, plotting
     from fastgmm.batch import FitReport, fit_many
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
     from fastgmm.files.container import ModelFileError
@@ -21,9 +22,11 @@ __all__ = [
     "ModelFileError",
     "__version__",
     "fit_many",
+    "gaussian",
     "load",
     "open_source",
     "patch_sklearn",
+    "plotting",
     "unpatch_sklearn",
 ]
 
@@ -39,9 +42,14 @@ _HOMES = {
     "open_source": "sources.opening",
 }
 
+_MODULES = ("gaussian", "plotting")
+
 
 def __getattr__(name: str) -> object:
     """A public name, imported when it is asked for: `patch_sklearn` alone imports nothing."""
+    if name in _MODULES:
+        importlib.import_module("sklearn.mixture")
+        return importlib.import_module(f"fastgmm.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     importlib.import_module("sklearn.mixture")  # before all, because a patch may wait for it

@@ -19,6 +19,8 @@ LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
     ["batch"],
+    ["plotting"],
+    ["gaussian"],
     ["integrations"],
     ["patching"],
     ["gaussian_mixture", "bayesian_mixture"],
@@ -45,7 +47,16 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["__init__", "cli", "batch", "patching", *ESTIMATORS, "starts"],
+    "sklearn": [
+        "__init__",
+        "cli",
+        "batch",
+        "gaussian",
+        "patching",
+        "plotting",
+        *ESTIMATORS,
+        "starts",
+    ],
 }
 #: The only files that may import a module whose name is known when they run: packages of others,
 #: and the homes of the classes that a patch puts in their places.

@@ -165,6 +165,41 @@ class FitReport:
             self.errors[i],
         )
 
+    def plot(
+        self,
+        item: Any,
+        X: Any = None,
+        *,
+        features: Any = (0, 1),
+        levels: Any = (0.5, 0.95),
+        ax: Any = None,
+    ) -> Any:
+        """Picture of the mixture of a data set: `fastgmm.plotting.components`.
+
+        Parameters
+        ----------
+        item : object
+            Position or key of the data set.
+        X : array-like of shape (n_samples, n_features), optional
+            Its rows, which the report does not keep; without them, the ellipses alone.
+        features, levels, ax
+            See `fastgmm.plotting.components`.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError, IndexError, KeyError
+            If its fit failed, or there is no such data set.
+        ImportError
+            If matplotlib is not installed.
+        """
+        from fastgmm.plotting import components
+
+        return components(self[item], X, features=features, levels=levels, ax=ax)
+
     def to_frame(self) -> Any:
         """A pandas DataFrame of `ItemStatus`, a row per data set.
 

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.cli import options
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
+from fastgmm.cli.picture import Plot, check_picture, write_picture
 from fastgmm.cli.progress import progress_of
 from fastgmm.cli.report import (
     AsJson,
@@ -67,6 +68,7 @@ def fit(
     data: Data,
     n_components: options.NComponents,
     out: Out = None,
+    plot: Plot = None,
     checkpoint: CheckpointFile = None,
     checkpoint_every: CheckpointEvery = DEFAULT_SECONDS,
     covariance_type: options.CovarianceType = None,
@@ -102,7 +104,9 @@ def fit(
     model = options.make_estimator(context.params, bayesian)
     check_output(out, data, "model")
     text = Text(no_header, delimiter, decimal)
-    check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
+    written = [*data, *([] if out is None else [out])]
+    check_output(checkpoint, written, "checkpoint")
+    check_picture(plot, [*written, *([] if checkpoint is None else [checkpoint])])
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
     began = time.perf_counter()
@@ -117,17 +121,27 @@ def fit(
         raise
     if out is not None:
         model.save(out)
-    _warn(model)
     seconds = time.perf_counter() - began
+    rows.on_read = None  # the bar of the fit is done
+    _warn(model)
     if as_json:
         print_json(_document(model, rows, seconds, out))
     elif not quiet:
-        bic, written = _bic(model, rows), "" if out is None else f"; {out} written"
-        typer.echo(text_of(model, n_features_shown=model.n_features_in_ if wide else None))
-        typer.echo(
-            ("" if bic is None else f"BIC {bic:.6g}; ")
-            + f"{counted(rows.n_rows, 'row')} in {seconds:.1f} s{written}"
-        )
+        typer.echo(_text(model, rows, seconds, out, wide))
+    if plot is not None:
+        from fastgmm.plotting.overview import overview  # matplotlib takes half a second to import
+
+        write_picture(plot, overview(model, rows))
+
+
+def _text(model: Any, rows: RowSource, seconds: float, out: Path | None, wide: bool) -> str:
+    """What is printed of a fit."""
+    bic = _bic(model, rows)
+    criterion = "" if bic is None else f"BIC {bic:.6g}; "
+    written = "" if out is None else f"; {out} written"
+    took = f"{counted(rows.n_rows, 'row')} in {seconds:.1f} s"
+    table = text_of(model, n_features_shown=model.n_features_in_ if wide else None)
+    return f"{table}\n{criterion}{took}{written}"
 
 
 def _warn(model: Any) -> None:

@@ -1,6 +1,7 @@
 """Linear algebra of stacks of matrices (..., d, d), by the calling thread alone."""
 
 import functools
+import math
 
 import numpy as np
 from scipy import linalg
@@ -55,6 +56,50 @@ def upper_factors(precisions: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = precision``: Cholesky from the last row upwards."""
     flipped = np.linalg.cholesky(precisions[..., ::-1, ::-1])
     return np.ascontiguousarray(flipped[..., ::-1, ::-1])
+
+
+def cholesky_in_two(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Lower triangular L and C, whose product is the Cholesky factor of a matrix (d, d).
+
+    L alone is off by rounding times the condition of the matrix. With the residual
+    :math:`E = A - L L^T`, summed exactly, C is the factor of :math:`I + L^{-1} E L^{-T}`; what is
+    computed from both is off by rounding times the root of the condition.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (d, d)
+        Symmetric.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If it is not positive definite, or singular to rounding.
+    """
+    lower = np.linalg.cholesky(matrix)
+    residual = np.empty_like(matrix)
+    for i in range(len(matrix)):
+        for j in range(i + 1):
+            high, low = _exact_products(lower[i, : j + 1], lower[j, : j + 1])
+            residual[i, j] = residual[j, i] = math.fsum([matrix[i, j], *-high, *-low])
+    half = linalg.solve_triangular(lower, residual, lower=True)
+    rest = linalg.solve_triangular(lower, half.T, lower=True)
+    if not np.abs(rest).sum(axis=1).max() < 0.5:
+        raise np.linalg.LinAlgError("The matrix is singular to rounding.")
+    return lower, np.linalg.cholesky(np.eye(len(matrix)) + 0.5 * (rest + rest.T))
+
+
+def _exact_products(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Products, and what rounding took of them (Dekker 1971, A floating-point technique)."""
+
+    def halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spread = 134217729.0 * x  # 2^27 + 1
+        high = spread - (spread - x)
+        return high, x - high
+
+    (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
+    product = a * b
+    rounding = a_high * b_high - product + a_high * b_low + a_low * b_high + a_low * b_low
+    return product, rounding
 
 
 @functools.lru_cache(maxsize=8)

@@ -4,8 +4,8 @@ import importlib
 from types import ModuleType
 
 
-def import_optional(name: str, purpose: str) -> ModuleType:
-    """Import a package of the extra ``batch``.
+def import_optional(name: str, purpose: str, extra: str = "batch") -> ModuleType:
+    """Import a package that is installed with an extra.
 
     Parameters
     ----------
@@ -13,6 +13,7 @@ def import_optional(name: str, purpose: str) -> ModuleType:
         Of the module.
     purpose : str
         What it is needed for, as the subject of a sentence.
+    extra : str, optional
 
     Raises
     ------
@@ -27,6 +28,6 @@ def import_optional(name: str, purpose: str) -> ModuleType:
             raise
         raise ImportError(
             f"{purpose} needs {package}, which is not installed; get it by: "
-            'pip install "fastgmm[batch]"',
+            f'pip install "fastgmm[{extra}]"',
             name=package,
         ) from None

@@ -32,6 +32,28 @@ def test_version_and_help(command):
         assert "Usage: fastgmm" in shown.out
 
 
+# -- pictures --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("columns", "suffix"), [("a", ".svg"), ("a,b", ".pdf"), ("a,b,c", ".png")])
+def test_a_picture_of_the_fit(command, files, tmp_path, columns, suffix):
+    beginning = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}[suffix]
+    picture = tmp_path / f"fit{suffix}"
+    done = command("fit", files / "rows.csv", *FIT, "--columns", columns, "--plot", picture)
+    assert done.code == 0, done.err
+    assert picture.read_bytes().startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("fit.gif", "ends in one of .png"), ("no/fit.png", "No such file"), ("m.png", "otherwise")],
+)
+def test_a_picture_that_cannot_be_is_refused_before_the_fit(command, files, tmp_path, name, words):
+    to = ("--out", tmp_path / "m.png", "--plot", tmp_path / name)
+    done = command("fit", files / "rows.csv", *FIT, *to)
+    assert done.code == 2
+    assert words in done.err
+    assert not (tmp_path / "m.png").exists()
+
+
 # -- fit -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("data", "options"),

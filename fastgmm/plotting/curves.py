@@ -1,0 +1,129 @@
+"""How fits went, and which of them a criterion chooses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from fastgmm.plotting.style import DARK, axes_of, colour_of, marker_of, plain
+
+_DASHES = ("-", "--", "-.", ":")
+
+
+def convergence(model: Any, *, gap: bool = False, ax: Axes | None = None) -> Axes:
+    """The bound that EM raises, against its passes over the rows.
+
+    Parameters
+    ----------
+    model : estimator, or mapping of str to estimator, or sequence of estimators
+        Fitted. Several are drawn beside each other: restarts, or an accelerated fit and a plain
+        one, under the names of the mapping.
+    gap : bool, default=False
+        Whether to draw how far the bound is below the best of all, on a scale of powers of ten.
+    ax : matplotlib.axes.Axes, optional
+        To draw on; the current one by default.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If a model does not remember its bounds.
+    ValueError
+        If there is none.
+    """
+    fits: Mapping[str, Any]
+    if isinstance(model, Mapping):
+        fits = model
+    elif isinstance(model, (list, tuple)):
+        fits = {f"restart {i}": fit for i, fit in enumerate(model)}
+    else:
+        fits = {"": model}
+    bounds = {name: _bounds_of(fit) for name, fit in fits.items()}
+    if not any(map(len, bounds.values())):
+        raise ValueError("There is no iteration to draw.")
+    ax = axes_of(ax)
+    best = max(values.max() for values in bounds.values() if len(values))
+    for c, (name, values) in enumerate(bounds.items()):
+        passes = np.arange(1, len(values) + 1)
+        heights = np.where(values < best, best - values, np.nan) if gap else values
+        style: Any = {"color": colour_of(c), "ls": _DASHES[c % len(_DASHES)], "label": name}
+        ax.plot(passes, heights, marker=marker_of(c), ms=4, lw=1.5, **style)
+    plainly = all(hasattr(fit, "bic") for fit in fits.values())
+    what = "log-likelihood per row" if plainly else "lower bound"
+    ax.set_xlabel("pass over the rows")
+    ax.set_ylabel(f"{what}, below the best" if gap else what)
+    if gap:
+        ax.set_yscale("log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plain(ax)
+    if len(bounds) > 1:
+        ax.legend(fontsize="small")
+    return ax
+
+
+def _bounds_of(model: Any) -> np.ndarray:
+    bounds = getattr(model, "lower_bounds_", None)
+    if bounds is None:
+        raise TypeError(
+            f"{type(model).__name__} has no lower_bounds_: convergence shows fitted mixtures."
+        )
+    return np.asarray(bounds, dtype=np.float64)
+
+
+def selection(selection: Any, *, criterion: str | None = None, ax: Axes | None = None) -> Axes:
+    """A criterion against the number of components, a line per structure, the best marked.
+
+    Parameters
+    ----------
+    selection : Selection
+        What a selection of models returns: anything with a method `to_frame` whose columns are
+        ``n_components``, ``covariance_type`` and the criteria. Fits that failed are gaps.
+    criterion : str, optional
+        Another column than the one that chose; then its lowest value is marked.
+    ax : matplotlib.axes.Axes, optional
+        To draw on; the current one by default.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If it is no selection.
+    ValueError
+        If there is no such criterion, or no fit has one.
+    """
+    if not hasattr(selection, "to_frame"):
+        raise TypeError(f"selection shows a Selection, not {type(selection).__name__}.")
+    frame, chosen_by = selection.to_frame(), getattr(selection, "criterion", "bic")
+    name = chosen_by if criterion is None else criterion
+    if name not in frame.columns:
+        raise ValueError(f"There is no criterion {name!r}; columns are {list(frame.columns)}.")
+    values = frame[name].to_numpy(dtype=np.float64)
+    if not np.isfinite(values).any():
+        raise ValueError(f"No fit has a finite {name}.")
+    best = getattr(selection, "best_index_", None) if name == chosen_by else None
+    best = int(np.nanargmin(values)) if best is None else int(best)
+    ax = axes_of(ax)
+    counts, kinds = frame["n_components"].to_numpy(), frame["covariance_type"].to_numpy()
+    for c, kind in enumerate(dict.fromkeys(kinds)):
+        places = np.flatnonzero(kinds == kind)
+        places = places[np.argsort(counts[places], kind="stable")]
+        style: Any = {"color": colour_of(c), "ls": _DASHES[(c // 8) % len(_DASHES)], "lw": 1.4}
+        ax.plot(counts[places], values[places], marker=marker_of(c), ms=5, label=str(kind), **style)
+    ax.plot(
+        counts[best], values[best], "o", ms=14, mfc="none", mec=DARK, mew=1.8, zorder=5,
+        label=f"best: {kinds[best]}, {counts[best]}",
+    )  # fmt: skip
+    ax.set_xlabel("number of components")
+    ax.set_ylabel(str(name).upper() if len(str(name)) <= 4 else str(name).replace("_", " "))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize="small")
+    plain(ax)
+    return ax
