@@ -57,10 +57,12 @@ def accumulate(estimator: Any, X: Any, sample_weight: Any) -> SufficientStatisti
             f"X has {source.n_features} features, but {type(estimator).__name__} is expecting {d} "
             "features as input."
         )
-    source = source.astype(_working_dtype(estimator, source.dtype))
-    rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k)
+    totals = structure.forms.moments is MomentForm.NONE
+    # What the means explain is to be taken off the total later, so that their digits count.
+    dtype = np.dtype(np.float64) if totals else _working_dtype(estimator, source.dtype)
+    rows = open_pass(source.astype(dtype), structure.forms, ThreadEngine(estimator.n_jobs), k)
     operands = structure.operands(parameters)
-    if structure.forms.moments is MomentForm.NONE:
+    if totals:
         # About points that follow from the parameters, so that statistics of different rows add.
         statistics = rows.statistics(operands).with_scatter(rows.scatter(operands.origin))
     else:

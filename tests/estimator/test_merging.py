@@ -91,6 +91,21 @@ def test_float32(cls):
 
 
 @every_structure
+@pytest.mark.parametrize("gap", [1e3, 1e4])
+def test_float32_with_components_far_apart(covariance_type, gap):
+    random, labels = np.random.RandomState(0), np.arange(600) % 2
+    rows = (random.standard_normal((600, 2)) + gap * labels[:, np.newaxis]).astype(np.float32)
+    whole, model = (
+        GaussianMixture(2, covariance_type=covariance_type, init_params=labels, max_iter=m, tol=0)
+        for m in (1, 0)
+    )
+    quiet_fit(whole, rows)
+    quiet_fit(model, rows)
+    model.update(model.accumulate(rows[:200]) + model.accumulate(rows[200:]))
+    assert_close(model.covariances_, whole.covariances_, 1e-6)
+
+
+@every_structure
 def test_the_scale_of_weights_does_not_matter(covariance_type):
     model = started(GaussianMixture, covariance_type)
     tiny, huge = (
