@@ -55,7 +55,8 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
             list of such parts, of arrays or of frames. Its rows are read chunk by chunk, again in
             every iteration. Of more than 262,144 rows, or more than fit in 128 MiB,
-            ``init_params="kmeans"``, ``"k-means++"`` and callables see a random sample;
+            ``init_params="kmeans"``, ``"k-means++"``, ``"hierarchical"`` and callables see a random
+            sample;
             ``"random_from_data"`` does of more than 16,777,216, or 4,194,304 with weights;
             ``"random"`` never does.
         y : Ignored

@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -25,9 +25,9 @@ from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
 from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
-from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_is_zero
+from fastgmm.sklearn_interface import checked_copy, knows_start, left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import array_source
-from fastgmm.sources.base import RowGrid
+from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.sampling import sample_rows
 from fastgmm.starts import Start, bytes_to_draw, draw_starts, make_starts
 
@@ -36,6 +36,9 @@ START_ROWS = 1 << 18
 
 START_BYTES = 1 << 27
 """Memory for them, in float64."""
+
+FoundStart = tuple[RowSource | None, Start]
+"""A start, and the sample of the rows that it is about; None for all of them."""
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. "
@@ -56,6 +59,10 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, checkpoint: Any) -> 
         ours["reg_covar='scale'"] = True
     if estimator.on_failure != "raise":
         ours["on_failure='recover'"] = True
+    if isinstance(start := estimator.init_params, str) and not knows_start(
+        estimator._sklearn_class, start
+    ):
+        ours[f"init_params={start!r}"] = True
     return left_to_sklearn(estimator, **ours)
 
 
@@ -90,6 +97,29 @@ def fit(
     data = rows_to_fit(estimator, X, sample_weight)
     if labelled:
         check_absent_rows(data.given)
+    fit_rows(estimator, data, checkpoint, checkpoint_every, listener_for)
+    return data
+
+
+def fit_rows(
+    estimator: Any,
+    data: FitRows,
+    checkpoint: Any,
+    checkpoint_every: float,
+    listener_for: Callable[..., Listener],
+    found: Iterable[FoundStart] | None = None,
+) -> None:
+    """Fit to rows that have been checked.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    data : FitRows
+    checkpoint, checkpoint_every, listener_for
+        See `fit`.
+    found : iterable of FoundStart, optional
+        The starts, if they have been made already: what `find_starts` makes.
+    """
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)
@@ -102,9 +132,15 @@ def fit(
         warm, bound, n_starts = _warm_parameters(estimator, rows), estimator.lower_bound_, 1
         starts: Iterator[Parameters] = iter([warm])
     else:
-        found = _starts(estimator, rows, data, random_state, engine)
+        k = estimator.n_components
+        if found is None:
+            found = find_starts(data, k, random_state, engine)
+        placed = (
+            (rows if drawn is None else open_pass(drawn, structure.forms, engine, k), start)
+            for drawn, start in found
+        )
         m_step = refuse_start if recovery is None else recovery.start
-        starts = first_parameters(model, found, estimator.n_components, n_starts, m_step)
+        starts = first_parameters(model, placed, k, n_starts, m_step)
     attributes = partial(fitted_attributes, model)
     em: Callable[..., EMResult] = partial(
         best_of_restarts,
@@ -126,9 +162,8 @@ def fit(
         raise ValueError(_NO_NUMBER)
     check_defined(model, result.parameters)  # without an iteration, it may be a bad start
     if not result.converged and estimator.max_iter > 0:
-        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=5)
+        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
     keep(estimator, attributes(result))
-    return data
 
 
 def model_to_fit(
@@ -166,15 +201,20 @@ def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
     return step
 
 
-def _starts(
-    estimator: Any,
-    rows: Pass,
-    data: FitRows,
-    random_state: np.random.RandomState,
-    engine: ThreadEngine,
-) -> Iterator[tuple[Pass, Start]]:
-    """Starts without end, each with the rows that it is about."""
-    k, method, dtype = estimator.n_components, data.start, data.given.dtype
+def find_starts(
+    data: FitRows, n_components: int, random_state: np.random.RandomState, engine: ThreadEngine
+) -> Iterator[FoundStart]:
+    """Starts without end, each with the sample that it is about.
+
+    Parameters
+    ----------
+    data : FitRows
+        Whose `start` says how they are made.
+    n_components : int
+    random_state : RandomState
+    engine : ThreadEngine
+    """
+    k, method, dtype = n_components, data.start, data.given.dtype
 
     def make(X: Any, weights: np.ndarray | None) -> Iterator[Start]:
         # Methods see the type that the rows were given in, as scikit-learn's do.
@@ -188,29 +228,24 @@ def _starts(
     elif isinstance(method, str) and bytes_to_draw(method, data.source) <= START_BYTES:
         found = draw_starts(data.source.astype(dtype), k, method, random_state)
     else:
-        yield from _sampled_starts(estimator, rows, data, make, random_state, engine)
+        yield from _sampled_starts(data.source, make, random_state)
         return
-    yield from ((rows, start) for start in found)
+    yield from ((None, start) for start in found)
 
 
 def _sampled_starts(
-    estimator: Any,
-    rows: Pass,
-    data: FitRows,
+    source: RowSource,
     make: Callable[[np.ndarray | None, np.ndarray | None], Iterator[Start]],
     random_state: np.random.RandomState,
-    engine: ThreadEngine,
-) -> Iterator[tuple[Pass, Start]]:
+) -> Iterator[FoundStart]:
     """Starts from samples of the rows, each drawn before its start; of all rows if they are few."""
-    source = data.source
     most = max(min(START_ROWS, START_BYTES // (8 * source.n_features)), 1)
     while True:
         sample, weights = sample_rows(source, most, random_state)
-        about = rows
+        drawn = None
         if len(sample) < source.n_rows:
             drawn = array_source(sample, weights, source.dtype)
-            about = open_pass(drawn, estimator._structure.forms, engine, estimator.n_components)
-        yield about, next(make(sample, weights))
+        yield drawn, next(make(sample, weights))
 
 
 def _warm_parameters(estimator: Any, rows: Pass) -> Parameters:

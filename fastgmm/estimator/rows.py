@@ -58,7 +58,7 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
         estimator, X, sample_weight, dtype=[np.float64, np.float32], ensure_min_samples=2
     )
     n_present = len(X) if weights is None else int(np.count_nonzero(weights))
-    _check_enough(n_present, estimator.n_components)
+    check_enough(n_present, estimator.n_components)
     start = _checked_start(estimator, len(X))
     rows, given = X, array_source(X)
     if weights is not None and n_present < len(X):
@@ -76,7 +76,7 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
             f"{type(estimator).__name__}."
         )
     source = given.present()
-    _check_enough(source.n_rows, estimator.n_components)
+    check_enough(source.n_rows, estimator.n_components)
     start = _checked_start(estimator, given.n_rows)
     if source is not given and not isinstance(start, str):
         start = _of_present(start, given.present_mask())
@@ -202,8 +202,33 @@ def _as_numbers(X: np.ndarray) -> np.ndarray:
     return X
 
 
-def _check_enough(n_rows: int, n_components: int) -> None:
-    """Raise scikit-learn's error if there are fewer rows than components."""
+def with_start(data: FitRows, estimator) -> FitRows:
+    """The same rows, with the start that another estimator asks for.
+
+    Parameters
+    ----------
+    data : FitRows
+    estimator : MixtureEstimator
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows than components, or the start does not fit them.
+    """
+    check_enough(data.source.n_rows, estimator.n_components)
+    start = _checked_start(estimator, data.given.n_rows)
+    if hasattr(start, "take"):
+        start = start.take(data.given.present_mask())
+    return data._replace(start=start)
+
+
+def check_enough(n_rows: int, n_components: int) -> None:
+    """Raise scikit-learn's error if there are fewer rows than components.
+
+    Raises
+    ------
+    ValueError
+    """
     if n_rows < n_components:
         raise ValueError(
             "Expected n_samples >= n_components "

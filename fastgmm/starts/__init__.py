@@ -1,4 +1,4 @@
-"""Starts: random, k-means++, k-means, labels, responsibilities, callables."""
+"""Starts: random, k-means++, k-means, hierarchical, labels, responsibilities, callables."""
 
 from fastgmm.starts.given import given_start
 from fastgmm.starts.methods import METHODS, bytes_to_draw, draw_starts, make_starts

@@ -14,6 +14,7 @@ from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.starts.drawn import bytes_of_permutation, random, random_from_data, unequal
 from fastgmm.starts.given import given_start
+from fastgmm.starts.hierarchical import hierarchical
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
 from fastgmm.starts.records import Start
 
@@ -40,6 +41,7 @@ METHODS = {
     "k-means++": Method(kmeans_plusplus),
     "random": Method(random, lambda source: 0),
     "random_from_data": Method(random_from_data, bytes_of_permutation),
+    "hierarchical": Method(hierarchical),
 }
 """By the names that `init_params` may have."""
 
