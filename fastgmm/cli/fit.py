@@ -4,6 +4,8 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from fastgmm.cli import options
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
 from fastgmm.cli.picture import Plot, check_picture, write_picture
-from fastgmm.cli.progress import progress_of
+from fastgmm.cli.progress import Progress, progress_of
 from fastgmm.cli.report import (
     AsJson,
     Wide,
@@ -110,15 +112,10 @@ def fit(
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
     began = time.perf_counter()
-    try:
-        with progress, warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # said below
-            rows = open_rows(data, columns, weight, memory_limit, text, dtype)
-            progress.opened(rows)
-            model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
-    except KeyboardInterrupt as error:
-        error.args = (_how_to_go_on(progress.iteration, checkpoint),)
-        raise
+    with _going_on(progress, checkpoint):
+        rows = open_rows(data, columns, weight, memory_limit, text, dtype)
+        progress.opened(rows)
+        model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     if out is not None:
         model.save(out)
     seconds = time.perf_counter() - began
@@ -150,6 +147,18 @@ def _warn(model: Any) -> None:
         note(f"warning: {len(model.diagnostics_)} times EM was kept from failing; see --json.")
     if not model.converged_:
         note(f"warning: not converged after {model.n_iter_} iterations; see --max-iter and --tol.")
+
+
+@contextmanager
+def _going_on(progress: Progress, checkpoint: Path | None) -> Iterator[None]:
+    """Show progress, and say, if the fit is interrupted, how to go on."""
+    try:
+        with progress, warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # said at the end
+            yield
+    except KeyboardInterrupt as error:
+        error.args = (_how_to_go_on(progress.iteration, checkpoint),)
+        raise
 
 
 def _how_to_go_on(iteration: int, checkpoint: Path | None) -> str:
