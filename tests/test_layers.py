@@ -190,7 +190,8 @@ def test_files_and_functions_are_short(file):
     for node in ast.walk(syntax(file)):
         if isinstance(node, ast.FunctionDef):
             docstring = len((ast.get_docstring(node) or "").splitlines())
-            length = node.end_lineno - node.lineno + 1 - docstring
+            # A signature is a list, of the options of a command say, and may be long.
+            length = node.end_lineno - node.body[0].lineno + 1 - docstring
             assert length <= MOST_LINES_OF_FUNCTION, f"{node.name} has {length} lines"
 
 
