@@ -5,12 +5,14 @@ parameters.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
+
+from fastgmm.records import selected
 
 
 class Step(Protocol):
@@ -273,36 +275,3 @@ def _better(result: EMResult, best: EMResult) -> EMResult:
         ],
         np.where(better, result.converged, best.converged),
     )
-
-
-# -- records of many mixtures ----------------------------------------------------------------------
-def taken(record: Any, chosen: np.ndarray) -> Any:
-    """The record of those mixtures that a mask chooses."""
-    return _mapped(lambda array: array[chosen], record)
-
-
-def selected(chosen: np.ndarray, one: Any, other: Any) -> Any:
-    """The one record for mixtures that a mask chooses, the other for the rest."""
-    return _mapped(
-        lambda a, b: np.where(chosen.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), one, other
-    )
-
-
-def entered(record: Any, chosen: np.ndarray, part: Any) -> Any:
-    """A record in which those mixtures that a mask chooses come from another one of just these."""
-
-    def enter(array: np.ndarray, values: np.ndarray) -> np.ndarray:
-        array = array.copy()
-        array[chosen] = values
-        return array
-
-    return _mapped(enter, record, part)
-
-
-def _mapped(function: Callable[..., Any], *records: Any) -> Any:
-    """The record whose arrays are ``function`` of the arrays of records of one kind."""
-    if isinstance(records[0], np.ndarray):
-        return function(*records)
-    names = [field.name for field in fields(records[0])]
-    arrays = {name: _mapped(function, *(getattr(r, name) for r in records)) for name in names}
-    return type(records[0])(**arrays)

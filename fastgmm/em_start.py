@@ -8,10 +8,11 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import of_features
-from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate, selected_estimates
+from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate
 from fastgmm.em_step import Model, check_defined
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
+from fastgmm.records import selected
 from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -71,11 +72,13 @@ def first_parameters(
         yield from repeat(settled, n_init)
         return
     for rows, start in islice(starts, n_init):
+        total_weight = rows.total_weight / rows.weight_scale
         if isinstance(start, SingleRows):
-            estimates = model.estimate(_of_single_rows(rows, start, model.structure))
+            statistics = _of_single_rows(rows, start, model.structure, total_weight)
+            estimates = model.estimate(statistics)
         else:
             estimates = _of_shares(rows, start, model, n_components)
-        yield m_step(model, estimates, rows.total_weight / rows.weight_scale)
+        yield m_step(model, estimates, total_weight)
 
 
 def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:
@@ -96,25 +99,23 @@ def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Es
     far = (apart > _FARTHEST_APART**2 * within).any(axis=-1)
     if far.any():
         again = model.estimate(rows.given(start, means, careful=True))
-        estimates = selected_estimates(far, again, estimates)
+        estimates = selected(far, again, estimates)
     return estimates
 
 
 def _of_single_rows(
-    rows: Pass, start: SingleRows, structure: CovarianceStructure
+    rows: Pass, start: SingleRows, structure: CovarianceStructure, total_weight: Any
 ) -> SufficientStatistics:
     """Of one row per component, each of the mean weight: no spread but the regularisation."""
     form, reference = structure.forms.moments, np.asarray(start.rows, dtype=np.float64)
     *leading, k, d = reference.shape
-    weight = np.repeat(
-        np.expand_dims(rows.total_weight / rows.weight_scale / rows.n_rows, -1), k, axis=-1
-    )
+    weight = np.repeat(np.expand_dims(total_weight / rows.n_rows, -1), k, axis=-1)
     statistics = SufficientStatistics.zero(form, reference)
     scatter = None
     if form is MomentForm.NONE:
         # The scatter of all rows about zero, divided among these few: what scikit-learn starts
         # from, and so what gives its results.
-        total = rows.scatter(rows.centre())
+        total = rows.total_scatter
         scatter = total.about(SufficientStatistics.zero(total.form, np.zeros((*leading, 1, d))))
     return SufficientStatistics.from_moments(
         form,

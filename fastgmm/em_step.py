@@ -16,11 +16,12 @@ from fastgmm.covariance.algebra import (
     ill_defined,
     of_features,
 )
-from fastgmm.covariance.estimates import Estimates, estimate, selected_estimates
+from fastgmm.covariance.estimates import Estimates, estimate
 from fastgmm.families import Family
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import Pass
 from fastgmm.passes.kernel_operands import needs_care
+from fastgmm.records import selected
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _LEAST_JUMP = 4.0
@@ -166,7 +167,7 @@ def attempt(
         if jumped.any():
             about_new = rows.statistics(operands, about=estimates.means, careful=True)
             again = model.estimate(about_new, parameters)
-            estimates = selected_estimates(jumped, again, estimates)
+            estimates = selected(jumped, again, estimates)
             new = model.family.maximize(estimates)
     return statistics, estimates, new
 
@@ -180,8 +181,8 @@ def _have_jumped(
     dtype: np.dtype,
 ) -> np.ndarray:
     """Whether the mean of a component is so far from the old one that digits count."""
-    deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
-    roots = of_features(structure, parameters.precisions_cholesky)
+    deviations = _deviations(structure, estimates.covariances)
+    roots = _roots(structure, parameters)
     return _jumps(statistics, estimates, deviations, roots, dtype)
 
 
@@ -195,14 +196,14 @@ def is_doubtful(
 ) -> np.ndarray:
     """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
     structure, dtype = model.structure, rows.dtype
-    deviations = np.sqrt(np.abs(of_features(structure, parameters.covariances)))
-    roots = of_features(structure, parameters.precisions_cholesky)
+    deviations = _deviations(structure, parameters.covariances)
+    roots = _roots(structure, parameters)
     # One over the share of its deviation that the features before it leave to a feature.
     doubtful = _exceeds(roots * deviations, NEARLY_SINGULAR[dtype] ** -0.5)
     if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
         return doubtful
     if estimates.covariances is not parameters.covariances:  # which are those of a posterior
-        deviations = np.sqrt(np.abs(of_features(structure, estimates.covariances)))
+        deviations = _deviations(structure, estimates.covariances)
     return doubtful | _jumps(statistics, estimates, deviations, roots, dtype)
 
 
@@ -233,6 +234,16 @@ def _jumps(
     jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
     far = ~(np.abs(shift * roots) < _FARTHEST_JUMP[dtype])  # also where there is no factor
     return (jumping & far).any(axis=(-2, -1))
+
+
+def _deviations(structure: CovarianceStructure, covariances: np.ndarray) -> np.ndarray:
+    """Standard deviations of the features in all components."""
+    return np.sqrt(np.abs(of_features(structure, covariances)))
+
+
+def _roots(structure: CovarianceStructure, parameters: Parameters) -> np.ndarray:
+    """One over the deviations of the features when those before them are known."""
+    return of_features(structure, parameters.precisions_cholesky)
 
 
 def _exceeds(values: np.ndarray, limit: float) -> np.ndarray:

@@ -34,11 +34,6 @@ class Parameters(ABC):
 
     @property
     @abstractmethod
-    def of_densities(self) -> tuple[np.ndarray, ...]:
-        """The arrays that densities follow from: covariances are not among them."""
-
-    @property
-    @abstractmethod
     def log_weights(self) -> np.ndarray:
         """(k,): what is added to the components' log-densities."""
 
@@ -46,11 +41,6 @@ class Parameters(ABC):
 @dataclass(frozen=True, eq=False, slots=True)
 class MixtureParameters(Parameters):
     """Parameters that are numbers, without a distribution of their own."""
-
-    @property
-    def of_densities(self) -> tuple[np.ndarray, ...]:
-        """See `Parameters`."""
-        return self.weights, self.means, self.precisions_cholesky
 
     @property
     def log_weights(self) -> np.ndarray:

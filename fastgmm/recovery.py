@@ -240,9 +240,8 @@ class Recovery:
 
     def _pruned(self, estimates: Estimates, gone: np.ndarray) -> Estimates:
         reason = "its covariance is not positive definite, after it was re-seeded"
-        for component in np.flatnonzero(gone)[
-            ::-1
-        ].tolist():  # so that no number changes before its turn
+        # From the last to the first, so that no number changes before its turn.
+        for component in reversed(np.flatnonzero(gone).tolist()):
             self._note("prune", f"{len(gone)} components before", reason, component)
         weight, means, covariances, _ = estimates
         return Estimates(weight[~gone], means[~gone], covariances[~gone], None)

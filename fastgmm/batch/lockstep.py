@@ -13,13 +13,14 @@ import numpy as np
 
 from fastgmm.covariance.algebra import are_defined
 from fastgmm.covariance.estimates import Estimates
-from fastgmm.em import EMResult, Listener, best_of_restarts, entered, taken
+from fastgmm.em import EMResult, Listener, best_of_restarts
 from fastgmm.em_start import first_parameters
 from fastgmm.em_step import Model, attempt, is_doubtful
 from fastgmm.estimator.fitting import model_to_fit
 from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.passes.many import ManyPass
+from fastgmm.records import entered, taken
 
 
 class LockstepResult(NamedTuple):

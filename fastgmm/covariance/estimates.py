@@ -57,30 +57,6 @@ class Estimates(NamedTuple):
     rounding: np.ndarray | None
 
 
-def selected_estimates(chosen: np.ndarray, one: Estimates, other: Estimates) -> Estimates:
-    """Of many mixtures: the one estimates for those that a mask chooses, the other for the rest.
-
-    Parameters
-    ----------
-    chosen : ndarray of bool
-        Of the axes in front; of a single mixture, of no dimension.
-    one, other : Estimates
-    """
-
-    def select(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.where(chosen.reshape(chosen.shape + (1,) * (a.ndim - chosen.ndim)), a, b)
-
-    rounding = None
-    if one.rounding is not None and other.rounding is not None:
-        rounding = select(one.rounding, other.rounding)
-    return Estimates(
-        select(one.weight, other.weight),
-        select(one.means, other.means),
-        select(one.covariances, other.covariances),
-        rounding,
-    )
-
-
 def estimate(
     statistics: SufficientStatistics,
     structure: "CovarianceStructure",

@@ -1,11 +1,43 @@
 """Parameters from the public attributes, which anyone may set: checks, and what kernels read."""
 
+from typing import Any
+
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.checks import check_mixture
 from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, needs_care
+from fastgmm.sources.base import RowSource
+
+
+def working_dtype(estimator: Any, dtype: np.dtype) -> np.dtype:
+    """Type to work on rows of a type in: float32 if rows and parameters are.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+        Fitted.
+    dtype : dtype
+        Of the rows.
+    """
+    single = dtype == np.asarray(estimator.means_).dtype == np.float32
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def check_features(estimator: Any, source: RowSource, n_features: int) -> None:
+    """Check that rows have as many features as the means, which may be set by hand.
+
+    Raises
+    ------
+    ValueError
+        In scikit-learn's words.
+    """
+    if source.n_features != n_features:
+        raise ValueError(
+            f"X has {source.n_features} features, but {type(estimator).__name__} is expecting "
+            f"{n_features} features as input."
+        )
 
 
 def check_set_by_hand(structure: CovarianceStructure, parameters: Parameters) -> None:

@@ -12,7 +12,7 @@ from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult
 from fastgmm.em_step import Model, refuse
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.attributes import check_features, check_set_by_hand, working_dtype
 from fastgmm.estimator.conversion import copy_fitted
 from fastgmm.estimator.fitting import fitted_attributes, keep
 from fastgmm.estimator.rows import rows_to_accumulate
@@ -52,15 +52,12 @@ def accumulate(estimator: Any, X: Any, sample_weight: Any) -> SufficientStatisti
     parameters = family.parameters_of(estimator)
     check_set_by_hand(structure, parameters)
     k, d = parameters.means.shape
-    if source.n_features != d:
-        raise ValueError(
-            f"X has {source.n_features} features, but {type(estimator).__name__} is expecting {d} "
-            "features as input."
-        )
+    check_features(estimator, source, d)
     totals = structure.forms.moments is MomentForm.NONE
     # What the means explain is to be taken off the total later, so that their digits count.
-    dtype = np.dtype(np.float64) if totals else _working_dtype(estimator, source.dtype)
-    rows = open_pass(source.astype(dtype), structure.forms, ThreadEngine(estimator.n_jobs), k)
+    dtype = np.float64 if totals else family.fit_dtype or working_dtype(estimator, source.dtype)
+    source = source.astype(np.dtype(dtype))
+    rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k)
     operands = structure.operands(parameters)
     if totals:
         # About points that follow from the parameters, so that statistics of different rows add.
@@ -170,14 +167,6 @@ def _operands_of(
             "an accumulate of all rows after the update before."
         )
     return operands
-
-
-def _working_dtype(estimator: Any, dtype: np.dtype) -> np.dtype:
-    """Type to work on rows in: float32 if rows and parameters are, and the family takes it."""
-    if estimator._family.fit_dtype is not None:
-        return np.dtype(estimator._family.fit_dtype)
-    single = dtype == np.asarray(estimator.means_).dtype == np.float32
-    return np.dtype(np.float32 if single else np.float64)
 
 
 def _moved(

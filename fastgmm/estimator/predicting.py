@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.estimator.attributes import kernels_set_by_hand
+from fastgmm.estimator.attributes import check_features, kernels_set_by_hand, working_dtype
 from fastgmm.estimator.remembered import Memory
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.outputs import open_output, overwrites
@@ -79,8 +79,7 @@ def prepared(
 ) -> tuple[RowSource, KernelChoice]:
     """Source and kernels for a pass: in float32 if rows and parameters are."""
     family, structure = estimator._family, estimator._structure
-    single = source.dtype == np.asarray(estimator.means_).dtype == np.float32
-    dtype = np.dtype(np.float32 if single else np.float64)
+    dtype = working_dtype(estimator, source.dtype)
 
     def make() -> KernelChoice:
         made_of = parameters or family.parameters_of(estimator)
@@ -89,12 +88,7 @@ def prepared(
     attributes = [getattr(estimator, name) for name in family.density_attributes]
     purpose = dtype, estimator.covariance_type, parameters is None
     choice = _kernels.get(estimator, purpose, attributes, make)
-    d = choice.operands.means.shape[1]
-    if source.n_features != d:
-        raise ValueError(
-            f"X has {source.n_features} features, but {type(estimator).__name__} is expecting {d} "
-            "features as input."
-        )
+    check_features(estimator, source, choice.operands.means.shape[1])
     return source.astype(dtype), choice
 
 

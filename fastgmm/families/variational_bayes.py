@@ -65,13 +65,6 @@ class VariationalParameters(Parameters):
     degrees_of_freedom: np.ndarray
 
     @property
-    def of_densities(self) -> tuple[np.ndarray, ...]:
-        """See `Parameters.of_densities`."""
-        concentration = self.weight_posterior.concentration
-        counts = concentration, self.mean_precision, self.degrees_of_freedom
-        return self.weights, self.means, self.precisions_cholesky, *counts
-
-    @property
     def log_weights(self) -> np.ndarray:
         """(k,): what an expected log-density adds to that of the mean parameters.
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.parameters import Operands
 from fastgmm.statistics import SufficientStatistics
 
@@ -85,6 +86,11 @@ class Pass(ABC):
     @abstractmethod
     def centre(self) -> np.ndarray:
         """A point (d,) amid the rows: their mean, whatever they weigh."""
+
+    @cached_property
+    def total_scatter(self) -> SufficientStatistics:
+        """Scatter of all rows about their centre, made once."""
+        return self.scatter(self.centre())
 
     def close(self) -> None:  # noqa: B027  (most passes hold nothing that has to be let go)
         """Let go of what the pass holds; it is not used any more."""

@@ -18,10 +18,10 @@ from fastgmm.kernels.layout import FORMS, Forms
 from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass
 from fastgmm.passes.chunks import cell_statistics, count_near
-from fastgmm.passes.dense import DensePass
+from fastgmm.passes.dense import DensePass, as_asked
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for
 from fastgmm.sources.base import Chunk, RowSource
-from fastgmm.statistics import MomentForm, SufficientStatistics
+from fastgmm.statistics import SufficientStatistics
 
 LEAST_COMPONENTS = 64
 """From so many components on, cells are thought of at all."""
@@ -143,9 +143,7 @@ class CellPass(Pass):
             return cell_statistics(chunk, cells, spreads, choice.forms, choice.operands, reference)
 
         total = self._engine.reduce(statistics, len(chunks))
-        if choice.forms.moments == MomentForm.NONE:
-            total = total.with_scatter(self._dense.total_scatter())
-        return total
+        return as_asked(total, self._forms, self._dense)
 
     def _order_rows(self) -> None:
         n_rows, n_features = self._source.n_rows, self._source.n_features

@@ -1,7 +1,5 @@
 """The pass over the rows of a source: every row by every component, chunk by chunk."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from fastgmm.caching import cached_property
@@ -68,10 +66,6 @@ class DensePass(Pass):
     def centre(self):
         return self._centre
 
-    def total_scatter(self) -> SufficientStatistics:
-        """Scatter of all rows about their centre, made once."""
-        return self._total_scatter
-
     @cached_property
     def _centre(self) -> np.ndarray:
         def total(index: int) -> np.ndarray:
@@ -79,10 +73,6 @@ class DensePass(Pass):
             return totals_of_each(rows, np.array([0, len(rows)]))[0]
 
         return self._engine.reduce(total, len(self._grid)) / self.n_rows
-
-    @cached_property
-    def _total_scatter(self) -> SufficientStatistics:
-        return self.scatter(self._centre)
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
@@ -123,12 +113,10 @@ class DensePass(Pass):
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
     ) -> SufficientStatistics:
         record = SufficientStatistics(MomentForm(choice.forms.moments), reference, sums)
-        return as_asked(record, self._forms, lambda: self._total_scatter)
+        return as_asked(record, self._forms, self)
 
 
-def as_asked(
-    record: SufficientStatistics, forms: Forms, total_scatter: Callable[[], SufficientStatistics]
-) -> SufficientStatistics:
+def as_asked(record: SufficientStatistics, forms: Forms, rows: Pass) -> SufficientStatistics:
     """Statistics from whatever kernels, as a structure with these forms takes them.
 
     Parameters
@@ -136,11 +124,11 @@ def as_asked(
     record : SufficientStatistics
     forms : Forms
         Of the structure.
-    total_scatter : callable
-        Makes the scatter of all rows.
+    rows : Pass
+        That the statistics are of.
     """
     if record.form is MomentForm.NONE:
-        return record.with_scatter(total_scatter())
+        return record.with_scatter(rows.total_scatter)
     if record.form is MomentForm.DIAGONAL and forms.moments == MomentForm.TRACE:
         return record.traced()
     return record

@@ -101,11 +101,11 @@ def _of_each(operands: Operands, density: str) -> Operands:
     k, d = operands.means.shape[-2:]
     factors = operands.factors
     if density == _SHARED:
-        factors = np.repeat(factors[..., np.newaxis, :, :], k, axis=-3)
-    elif density == _ISOTROPIC:
+        return operands._replace(factors=np.repeat(factors[..., np.newaxis, :, :], k, axis=-3))
+    if density == _ISOTROPIC:
         factors = np.repeat(factors[..., np.newaxis], d, axis=-1)
         return operands._replace(factors=factors, scales=np.full_like(operands.scales, -0.5))
-    return operands._replace(factors=factors)
+    return operands
 
 
 def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:

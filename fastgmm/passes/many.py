@@ -13,6 +13,7 @@ from fastgmm.passes.kernel_operands import (
     kernels_for_given,
     moment_operands,
 )
+from fastgmm.records import taken
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import SufficientStatistics
@@ -51,8 +52,8 @@ class ManyPass(Pass):
         other = ManyPass(self._rows, self._offsets, self._forms, self._numbers[chosen])
         if "_centre" in self.__dict__:
             other.__dict__["_centre"] = self._centre[chosen]
-        if "_total_scatter" in self.__dict__:
-            other.__dict__["_total_scatter"] = _taken(self._total_scatter, chosen)
+        if "total_scatter" in self.__dict__:
+            other.__dict__["total_scatter"] = taken(self.total_scatter, chosen)
         return other
 
     def statistics(self, operands, about=None, careful=False):
@@ -64,9 +65,7 @@ class ManyPass(Pass):
         for i, number in enumerate(self._numbers.tolist()):
             start, stop = self._offsets[number], self._offsets[number + 1]
             chunk = Chunk(start, stop, self._rows[start:stop], NO_WEIGHTS)
-            own = choice._replace(
-                operands=type(choice.operands)(*(part[i] for part in choice.operands))
-            )
+            own = choice._replace(operands=taken(choice.operands, i))
             values, responsibilities[start:stop] = shared_out(chunk, own)
             log_likelihoods[i] = values.sum()
         made = choice._replace(operands=moment_operands(about), dtype=np.dtype(np.float64))
@@ -84,7 +83,7 @@ class ManyPass(Pass):
             return scatter_of_each(self._rows, offsets, point)
         of_all = np.zeros((len(offsets) - 1, self.n_features))
         of_all[self._numbers] = point
-        return _taken(scatter_of_each(self._rows, offsets, of_all), self._numbers)
+        return taken(scatter_of_each(self._rows, offsets, of_all), self._numbers)
 
     def centre(self):
         return self._centre
@@ -93,10 +92,6 @@ class ManyPass(Pass):
     def _centre(self) -> np.ndarray:
         totals = totals_of_each(self._rows, self._offsets)[self._numbers]
         return totals / self.n_rows[:, np.newaxis]
-
-    @cached_property
-    def _total_scatter(self) -> SufficientStatistics:
-        return self.scatter(self._centre)
 
     def _summed(self, choice: KernelChoice, shares: np.ndarray | None) -> SufficientStatistics:
         rows = self._rows.astype(choice.dtype, copy=False)
@@ -109,8 +104,4 @@ class ManyPass(Pass):
             shares,
             choice.careful,
         )
-        return as_asked(record, self._forms, lambda: self._total_scatter)
-
-
-def _taken(record: SufficientStatistics, chosen: np.ndarray) -> SufficientStatistics:
-    return SufficientStatistics(record.form, record.reference[chosen], record.sums[chosen])
+        return as_asked(record, self._forms, self)

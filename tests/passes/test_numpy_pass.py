@@ -48,7 +48,7 @@ class NumpyPass(Pass):
     def _sums(self, resp, about, log_likelihood):
         form = MomentForm(self.structure.forms.moments)
         record = self._outer(resp, about, form, log_likelihood)
-        return record.with_scatter(self.scatter(self.centre())) if form == "none" else record
+        return record.with_scatter(self.total_scatter) if form == "none" else record
 
     def _outer(self, resp, about, form, log_likelihood):
         centred = self.X[:, np.newaxis] - about
