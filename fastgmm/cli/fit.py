@@ -4,6 +4,8 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +37,7 @@ from fastgmm.cli.rows import (
     open_rows,
 )
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.sources.base import RowSource
 
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File to write the model to, say model.npz.")
@@ -75,6 +78,10 @@ def fit(
     on_failure: options.OnFailure = None,
     random_state: options.RandomState = None,
     n_jobs: options.NJobs = None,
+    weights_init: options.WeightsInit = None,
+    means_init: options.MeansInit = None,
+    precisions_init: options.PrecisionsInit = None,
+    freeze: options.Freeze = None,
     bayesian: options.Bayesian = False,
     weight_concentration_prior_type: options.PriorType = None,
     weight_concentration_prior: options.Prior = None,
@@ -97,29 +104,41 @@ def fit(
     """Fit a mixture to the rows of files, in bounded memory."""
     model = options.make_estimator(context.params, bayesian)
     check_output(out, data, "model")
-    text = Text(no_header, delimiter, decimal)
     check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
+    text = Text(no_header, delimiter, decimal)
+    opened = partial(open_rows, data, columns, weight, memory_limit, text, dtype)
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
-    model._listener = progress
     began = time.perf_counter()
-    try:
-        with progress, warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # said below
-            rows = open_rows(data, columns, weight, memory_limit, text, dtype)
-            progress.opened(rows)
-            model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
-    except KeyboardInterrupt as error:
-        error.args = (_how_to_go_on(progress.iteration, checkpoint),)
-        raise
+    n_rows = _run(model, opened, progress, checkpoint, checkpoint_every)
     if out is not None:
         model.save(out)
     _warn(model)
     seconds = time.perf_counter() - began
     if as_json:
-        print_json(_document(model, rows.n_rows, seconds, out))
+        print_json(_document(model, n_rows, seconds, out))
     elif not quiet:
-        written = "" if out is None else f"; {out} written"
-        typer.echo(f"{text_of(model)}\n{rows.n_rows} rows in {seconds:.1f} s{written}")
+        typer.echo(_summary(model, n_rows, seconds, out))
+
+
+def _run(
+    model: Any,
+    opened: Callable[[], RowSource],
+    progress: Any,
+    checkpoint: Path | None,
+    checkpoint_every: float,
+) -> int:
+    """Fit to what is opened, and show how far it is; returns the number of rows."""
+    model._listener = progress
+    try:
+        with progress, warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # said afterwards
+            rows = opened()
+            progress.opened(rows)
+            model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
+    except KeyboardInterrupt as error:
+        error.args = (_how_to_go_on(progress.iteration, checkpoint),)
+        raise
+    return rows.n_rows
 
 
 def _warn(model: Any) -> None:
@@ -137,6 +156,11 @@ def _how_to_go_on(iteration: int, checkpoint: Path | None) -> str:
         return "interrupted before the first iteration; nothing is kept"
     command = shlex.join(["fastgmm", *sys.argv[1:]])
     return f"interrupted in iteration {iteration + 1}; {checkpoint} is kept. Go on by: {command}"
+
+
+def _summary(model: Any, n_rows: int, seconds: float, out: Path | None) -> str:
+    written = "" if out is None else f"; {out} written"
+    return f"{text_of(model)}\n{n_rows} rows in {seconds:.1f} s{written}"
 
 
 def _document(model: Any, n_rows: int, seconds: float, out: Path | None) -> dict[str, Any]:
