@@ -62,9 +62,17 @@ class Model:
     def estimate(
         self, statistics: SufficientStatistics, previous: Parameters | None = None
     ) -> Estimates:
-        """Weights, means and covariances of largest likelihood."""
+        """Weights, means and covariances of largest likelihood.
+
+        In a start, which has no parameters before it, no mean is fixed.
+        """
         return estimate(
-            statistics, self.structure, self.reg_covar, previous=previous, dtype=self.dtype
+            statistics,
+            self.structure,
+            self.reg_covar,
+            previous=previous,
+            dtype=self.dtype,
+            fixed=None if previous is None else self.family.fixed_means(),
         )
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm.estimator import predicting
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.families import MaximumLikelihood
+from fastgmm.families.frozen import masks_of, n_parameters
 from fastgmm.saved.models import savable
 from fastgmm.sklearn_interface import TAKES_NAMESPACE, constraints, left_to_sklearn
 
@@ -49,6 +50,14 @@ array-like or callable, default='kmeans'
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
+
+    freeze : dict or None, default=None
+        What of the parameters stays as it is given: a dict from 'weights', 'means' or 'covariances'
+        to True, or to a boolean array (n_components,). The values are those of `weights_init`,
+        `means_init` and `precisions_init`. The other weights share what is left, and covariances of
+        components whose means are frozen are taken about these. Where components share a part of
+        their covariances, these are frozen for all or for none. What is frozen does not count in
+        `n_parameters`, `bic` and `aic`.
 
     Attributes
     ----------
@@ -96,7 +105,7 @@ array-like or callable, default='kmeans'
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
     _family: ClassVar = MaximumLikelihood
-    _parameter_constraints: ClassVar[dict] = constraints(_sklearn_class)
+    _parameter_constraints: ClassVar[dict] = {**constraints(_sklearn_class), "freeze": [dict, None]}
 
     def __init__(
         self,
@@ -117,6 +126,7 @@ array-like or callable, default='kmeans'
         verbose_interval=10,
         on_failure="raise",
         n_jobs=None,
+        freeze=None,
     ):
         super().__init__(
             n_components=n_components,
@@ -136,6 +146,7 @@ array-like or callable, default='kmeans'
         )
         self.on_failure = on_failure
         self.n_jobs = n_jobs
+        self.freeze = freeze
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion; the lower the better (Bishop 2006, eq. 4.139).
@@ -173,7 +184,7 @@ array-like or callable, default='kmeans'
         return -2 * score * n + 2 * self.n_parameters()
 
     def n_parameters(self):
-        """Number of free parameters.
+        """Number of free parameters; those that are frozen do not count.
 
         Returns
         -------
@@ -184,8 +195,11 @@ array-like or callable, default='kmeans'
         sklearn.exceptions.NotFittedError
         """
         check_is_fitted(self, "means_")
-        k, d = np.shape(self.means_)
-        return self._structure.n_free_parameters(k, d) + k * d + k - 1
+        return self._count_parameters(*np.shape(self.means_))
+
+    def _count_parameters(self, n_components, n_features):
+        structure = self._structure
+        return n_parameters(structure, masks_of(self.freeze, structure, n_components), n_features)
 
     def _n_parameters(self):
         return self.n_parameters()

@@ -9,6 +9,7 @@ a start, it begins with the covariance of all rows. In an iteration:
 2. If it fails again, it is pruned, and the iteration is repeated.
 3. If all components fail, or all rows together would (a feature is constant, or a combination of
    others), the regularisation is raised for the rest of the restart, through `LEVELS`.
+   So it is if what failed may not be moved or pruned, since parts of it or labels are given.
 4. If that is not enough, the restart is given up, and the others go on.
 """
 
@@ -52,6 +53,9 @@ class Recovery:
     model : Model
     random_state : RandomState
         That rows for components are drawn from; untouched as long as nothing fails.
+    kept : ndarray of bool, shape (k,), optional
+        Components that something is known of by their numbers. They are not moved, and with them
+        there, none is pruned.
 
     Attributes
     ----------
@@ -63,11 +67,16 @@ class Recovery:
     """
 
     def __init__(
-        self, rows: Pass, source: RowSource, model: Model, random_state: np.random.RandomState
+        self,
+        rows: Pass,
+        source: RowSource,
+        model: Model,
+        random_state: np.random.RandomState,
+        kept: np.ndarray | None = None,
     ):
         self.records: list[dict[str, Any]] = []
         self._rows, self._source, self._model = rows, source, model
-        self._random_state = random_state
+        self._random_state, self._kept = random_state, kept
         self._restart, self._iteration = 0, 0
 
     def run(
@@ -186,6 +195,9 @@ class Recovery:
             reason = "the covariance of all rows is not positive definite"
             return self._with_more_regularization(estimates, reason)
         moved = self._moved(len(failed))
+        if self._kept is not None and (failed & (moved | self._kept)).any():
+            reason = "a component that fails is neither moved nor pruned, as some are given"
+            return self._with_more_regularization(estimates, reason)
         for component in np.flatnonzero(failed & ~moved).tolist():
             self._reseed(estimates, component, everything)
         return self._pruned(estimates, failed & moved)

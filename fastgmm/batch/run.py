@@ -220,8 +220,7 @@ class Run:
         """Bayesian information criteria; NaN where the estimator has none."""
         if not hasattr(self._model, "bic"):
             return np.full(len(log_likelihoods), np.nan)
-        n_parameters = self._model._structure.n_free_parameters(k, d) + k * d + k - 1
-        return n_parameters * np.log(total_weights) - 2 * log_likelihoods
+        return self._model._count_parameters(k, d) * np.log(total_weights) - 2 * log_likelihoods
 
     def _check_features(self, n_features: int) -> None:
         """All need the same number of features, for their parameters are stacked."""
@@ -255,7 +254,7 @@ class _UntilStopped(Messages):
 
 def _plain(model: Any) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
-    given = ("weights_init", "means_init", "precisions_init")
+    given = ("weights_init", "means_init", "precisions_init", "freeze")
     return (
         type(model) in (GaussianMixture, BayesianGaussianMixture)
         and (isinstance(model.init_params, str) or callable(model.init_params))

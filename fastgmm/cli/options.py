@@ -62,6 +62,28 @@ RegCovar = Annotated[
         metavar="NUMBER",
     ),
 ]
+WeightsInit = Annotated[
+    np.ndarray | None,
+    typer.Option(
+        parser=_numbers, metavar="NUMBERS", help="Weights to start with, as 0.3,0.7 or .npy."
+    ),
+]
+MeansInit = Annotated[
+    np.ndarray | None,
+    typer.Option(parser=_numbers, metavar="FILE.npy", help="Means to start with."),
+]
+PrecisionsInit = Annotated[
+    np.ndarray | None,
+    typer.Option(parser=_numbers, metavar="FILE.npy", help="Precisions to start with."),
+]
+Freeze = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PART,PART,...",
+        help="What stays as --weights-init, --means-init and --precisions-init give it: weights, "
+        "means, covariances; of some components only as in means=0+2.",
+    ),
+]
 OnFailure = Annotated[
     str | None,
     _argument(
@@ -87,6 +109,24 @@ TolPerSample = Annotated[
 ]
 
 
+def _frozen(text: str, n_components: int) -> dict[str, Any]:
+    """The argument `freeze` for names of parts, with or without numbers of components."""
+    freeze: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, numbers = part.strip().partition("=")
+        freeze[name] = True
+        if numbers:
+            words = numbers.split("+")
+            chosen = [int(word) for word in words if word.strip().isdecimal()]
+            if len(chosen) < len(words) or max(chosen) >= n_components:
+                raise typer.BadParameter(
+                    f"--freeze {part.strip()!r} should name components by numbers from 0 to "
+                    f"{n_components - 1}, as in means=0+2"
+                )
+            freeze[name] = np.isin(np.arange(n_components), chosen)
+    return freeze
+
+
 def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     """An estimator whose arguments have been checked.
 
@@ -99,21 +139,27 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     Raises
     ------
     typer.BadParameter
-        If there are priors, but the estimator is not Bayesian.
+        If there are priors, but the estimator is not Bayesian; or it is, and has no such argument.
     ValueError
         If an argument is out of range.
     """
     plain = set(fastgmm.GaussianMixture().get_params())
-    # What is printed here is no argument of a model that is kept.
-    all_names = set(fastgmm.BayesianGaussianMixture().get_params()) - {"verbose"}
+    of_bayesian = set(fastgmm.BayesianGaussianMixture().get_params())
+    # How much a command prints is no argument of a model that is kept.
+    known = (plain | of_bayesian) - {"verbose"}
     arguments = {
         name: value
         for name, value in given.items()
-        if name in all_names and value is not None and value is not False
+        if name in known and value is not None and value is not False
     }
     of_bayes = sorted(set(arguments) - plain)
     if of_bayes and not bayesian:
         raise typer.BadParameter(f"--{of_bayes[0].replace('_', '-')} goes with --bayesian")
+    of_plain = sorted(set(arguments) - of_bayesian)
+    if of_plain and bayesian:
+        raise typer.BadParameter(f"--{of_plain[0].replace('_', '-')} does not go with --bayesian")
+    if "freeze" in arguments:
+        arguments["freeze"] = _frozen(arguments["freeze"], arguments["n_components"])
     model = (fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture)(**arguments)
     model._validate_params()
     return model

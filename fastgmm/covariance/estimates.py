@@ -36,6 +36,20 @@ class CentredStatistics(NamedTuple):
     scatter: np.ndarray
 
 
+class FixedMeans(NamedTuple):
+    """Means that an M-step leaves as they are.
+
+    Parameters
+    ----------
+    chosen : ndarray of bool, shape (k,)
+        Whose means.
+    means : ndarray of shape (k, d)
+    """
+
+    chosen: np.ndarray
+    means: np.ndarray
+
+
 class Estimates(NamedTuple):
     """Maximum-likelihood estimates from statistics (Bishop 2006, eq. 9.24 to 9.27).
 
@@ -64,6 +78,7 @@ def estimate(
     *,
     previous: Parameters | None = None,
     dtype: Any = np.float64,
+    fixed: FixedMeans | None = None,
 ) -> Estimates:
     """Weights, means and covariances of largest likelihood.
 
@@ -76,8 +91,9 @@ def estimate(
         That the statistics were taken under.
     dtype : dtype, optional
         That the rows are stored in.
+    fixed : FixedMeans, optional
     """
-    centred = centre(statistics)
+    centred = centre(statistics, fixed)
     covariances = structure.fit(centred, reg_covar, previous)
     rounding = None
     if not (reg_covar if isinstance(reg_covar, float) else np.all(reg_covar)):
@@ -87,19 +103,23 @@ def estimate(
     return Estimates(centred.weight, centred.means, covariances, rounding)
 
 
-def centre(statistics: SufficientStatistics) -> CentredStatistics:
+def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) -> CentredStatistics:
     r"""Moments about the new means.
 
     With :math:`N, f, S` the statistics about the reference :math:`m` and :math:`\epsilon` the
     guard, the new mean is :math:`m + \delta`, :math:`\delta = (f - \epsilon m)/(N + \epsilon)`, and
     the scatter about it is :math:`S - f \delta^T - \delta f^T + N \delta \delta^T`. All four terms
-    are needed, since :math:`\delta` is not exactly :math:`f / N`.
+    are needed, since :math:`\delta` is not exactly :math:`f / N`; least of all
+    for a mean that is fixed, which the scatter is then about.
     """
     form, reference = statistics.form, statistics.reference
     weight, first = statistics.weight, statistics.first
     guarded = weight + EMPTY_GUARD
     shift = (first - EMPTY_GUARD * reference) / guarded[..., np.newaxis]
     means = reference + shift
+    if fixed is not None:
+        means = np.where(fixed.chosen[:, np.newaxis], fixed.means, means)
+        shift = means - reference
     if form is MomentForm.OUTER:
         half = first - 0.5 * weight[..., np.newaxis] * shift
         cross = half[..., :, np.newaxis] * shift[..., np.newaxis, :]

@@ -63,6 +63,7 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, checkpoint: Any) -> 
         estimator._sklearn_class, start
     ):
         ours[f"init_params={start!r}"] = True
+    ours["freeze"] = getattr(estimator, "freeze", None)
     return left_to_sklearn(estimator, **ours)
 
 
@@ -124,12 +125,12 @@ def fit_rows(
     rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)
     random_state = check_random_state(estimator.random_state)
-    recovery = None
+    kept, recovery = model.family.frozen_components(), None
     if estimator.on_failure == "recover":
-        recovery = Recovery(rows, data.source, model, random_state)
+        recovery = Recovery(rows, data.source, model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
-        warm, bound, n_starts = _warm_parameters(estimator, rows), estimator.lower_bound_, 1
+        warm, bound, n_starts = _warm_parameters(estimator, rows, kept), estimator.lower_bound_, 1
         starts: Iterator[Parameters] = iter([warm])
     else:
         k = estimator.n_components
@@ -183,7 +184,13 @@ def model_to_fit(
     checked = checked_copy(estimator, structure, rows.n_features)
     pooled: Callable[[], Estimates] = functools.cache(partial(pooled_estimates, rows, structure))
     family = estimator._family.of_rows(
-        checked, structure, rows.n_rows, rows.total_weight, rows.weight_scale, pooled
+        checked,
+        structure,
+        rows.n_features,
+        rows.n_rows,
+        rows.total_weight,
+        rows.weight_scale,
+        pooled,
     )
     reg_covar = estimator.reg_covar
     if isinstance(reg_covar, str):
@@ -248,11 +255,11 @@ def _sampled_starts(
         yield drawn, next(make(sample, weights))
 
 
-def _warm_parameters(estimator: Any, rows: Pass) -> Parameters:
-    """The fitted parameters, to go on from."""
+def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Parameters:
+    """The fitted parameters, to go on from; all of them, if some components have to be kept."""
     k, d = estimator.n_components, rows.n_features
     n_fitted, n_features_fitted = np.shape(estimator.means_)
-    pruned = estimator.on_failure == "recover" and n_fitted < k
+    pruned = estimator.on_failure == "recover" and n_fitted < k and kept is None
     if n_features_fitted != d or not (n_fitted == k or pruned):
         raise ValueError(
             f"warm_start=True goes on from means of shape {np.shape(estimator.means_)}, but "

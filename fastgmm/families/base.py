@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.estimates import Estimates
+from fastgmm.covariance.estimates import Estimates, FixedMeans
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.statistics import SufficientStatistics
 
@@ -38,6 +38,7 @@ class Family(ABC):
         cls,
         estimator: Any,
         structure: CovarianceStructure,
+        n_features: int,
         n_rows: Any,
         total_weight: Any,
         weight_scale: float,
@@ -50,7 +51,7 @@ class Family(ABC):
         estimator : estimator
             A copy, whose arguments scikit-learn has checked.
         structure : CovarianceStructure
-        n_rows, total_weight, weight_scale
+        n_features, n_rows, total_weight, weight_scale
             See `fastgmm.passes.Pass`.
         pooled : callable
             Estimates from all rows as one component, without regularisation.
@@ -74,6 +75,15 @@ class Family(ABC):
     @abstractmethod
     def tolerance(cls, estimator: Any, total_weight: Any) -> Any:
         """Change of the bound below which EM stops, for rows of this weight."""
+
+    # -- what does not move ------------------------------------------------------------------------
+    @abstractmethod
+    def fixed_means(self) -> FixedMeans | None:
+        """Means that stay as they are, so that covariances are taken about them."""
+
+    @abstractmethod
+    def frozen_components(self) -> np.ndarray | None:
+        """Which components (k,) have a part that is fixed; None if none has."""
 
     # -- the M-step --------------------------------------------------------------------------------
     @abstractmethod

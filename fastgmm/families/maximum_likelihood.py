@@ -11,7 +11,9 @@ from fastgmm.covariance.algebra import (
     defined_factors,
     factors_of_precisions,
 )
+from fastgmm.covariance.estimates import FixedMeans
 from fastgmm.families.base import Family
+from fastgmm.families.frozen import Frozen
 from fastgmm.parameters import MixtureParameters
 
 
@@ -45,23 +47,28 @@ class MaximumLikelihood(Family):
     ----------
     structure : CovarianceStructure
     given : GivenParameters
+    frozen : Frozen, optional
+        What of them stays as it is.
     """
 
     structure: CovarianceStructure
     given: GivenParameters
+    frozen: Frozen | None = None
 
     density_attributes: ClassVar = ("weights_", "means_", "precisions_cholesky_")
 
     @classmethod
-    def of_rows(cls, estimator, structure, n_rows, total_weight, weight_scale, pooled):
+    def of_rows(cls, estimator, structure, n_features, n_rows, total_weight, weight_scale, pooled):
         given = GivenParameters(
             estimator.weights_init, estimator.means_init, estimator.precisions_init
         )
-        return cls(structure, given)
+        k = estimator.n_components
+        return cls(structure, given, Frozen.of(estimator, structure, k, n_features))
 
     @classmethod
     def of_fitted(cls, estimator, structure, weight_scale):
-        return cls(structure, GivenParameters())
+        k, d = np.shape(estimator.means_)
+        return cls(structure, GivenParameters(), Frozen.of(estimator, structure, k, d))
 
     @classmethod
     def parameters_of(cls, estimator):
@@ -77,6 +84,14 @@ class MaximumLikelihood(Family):
     @classmethod
     def tolerance(cls, estimator, total_weight):
         return estimator.tol
+
+    def fixed_means(self):
+        if self.frozen is None or self.frozen.means is None:
+            return None
+        return FixedMeans(self.frozen.masks.means, self.frozen.means)
+
+    def frozen_components(self):
+        return None if self.frozen is None else self.frozen.components
 
     def first_parameters(self):
         """The given parameters, if they leave nothing to a start."""
@@ -99,7 +114,8 @@ class MaximumLikelihood(Family):
         """Parameters of largest likelihood, given the responsibilities."""
         weights = estimates.weight / estimates.weight.sum(axis=-1, keepdims=True)
         factors = defined_factors(self.structure, estimates.covariances, estimates.rounding)
-        return MixtureParameters(weights, estimates.means, estimates.covariances, factors)
+        parameters = MixtureParameters(weights, estimates.means, estimates.covariances, factors)
+        return parameters if self.frozen is None else self.frozen.holding(parameters)
 
     def lower_bound(self, statistics, operands, parameters):
         """Mean log-likelihood per unit of weight, under the parameters of the pass."""

@@ -119,7 +119,7 @@ class VariationalBayes(Family):
             )
 
     @classmethod
-    def of_rows(cls, estimator, structure, n_rows, total_weight, weight_scale, pooled):
+    def of_rows(cls, estimator, structure, n_features, n_rows, total_weight, weight_scale, pooled):
         """See `Family`; priors that are not given follow from the rows."""
         mean, covariance = estimator.mean_prior_, estimator.covariance_prior_
         if estimator.mean_prior is None or estimator.covariance_prior is None:
@@ -207,6 +207,12 @@ class VariationalBayes(Family):
     def tolerance(cls, estimator, total_weight):
         """See `Family`; the bound is a sum over rows."""
         return estimator.tol * total_weight if estimator.tol_per_sample else estimator.tol
+
+    def fixed_means(self):
+        return None
+
+    def frozen_components(self):
+        return None
 
     def first_parameters(self):
         """A start is needed always."""

@@ -96,6 +96,8 @@ def _brief(value: Any) -> Any:
         return f"random state {_digest(np.asarray(key), repr(rest).encode())}"
     if callable(value):
         return f"function {getattr(value, '__qualname__', type(value).__name__)}"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_brief(value[key])}" for key in sorted(value, key=str))
     array = np.asarray(value)
     if array.dtype == object:  # bytes of these are addresses
         array = array.astype(str)

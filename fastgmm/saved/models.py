@@ -122,7 +122,8 @@ def _model(header: dict[str, Any], arrays: Arrays) -> Any:
     if unknown:
         raise ValueError(f"it has arguments of a later version: {', '.join(sorted(unknown))}")
     for name, value in arguments.items():
-        if isinstance(value, (list, tuple, dict, SufficientStatistics)):
+        wrong = (list, tuple, SufficientStatistics) + ((dict,) if name != "freeze" else ())
+        if isinstance(value, wrong):
             raise ValueError(f"{name} is no argument's value")
     estimator = estimator_class(**arguments)
     estimator._validate_params()

@@ -374,3 +374,27 @@ def test_the_demo_fails_where_answers_differ(command, monkeypatch):
 
 
 IRIS = ("iris", load_iris().data, {"n_components": 3, "random_state": 0}, 1)
+
+
+# -- what is known beforehand ----------------------------------------------------------------------
+def test_frozen_parts(command, files, tmp_path):
+    means, out = tmp_path / "means.npy", tmp_path / "model.npz"
+    np.save(means, [[5.0, 5.0, 5.0], [0.0, 0.0, 0.0]])
+    given = ("--means-init", means, "--weights-init", "0.25,0.75")
+    freeze = ("--freeze", "means=0, weights")
+    done = command("fit", files / "rows.csv", *FIT, *given, *freeze, "--out", out)
+    assert done.code == 0, done.err
+    fitted = load(out)
+    np.testing.assert_array_equal(fitted.means_[0], [5.0, 5.0, 5.0])
+    np.testing.assert_array_equal(fitted.weights_, [0.25, 0.75])
+    assert fitted.n_parameters() == 3 + 12
+    for options, words in [
+        (("--freeze", "means"), "means_init does not give them"),
+        ((*given, "--freeze", "means=0+2"), "numbers from 0 to 1"),
+        ((*given, "--freeze", "shape"), "'weights', 'means', 'covariances'"),
+        (("--bayesian", "--freeze", "means"), "--freeze does not go with --bayesian"),
+    ]:
+        failed = command("fit", files / "rows.csv", *FIT, *options)
+        assert failed.code != 0
+        assert words in " ".join(failed.err.split())
+        assert "Traceback" not in failed.err

@@ -18,6 +18,9 @@ SKLEARN_VERSION = parse_version(sklearn.__version__)
 SKLEARN_1_7 = parse_version("1.7") <= SKLEARN_VERSION
 
 PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
+
+#: Arguments of GaussianMixture that scikit-learn's has not, in their order, with their defaults.
+OURS = {"on_failure": "raise", "n_jobs": None, "freeze": None}
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 CLASSES = (GaussianMixture, SklearnGaussianMixture)
 

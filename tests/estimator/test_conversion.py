@@ -11,6 +11,7 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture
 from tests import datasets, structures, tolerances
 from tests.estimator.helpers import (
     CLASSES,
+    OURS,
     PARAMETERS,
     assert_close,
     assert_identical_fit,
@@ -31,8 +32,7 @@ def test_to_sklearn(covariance_type):
     model = GaussianMixture(3, covariance_type=covariance_type, random_state=0, n_jobs=1)
     theirs = model.fit(frame).to_sklearn()
     assert type(theirs) is SklearnGaussianMixture
-    params = model.get_params()
-    del params["n_jobs"], params["on_failure"]
+    params = {name: value for name, value in model.get_params().items() if name not in OURS}
     assert theirs.get_params() == params
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(theirs, name), getattr(model, name))
@@ -49,8 +49,7 @@ def test_from_sklearn(covariance_type):
     theirs = SklearnGaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
     model = GaussianMixture.from_sklearn(theirs)
     assert type(model) is GaussianMixture
-    added = {"n_jobs": None, "on_failure": "raise"}
-    assert model.get_params() == {**theirs.get_params(), **added}
+    assert model.get_params() == {**theirs.get_params(), **OURS}
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(model, name), getattr(theirs, name))
     for name in ("n_iter_", "converged_", "lower_bound_", "n_features_in_"):

@@ -23,6 +23,7 @@ from fastgmm import GaussianMixture
 from tests import datasets, reference, structures, tolerances
 from tests.estimator.helpers import (
     CLASSES,
+    OURS,
     assert_close,
     assert_identical_fit,
     every_structure,
@@ -77,12 +78,12 @@ def test_scikit_learns_checks_are_all_there():
 # --- the constructor ----------------------------------------------------------------------
 
 
-def test_the_constructor_is_scikit_learns_and_two_arguments():
-    mine, theirs = (inspect.signature(cls).parameters for cls in CLASSES)
-    *shared, on_failure, n_jobs = mine.values()
-    assert shared == list(theirs.values())
-    for last, name, default in ((on_failure, "on_failure", "raise"), (n_jobs, "n_jobs", None)):
-        assert (last.name, last.default, last.kind) == (name, default, last.KEYWORD_ONLY)
+def test_the_constructor_is_scikit_learns_and_our_arguments():
+    mine, theirs = (list(inspect.signature(cls).parameters.values()) for cls in CLASSES)
+    assert mine[: len(theirs)] == theirs
+    added = mine[len(theirs) :]
+    assert [(last.name, last.default) for last in added] == list(OURS.items())
+    assert {last.kind for last in added} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 #: Arguments that methods have beyond scikit-learn's, which come first.
@@ -157,8 +158,8 @@ def test_get_and_set_params():
     params = model.get_params()
     assert params == {
         **SklearnGaussianMixture(4, covariance_type="diag", tol=0.1).get_params(),
+        **OURS,
         "n_jobs": 2,
-        "on_failure": "raise",
     }
     assert GaussianMixture(**params).get_params() == params
     assert model.set_params(n_components=2, n_jobs=None) is model
@@ -275,7 +276,7 @@ def test_the_state_holds_parameters_and_attributes_only():
     """No kernels and no threads, so a pickle can be read where nothing is compiled."""
     model = fitted_to_iris()
     theirs = SklearnGaussianMixture(3, random_state=0).fit(X)
-    added = {"n_jobs", "on_failure", "lower_bounds_", "diagnostics_"}
+    added = {*OURS, "lower_bounds_", "diagnostics_"}
     assert set(vars(model)) == set(vars(theirs)) | added
 
 
