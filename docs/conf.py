@@ -1,9 +1,74 @@
-"""Sphinx settings: ``sphinx-build docs docs/_build``."""
+"""Sphinx settings: ``sphinx-build -W docs docs/_build/html`` from the top of the repository.
+
+Building runs the scripts of ``examples`` and keeps their pictures; ``-D plot_gallery=0`` does not.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # examples need no more
+
+import fastgmm  # noqa: E402
 
 project = "fastgmm"
 author = "The fastgmm developers"
-extensions = ["myst_parser"]
+copyright = author
+version = release = fastgmm.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
+]
 root_doc = "index"
-exclude_patterns = ["_build"]
-# The index links to the pages in its text, so that it reads as well without Sphinx.
-suppress_warnings = ["toc.not_included"]
+exclude_patterns = ["_build", "examples", "auto_examples/*.ipynb", "auto_examples/*.py*"]
+templates_path = ["_templates"]
+html_extra_path = ["performance.html"]
+default_role = "literal"
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "doc_module": ("fastgmm",),
+    "backreferences_dir": None,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"fastgmm {version}"
+html_static_path = ["_static"]
+html_css_files = ["fastgmm.css"]
+html_show_sourcelink = False
+html_sidebars = {"**": ["globaltoc"]}
+html_theme_options = {
+    "navbar_center": [],
+    "navbar_persistent": [],
+    "navbar_end": ["search-button", "theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

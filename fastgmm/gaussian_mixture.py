@@ -79,7 +79,7 @@ array-like or callable, default='kmeans'
         'regularize', 'widen' (the covariances of a start) or 'give up' (the restart); ``detail``
         and ``reason``, in words.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (d,)
     n_batches_ : int
         Batches that `partial_fit` has seen.
     running_statistics_ : SufficientStatistics

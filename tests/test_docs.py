@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import fastgmm
+from fastgmm import gaussian, plotting
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -18,19 +19,30 @@ def blocks(path):
     return _BLOCK.findall(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["statistics.md", "batch.md"])
+@pytest.mark.parametrize("module", [fastgmm, plotting, gaussian], ids=lambda m: m.__name__)
+def test_the_reference_has_every_public_name(module):
+    """And so Sphinx makes a page of it."""
+    listed = set((DOCS / "reference.rst").read_text(encoding="utf-8").split())
+    public = {name for name in module.__all__ if callable(getattr(module, name))}
+    assert public
+    assert public <= listed
+
+
+@pytest.mark.parametrize("name", ["start.md", "statistics.md", "batch.md"])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     code = "\n".join(blocks(DOCS / name))
     assert "assert" in code
     exec(compile(code, name, "exec"), {})
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", ["../README.md", "bayesian.md", "robustness.md"])
+@pytest.mark.parametrize("name", ["../README.md", "bayesian.md", "plotting.md", "robustness.md"])
 def test_examples_with_rows_of_the_reader(name, tmp_path, monkeypatch):
     """The reader brings X and what belongs to it: here they stand."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     random = np.random.default_rng(0)
     X = random.normal(size=(600, 2)) + np.repeat([[0.0], [5.0], [9.0]], 200, axis=0)
     frame = pd.DataFrame(X, columns=["a", "b"])
