@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastgmm.files.container import ModelFileError
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.saved.models import load
+    from fastgmm.selection import Selection, select
     from fastgmm.sources.opening import open_source
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "FitReport",
     "GaussianMixture",
     "ModelFileError",
+    "Selection",
     "__version__",
     "fit_many",
     "load",
     "open_source",
     "patch_sklearn",
+    "select",
     "unpatch_sklearn",
 ]
 
@@ -34,9 +37,11 @@ _HOMES = {
     "FitReport": "batch",
     "GaussianMixture": "gaussian_mixture",
     "ModelFileError": "files.container",
+    "Selection": "selection",
     "fit_many": "batch",
     "load": "saved.models",
     "open_source": "sources.opening",
+    "select": "selection",
 }
 
 

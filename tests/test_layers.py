@@ -18,6 +18,7 @@ PACKAGE = ROOT / "fastgmm"
 LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
+    ["selection"],
     ["batch"],
     ["integrations"],
     ["patching"],
@@ -45,7 +46,7 @@ ESTIMATORS = ["gaussian_mixture", "bayesian_mixture", "estimator", "sklearn_inte
 RESERVED = {
     "numba": ["kernels"],
     "llvmlite": ["kernels"],
-    "sklearn": ["__init__", "cli", "batch", "patching", *ESTIMATORS, "starts"],
+    "sklearn": ["__init__", "cli", "selection", "batch", "patching", *ESTIMATORS, "starts"],
 }
 #: The only files that may import a module whose name is known when they run: packages of others,
 #: and the homes of the classes that a patch puts in their places.
