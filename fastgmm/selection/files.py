@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,14 +43,11 @@ class Keeper:
         self._last_write = -np.inf
         self._unwritten: list[Cell] | None = None
         self._facts: dict[str, Any] = {}
-        self._found = read_file(path, ("search",)) if has_begun(path) else None
+        self._found = read_search(path) if has_begun(path) else None
 
     def entropy(self, other: int) -> int:
         """What the seeds in the file were made from; another number if there is no file yet."""
-        if self._found is None:
-            return other
-        kept = self._facts_found().get("entropy")
-        return kept if isinstance(kept, int) else other
+        return other if self._found is None else int(self._found.facts["entropy"])
 
     def resume(self, plan: Plan, data: FitRows, cv: Any) -> dict[tuple[int, str], Cell]:
         """The fits in the file.
@@ -69,21 +66,17 @@ class Keeper:
         self._facts = fingerprint.facts
         if self._found is None:
             return {}
-        different = fingerprint.differences(self._facts_found())
+        different = fingerprint.differences(self._found.facts)
         if different:
             raise ValueError(
                 f"{os.fspath(self._path)} is the checkpoint of another search: "
                 f"{'; '.join(different.values())}. Give another path, or delete the file to begin "
                 "anew."
             )
-        try:
-            cells = cells_of(self._found.header, self._found.arrays)
-            if not {cell.key for cell in cells} <= set(plan.keys):
-                raise ValueError("it has fits that are not of this search")
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise unusable(self._path, "search", error) from error
+        cells = self._found.cells
+        if not {cell.key for cell in cells} <= set(plan.keys):
+            what = ValueError("it has fits that are not of this search")
+            raise unusable(self._path, "search", what)
         for cell in cells:
             if cell.model is not None:
                 cell.model.set_params(n_jobs=plan.parameters["n_jobs"])
@@ -117,12 +110,34 @@ class Keeper:
         self._unwritten = None
         self._last_write = time.monotonic()
 
-    def _facts_found(self) -> dict[str, Any]:
-        assert self._found is not None
-        facts = self._found.header.get("fingerprint")
-        if not isinstance(facts, dict):
-            raise unusable(self._path, "search", ValueError("it does not say of which search"))
-        return facts
+
+class SavedSearch(NamedTuple):
+    """What a checkpoint holds: what the search depends on, and the fits that are done."""
+
+    facts: dict[str, Any]
+    cells: list[Cell]
+
+
+def read_search(path: str | os.PathLike) -> SavedSearch:
+    """Read the checkpoint of a search.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, or of another kind.
+    OSError
+        If it cannot be read.
+    """
+    _, header, arrays = read_file(path, ("search",))
+    try:
+        facts = header["fingerprint"]
+        if not isinstance(facts, dict) or not isinstance(facts["entropy"], int):
+            raise ValueError("it does not say of which search")
+        return SavedSearch(facts, cells_of(header, arrays))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise unusable(path, "search", error) from error
 
 
 def _fingerprint(plan: Plan, data: FitRows, cv: Any) -> Fingerprint:
