@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -134,29 +134,16 @@ def select(
     """Fit mixtures of several numbers of components and structures, and choose the best."""
     if table is not None and table.suffix != ".csv":
         raise typer.BadParameter(f"--table {table} should end in .csv")
-    written = [path for path in (out, table) if path is not None]
     check_output(out, data, "model")
     check_output(table, [*data, *([] if out is None else [out])])
-    check_output(checkpoint, [*data, *written], "search")
+    others = [path for path in (out, table) if path is not None]
+    check_output(checkpoint, [*data, *others], "search")
     names = ("tol", "max_iter", "n_init", "reg_covar", "on_failure", "share_starts")
     given = {name: context.params[name] for name in names if context.params[name] is not None}
     began = time.perf_counter()
     text = Text(no_header, delimiter, decimal)
     rows = open_rows(data, columns, weight, memory_limit, text, dtype)
-
-    def leave(selection: Any) -> None:
-        """Write and print a selection."""
-        if out is not None:
-            selection.best_estimator_.save(out)
-        if table is not None:
-            atomic_write(table, _table(selection).encode())
-        seconds = time.perf_counter() - began
-        if as_json:
-            print_json(_document(selection, rows.n_rows, seconds, out))
-        elif not quiet:
-            files = "".join(f"; {path} written" for path in written)
-            typer.echo(f"{selection}\n{rows.n_rows} rows in {seconds:.1f} s{files}")
-
+    result = Result(rows.n_rows, began, out, table, as_json, quiet)
     try:
         selection = fastgmm.select(
             rows,
@@ -175,12 +162,37 @@ def select(
     except KeyboardInterrupt as error:
         done = getattr(error, "selection", None)
         if done is not None:
-            leave(done)
+            result.leave(done)
         error.args = (_how_to_go_on(done, checkpoint),)
         raise
-    leave(selection)
-    if selection.at_edge:
-        note(f"warning: {selection.at_edge}.")
+    result.leave(selection)
+
+
+class Result(NamedTuple):
+    """Where a selection goes."""
+
+    n_rows: int
+    began: float
+    out: Path | None
+    table: Path | None
+    as_json: bool
+    quiet: bool
+
+    def leave(self, selection: Any) -> None:
+        """Write and print it."""
+        if self.out is not None:
+            selection.best_estimator_.save(self.out)
+        if self.table is not None:
+            atomic_write(self.table, _table(selection).encode())
+        seconds = time.perf_counter() - self.began
+        if self.as_json:
+            print_json(_document(selection, self.n_rows, seconds, self.out))
+        elif not self.quiet:
+            written = (path for path in (self.out, self.table) if path is not None)
+            files = "".join(f"; {path} written" for path in written)
+            typer.echo(f"{selection}\n{self.n_rows} rows in {seconds:.1f} s{files}")
+        if selection.at_edge:
+            note(f"warning: {selection.at_edge}.")
 
 
 def _how_to_go_on(done: Any, checkpoint: Path | None) -> str:
