@@ -88,30 +88,32 @@ Starts = Annotated[
     ),
 ]
 
+Criterion = Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(CRITERIA)}.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write the best model to.")]
+Table = Annotated[
+    Path | None, typer.Option(help="File ending in .csv to write the table of all fits to.")
+]
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option(help="File that keeps the fits that are done: the same command goes on."),
+]
+Folds = Annotated[int, typer.Option(min=2, help="Folds of the criterion cv.")]
+ShareStarts = Annotated[
+    str | None, typer.Option(metavar="split", help="split: start from split components of fewer.")
+]
+
 
 def select(
     context: typer.Context,
     data: Data,
     n_components: Numbers = "1:9",  # type: ignore[assignment]
-    criterion: Annotated[
-        str, typer.Option(metavar="NAME", help=f"One of {', '.join(CRITERIA)}.")
-    ] = "bic",
+    criterion: Criterion = "bic",
     covariance_type: Structures = "full,tied,diag,spherical",  # type: ignore[assignment]
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write the best model to.")
-    ] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="File ending in .csv to write the table of all fits to.")
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="File that keeps the fits that are done: the same command goes on."),
-    ] = None,
-    cv: Annotated[int, typer.Option(min=2, help="Folds of the criterion cv.")] = 5,
-    share_starts: Annotated[
-        str | None,
-        typer.Option(metavar="split", help="split: start from split components of fewer."),
-    ] = None,
+    out: Out = None,
+    table: Table = None,
+    checkpoint: CheckpointFile = None,
+    cv: Folds = 5,
+    share_starts: ShareStarts = None,
     tol: options.Tol = None,
     max_iter: options.MaxIter = None,
     n_init: options.NInit = None,
