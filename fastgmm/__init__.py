@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastgmm.files.container import ModelFileError
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.saved.models import load
+    from fastgmm.selection import Selection, select
     from fastgmm.sources.opening import open_source
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "FitReport",
     "GaussianMixture",
     "ModelFileError",
+    "Selection",
     "__version__",
     "fit_many",
     "gaussian",
@@ -27,6 +29,7 @@ __all__ = [
     "open_source",
     "patch_sklearn",
     "plotting",
+    "select",
     "unpatch_sklearn",
 ]
 
@@ -37,9 +40,11 @@ _HOMES = {
     "FitReport": "batch",
     "GaussianMixture": "gaussian_mixture",
     "ModelFileError": "files.container",
+    "Selection": "selection",
     "fit_many": "batch",
     "load": "saved.models",
     "open_source": "sources.opening",
+    "select": "selection",
 }
 
 _MODULES = ("gaussian", "plotting")

@@ -28,7 +28,7 @@ def test_the_reference_has_every_public_name(module):
     assert public <= listed
 
 
-@pytest.mark.parametrize("name", ["start.md", "statistics.md", "batch.md"])
+@pytest.mark.parametrize("name", ["start.md", "statistics.md", "batch.md", "selection.md"])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")

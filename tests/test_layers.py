@@ -18,6 +18,7 @@ PACKAGE = ROOT / "fastgmm"
 LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
+    ["selection"],
     ["batch"],
     ["plotting"],
     ["gaussian"],
@@ -54,6 +55,7 @@ RESERVED = {
         "gaussian",
         "patching",
         "plotting",
+        "selection",
         *ESTIMATORS,
         "starts",
     ],

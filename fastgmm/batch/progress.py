@@ -11,17 +11,19 @@ _SECONDS = 5.0
 
 
 class Progress:
-    """Counts data sets that are done, from any thread; a context manager.
+    """Counts fits that are done, from any thread; a context manager.
 
     Parameters
     ----------
     total : int
     shown : bool
         On standard error.
+    what : str, optional
+        What is counted.
     """
 
-    def __init__(self, total: int, shown: bool):
-        self._total, self._shown = total, shown
+    def __init__(self, total: int, shown: bool, what: str = "data sets"):
+        self._total, self._shown, self._what = total, shown, what
         self._done, self._failed = 0, 0
         self._lock = threading.Lock()
         self._begin = self._last = time.perf_counter()
@@ -59,7 +61,7 @@ class Progress:
         self._last = now
         rate = self._done / max(now - self._begin, 1e-9)
         print(
-            f"fastgmm: {self._done} of {self._total} data sets, {self._failed} failed, "
+            f"fastgmm: {self._done} of {self._total} {self._what}, {self._failed} failed, "
             f"{rate:.0f} per second",
             file=sys.stderr,
             flush=True,

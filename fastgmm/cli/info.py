@@ -9,13 +9,17 @@ from fastgmm.cli.report import AsJson, Wide, describe, parameters_of, print_json
 from fastgmm.files.container import read_file
 from fastgmm.saved.checkpoints import read_checkpoint
 from fastgmm.saved.models import load
+from fastgmm.selection.files import read_search
 
-KINDS = ("model", "statistics", "checkpoint")
+KINDS = ("model", "statistics", "checkpoint", "selection", "search")
 
 
 def info(
     file: Annotated[
-        Path, typer.Argument(help="A model, statistics or a checkpoint.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A model, statistics, a selection or a checkpoint.", show_default=False
+        ),
     ],
     as_json: AsJson = False,
     wide: Wide = False,
@@ -24,6 +28,8 @@ def info(
     kind = read_file(file, KINDS).kind
     if kind == "checkpoint":
         document, text = _checkpoint(file)
+    elif kind in ("selection", "search"):
+        document, text = _selection(file, kind)
     elif kind == "statistics":
         document, text = _statistics(file)
     else:
@@ -55,6 +61,21 @@ def _checkpoint(file: Path) -> tuple[dict[str, Any], str]:
         *(f"  {name}: {value}" for name, value in run.items()),
     ]
     return document, "\n".join(lines)
+
+
+def _selection(file: Path, kind: str) -> tuple[dict[str, Any], str]:
+    if kind == "search":
+        facts, cells = read_search(file)
+        lines = [f"Checkpoint of a search, after {len(cells)} fits"]
+        lines += (f"  {name}: {value}" for name, value in facts.items())
+        return {"n_fits": len(cells), "run": facts}, "\n".join(lines)
+    selection = load(file)
+    document = {
+        "criterion": selection.criterion,
+        "best_index": selection.best_index_,
+        "table": selection.records(),
+    }
+    return document, str(selection)
 
 
 def _statistics(file: Path) -> tuple[dict[str, Any], str]:

@@ -28,6 +28,7 @@ from fastgmm.cli.info import info
 from fastgmm.cli.predict import predict
 from fastgmm.cli.sample import sample
 from fastgmm.cli.score import score
+from fastgmm.cli.select import select
 from fastgmm.cli.warmup import warmup
 
 
@@ -51,7 +52,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, score, sample, info, warmup, demo):
+for command in (fit, select, predict, score, sample, info, warmup, demo):
     app.command()(command)
 
 

@@ -45,7 +45,7 @@ class Contents(NamedTuple):
     Parameters
     ----------
     kind : str
-        "model", "statistics" or "checkpoint".
+        "model", "statistics", "checkpoint", "selection" or "search".
     header : dict
         Made of what JSON has.
     arrays : dict of ndarray

@@ -89,3 +89,28 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
         return float(values.astype(np.float64) @ chunk.weights)
 
     return engine.reduce(weighted, len(grid)) / source.total_weight
+
+
+def classification_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:
+    """Weighted sum of the rows' largest log-densities, weights of the components included.
+
+    That is the log-likelihood of the rows together with their most probable components (Biernacki,
+    Celeux & Govaert 2000, "Assessing a mixture model for clustering with the integrated completed
+    likelihood", eq. 8).
+    """
+    source = source.astype(choice.dtype)
+    k = len(choice.operands.means)
+    grid = RowGrid.of(source.n_rows, source.n_features, k)
+
+    def largest(index: int) -> float:
+        chunk = source.read(*grid.bounds(index))
+        values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
+        chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
+        largest = values[:, 0]
+        for c in range(1, k):  # NumPy takes far longer over a short axis
+            largest = np.maximum(largest, values[:, c])
+        if not len(chunk.weights):
+            return float(largest.sum(dtype=np.float64))
+        return float(largest.astype(np.float64) @ chunk.weights)
+
+    return float(engine.reduce(largest, len(grid)))

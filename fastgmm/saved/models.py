@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,8 +13,10 @@ from fastgmm.saved.codec import Arrays, decode, encode
 from fastgmm.statistics import SufficientStatistics
 
 Class = TypeVar("Class", bound=type)
+Reader = TypeVar("Reader", bound=Callable[[dict[str, Any], Arrays], Any])
 
 _SAVABLE: dict[str, Any] = {}
+_READERS: dict[str, Callable[[dict[str, Any], Arrays], Any]] = {}
 _FITTED = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]_")
 
 
@@ -21,6 +24,16 @@ def savable(estimator_class: Class) -> Class:
     """Class decorator that lets objects of an estimator be saved and loaded, but of no subclass."""
     _SAVABLE[estimator_class.__name__] = estimator_class
     return estimator_class
+
+
+def loadable(kind: str) -> Callable[[Reader], Reader]:
+    """Decorator that enters a function as what reads files of a kind, from header and arrays."""
+
+    def enter(reader: Reader) -> Reader:
+        _READERS[kind] = reader
+        return reader
+
+    return enter
 
 
 def save_model(estimator: Any, path: str | os.PathLike) -> None:
@@ -43,13 +56,24 @@ def save_model(estimator: Any, path: str | os.PathLike) -> None:
     OSError
         If the file cannot be written.
     """
+    arrays: Arrays = {}
+    write_file(path, Contents("model", describe_model(estimator, arrays), arrays))
+
+
+def describe_model(estimator: Any, arrays: Arrays) -> dict[str, Any]:
+    """Header of an estimator; its arrays are added to others. See `save_model`.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture or BayesianGaussianMixture
+    arrays : dict of ndarray
+    """
     name = type(estimator).__name__
     if type(estimator) is not _SAVABLE.get(name):
         raise TypeError(
             f"A {name} cannot be saved, only objects of the classes {', '.join(_SAVABLE)} "
             "themselves."
         )
-    arrays: Arrays = {}
     parameters = {
         argument: encode(_as_array(value), argument, arrays)
         for argument, value in estimator.get_params(deep=False).items()
@@ -57,16 +81,15 @@ def save_model(estimator: Any, path: str | os.PathLike) -> None:
     estimator._validate_params()  # as `load` will
     attributes = {name: value for name, value in vars(estimator).items() if _FITTED.fullmatch(name)}
     check_fitted(estimator, attributes)
-    header = {
+    return {
         "class": name,
         "parameters": parameters,
         "attributes": {key: encode(value, key, arrays) for key, value in attributes.items()},
     }
-    write_file(path, Contents("model", header, arrays))
 
 
 def load(path: str | os.PathLike) -> Any:
-    """Read a model or statistics from a file.
+    """Read a model, statistics or a selection from a file.
 
     Nothing in a file is ever run: it holds numbers and names, not code.
 
@@ -76,7 +99,7 @@ def load(path: str | os.PathLike) -> Any:
 
     Returns
     -------
-    loaded : GaussianMixture, BayesianGaussianMixture or SufficientStatistics
+    loaded : GaussianMixture, BayesianGaussianMixture, SufficientStatistics or Selection
 
     Raises
     ------
@@ -86,7 +109,7 @@ def load(path: str | os.PathLike) -> Any:
     OSError
         If it is not there, or cannot be read.
     """
-    return _load(path, ("model", "statistics"))
+    return _load(path, tuple(_READERS))
 
 
 def load_model(path: str | os.PathLike) -> Any:
@@ -97,9 +120,7 @@ def load_model(path: str | os.PathLike) -> Any:
 def _load(path: str | os.PathLike, kinds: tuple[str, ...]) -> Any:
     kind, header, arrays = read_file(path, kinds)
     try:
-        if kind == "statistics":
-            return SufficientStatistics.from_description(header, arrays)
-        return _model(header, arrays)
+        return _READERS[kind](header, arrays)
     except MemoryError:
         raise
     except Exception as error:
@@ -115,7 +136,15 @@ def unusable(path: str | os.PathLike, kind: str, error: Exception) -> ModelFileE
     return ModelFileError(f"{os.fspath(path)} holds no usable {kind}: {text}")
 
 
-def _model(header: dict[str, Any], arrays: Arrays) -> Any:
+@loadable("model")
+def described_model(header: dict[str, Any], arrays: Arrays) -> Any:
+    """An estimator from its header; any exception means that it is no use.
+
+    Parameters
+    ----------
+    header : dict
+    arrays : dict of ndarray
+    """
     estimator_class = _SAVABLE[header["class"]]
     arguments = _decode_each(header["parameters"], arrays)
     unknown = set(arguments) - set(estimator_class().get_params(deep=False))
@@ -135,6 +164,9 @@ def _model(header: dict[str, Any], arrays: Arrays) -> Any:
     for name, value in attributes.items():
         setattr(estimator, name, value)
     return estimator
+
+
+loadable("statistics")(SufficientStatistics.from_description)
 
 
 def _decode_each(items: dict[str, Any], arrays: Arrays) -> dict[str, Any]:

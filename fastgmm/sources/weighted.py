@@ -14,9 +14,11 @@ class WithWeights(RowReader):
     Parameters
     ----------
     reader : RowReader
-        Without weights.
+        Without weights, unless these replace them.
     weights : array of shape (n,)
         Read anew each time, so that it may be a memory map.
+    replacing : bool, optional
+        Whether they may take the place of weights that the reader has.
 
     Raises
     ------
@@ -24,8 +26,8 @@ class WithWeights(RowReader):
         If they are not as many as the rows, or no numbers.
     """
 
-    def __init__(self, reader: RowReader, weights: np.ndarray):
-        if reader.weighted:
+    def __init__(self, reader: RowReader, weights: np.ndarray, *, replacing: bool = False):
+        if reader.weighted and not replacing:
             raise ValueError(f"{reader.name} has weights already.")
         if weights.shape != (reader.n_rows,):
             raise ValueError(

@@ -1,0 +1,77 @@
+"""The rows of a search: checked once, and cut into folds for the held-out likelihood."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import KFold, check_cv
+
+from fastgmm.estimator.rows import FitRows
+from fastgmm.sources.array import array_source
+from fastgmm.sources.base import RowSource
+from fastgmm.sources.sampling import all_weights
+from fastgmm.sources.weighted import WithWeights
+
+
+class Part(NamedTuple):
+    """Rows to fit, and rows to judge the fit by.
+
+    Parameters
+    ----------
+    train : FitRows
+    test : RowSource
+        Without rows of weight 0.
+    """
+
+    train: FitRows
+    test: RowSource
+
+
+def folds(data: FitRows, cv: Any, entropy: int) -> list[Part]:
+    """Parts that each hold out other rows.
+
+    Parameters
+    ----------
+    data : FitRows
+    cv : int or splitter
+        A number of folds of shuffled rows; or an object with the method ``split`` of scikit-learn.
+    entropy : int
+        That the shuffling follows from.
+
+    Raises
+    ------
+    ValueError
+        If it makes no such parts.
+    """
+    n_rows = data.source.n_rows
+    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
+        if not 2 <= cv <= n_rows:
+            raise ValueError(f"cv should be from 2 to the {n_rows} rows that there are, not {cv}.")
+        seed = int(np.random.SeedSequence(entropy, spawn_key=(0,)).generate_state(1)[0])
+        cv = KFold(int(cv), shuffle=True, random_state=seed)
+    pairs = check_cv(cv).split(np.zeros((n_rows, 1)))
+    return list(_parts(data, pairs))
+
+
+def _parts(data: FitRows, pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[Part]:
+    source = data.source
+    if data.arrays is not None:
+        rows, weights = data.arrays
+        for train, test in pairs:
+            kept = rows[train], None if weights is None else weights[train]
+            held_out = array_source(rows[test], None if weights is None else weights[test])
+            fitted = array_source(*kept, source.dtype)
+            yield Part(FitRows(fitted.astype(data.given.dtype), fitted, data.start, kept), held_out)
+        return
+    own = all_weights(source)
+    for train, test in pairs:
+        fitted = _only(source, own, train)
+        given = fitted.astype(data.given.dtype)
+        yield Part(FitRows(given, fitted, data.start, None), _only(source, own, test))
+
+
+def _only(source: RowSource, own: np.ndarray | None, chosen: np.ndarray) -> RowSource:
+    """Some rows of a source, as one in which the others weigh nothing."""
+    weights = np.zeros(source.n_rows)
+    weights[chosen] = 1.0 if own is None else own[chosen]
+    return RowSource(WithWeights(source.reader, weights, replacing=True), source.dtype).present()

@@ -1,0 +1,336 @@
+"""`select`: every cell is a fit of its own, and the best of them is honest."""
+
+import pickle
+import signal
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.model_selection import KFold
+
+import fastgmm
+from fastgmm.covariance import STRUCTURES
+from fastgmm.kernels.layout import Forms
+from fastgmm.selection.cell import COLUMNS
+from fastgmm.selection.plan import all_types
+
+IRIS = load_iris().data
+FITTED = ("weights_", "means_", "covariances_", "lower_bounds_", "n_iter_", "converged_")
+
+
+def blobs(n=300, d=2, seed=0):
+    random = np.random.default_rng(seed)
+    centres = np.array([[0.0, 0], [9, 0], [0, 9]])[:, :d]
+    return centres[random.integers(3, size=n)] + random.standard_normal((n, d))
+
+
+def own_fit(cell, X, sample_weight=None, **arguments):
+    arguments = {"random_state": cell.seed, "tol": cell.tol, "init_params": cell.start, **arguments}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fastgmm.GaussianMixture(
+            n_components=cell.n_components, covariance_type=cell.covariance_type, **arguments
+        ).fit(X, sample_weight=sample_weight)
+
+
+def assert_bits_of_own_fits(selection, X, sample_weight=None, **arguments):
+    for cell in selection.cells:
+        model = selection.fits[cell.key]
+        own = own_fit(cell, X, sample_weight, **arguments)
+        for name in FITTED:
+            np.testing.assert_array_equal(getattr(model, name), getattr(own, name), str(cell.key))
+        rows = {"X": X, "sample_weight": sample_weight}
+        assert cell.bic == own.bic(**rows)
+        assert cell.aic == own.aic(**rows)
+        assert cell.n_parameters == own.n_parameters()
+
+
+# -- bits ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"n_init": 2, "init_params": "k-means++", "max_iter": 20},
+        {"init_params": "random", "n_jobs": 1},
+        {"init_params": ["hierarchical", "kmeans"], "reg_covar": "scale"},
+        {"on_failure": "recover"},
+        {"n_components": 2, "share_starts": False},
+    ],
+)
+def test_every_cell_has_the_bits_of_its_own_fit(arguments):
+    X = IRIS if "init_params" in arguments else IRIS.astype(np.float32)
+    numbers = arguments.pop("n_components", (1, 3))
+    selection = fastgmm.select(X, numbers, random_state=5, **arguments)
+    for name in ("init_params", "share_starts"):
+        arguments.pop(name, None)
+    assert_bits_of_own_fits(selection, X, **arguments)
+
+
+def test_weights_files_and_large_rows_have_the_bits_too(tmp_path):
+    X = np.concatenate([blobs(9000), np.full((3, 2), np.nan)])
+    weights = np.concatenate([np.random.default_rng(1).uniform(0.5, 2, 9000), np.zeros(3)])
+    selection = fastgmm.select(X, (2, 3), ["full", "tied"], sample_weight=weights, random_state=1)
+    assert_bits_of_own_fits(selection, X, weights)
+    np.save(tmp_path / "rows.npy", X)
+    of_file = fastgmm.select(
+        tmp_path / "rows.npy", (2, 3), ["full", "tied"], sample_weight=weights, random_state=1
+    )
+    np.testing.assert_array_equal(of_file.scores, selection.scores)
+
+
+def test_a_seed_depends_on_its_number_of_components_alone():
+    one = fastgmm.select(IRIS, (2, 4), "diag", random_state=3)
+    other = fastgmm.select(IRIS, range(1, 5), ("tied", "diag"), random_state=3)
+    seeds = {cell.n_components: cell.seed for cell in other.cells}
+    assert [cell.seed for cell in one.cells] == [seeds[2], seeds[4]]
+    assert len(set(seeds.values())) == 4
+    assert one.cells[0].seed == np.random.SeedSequence(3, spawn_key=(2,)).generate_state(1)[0]
+    assert fastgmm.select(IRIS, 2, "diag").cells[0].seed != one.cells[0].seed
+
+
+# -- what is chosen --------------------------------------------------------------------------------
+def test_the_table():
+    selection = fastgmm.select(IRIS, range(1, 4), random_state=0)
+    frame = selection.to_frame()
+    assert tuple(frame.columns) == COLUMNS
+    assert selection.scores.shape == (3, 4)
+    np.testing.assert_array_equal(selection.scores.ravel(), frame["bic"])
+    # mclust's VVV,2 by the same data, with the sign of scikit-learn (R 4.2.2, mclust 6.0.0)
+    best = frame.iloc[selection.best_index_]
+    assert (best.n_components, best.covariance_type, best.status) == (2, "full", "ok")
+    assert best.bic == pytest.approx(574.018, abs=1e-3)
+    assert selection.best_estimator_.bic(IRIS) == best.bic
+    assert "574.02*" in repr(selection)
+    assert "edge" not in repr(selection)
+    assert "larger one may be better" in repr(fastgmm.select(IRIS, (1, 2), random_state=0))
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_criteria(criterion):
+    selection = fastgmm.select(IRIS, (1, 2, 3), "full", criterion=criterion, random_state=0)
+    assert selection.best_index_ == np.argmin(selection.scores)
+    for cell in selection.cells:
+        model = selection.fits[cell.key]
+        largest = np.log(model.predict_proba(IRIS).max(axis=1)).sum()
+        assert cell.icl == pytest.approx(model.bic(IRIS) - 2 * largest, rel=1e-12)
+        assert cell.score == getattr(cell, criterion)
+
+
+def test_held_out_likelihood_and_functions():
+    X = blobs(240)
+    selection = fastgmm.select(X, (1, 3), "full", criterion="cv", cv=4, random_state=0)
+    assert selection.best_estimator_.n_components == 3
+    assert selection.greater_is_better
+    seed = np.random.SeedSequence(0, spawn_key=(0,)).generate_state(1)[0]
+    cell, scores = selection.cells[1], []
+    for train, test in KFold(4, shuffle=True, random_state=int(seed)).split(X):
+        scores.append(own_fit(cell, X[train]).score(X[test]))
+    assert cell.score == pytest.approx(np.mean(scores), rel=1e-12)
+    weights = np.repeat([1.0, 2.0], 120)
+    of_array = fastgmm.select(X, 2, "diag", criterion="cv", sample_weight=weights, random_state=0)
+    of_source = fastgmm.select(
+        [X], 2, "diag", criterion="cv", sample_weight=weights, random_state=0
+    )
+    np.testing.assert_allclose(of_array.scores, of_source.scores, rtol=1e-12)
+    mine = fastgmm.select(X, (1, 3), "full", criterion=lambda model, X: -model.score(X))
+    assert mine.best_estimator_.n_components == 3
+    bayesian = fastgmm.select(
+        X, (1, 3), "full", criterion="cv", estimator=fastgmm.BayesianGaussianMixture
+    )
+    assert bayesian.best_estimator_.n_components == 3
+    assert np.isnan(bayesian.cells[0].bic)
+
+
+def test_all_is_what_differs():
+    counts = {
+        tuple(structure.n_free_parameters(k, d) for k, d in ((2, 3), (3, 5), (2, 1)))
+        for structure in STRUCTURES.values()
+    }
+    assert len(all_types(100, 3)) == len(counts)
+    assert len(all_types(100, 1)) == 2
+    kept = [STRUCTURES[name].forms for name in all_types(5, 5)]
+    assert kept
+    assert not any(isinstance(forms, Forms) and "cholesky" in forms.density for forms in kept)
+    selection = fastgmm.select(IRIS[:, :1], (1, 2), "all", random_state=0)
+    assert selection.scores.shape == (2, 2)
+
+
+def test_what_is_not_in_order_does_not_win():
+    X = np.concatenate([blobs(120), [[30.0, 30.0]] * 9])
+    selection = fastgmm.select(X, (1, 4), "full", random_state=0)
+    collapsed = selection.cells[1]
+    assert collapsed.status == "near singular"
+    assert collapsed.bic < selection.cells[0].bic
+    assert selection.best_index_ == 0
+    assert f"{collapsed.bic:.2f}!" in repr(selection)
+    # Units make no difference.
+    scaled = fastgmm.select(X * [1e-5, 1e6], (1, 4), "full", random_state=0, reg_covar="scale")
+    assert [cell.status for cell in scaled.cells] == [cell.status for cell in selection.cells]
+    few = fastgmm.select(
+        np.concatenate(
+            [
+                X[:120],
+                X[-9:] + X[:9],
+            ]
+        ),
+        4,
+        "full",
+        random_state=0,
+    )
+    assert few.cells[0].status == "ok"
+    with pytest.warns(UserWarning, match="No fit is in order.*'few rows'"):
+        few = fastgmm.select(X[[0, 1, 2, 3, -1]] + X[:5], 2, "spherical", random_state=0)
+    assert few.best_estimator_ is few.fits[2, "spherical"]
+
+
+def test_contenders_are_fitted_again():
+    selection = fastgmm.select(IRIS, range(1, 6), random_state=0)
+    order = np.argsort(selection.scores.ravel())
+    tols = np.array([cell.tol for cell in selection.cells])
+    assert (tols[order[:3]] == 1e-5).all()
+    assert set(tols) == {1e-3, 1e-5}
+
+
+# -- failures --------------------------------------------------------------------------------------
+def test_a_fit_that_fails_loses_only_itself():
+    X = np.column_stack([IRIS[:20], np.ones(20)])
+    types = ("full", "spherical")
+    selection = fastgmm.select(X, (1, 99), types, reg_covar=0, random_state=0)
+    by_key = {cell.key: cell for cell in selection.cells}
+    assert "ill-defined empirical covariance" in by_key[1, "full"].error
+    assert "n_samples >= n_components" in by_key[99, "full"].error
+    assert by_key[99, "full"].status == "failed"
+    assert by_key[1, "spherical"].error is None
+    assert set(selection.fits) == {(1, "spherical")}
+    assert np.isnan(selection.scores[1]).all()
+    with pytest.raises(ValueError, match=r"The fit of 99 components, 'diag', failed"):
+        fastgmm.select(IRIS[:20], (1, 99), "diag", on_error="raise")
+    with pytest.raises(ValueError, match="All 1 fits failed"):
+        fastgmm.select(IRIS[:20], 99, "diag")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"n_components": ()}, ValueError, "empty"),
+        ({"n_components": (0, 1)}, ValueError, "integers from 1, but has 0"),
+        ({"n_components": "3"}, TypeError, "n_components"),
+        ({"covariance_type": ("full", "round")}, ValueError, "covariance_type"),
+        ({"covariance_type": ()}, ValueError, "empty"),
+        ({"criterion": "dic"}, ValueError, "criterion should be one of"),
+        ({"on_error": "ignore"}, ValueError, "on_error"),
+        ({"share_starts": "merge"}, ValueError, "share_starts"),
+        ({"random_state": -1}, ValueError, "random_state"),
+        ({"n_jobs": 0}, ValueError, "n_jobs"),
+        ({"n_init": 0}, ValueError, "n_init"),
+        ({"tol": -1}, ValueError, "tol"),
+        ({"init_params": ["kmeans", "best"]}, ValueError, "init_params"),
+        ({"unknown": 1}, TypeError, "unknown"),
+        ({"criterion": "cv", "cv": 1}, ValueError, "cv should be from 2"),
+        ({"estimator": dict}, TypeError, "estimator"),
+        ({"estimator": fastgmm.BayesianGaussianMixture}, ValueError, "no 'bic'"),
+        ({"X": np.full((9, 2), np.nan)}, ValueError, "NaN"),
+        ({"X": "nowhere.npy"}, FileNotFoundError, "nowhere"),
+        ({"sample_weight": np.ones(3)}, ValueError, "sample_weight"),
+    ],
+    ids=str,
+)
+def test_bad_arguments(arguments, error, words):
+    with pytest.raises(error, match=words):
+        fastgmm.select(**{"X": IRIS, "n_components": 1, "covariance_type": "diag", **arguments})
+
+
+# -- splits ----------------------------------------------------------------------------------------
+def test_splits_never_end_below_the_mixture_before():
+    X = np.random.default_rng(4).standard_normal((400, 3)) ** 3
+    types = all_types(*X.shape)
+    selection = fastgmm.select(
+        X, range(1, 7), types, share_starts="split", random_state=0, tol=1e-2
+    )
+    likelihoods = np.array([cell.log_likelihood for cell in selection.cells]).reshape(6, -1)
+    assert (np.diff(likelihoods, axis=0) >= -1e-9 * np.abs(likelihoods[1:])).all()
+    assert {cell.start for cell in selection.cells[len(types) :]} == {"split"}
+    key = selection.cells[-1].key
+    again = fastgmm.GaussianMixture(**selection.fits[key].get_params())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_array_equal(again.fit(X).means_, selection.fits[key].means_)
+    # A gap is crossed by several splits.
+    assert fastgmm.select(X, (1, 4), "full", share_starts="split").fits[4, "full"].n_components == 4
+
+
+# -- files -----------------------------------------------------------------------------------------
+def same_table(one, other):
+    left_out = ["seconds"]
+    return one.to_frame().drop(columns=left_out).equals(other.to_frame().drop(columns=left_out))
+
+
+def test_saved_and_pickled(tmp_path):
+    selection = fastgmm.select(
+        IRIS, (2, 200), criterion=lambda model, X: -model.score(X), random_state=0
+    )
+    selection.save(tmp_path / "selection.npz")
+    for copy in (fastgmm.load(tmp_path / "selection.npz"), pickle.loads(pickle.dumps(selection))):
+        assert same_table(copy, selection)
+        assert repr(copy) == repr(selection)
+        for key, model in selection.fits.items():
+            np.testing.assert_array_equal(copy.fits[key].predict(IRIS), model.predict(IRIS))
+    damaged = bytearray((tmp_path / "selection.npz").read_bytes())
+    damaged[200] ^= 1
+    (tmp_path / "selection.npz").write_bytes(damaged)
+    with pytest.raises(fastgmm.ModelFileError):
+        fastgmm.load(tmp_path / "selection.npz")
+
+
+def test_an_interrupted_search_goes_on(tmp_path):
+    path, asked = tmp_path / "search.npz", []
+
+    def interrupting(X, n_components, random_state):
+        asked.append(n_components)
+        if n_components == 2:
+            signal.raise_signal(signal.SIGINT)
+        return np.arange(len(X)) % n_components
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fastgmm.select(IRIS, (3, 2), "diag", init_params=interrupting, n_jobs=1)
+    assert caught.value.selection.cells[0].status == "ok"
+    assert "ended before" in caught.value.selection.cells[1].error
+
+    desired = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), random_state=0)
+    part = {"checkpoint": path, "random_state": 0, "n_jobs": 1}
+    fits = fastgmm.selection.search.fit_rows
+    with pytest.MonkeyPatch.context() as patch:
+
+        def failing(model, *rest):
+            if model.n_components == 1:
+                raise KeyboardInterrupt
+            fits(model, *rest)
+
+        patch.setattr("fastgmm.selection.search.fit_rows", failing)
+        with pytest.raises(KeyboardInterrupt):
+            fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part)
+    with pytest.MonkeyPatch.context() as patch:
+        counted = []
+        patch.setattr(
+            "fastgmm.selection.search.fit_rows",
+            lambda model, *rest: (counted.append(model.n_components), fits(model, *rest)),
+        )
+        selection = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part)
+        assert same_table(selection, desired)
+        assert counted.count(1) == 2
+        assert len(counted) == 2 + sum(cell.tol < 1e-3 for cell in desired.cells)
+        counted.clear()
+        assert same_table(fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part), desired)
+        assert not counted
+    with pytest.raises(ValueError, match="another search: criterion was 'bic' and is 'aic'"):
+        fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), criterion="aic", **part)
+    with pytest.raises(ValueError, match="digest of the rows"):
+        fastgmm.select(IRIS + 1e-9, (1, 2, 3), ("full", "diag"), **part)
+    with pytest.raises(fastgmm.ModelFileError, match="holds a search"):
+        fastgmm.load(path)
+    anew = tmp_path / "anew.npz"
+    one = fastgmm.select(IRIS, 2, "diag", checkpoint=anew)
+    assert same_table(fastgmm.select(IRIS, 2, "diag", checkpoint=anew), one)
+    with pytest.raises(ValueError, match="functions cannot be saved"):
+        fastgmm.select(IRIS, 2, "diag", init_params=interrupting, checkpoint=tmp_path / "f.npz")
