@@ -12,7 +12,7 @@ from fastgmm.covariance.estimates import EMPTY_GUARD, Estimates, estimate, selec
 from fastgmm.em_step import Model, check_defined
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
-from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
+from fastgmm.starts import KnownShares, LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FARTHEST_APART = 1e4
@@ -76,6 +76,14 @@ def first_parameters(
         else:
             estimates = _of_shares(rows, start, model, n_components)
         yield m_step(model, estimates, rows.total_weight / rows.weight_scale)
+
+
+def known_means(rows: Pass, labels: np.ndarray, n_components: int) -> np.ndarray:
+    """Means (k, d) of the labelled rows of every component; NaN where it has none."""
+    about = np.repeat(rows.centre()[np.newaxis], n_components, axis=0)
+    statistics = rows.given(KnownShares(labels, n_components), about)
+    with np.errstate(invalid="ignore"):
+        return statistics.reference + statistics.first / statistics.weight[:, np.newaxis]
 
 
 def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:

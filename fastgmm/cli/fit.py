@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from sklearn.exceptions import ConvergenceWarning
 
@@ -30,6 +31,7 @@ from fastgmm.cli.rows import (
     Data,
     Decimal,
     Delimiter,
+    Labels,
     MemoryLimit,
     NoHeader,
     Text,
@@ -92,6 +94,7 @@ def fit(
     tol_per_sample: options.TolPerSample = False,
     columns: Columns = None,
     weight: Weight = None,
+    labels: Labels = None,
     no_header: NoHeader = False,
     delimiter: Delimiter = ",",
     decimal: Decimal = ".",
@@ -106,7 +109,7 @@ def fit(
     check_output(out, data, "model")
     check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
     text = Text(no_header, delimiter, decimal)
-    opened = partial(open_rows, data, columns, weight, memory_limit, text, dtype)
+    opened = partial(open_rows, data, columns, weight, memory_limit, text, dtype, labels)
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     began = time.perf_counter()
     n_rows = _run(model, opened, progress, checkpoint, checkpoint_every)
@@ -122,7 +125,7 @@ def fit(
 
 def _run(
     model: Any,
-    opened: Callable[[], RowSource],
+    opened: Callable[[], tuple[RowSource, np.ndarray | None]],
     progress: Any,
     checkpoint: Path | None,
     checkpoint_every: float,
@@ -132,9 +135,9 @@ def _run(
     try:
         with progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said afterwards
-            rows = opened()
+            rows, labels = opened()
             progress.opened(rows)
-            model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
+            model.fit(rows, labels=labels, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     except KeyboardInterrupt as error:
         error.args = (_how_to_go_on(progress.iteration, checkpoint),)
         raise

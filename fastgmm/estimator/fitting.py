@@ -15,7 +15,7 @@ from fastgmm.covariance.algebra import precisions
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, best_of_restarts
-from fastgmm.em_start import first_parameters, pooled_estimates, refuse_start
+from fastgmm.em_start import first_parameters, known_means, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
@@ -29,7 +29,7 @@ from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_i
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.sampling import sample_rows
-from fastgmm.starts import Start, bytes_to_draw, draw_starts, make_starts
+from fastgmm.starts import Known, Start, bytes_to_draw, draw_starts, known_starts, make_starts
 
 START_ROWS = 1 << 18
 """Rows of a source that a start is made from, if it has more."""
@@ -49,9 +49,9 @@ _NO_NUMBER = (
 )
 
 
-def fit_left_to_sklearn(estimator: Any, sample_weight: Any, checkpoint: Any) -> bool:
+def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpoint: Any) -> bool:
     """Whether scikit-learn has to fit, and knows what it is asked for."""
-    ours = {"sample_weight": sample_weight, "checkpoint": checkpoint}
+    ours = {"sample_weight": sample_weight, "labels": labels, "checkpoint": checkpoint}
     if isinstance(estimator.reg_covar, str):
         ours["reg_covar='scale'"] = True
     if estimator.on_failure != "raise":
@@ -65,22 +65,23 @@ def fit(
     estimator: Any,
     X: Any,
     sample_weight: Any,
+    labels: Any,
     checkpoint: Any,
     checkpoint_every: float,
     listener_for: Callable[..., Listener],
     *,
-    labelled: bool = False,
+    predicted: bool = False,
 ) -> FitRows:
     """Fit to data as the caller gives them.
 
     Parameters
     ----------
     estimator : MixtureEstimator
-    X, sample_weight, checkpoint, checkpoint_every
+    X, sample_weight, labels, checkpoint, checkpoint_every
         See `fastgmm.GaussianMixture.fit`.
     listener_for : callable
         Makes a listener from a function that makes fitted attributes from an `EMResult`.
-    labelled : bool, optional
+    predicted : bool, optional
         Whether all rows are to get labels afterwards, those of weight 0 too.
 
     Returns
@@ -88,14 +89,14 @@ def fit(
     rows : FitRows
         The data, checked.
     """
-    data = rows_to_fit(estimator, X, sample_weight)
-    if labelled:
+    data = rows_to_fit(estimator, X, sample_weight, labels)
+    if predicted:
         check_absent_rows(data.given)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
-    rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
+    rows = open_pass(data.source, structure.forms, engine, estimator.n_components, data.labels)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)
     random_state = check_random_state(estimator.random_state)
-    kept, recovery = model.family.frozen_components(), None
+    kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
         recovery = Recovery(rows, data.source, model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
@@ -119,7 +120,7 @@ def fit(
         result = em(starts)
     else:
         grid = RowGrid.of(rows.n_rows, rows.n_features, estimator.n_components)
-        fingerprint = fingerprint_of(estimator, data.source, grid, warm)
+        fingerprint = fingerprint_of(estimator, data.source, grid, warm, data.labels)
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
         result = keeper.run(em, starts, n_starts, structure)
     rows.close()
@@ -163,6 +164,15 @@ def model_to_fit(
     return Model(structure, family, reg_covar, np.dtype(dtype))
 
 
+def _components_to_keep(model: Model, data: FitRows, n_components: int) -> np.ndarray | None:
+    """Components (k,) that are told by their numbers: frozen ones, and those of labels."""
+    frozen = model.family.frozen_components()
+    if data.labels is None:
+        return frozen
+    of_labels = np.isin(np.arange(n_components), data.labels)
+    return of_labels if frozen is None else of_labels | frozen
+
+
 def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
     """The step of a fit that raises if a covariance is singular to rounding."""
 
@@ -183,17 +193,33 @@ def _starts(
     """Starts without end, each with the rows that it is about."""
     k, method, dtype = estimator.n_components, data.start, data.given.dtype
 
-    def make(X: Any, weights: np.ndarray | None) -> Iterator[Start]:
+    known = None
+    if data.labels is not None:
+        known = Known(data.labels, known_means(rows, data.labels, k))
+
+    def follow(
+        found: Iterator[Start], known: Known | None, X: Any, weights: Any
+    ) -> Iterator[Start]:
+        if known is None:
+            return found
+        return known_starts(found, known, method, X, random_state, weights)
+
+    def make(X: Any, weights: np.ndarray | None, numbers: Any = None) -> Iterator[Start]:
         # Methods see the type that the rows were given in, as scikit-learn's do.
         X = None if X is None else X.astype(dtype, copy=False)
-        return make_starts(X, k, method, random_state, weights, engine)
+        found = make_starts(X, k, method, random_state, weights, engine)
+        of_rows = known
+        if known is not None and numbers is not None:
+            of_rows = known._replace(labels=known.labels[numbers])
+        return follow(found, of_rows, X, weights)
 
     if data.arrays is not None:
         found = make(*data.arrays)
     elif not (isinstance(method, str) or callable(method)):
         found = make(None, None)
     elif isinstance(method, str) and bytes_to_draw(method, data.source) <= START_BYTES:
-        found = draw_starts(data.source.astype(dtype), k, method, random_state)
+        drawn = draw_starts(data.source.astype(dtype), k, method, random_state)
+        found = follow(drawn, known, None, None)
     else:
         yield from _sampled_starts(estimator, rows, data, make, random_state, engine)
         return
@@ -204,7 +230,7 @@ def _sampled_starts(
     estimator: Any,
     rows: Pass,
     data: FitRows,
-    make: Callable[[np.ndarray | None, np.ndarray | None], Iterator[Start]],
+    make: Callable[..., Iterator[Start]],
     random_state: np.random.RandomState,
     engine: ThreadEngine,
 ) -> Iterator[tuple[Pass, Start]]:
@@ -212,12 +238,12 @@ def _sampled_starts(
     source = data.source
     most = max(min(START_ROWS, START_BYTES // (8 * source.n_features)), 1)
     while True:
-        sample, weights = sample_rows(source, most, random_state)
+        sample, weights, numbers = sample_rows(source, most, random_state)
         about = rows
         if len(sample) < source.n_rows:
             drawn = array_source(sample, weights, source.dtype)
             about = open_pass(drawn, estimator._structure.forms, engine, estimator.n_components)
-        yield about, next(make(sample, weights))
+        yield about, next(make(sample, weights, numbers))
 
 
 def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Parameters:
