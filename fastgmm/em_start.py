@@ -13,7 +13,7 @@ from fastgmm.em_step import Model, check_defined
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.records import selected
-from fastgmm.starts import LabelledRows, Shares, SingleRows, Start
+from fastgmm.starts import Known, KnownShares, LabelledRows, Shares, SingleRows, Start
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FARTHEST_APART = 1e4
@@ -79,6 +79,15 @@ def first_parameters(
         else:
             estimates = _of_shares(rows, start, model, n_components)
         yield m_step(model, estimates, total_weight)
+
+
+def known_rows(rows: Pass, labels: np.ndarray, n_components: int) -> Known:
+    """What labels (n,) say of a start: the means of the labelled rows, NaN where there are none."""
+    about = np.repeat(rows.centre()[np.newaxis], n_components, axis=0)
+    statistics = rows.given(KnownShares(labels, n_components), about)
+    with np.errstate(invalid="ignore"):
+        means = statistics.reference + statistics.first / statistics.weight[:, np.newaxis]
+    return Known(labels, means)
 
 
 def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:

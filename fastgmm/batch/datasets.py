@@ -51,13 +51,15 @@ def data_sets(datasets: Any, by: Any, columns: Any) -> DataSetList:
     return found
 
 
-def weights_of_sets(sample_weight: Any, keys: list) -> list:
+def of_each_set(given: Any, name: str, keys: list) -> list:
     """An entry for every data set, in their order; the entries are checked by `fit`.
 
     Parameters
     ----------
-    sample_weight : sequence or mapping
+    given : sequence or mapping
         By position, or by key.
+    name : str
+        Of the argument.
     keys : list
         Of the data sets.
 
@@ -66,20 +68,20 @@ def weights_of_sets(sample_weight: Any, keys: list) -> list:
     ValueError
         If there is not an entry for every data set.
     """
-    what = f"sample_weight should hold an array, or None, for each of {len(keys)} data sets, but"
-    if isinstance(sample_weight, Mapping):
+    what = f"{name} should hold an array, or None, for each of {len(keys)} data sets, but"
+    if isinstance(given, Mapping):
         known = set(keys)
-        missing = [key for key in keys if key not in sample_weight]
-        unknown = [key for key in sample_weight if key not in known]
+        missing = [key for key in keys if key not in given]
+        unknown = [key for key in given if key not in known]
         if missing:
             raise ValueError(f"{what} has none for {missing[0]!r}.")
         if unknown:
             raise ValueError(f"{what} has one for {unknown[0]!r}, which is none of them.")
-        return [sample_weight[key] for key in keys]
+        return [given[key] for key in keys]
     try:
-        entries = [] if isinstance(sample_weight, str) else list(sample_weight)
+        entries = [] if isinstance(given, str) else list(given)
     except TypeError:
-        raise ValueError(f"{what} got a {type(sample_weight).__name__}.") from None
+        raise ValueError(f"{what} got a {type(given).__name__}.") from None
     if len(entries) != len(keys):
         raise ValueError(f"{what} has {len(entries)} entries.")
     return entries

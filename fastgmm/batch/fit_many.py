@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from fastgmm.batch.datasets import data_sets, weights_of_sets
+from fastgmm.batch.datasets import data_sets, of_each_set
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
@@ -30,6 +30,7 @@ def fit_many(
     columns: Any = None,
     random_state: Any = None,
     sample_weight: Sequence | Mapping | None = None,
+    labels: Sequence | Mapping | None = None,
     **parameters: Any,
 ) -> FitReport:
     """Fit a mixture to each of many data sets.
@@ -62,6 +63,8 @@ def fit_many(
         see `FitReport.seeds`. From a RandomState one number is drawn; None is a new seed each time.
     sample_weight : sequence or dict of (array-like or None), optional
         Weights of the rows of every data set; in a dict, by the keys of these.
+    labels : sequence or dict of (array-like or None), optional
+        What is known of the components of rows, likewise; see `fit`.
     **parameters
         All other arguments of the estimator.
 
@@ -103,13 +106,15 @@ def fit_many(
     )
     items = data_sets(datasets, by, columns)
     if sample_weight is not None:
-        sample_weight = weights_of_sets(sample_weight, items.keys)
+        sample_weight = of_each_set(sample_weight, "sample_weight", items.keys)
+    if labels is not None:
+        labels = of_each_set(labels, "labels", items.keys)
     seeds = item_seeds(random_state, len(items.data))
     report = FitReport(make, items.keys, seeds, items.feature_names)
     with Progress(len(report), progress) as bar, warnings.catch_warnings():
         # What they say is in the report; the filter holds for all threads.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        run = Run(items, sample_weight, report, bar, on_error == "raise")
+        run = Run(items, sample_weight, labels, report, bar, on_error == "raise")
         engine = ThreadEngine(n_jobs)
         groups = run.groups(engine.n_threads)
         engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))

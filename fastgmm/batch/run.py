@@ -40,7 +40,7 @@ class Run:
     Parameters
     ----------
     items : DataSetList
-    weights : list or None
+    weights, labels : list or None
     report : FitReport
         To be filled.
     bar : Progress
@@ -52,11 +52,12 @@ class Run:
         self,
         items: DataSetList,
         weights: list | None,
+        labels: list | None,
         report: FitReport,
         bar: Progress,
         raises: bool,
     ):
-        self._items, self._weights = items, weights
+        self._items, self._weights, self._labels = items, weights, labels
         self._report, self._bar, self._raises = report, bar, raises
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -65,6 +66,11 @@ class Run:
         self._types: dict[tuple, np.dtype | None] = {}
         widths = Counter(X.shape[1] for X in items.data if _is_matrix(X))
         self._n_features = widths.most_common(1)[0][0] if widths else None
+
+    @property
+    def _besides(self) -> tuple[list | None, list | None]:
+        """What data sets have beside their rows."""
+        return self._weights, self._labels
 
     # -- which run together ------------------------------------------------------------------------
     def groups(self, n_threads: int) -> list[list[int]]:
@@ -101,7 +107,7 @@ class Run:
         X = self._items.data[i]
         if not (self._in_lockstep and _is_matrix(X)):
             return None
-        if self._weights is not None and self._weights[i] is not None:
+        if any(given is not None and given[i] is not None for given in self._besides):
             return None
         kind = X.shape, X.dtype
         if kind not in self._types:
@@ -190,12 +196,12 @@ class Run:
     def _fit_alone(self, i: int) -> None:
         """An ordinary fit, on this thread."""
         X = self._items.data[i]
-        weights = None if self._weights is None else self._weights[i]
+        weights, labels = (None if given is None else given[i] for given in self._besides)
         model = self._report._make(int(self._report.seeds[i]))
         model.n_jobs = 1
         model._listener = _UntilStopped(model, self._stop)
         try:
-            model.fit(X, sample_weight=weights)
+            model.fit(X, sample_weight=weights, labels=labels)
             score, weight = predicting.score(model, X, weights)
             self._check_features(model.n_features_in_)
         except Exception as error:

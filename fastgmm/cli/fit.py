@@ -33,6 +33,7 @@ from fastgmm.cli.rows import (
     Data,
     Decimal,
     Delimiter,
+    Labels,
     MemoryLimit,
     NoHeader,
     Text,
@@ -96,6 +97,7 @@ def fit(
     tol_per_sample: options.TolPerSample = False,
     columns: Columns = None,
     weight: Weight = None,
+    labels: Labels = None,
     no_header: NoHeader = False,
     delimiter: Delimiter = ",",
     decimal: Decimal = ".",
@@ -117,9 +119,9 @@ def fit(
     model._listener = progress
     began = time.perf_counter()
     with _going_on(progress, checkpoint):
-        rows = open_rows(data, columns, weight, memory_limit, text, dtype)
+        rows, known = open_rows(data, columns, weight, memory_limit, text, dtype, labels)
         progress.opened(rows)
-        model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
+        model.fit(rows, labels=known, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     if out is not None:
         model.save(out)
     seconds = time.perf_counter() - began

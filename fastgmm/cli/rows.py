@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import typer
 
 from fastgmm.cli.errors import note
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.memory import DEFAULT_MEMORY_LIMIT, LEAST_MEMORY_LIMIT, parse_memory_limit
 from fastgmm.sources.opening import has_column_names, open_for_model, open_source
 
@@ -62,6 +64,13 @@ Weight = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Column that says how often each row counts."),
 ]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column that says which component a row is of, from 0, and -1 where it is unknown.",
+    ),
+]
 MemoryLimit = Annotated[
     str,
     typer.Option(
@@ -111,16 +120,19 @@ def open_rows(
     memory_limit: str,
     text: "Text",
     dtype: str | None = None,
-) -> RowSource:
-    """Rows to fit."""
-    return open_source(
-        _thing(data),
-        columns=None if columns is None else _columns(_words(columns), data),
-        weight=None if weight is None else _columns([weight], data)[0],
-        memory_limit=_for_rows(memory_limit),
-        dtype=dtype,
+    labels: str | None = None,
+) -> tuple[RowSource, np.ndarray | None]:
+    """Rows to fit, and their labels, if a column holds them."""
+    how = {
+        "columns": None if columns is None else _columns(_words(columns), data),
+        "weight": None if weight is None else _columns([weight], data)[0],
+        "memory_limit": _for_rows(memory_limit),
+        "dtype": dtype,
         **text.options,
-    )
+    }
+    if labels is None:
+        return open_source(_thing(data), **how), None
+    return open_with_labels(_thing(data), _columns([labels], data)[0], **how)
 
 
 def open_rows_for(
@@ -133,7 +145,7 @@ def open_rows_for(
 ) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
     if columns is not None:
-        return open_rows(data, columns, weight, memory_limit, text)
+        return open_rows(data, columns, weight, memory_limit, text)[0]
     names = getattr(model, "feature_names_in_", None)
     return open_for_model(
         _thing(data),

@@ -144,7 +144,7 @@ def select(
     given = {name: context.params[name] for name in names if context.params[name] is not None}
     began = time.perf_counter()
     text = Text(no_header, delimiter, decimal)
-    rows = open_rows(data, columns, weight, memory_limit, text, dtype)
+    rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype)
     result = Result(rows.n_rows, began, out, table, as_json, quiet)
     try:
         selection = fastgmm.select(

@@ -42,6 +42,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         y=None,
         sample_weight=None,
         *,
+        labels=None,
         checkpoint=None,
         checkpoint_every=DEFAULT_SECONDS,
     ):
@@ -63,6 +64,12 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), str or int, default=None
             How often each row counts; any non-negative numbers. A row of weight 0 is as good as
             absent. Of files and tables, also the column that holds the weights.
+        labels : array-like of int, shape (n_samples,), str or int, default=None
+            The components of rows, from 0, where they are known, and -1 where they are not. A
+            labelled row belongs to its component in every iteration, and adds the logarithm of its
+            weighted density to the bound; components with labelled rows begin at their means. Of
+            frames, files and tables, also the column that holds the labels, which is then no
+            feature.
         checkpoint : path, default=None
             File that the state of the run is kept in. If the process is killed, the same call goes
             on from there, and ends with the same bits as an undisturbed run; after the end it
@@ -88,10 +95,10 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         OSError
             If a file cannot be read, or the checkpoint cannot be written; its last state is kept.
         """
-        if fitting.fit_left_to_sklearn(self, sample_weight, checkpoint):
+        if fitting.fit_left_to_sklearn(self, sample_weight, labels, checkpoint):
             return super().fit(X, y)
-        with telling(self, X, y, sample_weight) as listener_for:
-            fitting.fit(self, X, sample_weight, checkpoint, checkpoint_every, listener_for)
+        with telling(self, X, y, sample_weight, labels) as listener_for:
+            fitting.fit(self, X, sample_weight, labels, checkpoint, checkpoint_every, listener_for)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -101,6 +108,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         y=None,
         sample_weight=None,
         *,
+        labels=None,
         checkpoint=None,
         checkpoint_every=DEFAULT_SECONDS,
     ):
@@ -108,19 +116,20 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y, sample_weight, checkpoint, checkpoint_every
+        X, y, sample_weight, labels, checkpoint, checkpoint_every
             See `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
+            Those that are given stay as they are.
         """
-        if fitting.fit_left_to_sklearn(self, sample_weight, checkpoint):
+        if fitting.fit_left_to_sklearn(self, sample_weight, labels, checkpoint):
             return super().fit_predict(X, y)
-        with telling(self, X, y, sample_weight) as listener_for:
-            arguments = (X, sample_weight, checkpoint, checkpoint_every, listener_for)
-            data = fitting.fit(self, *arguments, labelled=True)
-        return predicting.predict_source(self, data.given, "labels")
+        with telling(self, X, y, sample_weight, labels) as listener_for:
+            arguments = (X, sample_weight, labels, checkpoint, checkpoint_every, listener_for)
+            data = fitting.fit(self, *arguments, predicted=True)
+        return predicting.labels_of_fit(self, data)
 
     def predict(self, X, *, out=None):
         """Label of the most probable component of every row.

@@ -15,30 +15,19 @@ from fastgmm.covariance.algebra import precisions
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, best_of_restarts
-from fastgmm.em_start import first_parameters, pooled_estimates, refuse_start
+from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
+from fastgmm.estimator.starting import FoundStart, find_starts
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
 from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sklearn_interface import checked_copy, knows_start, left_to_sklearn, underflow_is_zero
-from fastgmm.sources.array import array_source
-from fastgmm.sources.base import RowGrid, RowSource
-from fastgmm.sources.sampling import sample_rows
-from fastgmm.starts import Start, bytes_to_draw, draw_starts, make_starts
-
-START_ROWS = 1 << 18
-"""Rows of a source that a start is made from, if it has more."""
-
-START_BYTES = 1 << 27
-"""Memory for them, in float64."""
-
-FoundStart = tuple[RowSource | None, Start]
-"""A start, and the sample of the rows that it is about; None for all of them."""
+from fastgmm.sources.base import RowGrid
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. "
@@ -52,9 +41,9 @@ _NO_NUMBER = (
 )
 
 
-def fit_left_to_sklearn(estimator: Any, sample_weight: Any, checkpoint: Any) -> bool:
+def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpoint: Any) -> bool:
     """Whether scikit-learn has to fit, and knows what it is asked for."""
-    ours = {"sample_weight": sample_weight, "checkpoint": checkpoint}
+    ours = {"sample_weight": sample_weight, "labels": labels, "checkpoint": checkpoint}
     if isinstance(estimator.reg_covar, str):
         ours["reg_covar='scale'"] = True
     if estimator.on_failure != "raise":
@@ -72,22 +61,23 @@ def fit(
     estimator: Any,
     X: Any,
     sample_weight: Any,
+    labels: Any,
     checkpoint: Any,
     checkpoint_every: float,
     listener_for: Callable[..., Listener],
     *,
-    labelled: bool = False,
+    predicted: bool = False,
 ) -> FitRows:
     """Fit to data as the caller gives them.
 
     Parameters
     ----------
     estimator : MixtureEstimator
-    X, sample_weight, checkpoint, checkpoint_every
+    X, sample_weight, labels, checkpoint, checkpoint_every
         See `fastgmm.GaussianMixture.fit`.
     listener_for : callable
         Makes a listener from a function that makes fitted attributes from an `EMResult`.
-    labelled : bool, optional
+    predicted : bool, optional
         Whether all rows are to get labels afterwards, those of weight 0 too.
 
     Returns
@@ -95,8 +85,8 @@ def fit(
     rows : FitRows
         The data, checked.
     """
-    data = rows_to_fit(estimator, X, sample_weight)
-    if labelled:
+    data = rows_to_fit(estimator, X, sample_weight, labels)
+    if predicted:
         check_absent_rows(data.given)
     fit_rows(estimator, data, checkpoint, checkpoint_every, listener_for)
     return data
@@ -122,10 +112,10 @@ def fit_rows(
         The starts, if they have been made already: what `find_starts` makes.
     """
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
-    rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
+    rows = open_pass(data.source, structure.forms, engine, estimator.n_components, data.labels)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)
     random_state = check_random_state(estimator.random_state)
-    kept, recovery = model.family.frozen_components(), None
+    kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
         recovery = Recovery(rows, data.source, model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
@@ -135,7 +125,8 @@ def fit_rows(
     else:
         k = estimator.n_components
         if found is None:
-            found = find_starts(data, k, random_state, engine)
+            known = None if data.labels is None else known_rows(rows, data.labels, k)
+            found = find_starts(data, k, random_state, engine, known)
         placed = (
             (rows if drawn is None else open_pass(drawn, structure.forms, engine, k), start)
             for drawn, start in found
@@ -155,7 +146,7 @@ def fit_rows(
         result = em(starts)
     else:
         grid = RowGrid.of(rows.n_rows, rows.n_features, estimator.n_components)
-        fingerprint = fingerprint_of(estimator, data.source, grid, warm)
+        fingerprint = fingerprint_of(estimator, data.source, grid, warm, data.labels)
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
         result = keeper.run(em, starts, n_starts, structure)
     rows.close()
@@ -198,6 +189,15 @@ def model_to_fit(
     return Model(structure, family, reg_covar, np.dtype(dtype))
 
 
+def _components_to_keep(model: Model, data: FitRows, n_components: int) -> np.ndarray | None:
+    """Components (k,) that are told by their numbers: frozen ones, and those of labels."""
+    frozen = model.family.frozen_components()
+    if data.labels is None:
+        return frozen
+    of_labels = np.isin(np.arange(n_components), data.labels)
+    return of_labels if frozen is None else of_labels | frozen
+
+
 def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
     """The step of a fit that raises if a covariance is singular to rounding."""
 
@@ -206,53 +206,6 @@ def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
         return iteration.parameters, iteration.lower_bound
 
     return step
-
-
-def find_starts(
-    data: FitRows, n_components: int, random_state: np.random.RandomState, engine: ThreadEngine
-) -> Iterator[FoundStart]:
-    """Starts without end, each with the sample that it is about.
-
-    Parameters
-    ----------
-    data : FitRows
-        Whose `start` says how they are made.
-    n_components : int
-    random_state : RandomState
-    engine : ThreadEngine
-    """
-    k, method, dtype = n_components, data.start, data.given.dtype
-
-    def make(X: Any, weights: np.ndarray | None) -> Iterator[Start]:
-        # Methods see the type that the rows were given in, as scikit-learn's do.
-        X = None if X is None else X.astype(dtype, copy=False)
-        return make_starts(X, k, method, random_state, weights, engine)
-
-    if data.arrays is not None:
-        found = make(*data.arrays)
-    elif not (isinstance(method, str) or callable(method)):
-        found = make(None, None)
-    elif isinstance(method, str) and bytes_to_draw(method, data.source) <= START_BYTES:
-        found = draw_starts(data.source.astype(dtype), k, method, random_state)
-    else:
-        yield from _sampled_starts(data.source, make, random_state)
-        return
-    yield from ((None, start) for start in found)
-
-
-def _sampled_starts(
-    source: RowSource,
-    make: Callable[[np.ndarray | None, np.ndarray | None], Iterator[Start]],
-    random_state: np.random.RandomState,
-) -> Iterator[FoundStart]:
-    """Starts from samples of the rows, each drawn before its start; of all rows if they are few."""
-    most = max(min(START_ROWS, START_BYTES // (8 * source.n_features)), 1)
-    while True:
-        sample, weights = sample_rows(source, most, random_state)
-        drawn = None
-        if len(sample) < source.n_rows:
-            drawn = array_source(sample, weights, source.dtype)
-        yield drawn, next(make(sample, weights))
 
 
 def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Parameters:

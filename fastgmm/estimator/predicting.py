@@ -8,7 +8,7 @@ import numpy as np
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_features, kernels_set_by_hand, working_dtype
 from fastgmm.estimator.remembered import Memory
-from fastgmm.estimator.rows import rows_to_predict
+from fastgmm.estimator.rows import FitRows, rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice
@@ -72,6 +72,15 @@ def predict_source(
     with open_output(out, source.n_rows, columns, dtype) as file:
         predict_rows(source, choice, engine, output, file)
     return None
+
+
+def labels_of_fit(estimator: Any, data: FitRows) -> np.ndarray:
+    """Labels of all rows of a fit; those that were given stay as they are."""
+    labels = predict_source(estimator, data.given, "labels")
+    assert labels is not None
+    if data.given_labels is not None:
+        labels = np.where(data.given_labels >= 0, data.given_labels, labels)
+    return labels
 
 
 def prepared(

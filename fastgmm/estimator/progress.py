@@ -100,13 +100,13 @@ class Callbacks(Listener):
 
 
 @contextmanager
-def telling(estimator: Any, X, y, sample_weight) -> Iterator[Callable[..., Listener]]:
+def telling(estimator: Any, X, y, sample_weight, labels) -> Iterator[Callable[..., Listener]]:
     """Tell the callbacks of a fit when it begins and ends; yields what makes its listener.
 
     Parameters
     ----------
     estimator : estimator
-    X, y, sample_weight
+    X, y, sample_weight, labels
         As the caller gives them to the fit.
 
     Yields
@@ -120,8 +120,10 @@ def telling(estimator: Any, X, y, sample_weight) -> Iterator[Callable[..., Liste
         return
     # scikit-learn's ScoringMonitor scores nothing without y, which a mixture ignores.
     data: dict[str, Any] = {"X": X, "y": X if y is None else y}
-    if sample_weight is not None:
-        data["metadata"] = {"sample_weight": sample_weight}
+    given = {"sample_weight": sample_weight, "labels": labels}
+    metadata = {name: value for name, value in given.items() if value is not None}
+    if metadata:
+        data["metadata"] = metadata
     context = estimator._init_callback_context(max_subtasks=estimator.n_init)
     context.call_on_fit_task_begin(estimator=estimator, **data)
     yield partial(Callbacks, estimator, listener, context, data)

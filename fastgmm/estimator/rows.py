@@ -10,8 +10,10 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
+from fastgmm.starts.known import check_unlabelled, checked_labels
 
 _LARGE = 1 << 18
 """Numbers of an array that a thread searches for NaN at a time."""
@@ -30,30 +32,66 @@ class FitRows(NamedTuple):
         `init_params`; arrays are checked, and hold the rows of `source` only.
     arrays : tuple of (ndarray, ndarray or None), or None
         The rows of `source` and their weights, if they are in memory.
+    labels : ndarray of int32, shape (n,), or None
+        Of the rows of `source`, -1 where unknown; None if none is known.
+    given_labels : ndarray of int32, or None
+        Of the rows of `given`.
     """
 
     given: RowSource
     source: RowSource
     start: str | Callable | LabelledRows | GivenResponsibilities
     arrays: tuple[np.ndarray, np.ndarray | None] | None
+    labels: np.ndarray | None = None
+    given_labels: np.ndarray | None = None
 
 
-def rows_to_fit(estimator, X, sample_weight) -> FitRows:
+def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     """Check rows to fit, and set what the estimator remembers of them: features and their names.
 
     Parameters
     ----------
     estimator : MixtureEstimator
-    X, sample_weight
+    X, sample_weight, labels
         See `fit`.
 
     Raises
     ------
     ValueError
-        If rows or weights are out of range, or there are too few.
+        If rows, weights or labels are out of range, or there are too few.
     """
-    if holds_rows(X):
-        return _opened_rows(estimator, X, sample_weight)
+    opened = holds_rows(X)
+    if labels is not None and (isinstance(labels, str) or np.ndim(labels) == 0):
+        X, sample_weight, labels = _with_column_of_labels(X, sample_weight, labels, opened)
+    rows = _opened_rows if opened else _rows_in_memory
+    data = rows(estimator, X, sample_weight)
+    if labels is None:
+        return data
+    labels = checked_labels(labels, data.given.n_rows, estimator.n_components)
+    of_source = labels[data.given.present_mask()]
+    check_unlabelled(of_source, estimator.n_components)
+    if (of_source < 0).all():
+        of_source = None
+    return data._replace(labels=of_source, given_labels=labels)
+
+
+def _with_column_of_labels(X, sample_weight, labels, opened) -> tuple:
+    """Rows without the column that labels stand in, their weights, and the labels."""
+    if opened:
+        source, of_rows = open_with_labels(X, labels, weight=sample_weight)
+        return source, None, of_rows
+    if not (hasattr(X, "columns") and hasattr(X, "to_numpy")):
+        raise ValueError(
+            f"labels={labels!r} is the name of a column, as frames, files and tables have them; "
+            "with arrays, give the labels themselves."
+        )
+    names = list(X.columns)
+    if labels not in names:
+        raise ValueError(f"X has no column {labels!r} of labels; it has {names}.")
+    return X[[name for name in names if name != labels]], sample_weight, X[labels].to_numpy()
+
+
+def _rows_in_memory(estimator, X, sample_weight) -> FitRows:
     X, weights = _validated(
         estimator, X, sample_weight, dtype=[np.float64, np.float32], ensure_min_samples=2
     )

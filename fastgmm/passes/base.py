@@ -13,8 +13,10 @@ from fastgmm.statistics import SufficientStatistics
 class Shares(Protocol):
     """Responsibilities of all rows, or labels, which are given instead of computed."""
 
-    in_order: bool
-    """Whether chunks have to be asked for once, and in order."""
+    @property
+    def in_order(self) -> bool:
+        """Whether chunks have to be asked for once, and in order."""
+        ...
 
     def chunk(self, start: int, stop: int) -> np.ndarray:
         """Responsibilities (rows, k), or labels (rows,), of the rows start to stop."""

@@ -1,5 +1,7 @@
 """The pass over the rows of a source: every row by every component, chunk by chunk."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastgmm.caching import cached_property
@@ -36,11 +38,22 @@ class DensePass(Pass):
         Of the structure.
     engine : Engine
     n_components : int
+    labels : ndarray of int32, shape (n,), optional
+        The components of rows, where they are known; -1 elsewhere. An E-step leaves a labelled row
+        to its component, whose weighted density is then the row's likelihood.
     """
 
-    def __init__(self, source: RowSource, forms: Forms, engine: Engine, n_components: int):
+    def __init__(
+        self,
+        source: RowSource,
+        forms: Forms,
+        engine: Engine,
+        n_components: int,
+        labels: np.ndarray | None = None,
+    ):
         source = source.scaled()
         self._source, self._forms, self._engine = source, forms, engine
+        self._labels = labels
         self._grid = RowGrid.of(source.n_rows, source.n_features, n_components)
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
         self.weight_scale = source.weight_scale
@@ -80,8 +93,12 @@ class DensePass(Pass):
 
         def sums(index: int) -> np.ndarray:
             chunk = self._read(index, choice.dtype)
-            of_chunk = None if shares is None else shares.chunk(chunk.start, chunk.stop)
-            return sums_of_chunk(chunk, of_chunk)
+            if shares is not None:
+                return sums_of_chunk(chunk, shares.chunk(chunk.start, chunk.stop))
+            labels = self._known(chunk)
+            if labels is None:
+                return sums_of_chunk(chunk, None)
+            return _sums_with_labels(chunk, labels, choice, sums_of_chunk)
 
         in_order = shares is not None and shares.in_order
         engine = ThreadEngine(1) if in_order else self._engine
@@ -96,13 +113,20 @@ class DensePass(Pass):
 
         def sums(index: int) -> np.ndarray:
             chunk = self._read(index, made.dtype)
-            log_likelihoods, responsibilities = shared_out(chunk, choice)
+            log_likelihoods, responsibilities = shared_out(chunk, choice, self._known(chunk))
             total = sums_of_chunk(chunk, responsibilities)
             weighted = len(chunk.weights) > 0
             total[0] = chunk.weights @ log_likelihoods if weighted else log_likelihoods.sum()
             return total
 
         return self._record(made, about, self._engine.reduce(sums, len(self._grid)))
+
+    def _known(self, chunk: Chunk) -> np.ndarray | None:
+        """Labels of a chunk; None if it has none."""
+        if self._labels is None:
+            return None
+        labels = self._labels[chunk.start : chunk.stop]
+        return labels if (labels >= 0).any() else None
 
     def _read(self, index: int, dtype: np.dtype) -> Chunk:
         """A chunk of rows in the type that kernels work in."""
@@ -134,13 +158,46 @@ def as_asked(record: SufficientStatistics, forms: Forms, rows: Pass) -> Sufficie
     return record
 
 
-def shared_out(chunk: Chunk, choice: KernelChoice) -> tuple[np.ndarray, np.ndarray]:
-    """Log-likelihoods (rows,) and responsibilities (rows, k) in float64."""
-    operands = choice.operands
-    densities = np.empty((len(chunk.rows), len(operands.means)), choice.dtype)
+def _sums_with_labels(
+    chunk: Chunk,
+    labels: np.ndarray,
+    choice: KernelChoice,
+    sums_of_chunk: Callable[[Chunk, np.ndarray | None], np.ndarray],
+) -> np.ndarray:
+    """Sums of a chunk some of whose rows are known to be of a component."""
+    known = labels >= 0
+    inside, its_labels = _part(chunk, known), labels[known]
+    total = sums_of_chunk(inside, its_labels)
+    log_densities = _log_densities(inside, choice)[np.arange(len(its_labels)), its_labels]
+    weighted = len(inside.weights) > 0
+    total[0] = inside.weights @ log_densities if weighted else log_densities.sum()
+    return total if known.all() else total + sums_of_chunk(_part(chunk, ~known), None)
+
+
+def _part(chunk: Chunk, chosen: np.ndarray) -> Chunk:
+    """Those rows of a chunk that a mask chooses."""
+    weights = chunk.weights[chosen] if len(chunk.weights) else chunk.weights
+    return chunk._replace(rows=chunk.rows[chosen], weights=weights)
+
+
+def _log_densities(chunk: Chunk, choice: KernelChoice) -> np.ndarray:
+    """Weighted log-densities (rows, k) in float64."""
+    densities = np.empty((len(chunk.rows), len(choice.operands.means)), choice.dtype)
     rows = chunk._replace(rows=chunk.rows.astype(choice.dtype, copy=False))
-    chunk_predictions(rows, choice.forms, operands, "log_densities", densities)
-    densities = densities.astype(np.float64, copy=False)
+    chunk_predictions(rows, choice.forms, choice.operands, "log_densities", densities)
+    return densities.astype(np.float64, copy=False)
+
+
+def shared_out(
+    chunk: Chunk, choice: KernelChoice, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods (rows,) and responsibilities (rows, k) in float64."""
+    densities = _log_densities(chunk, choice)
+    if labels is not None:
+        others = (labels[:, np.newaxis] >= 0) & (
+            labels[:, np.newaxis] != np.arange(densities.shape[1])
+        )
+        densities[others] = -np.inf
     largest = densities.max(axis=1, keepdims=True)
     responsibilities = np.exp(densities - largest)
     totals = responsibilities.sum(axis=1, keepdims=True)

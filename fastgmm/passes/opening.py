@@ -1,5 +1,7 @@
 """The choice among the passes over a source."""
 
+import numpy as np
+
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
@@ -8,7 +10,13 @@ from fastgmm.passes.dense import DensePass
 from fastgmm.sources.base import RowSource
 
 
-def open_pass(source: RowSource, forms: Forms, engine: Engine, n_components: int) -> Pass:
+def open_pass(
+    source: RowSource,
+    forms: Forms,
+    engine: Engine,
+    n_components: int,
+    labels: np.ndarray | None = None,
+) -> Pass:
     """The pass that suits a source and a number of components.
 
     Parameters
@@ -18,8 +26,10 @@ def open_pass(source: RowSource, forms: Forms, engine: Engine, n_components: int
         Of the structure.
     engine : Engine
     n_components : int
+    labels : ndarray of int32, shape (n,), optional
+        See `DensePass`.
     """
-    dense = DensePass(source, forms, engine, n_components)
-    if CellPass.may_pay(source, n_components):
+    dense = DensePass(source, forms, engine, n_components, labels)
+    if labels is None and CellPass.may_pay(source, n_components):
         return CellPass(dense, source, forms, engine)
     return dense

@@ -48,7 +48,11 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint_of(
-    estimator: Any, source: RowSource, grid: RowGrid, warm: Parameters | None = None
+    estimator: Any,
+    source: RowSource,
+    grid: RowGrid,
+    warm: Parameters | None = None,
+    labels: np.ndarray | None = None,
 ) -> Fingerprint:
     """The fingerprint of a fit.
 
@@ -62,6 +66,8 @@ def fingerprint_of(
     grid : RowGrid
     warm : Parameters, optional
         That a warm start goes on from.
+    labels : ndarray, optional
+        What is known of the rows.
     """
     facts = {
         "class": type(estimator).__name__,
@@ -72,6 +78,7 @@ def fingerprint_of(
         "rows per chunk": grid.rows_per_chunk,
         "sum of weights": source.total_weight,
         "the digest of the rows": _digest_of_rows(source.scaled(), grid),
+        "the labels": None if labels is None else _digest(labels),
         "the model to go on from": None if warm is None else _digest_of_parameters(warm),
     }
     arguments = inspect.signature(type(estimator)).parameters.values()

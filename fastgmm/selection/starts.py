@@ -8,8 +8,8 @@ import numpy as np
 
 from fastgmm.batch.starts import ManyStarts
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.estimator.fitting import FoundStart, find_starts
 from fastgmm.estimator.rows import FitRows
+from fastgmm.estimator.starting import FoundStart, find_starts
 from fastgmm.starts import LabelledRows, SingleRows
 
 _MOST_ROWS_AT_ONCE = 8191

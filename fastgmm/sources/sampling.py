@@ -1,13 +1,30 @@
 """Some of a source's rows, and all of its weights, as arrays."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgmm.sources.base import RowSource, scan
 
 
-def sample_rows(
-    source: RowSource, n_rows: int, random_state: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray | None]:
+class Sample(NamedTuple):
+    """Some rows of a source.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (min(n_rows, n), d)
+    weights : ndarray or None
+        None if the source has none.
+    numbers : ndarray or None
+        Which rows they are; None if they are all.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray | None
+    numbers: np.ndarray | None
+
+
+def sample_rows(source: RowSource, n_rows: int, random_state: np.random.RandomState) -> Sample:
     """Rows drawn without replacement, in the source's order; one pass over it.
 
     Parameters
@@ -16,12 +33,6 @@ def sample_rows(
     n_rows : int
         How many. If the source has no more, all are taken, and nothing is drawn.
     random_state : RandomState
-
-    Returns
-    -------
-    rows : ndarray of shape (min(n_rows, n), d)
-    weights : ndarray or None
-        None if the source has none.
     """
     n_rows = min(n_rows, source.n_rows)
     chosen = _draw(source.n_rows, n_rows, random_state) if n_rows < source.n_rows else None
@@ -38,7 +49,7 @@ def sample_rows(
         if weights is not None:
             weights[filled : filled + n_local] = chunk.weights[local]
         filled += n_local
-    return rows, weights
+    return Sample(rows, weights, chosen)
 
 
 def rows_at(source: RowSource, numbers: np.ndarray) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Starts: random, k-means++, k-means, hierarchical, labels, responsibilities, callables."""
 
 from fastgmm.starts.given import given_start
+from fastgmm.starts.known import Known, known_starts
 from fastgmm.starts.methods import METHODS, bytes_to_draw, draw_starts, make_starts
 from fastgmm.starts.records import (
     GivenResponsibilities,
+    KnownShares,
     LabelledRows,
     RandomResponsibilities,
     Shares,
@@ -14,6 +16,8 @@ from fastgmm.starts.records import (
 __all__ = [
     "METHODS",
     "GivenResponsibilities",
+    "Known",
+    "KnownShares",
     "LabelledRows",
     "RandomResponsibilities",
     "Shares",
@@ -22,5 +26,6 @@ __all__ = [
     "bytes_to_draw",
     "draw_starts",
     "given_start",
+    "known_starts",
     "make_starts",
 ]

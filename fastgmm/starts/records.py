@@ -71,7 +71,43 @@ class SingleRows:
     rows: np.ndarray
 
 
-Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities
+@dataclass(frozen=True, eq=False, slots=True)
+class KnownShares:
+    """Responsibilities of one for the component of a labelled row; those of a start for the rest.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    n_components : int
+    others : Shares or None
+        None leaves out the rows that have no label.
+    """
+
+    labels: np.ndarray
+    n_components: int
+    others: "Shares | None" = None
+
+    @property
+    def in_order(self) -> bool:
+        """As of the other rows."""
+        return self.others is not None and self.others.in_order
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k), or labels (rows,), of the rows start to stop."""
+        labels = self.labels[start:stop]
+        known = labels >= 0
+        if self.others is None:
+            shares = np.zeros((len(labels), self.n_components))
+        else:
+            shares = self.others.chunk(start, stop)
+            if shares.ndim == 1:
+                return np.where(known, labels, shares)
+            shares = np.where(known[:, np.newaxis], 0.0, shares)
+        shares[known, labels[known]] = 1.0
+        return shares
+
+
+Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities | KnownShares
 """Starts that share out all rows."""
 
 Start = Shares | SingleRows

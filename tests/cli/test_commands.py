@@ -398,3 +398,27 @@ def test_frozen_parts(command, files, tmp_path):
         assert failed.code != 0
         assert words in " ".join(failed.err.split())
         assert "Traceback" not in failed.err
+
+
+def test_labels(command, files, rows, tmp_path):
+    labels = np.full(len(rows), -1)
+    labels[:5], labels[-5:] = 1, 0
+    table = pq.read_table(files / "more.parquet").append_column("class", [labels])
+    pq.write_table(table, tmp_path / "rows.parquet")
+    out = tmp_path / "model.npz"
+    options = ("--columns", "a,b,c", "--weight", "w", "--labels", "class", "--out", out)
+    done = command("fit", tmp_path / "rows.parquet", *FIT, *options)
+    assert done.code == 0, done.err
+    expected = GaussianMixture(2, random_state=0)
+    expected.fit(rows, labels=labels, sample_weight=table["w"].to_numpy())
+    np.testing.assert_array_equal(load(out).means_, expected.means_)
+    np.save(tmp_path / "rows.npy", np.c_[rows, labels])
+    assert command("fit", tmp_path / "rows.npy", *FIT, "--labels", 3, "--out", out).code == 0
+    assert load(out).predict(rows[:5]).tolist() == [1] * 5
+    for path, column, words in [
+        ("rows.npy", "7", "has no column 7 of labels"),
+        ("rows.npy", "0", "Labels should be integers"),
+    ]:
+        failed = command("fit", tmp_path / path, *FIT, "--labels", column)
+        assert failed.code != 0
+        assert words in " ".join(failed.err.split())

@@ -190,7 +190,7 @@ def test_given_parameters():
 
 def test_starts_of_samples(tmp_path, monkeypatch):
     np.save(tmp_path / "rows.npy", BAD_ROWS["fewer points than components"])
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 20)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 20)
     for start in ("kmeans", "k-means++"):
         model = quiet_fit(make(init_params=start), tmp_path / "rows.npy")
         assert_sound(model, BAD_ROWS["fewer points than components"])

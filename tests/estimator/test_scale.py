@@ -149,7 +149,7 @@ def test_sources_files_and_checkpoints(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="reg_covar was 'scale' and is 1e-06"):
         GaussianMixture(**{**params, "reg_covar": 1e-6}).fit(X, checkpoint=tmp_path / "job.npz")
     # A start from a sample is regularised by the variance of all rows.
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 100)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 100)
     sampled = fitted(path, max_iter=0, init_params="k-means++", covariance_type="diag")
     np.testing.assert_allclose(sampled.covariances_, [1e-6 * X.var(axis=0)] * 3, rtol=1e-6)
 

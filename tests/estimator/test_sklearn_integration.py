@@ -88,8 +88,8 @@ def test_the_constructor_is_scikit_learns_and_our_arguments():
 
 #: Arguments that methods have beyond scikit-learn's, which come first.
 ADDED_ARGUMENTS = {
-    "fit": ["sample_weight", "checkpoint", "checkpoint_every"],
-    "fit_predict": ["sample_weight", "checkpoint", "checkpoint_every"],
+    "fit": ["sample_weight", "labels", "checkpoint", "checkpoint_every"],
+    "fit_predict": ["sample_weight", "labels", "checkpoint", "checkpoint_every"],
     "predict": ["out"],
     "predict_proba": ["out"],
     "score_samples": ["out"],
@@ -119,7 +119,7 @@ def test_files_are_no_metadata_to_route():
     with config_context(enable_metadata_routing=True):
         model = GaussianMixture().set_fit_request(sample_weight=True)
         routing = model.get_metadata_routing()
-    assert routing.fit.requests == {"sample_weight": True}
+    assert routing.fit.requests == {"sample_weight": True, "labels": None}
     assert routing.score.requests == {"sample_weight": None}
     assert routing.predict.requests == routing.predict_proba.requests == {}
 

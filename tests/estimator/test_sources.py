@@ -141,7 +141,7 @@ def test_float32(tmp_path):
 
 
 def test_a_start_from_a_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 400)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 400)
     path = npy_path(tmp_path)
     model, again = fitted_to(GaussianMixture, path), fitted_to(GaussianMixture, path)
     assert_identical_fit(model, again)
@@ -160,7 +160,7 @@ def test_a_start_from_a_sample(tmp_path, monkeypatch):
 @pytest.mark.parametrize("weights", [None, WEIGHTS, np.full(len(X), 3.0)], ids=["", "any", "equal"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_starts_that_draw_need_no_sample(tmp_path, monkeypatch, start, cls, weights, dtype):
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 400)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 400)
     rows = X.astype(dtype)
     np.save(tmp_path / "rows.npy", rows)
     pq.write_table(table_of(rows), tmp_path / "rows.parquet", row_group_size=500)
@@ -176,10 +176,10 @@ def test_single_rows_of_too_many(tmp_path, monkeypatch, weights, row_bytes):
     """Beyond a bound of memory, single rows are drawn from a sample, too."""
     path, arguments = npy_path(tmp_path), {"init_params": "random_from_data"}
     whole = fitted_to(GaussianMixture, X, weights, **arguments)
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 400)
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_BYTES", row_bytes * len(X))
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 400)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_BYTES", row_bytes * len(X))
     assert_identical_fit(fitted_to(GaussianMixture, path, weights, **arguments), whole)
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_BYTES", row_bytes * len(X) - 1)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_BYTES", row_bytes * len(X) - 1)
     sampled = fitted_to(GaussianMixture, path, weights, **arguments)
     assert not np.array_equal(sampled.means_, whole.means_)
 

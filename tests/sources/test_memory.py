@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
-from fastgmm.estimator.fitting import START_BYTES, START_ROWS
+from fastgmm.estimator.starting import START_BYTES, START_ROWS
 from tests.systems import linux_only
 
 pytestmark = [pytest.mark.slow, linux_only]

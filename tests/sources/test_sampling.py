@@ -9,7 +9,7 @@ X = np.arange(20_000.0).reshape(10_000, 2)
 
 @pytest.mark.parametrize("n_rows", [1, 100, 5000, 5001, 9999])
 def test_distinct_rows_in_order(n_rows):
-    rows, weights = sample_rows(open_source(X), n_rows, np.random.RandomState(0))
+    rows, weights, _ = sample_rows(open_source(X), n_rows, np.random.RandomState(0))
     assert rows.shape == (n_rows, 2)
     assert (np.diff(rows[:, 0]) > 0).all()
     assert set(rows[:, 0]) <= set(X[:, 0])
@@ -20,7 +20,7 @@ def test_distinct_rows_in_order(n_rows):
 @pytest.mark.parametrize("n_rows", [10_000, 10**9])
 def test_all_rows_without_a_draw(n_rows):
     random_state = np.random.RandomState(0)
-    rows, weights = sample_rows(open_source(X), n_rows, random_state)
+    rows, weights, _ = sample_rows(open_source(X), n_rows, random_state)
     np.testing.assert_array_equal(rows, X)
     assert weights is None
     assert random_state.randint(10**6) == np.random.RandomState(0).randint(10**6)
@@ -29,14 +29,14 @@ def test_all_rows_without_a_draw(n_rows):
 def test_weights_come_along():
     w = np.arange(1.0, 10_001.0)
     source = open_source(X, weight=w)
-    rows, weights = sample_rows(source, 50, np.random.RandomState(0))
+    rows, weights, _ = sample_rows(source, 50, np.random.RandomState(0))
     np.testing.assert_array_equal(weights * source.weight_scale, w[rows[:, 0].astype(int) // 2])
 
 
 def test_every_row_is_as_likely():
     counts = np.zeros(8)
     for seed in range(2000):
-        rows, _ = sample_rows(open_source(X[:8]), 3, np.random.RandomState(seed))
+        rows, *_ = sample_rows(open_source(X[:8]), 3, np.random.RandomState(seed))
         counts[rows[:, 0].astype(int) // 2] += 1
     # 750 each on average, with a standard deviation of 22.
     assert (abs(counts - 750) < 110).all()

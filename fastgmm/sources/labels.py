@@ -1,0 +1,67 @@
+"""Labels of rows that stand in one of their columns."""
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.opening import open_source
+
+
+def open_with_labels(
+    thing: Any, labels: Any, *, columns: Any = None, weight: Any = None, **options: Any
+) -> tuple[RowSource, np.ndarray]:
+    """Rows, and the labels that one of their columns holds, which is then no feature.
+
+    Parameters
+    ----------
+    thing, columns, weight, **options
+        See `fastgmm.open_source`.
+    labels : str or int
+        A column, as of weights.
+
+    Returns
+    -------
+    source : RowSource
+    labels : ndarray of int64, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or it holds something other than integers.
+    """
+    if isinstance(thing, RowSource):
+        raise ValueError(
+            "The source is open already: its columns are its own. Give the labels themselves."
+        )
+    is_column = weight is None or np.ndim(weight) == 0
+    if columns is None:
+        of_all = open_source(thing, weight=weight if is_column else None, **options)
+        there: list[Any] = list(of_all.reader.columns)
+        if labels not in there:
+            raise ValueError(f"{of_all.name} has no column {labels!r} of labels; it has {there}.")
+        columns = [column for column in there if column != labels]
+        if not columns:
+            raise ValueError(f"{of_all.name} has no column but that of the labels.")
+    elif labels in list(columns):
+        raise ValueError(f"Column {labels!r} is to hold labels, and cannot be a feature as well.")
+    return (
+        open_source(thing, columns=columns, weight=weight, **options),
+        _integers(open_source(thing, columns=[labels], **{**options, "dtype": np.float64}), labels),
+    )
+
+
+def _integers(source: RowSource, column: str | int) -> np.ndarray:
+    """The only column of a source, which has to hold integers."""
+    labels = np.empty(source.n_rows, dtype=np.int64)
+    for chunk in scan(source):
+        values = chunk.rows[:, 0]
+        wrong = np.flatnonzero((values != np.round(values)) | (np.abs(values) >= 2**31))
+        if len(wrong):
+            file, row = source.reader.locate(chunk.start + int(wrong[0]))
+            raise ValueError(
+                f"Labels should be integers, -1 where they are unknown, but column {column!r} of "
+                f"{file} holds {values[wrong[0]]:.6g} in row {row}, counted from 0."
+            )
+        labels[chunk.start : chunk.stop] = values
+    return labels
