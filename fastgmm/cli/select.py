@@ -150,7 +150,7 @@ def select(
         selection = fastgmm.select(
             rows,
             n_components,
-            "all" if covariance_type == ["all"] else covariance_type,
+            covariance_type,
             criterion=criterion,
             cv=cv,
             estimator=fastgmm.BayesianGaussianMixture if bayesian else None,

@@ -148,15 +148,14 @@ def checked_types(names: Any, n_rows: int, n_features: int) -> tuple[str, ...]:
         If they are none.
     """
     if isinstance(names, str):
-        if names == "all":
-            return all_types(n_rows, n_features)
         names = [names]
     if not isinstance(names, Iterable):
         raise TypeError(
             "covariance_type should be 'all', or names such as ('full', 'diag'), but got "
             f"{names!r}."
         )
-    return tuple(dict.fromkeys(names))
+    names = tuple(dict.fromkeys(names))
+    return all_types(n_rows, n_features) if names == ("all",) else names
 
 
 def all_types(n_rows: int, n_features: int) -> tuple[str, ...]:
