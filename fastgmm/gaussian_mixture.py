@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.estimator import predicting
@@ -48,6 +49,13 @@ default='kmeans'
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
+    missing_values : {'error', 'em'}, default='error'
+        What NaN means: an error, as in scikit-learn, or a value that is missing at random. 'em'
+        fits by EM for missing values (Ghahramani & Jordan 1994), and predicts by the density of
+        what there is. A start is made of the complete rows if they are at least 10 % of all and 50
+        for each component, else of all rows, filled in with the means of their features. A row
+        that has no value counts for nothing. Without missing values the result has the bits of
+        'error'.
 
     Attributes
     ----------
@@ -95,7 +103,10 @@ default='kmeans'
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
     _family: ClassVar = MaximumLikelihood
-    _parameter_constraints: ClassVar[dict] = constraints(_sklearn_class)
+    _parameter_constraints: ClassVar[dict] = {
+        **constraints(_sklearn_class),
+        "missing_values": [StrOptions({"error", "em"})],
+    }
 
     def __init__(
         self,
@@ -116,6 +127,7 @@ default='kmeans'
         verbose_interval=10,
         on_failure="raise",
         n_jobs=None,
+        missing_values="error",
     ):
         super().__init__(
             n_components=n_components,
@@ -135,6 +147,7 @@ default='kmeans'
         )
         self.on_failure = on_failure
         self.n_jobs = n_jobs
+        self.missing_values = missing_values
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion; the lower the better (Bishop 2006, eq. 4.139).

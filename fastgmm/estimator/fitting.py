@@ -19,7 +19,9 @@ from fastgmm.em_start import first_parameters, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
+from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
@@ -56,6 +58,8 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, checkpoint: Any) -> 
         ours["reg_covar='scale'"] = True
     if estimator.on_failure != "raise":
         ours["on_failure='recover'"] = True
+    if allows_missing(estimator):
+        ours["missing_values='em'"] = True
     return left_to_sklearn(estimator, **ours)
 
 
@@ -91,20 +95,22 @@ def fit(
     if labelled:
         check_absent_rows(data.given)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
-    rows = open_pass(data.source, structure.forms, engine, estimator.n_components)
+    k = estimator.n_components
+    rows = open_pass(data.source, structure.forms, engine, k, data.tally)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)
     random_state = check_random_state(estimator.random_state)
     recovery = None
     if estimator.on_failure == "recover":
-        recovery = Recovery(rows, data.source, model, random_state)
+        recovery = Recovery(rows, rows_to_draw(data), model, random_state)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
         warm, bound, n_starts = _warm_parameters(estimator, rows), estimator.lower_bound_, 1
         starts: Iterator[Parameters] = iter([warm])
     else:
-        found = _starts(estimator, rows, data, random_state, engine)
+        starting, about = rows_to_start(data, rows, structure.forms, engine, k)
+        found = _starts(estimator, about, starting, random_state, engine)
         m_step = refuse_start if recovery is None else recovery.start
-        starts = first_parameters(model, found, estimator.n_components, n_starts, m_step)
+        starts = first_parameters(model, found, k, n_starts, m_step)
     attributes = partial(fitted_attributes, model)
     em: Callable[..., EMResult] = partial(
         best_of_restarts,
@@ -117,7 +123,7 @@ def fit(
     if checkpoint is None:
         result = em(starts)
     else:
-        grid = RowGrid.of(rows.n_rows, rows.n_features, estimator.n_components)
+        grid = RowGrid.of(rows.n_rows, rows.n_features, k)
         fingerprint = fingerprint_of(estimator, data.source, grid, warm)
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
         result = keeper.run(em, starts, n_starts, structure)

@@ -5,10 +5,18 @@ from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass
+from fastgmm.passes.missing import MissingPass
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.missing import MissingTally
 
 
-def open_pass(source: RowSource, forms: Forms, engine: Engine, n_components: int) -> Pass:
+def open_pass(
+    source: RowSource,
+    forms: Forms,
+    engine: Engine,
+    n_components: int,
+    tally: MissingTally | None = None,
+) -> Pass:
     """The pass that suits a source and a number of components.
 
     Parameters
@@ -18,7 +26,11 @@ def open_pass(source: RowSource, forms: Forms, engine: Engine, n_components: int
         Of the structure.
     engine : Engine
     n_components : int
+    tally : MissingTally, optional
+        Of the source, if values are missing in it.
     """
+    if tally is not None:
+        return MissingPass(source, tally, forms, engine, n_components)
     dense = DensePass(source, forms, engine, n_components)
     if CellPass.may_pay(source, n_components):
         return CellPass(dense, source, forms, engine)
