@@ -9,6 +9,7 @@ from fastgmm.parameters import Operands
 from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands, kernels_for
 from fastgmm.passes.patterns import Batch, batches_of, groups_of, patterns_of
+from fastgmm.passes.predictions import check_responsibilities
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.weights import NO_WEIGHTS
 
@@ -52,6 +53,19 @@ class MarginalPredictions:
                 )
             out[group.places] = values
         return total
+
+    def responsibilities(self, chunk: Chunk) -> np.ndarray:
+        """Responsibilities (rows, k) in float64.
+
+        Raises
+        ------
+        ValueError
+            If a row is so far from all components that it has none.
+        """
+        shares = np.empty((len(chunk.rows), len(self._gaussians.means)), chunk.rows.dtype)
+        if not np.isfinite(self(chunk, "responsibilities", shares)):
+            check_responsibilities(shares, chunk.start)
+        return shares.astype(np.float64, copy=False)
 
     def _predict_unseen(self, rows: np.ndarray, output: str, out: np.ndarray) -> None:
         """Of rows without any value, nothing but the weights of the components is known."""

@@ -62,15 +62,8 @@ def predict_rows(
             total = chunk_predictions(chunk, choice.forms, choice.operands, output, values)
         else:
             total = predict(chunk, output, values)
-        # A row without responsibilities lacks them all.
-        lacking = output == "responsibilities" and not np.isfinite(total)
-        if lacking and np.isnan(values[:, 0]).any():
-            row = start + int(np.argmax(np.isnan(values[:, 0])))
-            raise ValueError(
-                f"Row {row}, counted from 0, has no responsibilities: its density vanishes under "
-                "every component, even as a logarithm. Is it on the scale of the data that the "
-                "model was fitted to?"
-            )
+        if output == "responsibilities" and not np.isfinite(total):
+            check_responsibilities(values, start)
         if file is not None:
             file.write(start, stop, values.astype(dtype, copy=False))
         elif not in_place:
@@ -78,6 +71,28 @@ def predict_rows(
 
     engine.for_each(write, len(grid))
     return out if file is None else None
+
+
+def check_responsibilities(responsibilities: np.ndarray, start: int) -> None:
+    """Check that every row has responsibilities; one that has not lacks them all.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (rows, k)
+    start : int
+        Number of the first row.
+
+    Raises
+    ------
+    ValueError
+    """
+    lacking = np.isnan(responsibilities[:, 0])
+    if lacking.any():
+        raise ValueError(
+            f"Row {start + int(np.argmax(lacking))}, counted from 0, has no responsibilities: its "
+            "density vanishes under every component, even as a logarithm. Is it on the scale of "
+            "the data that the model was fitted to?"
+        )
 
 
 def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:

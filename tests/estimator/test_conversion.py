@@ -49,7 +49,7 @@ def test_from_sklearn(covariance_type):
     theirs = SklearnGaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
     model = GaussianMixture.from_sklearn(theirs)
     assert type(model) is GaussianMixture
-    added = {"n_jobs": None, "on_failure": "raise"}
+    added = {"n_jobs": None, "on_failure": "raise", "missing_values": "error"}
     assert model.get_params() == {**theirs.get_params(), **added}
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(model, name), getattr(theirs, name))

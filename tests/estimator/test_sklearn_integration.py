@@ -77,11 +77,14 @@ def test_scikit_learns_checks_are_all_there():
 # --- the constructor ----------------------------------------------------------------------
 
 
-def test_the_constructor_is_scikit_learns_and_two_arguments():
+def test_the_constructor_is_scikit_learns_and_three_arguments():
     mine, theirs = (inspect.signature(cls).parameters for cls in CLASSES)
-    *shared, on_failure, n_jobs = mine.values()
+    *shared, on_failure, n_jobs, missing_values = mine.values()
     assert shared == list(theirs.values())
-    for last, name, default in ((on_failure, "on_failure", "raise"), (n_jobs, "n_jobs", None)):
+    ours = {"on_failure": "raise", "n_jobs": None, "missing_values": "error"}
+    for last, (name, default) in zip(
+        (on_failure, n_jobs, missing_values), ours.items(), strict=True
+    ):
         assert (last.name, last.default, last.kind) == (name, default, last.KEYWORD_ONLY)
 
 
@@ -159,6 +162,7 @@ def test_get_and_set_params():
         **SklearnGaussianMixture(4, covariance_type="diag", tol=0.1).get_params(),
         "n_jobs": 2,
         "on_failure": "raise",
+        "missing_values": "error",
     }
     assert GaussianMixture(**params).get_params() == params
     assert model.set_params(n_components=2, n_jobs=None) is model
@@ -275,7 +279,7 @@ def test_the_state_holds_parameters_and_attributes_only():
     """No kernels and no threads, so a pickle can be read where nothing is compiled."""
     model = fitted_to_iris()
     theirs = SklearnGaussianMixture(3, random_state=0).fit(X)
-    added = {"n_jobs", "on_failure", "lower_bounds_", "diagnostics_"}
+    added = {"n_jobs", "on_failure", "missing_values", "lower_bounds_", "diagnostics_"}
     assert set(vars(model)) == set(vars(theirs)) | added
 
 
