@@ -73,6 +73,7 @@ def fit(
     init_params: options.InitParams = None,
     reg_covar: options.RegCovar = None,
     on_failure: options.OnFailure = None,
+    missing_values: options.MissingValues = None,
     random_state: options.RandomState = None,
     n_jobs: options.NJobs = None,
     bayesian: options.Bayesian = False,
@@ -105,7 +106,7 @@ def fit(
     try:
         with progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said below
-            rows = open_rows(data, columns, weight, memory_limit, text, dtype)
+            rows = open_rows(data, columns, weight, memory_limit, text, dtype, model)
             progress.opened(rows)
             model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     except KeyboardInterrupt as error:
@@ -118,8 +119,13 @@ def fit(
     if as_json:
         print_json(_document(model, rows.n_rows, seconds, out))
     elif not quiet:
-        written = "" if out is None else f"; {out} written"
-        typer.echo(f"{text_of(model)}\n{rows.n_rows} rows in {seconds:.1f} s{written}")
+        _tell(model, rows.n_rows, seconds, out)
+
+
+def _tell(model: Any, n_rows: int, seconds: float, out: Path | None) -> None:
+    """Print what has come out, as text."""
+    written = "" if out is None else f"; {out} written"
+    typer.echo(f"{text_of(model)}\n{n_rows} rows in {seconds:.1f} s{written}")
 
 
 def _warn(model: Any) -> None:

@@ -68,6 +68,22 @@ OnFailure = Annotated[
         "on_failure", "What to do about collapsed components: raise or recover.", metavar="NAME"
     ),
 ]
+MissingValues = Annotated[
+    str | None,
+    _argument(
+        "missing_values",
+        "What NaN and empty cells are: an error, or values that are missing at random (em).",
+        metavar="NAME",
+    ),
+]
+MissingToPredict = Annotated[
+    str | None,
+    typer.Option(
+        "--missing-values",
+        help="As for fit: error or em; what the model was fitted with by default.",
+        metavar="NAME",
+    ),
+]
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
 
@@ -99,20 +115,21 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     Raises
     ------
     typer.BadParameter
-        If there are priors, but the estimator is not Bayesian.
+        If there are priors, but the estimator is not Bayesian, or something that it does not know.
     ValueError
         If an argument is out of range.
     """
     plain = set(fastgmm.GaussianMixture().get_params())
-    all_names = set(fastgmm.BayesianGaussianMixture().get_params())
+    of_bayes = set(fastgmm.BayesianGaussianMixture().get_params())
     arguments = {
         name: value
         for name, value in given.items()
-        if name in all_names and value is not None and value is not False
+        if name in plain | of_bayes and value is not None and value is not False
     }
-    of_bayes = sorted(set(arguments) - plain)
-    if of_bayes and not bayesian:
-        raise typer.BadParameter(f"--{of_bayes[0].replace('_', '-')} goes with --bayesian")
+    unknown = sorted(set(arguments) - (of_bayes if bayesian else plain))
+    if unknown:
+        goes = "does not go" if bayesian else "goes"
+        raise typer.BadParameter(f"--{unknown[0].replace('_', '-')} {goes} with --bayesian")
     model = (fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture)(**arguments)
     model._validate_params()
     return model

@@ -41,7 +41,9 @@ def tally_of(source: RowSource) -> tuple[RowSource, MissingTally | None]:
     if tally.n_seen < source.n_rows:
         source = seen_rows(source, tally)
         tally = MissingTally.of(source)
-    return source, None if tally.n_complete == source.n_rows else tally
+    if tally.n_complete == source.n_rows:
+        return source.allowing_missing(False), None
+    return source, tally
 
 
 def check_features_seen(tally: MissingTally | None, names: Iterable, what: str) -> None:

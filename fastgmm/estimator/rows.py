@@ -92,18 +92,17 @@ def rows_to_fit(estimator, X, sample_weight) -> FitRows:
 
 
 def _opened_rows(estimator, X, sample_weight) -> FitRows:
-    given = open_source(X, weight=sample_weight)
+    missing = allows_missing(estimator)
+    given = open_source(X, weight=sample_weight, missing_values="em" if missing else "error")
     if given.n_rows < 2:
         raise ValueError(
             f"{given.name} has 1 row, while a minimum of 2 is required by "
             f"{type(estimator).__name__}."
         )
     source, tally = given.present(), None
-    if allows_missing(estimator):
-        given, whole = given.allowing_missing(), source.allowing_missing()
-        whole, tally = tally_of(whole)
-        check_features_seen(tally, whole.feature_names or range(whole.n_features), whole.name)
-        source = whole if tally is not None or whole.n_rows < source.n_rows else source
+    if missing:
+        source, tally = tally_of(source)
+        check_features_seen(tally, source.feature_names or range(source.n_features), source.name)
     _check_enough(source.n_rows, estimator.n_components)
     start = _checked_start(estimator, given.n_rows)
     if source.n_rows < given.n_rows and not isinstance(start, str):
@@ -142,8 +141,7 @@ def rows_to_predict(estimator, X, sample_weight=None, *, missing=None) -> RowSou
         names = getattr(estimator, "feature_names_in_", None)
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
-        source = open_for_model(X, names, n_features, weight=sample_weight)
-        return source.allowing_missing() if missing else source
+        return open_for_model(X, names, n_features, weight=sample_weight, missing=missing)
     X, weights = _validated(estimator, X, sample_weight, missing, reset=False)
     source = array_source(_as_numbers(X), weights)
     return source.allowing_missing() if missing and has_missing(X) else source

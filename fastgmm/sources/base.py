@@ -191,10 +191,18 @@ class RowSource:
         other.dtype, other._in_order = np.dtype(dtype), set()
         return other
 
-    def allowing_missing(self) -> "RowSource":
-        """The same rows, where NaN stands for a value that is missing; infinity is an error."""
+    def allowing_missing(self, missing: bool = True) -> "RowSource":
+        """The same rows, where NaN stands for a value that is missing; infinity is an error.
+
+        Parameters
+        ----------
+        missing : bool, optional
+            False is the way back: NaN is an error again.
+        """
+        if self.missing == missing:
+            return self
         other = copy.copy(self)
-        other.missing, other._in_order = True, set()
+        other.missing, other._in_order = missing, set()
         return other
 
     def with_reader(self, reader: RowReader, *, missing: bool) -> "RowSource":
