@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.estimator import predicting
+from fastgmm.estimator import conditioning, predicting
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.families import MaximumLikelihood
 from fastgmm.families.frozen import masks_of, n_parameters
@@ -50,7 +51,6 @@ array-like or callable, default='kmeans'
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
-
     freeze : dict or None, default=None
         What of the parameters stays as it is given: a dict from 'weights', 'means' or 'covariances'
         to True, or to a boolean array (n_components,). The values are those of `weights_init`,
@@ -58,6 +58,13 @@ array-like or callable, default='kmeans'
         components whose means are frozen are taken about these. Where components share a part of
         their covariances, these are frozen for all or for none. What is frozen does not count in
         `n_parameters`, `bic` and `aic`.
+    missing_values : {'error', 'em'}, default='error'
+        What NaN means: an error, as in scikit-learn, or a value that is missing at random. 'em'
+        fits by EM for missing values (Ghahramani & Jordan 1994), and predicts by the density of
+        what there is. A start is made of the complete rows if they are at least 10 % of all and 50
+        for each component, else of all rows, filled in with the means of their features. A row
+        that has no value counts for nothing. Without missing values the result has the bits of
+        'error'.
 
     Attributes
     ----------
@@ -105,7 +112,11 @@ array-like or callable, default='kmeans'
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
     _family: ClassVar = MaximumLikelihood
-    _parameter_constraints: ClassVar[dict] = {**constraints(_sklearn_class), "freeze": [dict, None]}
+    _parameter_constraints: ClassVar[dict] = {
+        **constraints(_sklearn_class),
+        "freeze": [dict, None],
+        "missing_values": [StrOptions({"error", "em"})],
+    }
 
     def __init__(
         self,
@@ -127,6 +138,7 @@ array-like or callable, default='kmeans'
         on_failure="raise",
         n_jobs=None,
         freeze=None,
+        missing_values="error",
     ):
         super().__init__(
             n_components=n_components,
@@ -147,6 +159,7 @@ array-like or callable, default='kmeans'
         self.on_failure = on_failure
         self.n_jobs = n_jobs
         self.freeze = freeze
+        self.missing_values = missing_values
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion; the lower the better (Bishop 2006, eq. 4.139).
@@ -182,6 +195,85 @@ array-like or callable, default='kmeans'
             return super().aic(X)
         score, n = predicting.score(self, X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
+
+    def impute(self, X, *, draws=None, random_state=None):
+        """Fill in missing values, by what the mixture says of them given those that are there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            See `predict`. NaN is a value that is missing, whatever `missing_values` is.
+        draws : int, default=None
+            Number of draws for every missing value; by default its conditional mean is taken, of
+            all components by their responsibilities.
+        random_state : int, RandomState or None, default=None
+            For `draws`; by default that of the model.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), or (draws, n_samples, n_features)
+            A row without any value gets the mean of the mixture, or draws from it.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not what the model was fitted to, or hold infinity.
+        """
+        left_to_sklearn(self, impute=X)
+        return conditioning.impute(self, X, draws, random_state)
+
+    def marginal(self, features):
+        """The mixture of some features, whatever the others are (Bishop 2006, eq. 2.98).
+
+        Parameters
+        ----------
+        features : sequence of int or of str
+            Numbers of features, or their names if the model was fitted with names; in the order
+            that the new model has them in.
+
+        Returns
+        -------
+        model : GaussianMixture
+            Fitted, with the arguments of this model but for initial parameters. Where every
+            component has a matrix of its own, its `covariance_type` is 'full'.
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature.
+        """
+        left_to_sklearn(self, marginal=features)
+        return conditioning.marginal(self, features)
+
+    def conditional(self, X, features):
+        r"""The mixture of the other features given some: Gaussian mixture regression.
+
+        Given :math:`x_o`, component c has the mean :math:`\mu_u + \Sigma_{uo} \Sigma_{oo}^{-1}
+        (x_o - \mu_o)` and the covariance :math:`\Sigma_{uu} - \Sigma_{uo} \Sigma_{oo}^{-1}
+        \Sigma_{ou}` in the others (Bishop 2006, eq. 2.81 and 2.82).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p), or (n, n_features)
+            Values of the p features that are given, in their order. Of rows with all features,
+            these are taken; the others may be NaN.
+        features : sequence of int or of str
+            What is given, by number or by name.
+
+        Returns
+        -------
+        conditional : ConditionalMixture
+            A named tuple: weights (n, k), the responsibilities given X; means (n, k, q) of the q
+            other features, in their order; covariances (k, q, q), the same for every row. Its
+            properties `mean` (n, q) and `covariance` (n, q, q) are those of the whole mixture.
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature, all are given, or X holds NaN or infinity in one of them.
+        """
+        left_to_sklearn(self, conditional=X)
+        return conditioning.conditional(self, X, features)
 
     def n_parameters(self):
         """Number of free parameters; those that are frozen do not count.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_LOG_TWO_PI = np.log(2.0 * np.pi)
+LOG_TWO_PI = np.log(2.0 * np.pi)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,6 +108,6 @@ def make_operands(
     shares = parameters.weights / parameters.weights.sum(axis=-1, keepdims=True)
     origin = (shares[..., np.newaxis] * means).sum(axis=-2)
     n_features = means.shape[-1]
-    constants = parameters.log_weights + log_determinants - 0.5 * n_features * _LOG_TWO_PI
+    constants = parameters.log_weights + log_determinants - 0.5 * n_features * LOG_TWO_PI
     projected = project(means - origin[..., np.newaxis, :], factors)
     return Operands(origin, means, factors, projected, scales, constants)

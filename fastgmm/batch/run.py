@@ -284,7 +284,7 @@ def _real_dtype(X: np.ndarray) -> np.dtype | None:
 
 def _n_rows(X: Any) -> int:
     if holds_rows(X):
-        return open_source(X).n_rows
+        return open_source(X, missing_values="em").n_rows
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 

@@ -63,3 +63,22 @@ def load_fitted(path: Path) -> Any:
     if not hasattr(model, "means_"):
         raise ValueError(f"{path} holds a model that has not been fitted.")
     return model
+
+
+def set_missing_values(model: Any, missing_values: str | None) -> None:
+    """Set what missing values are to a model, unless it is to be what it was fitted with.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the model takes no missing values.
+    ValueError
+        If it knows no such word.
+    """
+    if missing_values is None:
+        return
+    if not hasattr(model, "missing_values"):
+        raise typer.BadParameter(
+            f"--missing-values does not go with a {type(model).__name__}, which takes none"
+        )
+    model.set_params(missing_values=missing_values)._validate_params()

@@ -81,6 +81,7 @@ def fit(
     init_params: options.InitParams = None,
     reg_covar: options.RegCovar = None,
     on_failure: options.OnFailure = None,
+    missing_values: options.MissingValues = None,
     random_state: options.RandomState = None,
     n_jobs: options.NJobs = None,
     weights_init: options.WeightsInit = None,
@@ -119,7 +120,7 @@ def fit(
     model._listener = progress
     began = time.perf_counter()
     with _going_on(progress, checkpoint):
-        rows, known = open_rows(data, columns, weight, memory_limit, text, dtype, labels)
+        rows, known = open_rows(data, columns, weight, memory_limit, text, dtype, model, labels)
         progress.opened(rows)
         model.fit(rows, labels=known, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     if out is not None:

@@ -90,6 +90,22 @@ OnFailure = Annotated[
         "on_failure", "What to do about collapsed components: raise or recover.", metavar="NAME"
     ),
 ]
+MissingValues = Annotated[
+    str | None,
+    _argument(
+        "missing_values",
+        "What NaN and empty cells are: an error, or values that are missing at random (em).",
+        metavar="NAME",
+    ),
+]
+MissingToPredict = Annotated[
+    str | None,
+    typer.Option(
+        "--missing-values",
+        help="As for fit: error or em; what the model was fitted with by default.",
+        metavar="NAME",
+    ),
+]
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
 
@@ -139,7 +155,7 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     Raises
     ------
     typer.BadParameter
-        If there are priors, but the estimator is not Bayesian; or it is, and has no such argument.
+        If there are priors, but the estimator is not Bayesian, or something that it does not know.
     ValueError
         If an argument is out of range.
     """
@@ -152,12 +168,10 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
         for name, value in given.items()
         if name in known and value is not None and value is not False
     }
-    of_bayes = sorted(set(arguments) - plain)
-    if of_bayes and not bayesian:
-        raise typer.BadParameter(f"--{of_bayes[0].replace('_', '-')} goes with --bayesian")
-    of_plain = sorted(set(arguments) - of_bayesian)
-    if of_plain and bayesian:
-        raise typer.BadParameter(f"--{of_plain[0].replace('_', '-')} does not go with --bayesian")
+    unknown = sorted(set(arguments) - (of_bayesian if bayesian else plain))
+    if unknown:
+        goes = "does not go" if bayesian else "goes"
+        raise typer.BadParameter(f"--{unknown[0].replace('_', '-')} {goes} with --bayesian")
     if "freeze" in arguments:
         arguments["freeze"] = _frozen(arguments["freeze"], arguments["n_components"])
     model = (fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture)(**arguments)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fastgmm.cli.files import Model, check_output, load_fitted
-from fastgmm.cli.options import NJobs
+from fastgmm.cli.files import Model, check_output, load_fitted, set_missing_values
+from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.rows import (
     MEMORY_LIMIT,
     Columns,
@@ -48,6 +48,7 @@ def predict(
     decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
+    missing_values: MissingToPredict = None,
 ) -> None:
     """Print or write something for every row: its component, or its density."""
     if labels + proba + log_likelihood > 1:
@@ -56,6 +57,7 @@ def predict(
         output_suffix(out)
     check_output(out, [model, *data])
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    set_missing_values(mixture, missing_values)
     text = Text(no_header, delimiter, decimal)
     rows = open_rows_for(mixture, data, columns, None, memory_limit, text)
     method = mixture.predict

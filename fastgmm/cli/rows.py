@@ -120,14 +120,16 @@ def open_rows(
     memory_limit: str,
     text: "Text",
     dtype: str | None = None,
+    model: Any = None,
     labels: str | None = None,
 ) -> tuple[RowSource, np.ndarray | None]:
-    """Rows to fit, and their labels, if a column holds them."""
+    """Rows, and their labels if any; the model to fit says whether values may be missing."""
     how = {
         "columns": None if columns is None else _columns(_words(columns), data),
         "weight": None if weight is None else _columns([weight], data)[0],
         "memory_limit": _for_rows(memory_limit),
         "dtype": dtype,
+        "missing_values": _missing_values(model),
         **text.options,
     }
     if labels is None:
@@ -145,7 +147,7 @@ def open_rows_for(
 ) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
     if columns is not None:
-        return open_rows(data, columns, weight, memory_limit, text)[0]
+        return open_rows(data, columns, weight, memory_limit, text, model=model)[0]
     names = getattr(model, "feature_names_in_", None)
     return open_for_model(
         _thing(data),
@@ -153,8 +155,14 @@ def open_rows_for(
         model.n_features_in_,
         None if weight is None else _columns([weight], data)[0],
         memory_limit=_for_rows(memory_limit),
+        missing=_missing_values(model) == "em",
         **text.options,
     )
+
+
+def _missing_values(model: Any) -> str:
+    """What missing values are to a model; some kinds take none."""
+    return getattr(model, "missing_values", "error")
 
 
 def _thing(data: list[Path]) -> Any:

@@ -2,8 +2,8 @@
 
 import typer
 
-from fastgmm.cli.files import Model, load_fitted
-from fastgmm.cli.options import NJobs
+from fastgmm.cli.files import Model, load_fitted, set_missing_values
+from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.report import AsJson, print_json
 from fastgmm.cli.rows import (
     MEMORY_LIMIT,
@@ -29,10 +29,12 @@ def score(
     decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
+    missing_values: MissingToPredict = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the mean log-likelihood per row, in nats."""
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    set_missing_values(mixture, missing_values)
     text = Text(no_header, delimiter, decimal)
     rows = open_rows_for(mixture, data, columns, weight, memory_limit, text)
     log_likelihood = mixture.score(rows)

@@ -10,6 +10,7 @@ from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.em import Listener
 from fastgmm.estimator import by_hand, fitting, predicting
 from fastgmm.estimator.conversion import drawable, from_sklearn, to_sklearn
+from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.families import Family
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS
@@ -381,12 +382,12 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         return from_sklearn(cls, model, n_jobs)
 
     def __sklearn_tags__(self):
-        if isinstance(self.init_params, str):
-            return super().__sklearn_tags__()
         # scikit-learn asks whether `init_params` is among some names, which an array cannot answer.
         named = copy.copy(self)
-        named.init_params = "kmeans"
-        return super(MixtureEstimator, named).__sklearn_tags__()
+        named.init_params = "kmeans" if not isinstance(self.init_params, str) else self.init_params
+        tags = super(MixtureEstimator, named).__sklearn_tags__()
+        tags.input_tags.allow_nan = allows_missing(self)
+        return tags
 
     @property
     def _structure(self) -> CovarianceStructure:

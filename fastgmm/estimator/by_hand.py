@@ -15,6 +15,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_features, check_set_by_hand, working_dtype
 from fastgmm.estimator.conversion import copy_fitted
 from fastgmm.estimator.fitting import fitted_attributes, keep
+from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import rows_to_accumulate
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import open_pass
@@ -47,17 +48,17 @@ def accumulate(estimator: Any, X: Any, sample_weight: Any) -> SufficientStatisti
     It is always careful: nobody can look at these rows again when it turns out that digits count.
     """
     check_is_fitted(estimator, msg=_NO_PARAMETERS)
-    source = rows_to_accumulate(estimator, X, sample_weight)
+    source, tally = rows_to_accumulate(estimator, X, sample_weight)
     structure, family = estimator._structure, estimator._family
     parameters = family.parameters_of(estimator)
     check_set_by_hand(structure, parameters)
     k, d = parameters.means.shape
     check_features(estimator, source, d)
-    totals = structure.forms.moments is MomentForm.NONE
+    totals = _form(estimator) is MomentForm.NONE
     # What the means explain is to be taken off the total later, so that their digits count.
     dtype = np.float64 if totals else family.fit_dtype or working_dtype(estimator, source.dtype)
     source = source.astype(np.dtype(dtype))
-    rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k)
+    rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k, tally=tally)
     operands = structure.operands(parameters)
     if totals:
         # About points that follow from the parameters, so that statistics of different rows add.
@@ -148,8 +149,8 @@ def _operands_of(
             "update takes the statistics that accumulate returns, but got "
             f"{type(statistics).__name__}."
         )
-    forms = estimator._structure.forms
-    needs = forms.moments, forms.moments is MomentForm.NONE
+    forms, form = estimator._structure.forms, _form(estimator)
+    needs = form, form is MomentForm.NONE
     if (statistics.form, statistics.scatter is not None) != needs:
         raise ValueError(
             f"The statistics hold {statistics.form.value} moments, which are not those of "
@@ -167,6 +168,15 @@ def _operands_of(
             "an accumulate of all rows after the update before."
         )
     return operands
+
+
+def _form(estimator: Any) -> MomentForm:
+    """The moment form of statistics by hand.
+
+    Where values may be missing, the scatter of all rows is no constant: components have their own.
+    """
+    form: MomentForm = estimator._structure.forms.moments
+    return MomentForm.OUTER if form is MomentForm.NONE and allows_missing(estimator) else form
 
 
 def _moved(

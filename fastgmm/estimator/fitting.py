@@ -19,7 +19,9 @@ from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, ref
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
+from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.estimator.starting import FoundStart, find_starts
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
@@ -53,6 +55,8 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpo
     ):
         ours[f"init_params={start!r}"] = True
     ours["freeze"] = getattr(estimator, "freeze", None)
+    if allows_missing(estimator):
+        ours["missing_values='em'"] = True
     return left_to_sklearn(estimator, **ours)
 
 
@@ -112,23 +116,24 @@ def fit_rows(
         The starts, if they have been made already: what `find_starts` makes.
     """
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
-    rows = open_pass(data.source, structure.forms, engine, estimator.n_components, data.labels)
+    k = estimator.n_components
+    rows = open_pass(data.source, structure.forms, engine, k, data.labels, data.tally)
     model = model_to_fit(estimator, structure, rows, data.given.dtype)
     random_state = check_random_state(estimator.random_state)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
-        recovery = Recovery(rows, data.source, model, random_state, kept)
+        recovery = Recovery(rows, rows_to_draw(data), model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
         warm, bound, n_starts = _warm_parameters(estimator, rows, kept), estimator.lower_bound_, 1
         starts: Iterator[Parameters] = iter([warm])
     else:
-        k = estimator.n_components
+        starting, about = rows_to_start(data, rows, structure.forms, engine, k)
         if found is None:
             known = None if data.labels is None else known_rows(rows, data.labels, k)
-            found = find_starts(data, k, random_state, engine, known)
+            found = find_starts(starting, k, random_state, engine, known)
         placed = (
-            (rows if drawn is None else open_pass(drawn, structure.forms, engine, k), start)
+            (about if drawn is None else open_pass(drawn, structure.forms, engine, k), start)
             for drawn, start in found
         )
         m_step = refuse_start if recovery is None else recovery.start
@@ -145,7 +150,7 @@ def fit_rows(
     if checkpoint is None:
         result = em(starts)
     else:
-        grid = RowGrid.of(rows.n_rows, rows.n_features, estimator.n_components)
+        grid = RowGrid.of(rows.n_rows, rows.n_features, k)
         fingerprint = fingerprint_of(estimator, data.source, grid, warm, data.labels)
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
         result = keeper.run(em, starts, n_starts, structure)

@@ -12,23 +12,30 @@ from fastgmm.estimator.rows import FitRows, rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice
+from fastgmm.passes.marginal_predictions import MarginalPredictions, mean_seen_log_likelihood
 from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import files_of
 
-_operands = Memory()
-
 _kernels = Memory()
+
+_marginals = Memory()
 
 
 @underflow_is_zero
 def score(estimator: Any, X: Any, sample_weight: Any) -> tuple[float, float]:
-    """Mean log-likelihood per row, and the number of rows that it is the mean of."""
+    """Mean log-likelihood per row, and the number of rows that it is the mean of.
+
+    Rows without any value are not counted.
+    """
     source, choice = prepared(estimator, rows_to_predict(estimator, X, sample_weight).present())
-    mean = mean_log_likelihood(source, choice, ThreadEngine(estimator.n_jobs))
-    return mean, source.total_weight
+    engine = ThreadEngine(estimator.n_jobs)
+    if source.missing:
+        by_marginals = marginal_predictions(estimator, choice)
+        return mean_seen_log_likelihood(source, choice, by_marginals, engine)
+    return mean_log_likelihood(source, choice, engine), source.total_weight
 
 
 def predict(estimator: Any, X: Any, output: str, out: Any) -> np.ndarray | None:
@@ -63,14 +70,15 @@ def predict_source(
     """Predictions for all rows of a source, returned, or written to a file."""
     source, choice = prepared(estimator, source, parameters)
     engine = ThreadEngine(estimator.n_jobs)
+    by_marginals = marginal_predictions(estimator, choice, parameters) if source.missing else None
     if out is None:
-        return predict_rows(source, choice, engine, output)
+        return predict_rows(source, choice, engine, output, predict=by_marginals)
     dtype = np.dtype(np.int64 if output == "labels" else source.dtype)
     columns: str | list[str] = "component" if output == "labels" else "log_likelihood"
     if output == "responsibilities":
         columns = [f"component_{c}" for c in range(len(choice.operands.means))]
     with open_output(out, source.n_rows, columns, dtype) as file:
-        predict_rows(source, choice, engine, output, file)
+        predict_rows(source, choice, engine, output, file, by_marginals)
     return None
 
 
@@ -99,6 +107,31 @@ def prepared(
     choice = _kernels.get(estimator, purpose, attributes, make)
     check_features(estimator, source, choice.operands.means.shape[1])
     return source.astype(dtype), choice
+
+
+def marginal_predictions(
+    estimator: Any, choice: KernelChoice, parameters: Parameters | None = None
+) -> MarginalPredictions:
+    """Predictions for chunks of rows in which values are missing.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    choice : KernelChoice
+        For complete rows.
+    parameters : Parameters, optional
+        That `choice` was made of, if not of the attributes.
+    """
+    family, structure = estimator._family, estimator._structure
+
+    def make() -> MarginalPredictions:
+        made_of = parameters or family.parameters_of(estimator)
+        operands = structure.operands(made_of)
+        return MarginalPredictions(operands, structure.forms.density, choice)
+
+    attributes = [getattr(estimator, name) for name in family.density_attributes]
+    purpose = choice.dtype, estimator.covariance_type, parameters is None
+    return _marginals.get(estimator, purpose, attributes, make)
 
 
 def predict_unchecked(

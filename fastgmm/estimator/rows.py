@@ -7,10 +7,18 @@ import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.missing import (
+    allows_missing,
+    check_features_seen,
+    fitted_mask,
+    has_missing,
+    tally_of,
+)
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.labels import open_with_labels
+from fastgmm.sources.missing import MissingTally
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.starts.known import check_unlabelled, checked_labels
@@ -27,7 +35,7 @@ class FitRows(NamedTuple):
     given : RowSource
         All of them, in their own type, for predictions after the fit.
     source : RowSource
-        Those whose weight is not zero, in the type to fit them in.
+        Those whose weight is not zero, and that have a value, in the type to fit them in.
     start : str, callable, LabelledRows or GivenResponsibilities
         `init_params`; arrays are checked, and hold the rows of `source` only.
     arrays : tuple of (ndarray, ndarray or None), or None
@@ -36,6 +44,8 @@ class FitRows(NamedTuple):
         Of the rows of `source`, -1 where unknown; None if none is known.
     given_labels : ndarray of int32, or None
         Of the rows of `given`.
+    tally : MissingTally or None
+        Of `source`, if values are missing in it.
     """
 
     given: RowSource
@@ -44,6 +54,7 @@ class FitRows(NamedTuple):
     arrays: tuple[np.ndarray, np.ndarray | None] | None
     labels: np.ndarray | None = None
     given_labels: np.ndarray | None = None
+    tally: MissingTally | None = None
 
 
 def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
@@ -68,10 +79,14 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     if labels is None:
         return data
     labels = checked_labels(labels, data.given.n_rows, estimator.n_components)
-    of_source = labels[data.given.present_mask()]
+    of_source = labels
+    if data.source.n_rows < data.given.n_rows:
+        of_source = labels[fitted_mask(data.given)]
     check_unlabelled(of_source, estimator.n_components)
     if (of_source < 0).all():
         of_source = None
+    elif data.tally is not None:
+        raise ValueError("labels= does not go with rows in which values are missing (NaN).")
     return data._replace(labels=of_source, given_labels=labels)
 
 
@@ -92,32 +107,48 @@ def _with_column_of_labels(X, sample_weight, labels, opened) -> tuple:
 
 
 def _rows_in_memory(estimator, X, sample_weight) -> FitRows:
-    X, weights = _validated(
-        estimator, X, sample_weight, dtype=[np.float64, np.float32], ensure_min_samples=2
-    )
-    n_present = len(X) if weights is None else int(np.count_nonzero(weights))
+    missing = allows_missing(estimator)
+    types = [np.float64, np.float32]
+    X, weights = _validated(estimator, X, sample_weight, missing, dtype=types, ensure_min_samples=2)
+    missing = missing and has_missing(X)
+    present = None if weights is None else weights > 0
+    if missing:
+        seen = ~np.isnan(X).all(axis=1)
+        if not seen.any():
+            raise ValueError("X has no values: all are missing (NaN).")
+        present = seen if present is None else present & seen
+    n_present = len(X) if present is None else int(np.count_nonzero(present))
     check_enough(n_present, estimator.n_components)
     start = _checked_start(estimator, len(X))
     rows, given = X, array_source(X)
-    if weights is not None and n_present < len(X):
-        present, given = weights > 0, array_source(X, weights)
-        rows, weights, start = X[present], weights[present], _of_present(start, present)
+    if present is not None and n_present < len(X):
+        given = array_source(X, weights)
+        rows, start = X[present], _of_present(start, present)
+        weights = None if weights is None else weights[present]
     source = array_source(rows, weights, estimator._family.fit_dtype)
-    return FitRows(given, source, start, (rows, weights))
+    if not missing:
+        return FitRows(given, source, start, (rows, weights))
+    source, tally = tally_of(source.allowing_missing())
+    check_features_seen(tally, getattr(estimator, "feature_names_in_", range(X.shape[1])), "X")
+    return FitRows(given.allowing_missing(), source, start, (rows, weights), tally=tally)
 
 
 def _opened_rows(estimator, X, sample_weight) -> FitRows:
-    given = open_source(X, weight=sample_weight)
+    missing = allows_missing(estimator)
+    given = open_source(X, weight=sample_weight, missing_values="em" if missing else "error")
     if given.n_rows < 2:
         raise ValueError(
             f"{given.name} has 1 row, while a minimum of 2 is required by "
             f"{type(estimator).__name__}."
         )
-    source = given.present()
+    source, tally = given.present(), None
+    if missing:
+        source, tally = tally_of(source)
+        check_features_seen(tally, source.feature_names or range(source.n_features), source.name)
     check_enough(source.n_rows, estimator.n_components)
     start = _checked_start(estimator, given.n_rows)
-    if source is not given and not isinstance(start, str):
-        start = _of_present(start, given.present_mask())
+    if source.n_rows < given.n_rows and not isinstance(start, str):
+        start = _of_present(start, fitted_mask(given))
     estimator.n_features_in_ = source.n_features
     if source.feature_names is not None:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
@@ -125,10 +156,10 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
         del estimator.feature_names_in_
     if estimator._family.fit_dtype is not None:
         source = source.astype(estimator._family.fit_dtype)
-    return FitRows(given, source, start, None)
+    return FitRows(given, source, start, None, tally=tally)
 
 
-def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
+def rows_to_predict(estimator, X, sample_weight=None, *, missing=None) -> RowSource:
     """Check rows to predict, and their weights.
 
     Parameters
@@ -137,6 +168,8 @@ def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
         Fitted.
     X, sample_weight
         See `score`.
+    missing : bool, optional
+        Whether values may be missing; the estimator says so by default.
 
     Raises
     ------
@@ -145,17 +178,21 @@ def rows_to_predict(estimator, X, sample_weight=None) -> RowSource:
     sklearn.exceptions.NotFittedError
     """
     check_is_fitted(estimator)
+    missing = allows_missing(estimator) if missing is None else missing
     if holds_rows(X):
         names = getattr(estimator, "feature_names_in_", None)
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
-        return open_for_model(X, names, n_features, weight=sample_weight)
-    X, weights = _validated(estimator, X, sample_weight, reset=False)
-    return array_source(_as_numbers(X), weights)
+        return open_for_model(X, names, n_features, weight=sample_weight, missing=missing)
+    X, weights = _validated(estimator, X, sample_weight, missing, reset=False)
+    source = array_source(_as_numbers(X), weights)
+    return source.allowing_missing() if missing and has_missing(X) else source
 
 
-def rows_to_accumulate(estimator, X, sample_weight) -> RowSource:
-    """Check rows and weights as `rows_to_predict` does; rows of weight 0 are left out.
+def rows_to_accumulate(estimator, X, sample_weight) -> tuple[RowSource, MissingTally | None]:
+    """Check rows and weights as `rows_to_predict` does, and look for missing values.
+
+    Rows of weight 0, and those that have no value, are left out.
 
     Parameters
     ----------
@@ -164,7 +201,10 @@ def rows_to_accumulate(estimator, X, sample_weight) -> RowSource:
     X, sample_weight
         See `accumulate`.
     """
-    return rows_to_predict(estimator, X, sample_weight).present()
+    source = rows_to_predict(estimator, X, sample_weight).present()
+    if not source.missing:
+        return source, None
+    return tally_of(source)
 
 
 def check_absent_rows(source: RowSource) -> None:
@@ -178,7 +218,8 @@ def check_absent_rows(source: RowSource) -> None:
     if source.n_absent == 0:
         return
     for chunk in scan(source):
-        bad = np.flatnonzero(~np.isfinite(chunk.rows).all(axis=1))
+        good = ~np.isinf(chunk.rows) if source.missing else np.isfinite(chunk.rows)
+        bad = np.flatnonzero(~good.all(axis=1))
         if len(bad):
             raise ValueError(
                 f"Row {chunk.start + bad[0]}, counted from 0, weighs 0 and holds NaN or infinity, "
@@ -187,13 +228,17 @@ def check_absent_rows(source: RowSource) -> None:
             )
 
 
-def _validated(estimator, X, sample_weight, **checks) -> tuple[np.ndarray, np.ndarray | None]:
+def _validated(
+    estimator, X, sample_weight, missing, **checks
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows and weights after scikit-learn's checks; rows of weight 0 may hold any number.
 
     scikit-learn looks for NaN on one thread; large arrays are searched on all, and left to it only
     if there may be one.
     """
     if sample_weight is None:
+        if missing:
+            checks["ensure_all_finite"] = "allow-nan"
         if _is_large(X) and _sums_are_finite(X, ThreadEngine(estimator.n_jobs)):
             checks["ensure_all_finite"] = False
         return validate_data(estimator, X, **checks), None
@@ -203,7 +248,8 @@ def _validated(estimator, X, sample_weight, **checks) -> tuple[np.ndarray, np.nd
     present = weights > 0
     counting = X if present.all() else X[present]
     if not (_is_large(counting) and _sums_are_finite(counting, ThreadEngine(estimator.n_jobs))):
-        assert_all_finite(counting, input_name="X", estimator_name=type(estimator).__name__)
+        name = type(estimator).__name__
+        assert_all_finite(counting, allow_nan=missing, input_name="X", estimator_name=name)
     return X, weights
 
 

@@ -74,6 +74,7 @@ def statistics_of_each(
     operands: KernelOperands,
     shares: np.ndarray | None = None,
     careful: bool = False,
+    weights: np.ndarray = NO_WEIGHTS,
 ) -> SufficientStatistics:
     """Sufficient statistics of each of some data sets.
 
@@ -90,13 +91,15 @@ def statistics_of_each(
     shares : ndarray of shape (n, k) or (n,), optional
     careful : bool, optional
         See `sums_of_chunks`.
+    weights : ndarray of shape (n,), optional
+        Of the rows; all 1 by default.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
     statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
     given = *_labels_and_responsibilities(shares), careful
     add_statistics = statistics_pass(forms, rows.dtype)
-    add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
+    add_statistics(rows, weights, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
 

@@ -7,7 +7,9 @@ from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass
+from fastgmm.passes.missing import MissingPass
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.missing import MissingTally
 
 
 def open_pass(
@@ -16,6 +18,7 @@ def open_pass(
     engine: Engine,
     n_components: int,
     labels: np.ndarray | None = None,
+    tally: MissingTally | None = None,
 ) -> Pass:
     """The pass that suits a source and a number of components.
 
@@ -28,7 +31,11 @@ def open_pass(
     n_components : int
     labels : ndarray of int32, shape (n,), optional
         See `DensePass`.
+    tally : MissingTally, optional
+        Of the source, if values are missing in it.
     """
+    if tally is not None:
+        return MissingPass(source, tally, forms, engine, n_components)
     dense = DensePass(source, forms, engine, n_components, labels)
     if labels is None and CellPass.may_pay(source, n_components):
         return CellPass(dense, source, forms, engine)

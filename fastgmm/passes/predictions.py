@@ -1,12 +1,14 @@
 """Predictions for the rows of a source, chunk by chunk."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastgmm.engines.base import Engine
 from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.passes.kernel_operands import KernelChoice
-from fastgmm.sources.base import RowGrid, RowSource
+from fastgmm.sources.base import Chunk, RowGrid, RowSource
 
 
 def predict_rows(
@@ -15,6 +17,7 @@ def predict_rows(
     engine: Engine,
     output: str,
     file: RowOutput | None = None,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
 ) -> np.ndarray | None:
     """Predictions for every row of a source.
 
@@ -28,6 +31,8 @@ def predict_rows(
         One of `fastgmm.kernels.layout.OUTPUTS`.
     file : RowOutput, optional
         Takes the predictions chunk by chunk; nothing is then returned.
+    predict : callable, optional
+        Writes the predictions for a chunk, if not `chunk_predictions` does.
 
     Returns
     -------
@@ -53,16 +58,12 @@ def predict_rows(
         chunk = rows.read(start, stop)
         in_place = file is None and dtype == made_in
         values = out[start:stop] if in_place else np.empty((stop - start, *width), made_in)
-        total = chunk_predictions(chunk, choice.forms, choice.operands, output, values)
-        # A row without responsibilities lacks them all.
-        lacking = output == "responsibilities" and not np.isfinite(total)
-        if lacking and np.isnan(values[:, 0]).any():
-            row = start + int(np.argmax(np.isnan(values[:, 0])))
-            raise ValueError(
-                f"Row {row}, counted from 0, has no responsibilities: its density vanishes under "
-                "every component, even as a logarithm. Is it on the scale of the data that the "
-                "model was fitted to?"
-            )
+        if predict is None:
+            total = chunk_predictions(chunk, choice.forms, choice.operands, output, values)
+        else:
+            total = predict(chunk, output, values)
+        if output == "responsibilities" and not np.isfinite(total):
+            check_responsibilities(values, start)
         if file is not None:
             file.write(start, stop, values.astype(dtype, copy=False))
         elif not in_place:
@@ -70,6 +71,28 @@ def predict_rows(
 
     engine.for_each(write, len(grid))
     return out if file is None else None
+
+
+def check_responsibilities(responsibilities: np.ndarray, start: int) -> None:
+    """Check that every row has responsibilities; one that has not lacks them all.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (rows, k)
+    start : int
+        Number of the first row.
+
+    Raises
+    ------
+    ValueError
+    """
+    lacking = np.isnan(responsibilities[:, 0])
+    if lacking.any():
+        raise ValueError(
+            f"Row {start + int(np.argmax(lacking))}, counted from 0, has no responsibilities: its "
+            "density vanishes under every component, even as a logarithm. Is it on the scale of "
+            "the data that the model was fitted to?"
+        )
 
 
 def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:

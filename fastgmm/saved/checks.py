@@ -245,12 +245,14 @@ def _check_posterior(
 def _check_stream(structure: CovarianceStructure, parts: Mapping[str, Any]) -> None:
     """Check what `partial_fit` goes on from."""
     statistics = parts["running_statistics"]
-    form = structure.forms.moments
-    if not isinstance(statistics, SufficientStatistics) or statistics.form is not form:
+    forms = [structure.forms.moments]
+    if forms == [MomentForm.NONE]:
+        forms.append(MomentForm.OUTER)  # of rows in which values may be missing
+    if not isinstance(statistics, SufficientStatistics) or statistics.form not in forms:
         raise ValueError("running_statistics_ is not of the covariance_type.")
     if statistics.reference.shape != np.shape(parts["means"]):
         raise ValueError("running_statistics_ is not of the shape of means_.")
-    if (statistics.scatter is not None) != (form is MomentForm.NONE):
+    if (statistics.scatter is not None) != (statistics.form is MomentForm.NONE):
         raise ValueError("running_statistics_ has a scatter, or lacks it.")
     if not statistics.total_weight > 0 or statistics.n_rows < 1:
         raise ValueError("running_statistics_ is of no rows.")

@@ -45,7 +45,7 @@ class SharedStarts:
             With an integer for a `random_state`.
         """
         method = data.start
-        if not isinstance(method, str) or model.on_failure != "raise":
+        if not isinstance(method, str) or model.on_failure != "raise" or data.tally is not None:
             return None
         key = part, model.n_components, method, model.random_state, model.n_init
         with self._lock:

@@ -118,6 +118,8 @@ class RowSource:
     n_absent : int
         Rows of weight 0.
     feature_names : list of str or None
+    missing : bool
+        Whether NaN is in order, and stands for a value that is missing; see `allowing_missing`.
     on_read : callable or None
         Called with the number of rows of every read, from any thread.
 
@@ -134,6 +136,7 @@ class RowSource:
         self.n_features, self.feature_names = reader.n_features, reader.feature_names
         self.name, self.weighted = reader.name, reader.weighted
         self.total_weight, self.weight_scale, self.n_absent = float(reader.n_rows), 1.0, 0
+        self.missing = False
         self.on_read: Callable[[int], None] | None = None
         self._exponent = 0
         self._unchecked = not checked
@@ -172,7 +175,7 @@ class RowSource:
         rows, weights = self.reader.read(start, stop)
         rows = self._converted(rows)
         if self._unchecked and (start, stop) not in self._in_order:
-            if find_bad_value(rows, weights) is not None:
+            if find_bad_value(rows, weights, self.missing) is not None:
                 self._raise_first_bad_value()
             if stop - start >= _REMEMBERED_ROWS:
                 self._in_order.add((start, stop))
@@ -186,6 +189,33 @@ class RowSource:
             return self
         other = copy.copy(self)
         other.dtype, other._in_order = np.dtype(dtype), set()
+        return other
+
+    def allowing_missing(self, missing: bool = True) -> "RowSource":
+        """The same rows, where NaN stands for a value that is missing; infinity is an error.
+
+        Parameters
+        ----------
+        missing : bool, optional
+            False is the way back: NaN is an error again.
+        """
+        if self.missing == missing:
+            return self
+        other = copy.copy(self)
+        other.missing, other._in_order = missing, set()
+        return other
+
+    def with_reader(self, reader: RowReader, *, missing: bool) -> "RowSource":
+        """Rows of a reader that makes them of this source's own.
+
+        Parameters
+        ----------
+        reader : RowReader
+        missing : bool
+            Whether values are missing in them.
+        """
+        other = RowSource(reader, self.dtype, checked=not self._unchecked)
+        other.missing, other.on_read = missing, self.on_read
         return other
 
     def present(self) -> "RowSource":
@@ -234,7 +264,7 @@ class RowSource:
         for start in range(0, self.n_rows, step):
             rows, weights = self.reader.read(start, min(start + step, self.n_rows))
             rows = self._converted(rows)
-            found = find_bad_value(rows, weights)
+            found = find_bad_value(rows, weights, self.missing)
             if found is not None:
                 value, column = rows[found], self.reader.columns[found[1]]
                 raise ValueError(

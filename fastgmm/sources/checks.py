@@ -16,7 +16,9 @@ def is_finite(rows: np.ndarray) -> bool:
     return bool(np.isfinite(total)) or bool(np.isfinite(rows).all())
 
 
-def find_bad_value(rows: np.ndarray, weights: np.ndarray) -> tuple[int, int] | None:
+def find_bad_value(
+    rows: np.ndarray, weights: np.ndarray, missing: bool = False
+) -> tuple[int, int] | None:
     """Row and column of the first value that is NaN or infinite; None if there is none.
 
     Parameters
@@ -24,10 +26,12 @@ def find_bad_value(rows: np.ndarray, weights: np.ndarray) -> tuple[int, int] | N
     rows : ndarray of shape (n, d)
     weights : ndarray of shape (n,) or (0,)
         Rows that weigh 0 are not looked at.
+    missing : bool, optional
+        Whether NaN stands for a value that is missing, and only infinity is bad.
     """
     if is_finite(rows):
         return None
-    bad = ~np.isfinite(rows)
+    bad = np.isinf(rows) if missing else ~np.isfinite(rows)
     if len(weights):
         bad[weights == 0] = False
     if not bad.any():

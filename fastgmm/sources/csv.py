@@ -49,11 +49,14 @@ class Dialect(NamedTuple):
     header : bool
         Whether the first line names the columns.
     delimiter, decimal : str
+    missing : bool
+        Whether cells may be empty.
     """
 
     header: bool
     delimiter: str
     decimal: str
+    missing: bool
 
 
 class _Parsing(NamedTuple):
@@ -181,7 +184,8 @@ class CsvFile:
         with self._errors_of_cells(), self._reader(read, convert) as reader:
             for batch in reader:
                 rows = _as_array(batch)
-                bad = find_bad_value(rows, rows[:, -1] if weighted else NO_WEIGHTS)
+                weights = rows[:, -1] if weighted else NO_WEIGHTS
+                bad = find_bad_value(rows, weights, self.dialect.missing)
                 if bad is not None:
                     what = "a missing value" if np.isnan(rows[bad]) else "infinity"
                     raise self._bad_cell(columns[bad[1]], n_rows + bad[0], what)
@@ -262,7 +266,8 @@ def _reader(path: Path, request: Request) -> ArrayReader:
     By default all columns are features, but the weights and a first column without a name, which
     is where pandas and R keep an index.
     """
-    file = CsvFile(path, Dialect(request.header, request.delimiter, request.decimal))
+    dialect = Dialect(request.header, request.delimiter, request.decimal, request.missing)
+    file = CsvFile(path, dialect)
     columns, weight = request.named_columns, request.weight
     if columns is None:
         columns = [name for j, name in enumerate(file.names) if name != weight and (j or name)]

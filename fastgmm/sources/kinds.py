@@ -24,6 +24,8 @@ class Request(NamedTuple):
         Whether the first line of text names the columns.
     delimiter, decimal : str
         Characters of text between values, and before the digits of a fraction.
+    missing : bool
+        Whether values may be missing, where that is looked at when a thing is opened.
     """
 
     columns: Any
@@ -33,6 +35,7 @@ class Request(NamedTuple):
     header: bool = True
     delimiter: str = ","
     decimal: str = "."
+    missing: bool = False
 
     @property
     def named_columns(self) -> Any:

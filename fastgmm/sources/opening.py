@@ -42,6 +42,7 @@ def open_source(
     header: bool = True,
     delimiter: str = ",",
     decimal: str = ".",
+    missing_values: str = "error",
 ) -> RowSource:
     r"""Rows to fit or predict, from a file or an object, without loading them as a whole.
 
@@ -69,6 +70,9 @@ def open_source(
         What separates the values of a CSV file: ``";"``, ``"\t"``, ...
     decimal : str, optional
         What precedes the digits of a fraction in it: ``"."`` or ``","``.
+    missing_values : {"error", "em"}, optional
+        What NaN, null and empty cells are: an error, or values that are missing, for an estimator
+        with the same argument. Such estimators open paths and tables that way by themselves.
 
     Returns
     -------
@@ -94,7 +98,10 @@ def open_source(
     <rows of The array: 100 x 2, float64>
     """
     text = {"header": header, "delimiter": delimiter, "decimal": decimal}
-    return _open(thing, weight, dtype, memory_limit, columns=columns, names=None, **text)
+    if missing_values not in ("error", "em"):
+        raise ValueError(f"missing_values should be 'error' or 'em', but got {missing_values!r}.")
+    missing = missing_values == "em"
+    return _open(thing, weight, dtype, memory_limit, missing, columns=columns, names=None, **text)
 
 
 def open_for_model(
@@ -104,6 +111,7 @@ def open_for_model(
     weight: Any = None,
     dtype: Any = None,
     memory_limit: str | int | None = None,
+    missing: bool = False,
     **text: Any,
 ) -> RowSource:
     """Open rows to be predicted: by the names of the model's features, where columns have names.
@@ -115,6 +123,8 @@ def open_for_model(
     feature_names : sequence of str or None
         That the model was fitted with.
     n_features : int
+    missing : bool, optional
+        Whether values may be missing.
     **text
         See `open_source`: header, delimiter and decimal.
 
@@ -123,7 +133,8 @@ def open_for_model(
     ValueError
         If the rows have other features.
     """
-    source = _open(thing, weight, dtype, memory_limit, columns=None, names=feature_names, **text)
+    request = {"columns": None, "names": feature_names, **text}
+    source = _open(thing, weight, dtype, memory_limit, missing, **request)
     if source.n_features != n_features:
         raise ValueError(
             f"X has {source.n_features} features, but the model is expecting {n_features} features "
@@ -135,20 +146,24 @@ def open_for_model(
     return source
 
 
-def _open(thing: Any, weight: Any, dtype: Any, memory_limit: Any, **request: Any) -> RowSource:
+def _open(
+    thing: Any, weight: Any, dtype: Any, memory_limit: Any, missing: bool, **request: Any
+) -> RowSource:
     n_bytes = parse_memory_limit(memory_limit)
     if dtype is not None:
         dtype = np.dtype(dtype)
         if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ValueError(f"dtype should be float64 or float32, but got {dtype}.")
     if isinstance(thing, RowSource) and request["columns"] is None and weight is None:
-        return thing if dtype is None else thing.astype(dtype)
+        thing = thing if dtype is None else thing.astype(dtype)
+        return thing.allowing_missing(missing)
     is_column = weight is None or isinstance(weight, (str, bytes)) or np.ndim(weight) == 0
     column = weight if is_column else None
-    reader = _reader(thing, Request(weight=column, cache=BlockCache(n_bytes), **request))
+    cache = BlockCache(n_bytes)
+    reader = _reader(thing, Request(weight=column, cache=cache, missing=missing, **request))
     if not is_column:
         reader = WithWeights(reader, np.asarray(weight))
-    return RowSource(reader, dtype)
+    return RowSource(reader, dtype).allowing_missing(missing)
 
 
 def holds_rows(thing: object) -> bool:

@@ -7,10 +7,8 @@ import numpy as np
 
 from fastgmm.sources.checks import check_weights
 from fastgmm.sources.reader import RowReader
+from fastgmm.sources.selected import BLOCK, SelectedRows
 from fastgmm.sources.weights import WeightScale
-
-_BLOCK = 4096
-"""Rows that are counted together."""
 
 
 class WeightTally(NamedTuple):
@@ -41,7 +39,7 @@ class WeightTally(NamedTuple):
         ValueError
             If a weight is negative or not finite, or all are 0.
         """
-        counts = np.zeros(-(-reader.n_rows // _BLOCK), dtype=np.int64)
+        counts = np.zeros(-(-reader.n_rows // BLOCK), dtype=np.int64)
         scale = WeightScale.of(_present_weights(reader, counts))
         if scale is None:
             raise ValueError(
@@ -56,14 +54,14 @@ def _present_weights(reader: RowReader, counts: np.ndarray) -> Iterator[np.ndarr
     for weights in reader.weights():
         check_weights(weights, start, reader.locate)
         present = np.flatnonzero(weights)
-        found = np.bincount((start % _BLOCK + present) // _BLOCK)
-        first = start // _BLOCK
+        found = np.bincount((start % BLOCK + present) // BLOCK)
+        first = start // BLOCK
         counts[first : first + len(found)] += found
         start += len(weights)
         yield weights if len(present) == len(weights) else weights[present]
 
 
-class PresentRows(RowReader):
+class PresentRows(SelectedRows):
     """The rows of a weighted reader whose weight is not zero.
 
     Parameters
@@ -74,40 +72,11 @@ class PresentRows(RowReader):
     """
 
     def __init__(self, reader: RowReader, tally: WeightTally):
-        self._reader, self._ends = reader, tally.ends
-        self.name, self.n_rows, self.dtype = reader.name, tally.n_present, reader.dtype
-        self.n_features, self.columns = reader.n_features, reader.columns
-        self.feature_names, self.weighted = reader.feature_names, True
-        self.read_ahead_rows = reader.read_ahead_rows
-        self.read_ahead_step = reader.read_ahead_step
+        super().__init__(reader, tally.ends)
 
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        if start == stop:
-            return self._reader.read(0, 0)
-        begin, end, skip = self._span(start, stop)
-        rows, weights = self._reader.read(begin, end)
-        present = np.flatnonzero(weights)[skip : skip + stop - start]
-        return rows[present], weights[present]
+    def _selected(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(weights)
 
     def weights(self) -> Iterator[np.ndarray]:
         for weights in self._reader.weights():
             yield weights[weights != 0]
-
-    def locate(self, row: int) -> tuple[str, int]:
-        begin, end, skip = self._span(row, row + 1)
-        weights = self._reader.read(begin, end)[1]
-        return self._reader.locate(begin + int(np.flatnonzero(weights)[skip]))
-
-    def prefetch(self, start: int, stop: int) -> None:
-        begin, end, _ = self._span(start, stop)
-        self._reader.prefetch(begin, end)
-
-    def check_unchanged(self) -> None:
-        self._reader.check_unchanged()
-
-    def _span(self, start: int, stop: int) -> tuple[int, int, int]:
-        """Rows of the reader that hold rows start to stop, and how many present ones to skip."""
-        first = int(np.searchsorted(self._ends, start, side="right"))
-        last = int(np.searchsorted(self._ends, stop - 1, side="right"))
-        skip = start - (int(self._ends[first - 1]) if first else 0)
-        return first * _BLOCK, min((last + 1) * _BLOCK, self._reader.n_rows), skip

@@ -1,0 +1,149 @@
+r"""Gaussians of which some features are known: their marginals, and what that leaves of the others.
+
+With o the features that are known and u the others, the marginal of a component has the mean
+:math:`\mu_o` and the covariance :math:`\Sigma_{oo}`, and given :math:`x_o` the others have the mean
+:math:`\mu_u + B (x_o - \mu_o)` and the covariance C. With the precision :math:`\Lambda`,
+:math:`C = \Lambda_{uu}^{-1}` and :math:`B = -C \Lambda_{uo}` (Bishop 2006, eq. 2.73, 2.75, 2.98).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm.covariance.linalg import (
+    covariances_of,
+    log_diagonals,
+    product,
+    upper_precision_factors,
+    whitened,
+)
+from fastgmm.parameters import LOG_TWO_PI, Operands
+
+_MATRICES = ("cholesky", "shared_cholesky")
+"""Density forms in which features of a component may correlate."""
+
+
+class Gaussians(NamedTuple):
+    """The components of a mixture, in float64: what marginals and conditionals are made of.
+
+    Parameters
+    ----------
+    correlated : bool
+        Whether features of a component may correlate.
+    log_weights : ndarray of shape (k,)
+    origin : ndarray of shape (d,)
+        A point amid the means.
+    means : ndarray of shape (k, d)
+    factors, covariances, precisions : ndarray of shape (k, d, d)
+        Or (k, d) if features never correlate: square roots of precisions, and variances.
+    """
+
+    correlated: bool
+    log_weights: np.ndarray
+    origin: np.ndarray
+    means: np.ndarray
+    factors: np.ndarray
+    covariances: np.ndarray
+    precisions: np.ndarray
+
+    @classmethod
+    def of(cls, operands: Operands, density: str) -> "Gaussians":
+        """The components of a single mixture.
+
+        Parameters
+        ----------
+        operands : Operands
+        density : str
+            Density form that they are of.
+        """
+        d = operands.means.shape[1]
+        correlated = density in _MATRICES
+        roots = np.sqrt(-2.0 * operands.scales)
+        if correlated:
+            factors = roots[:, np.newaxis, np.newaxis] * operands.factors  # of each, or shared
+            covariances = covariances_of(factors)
+            precisions = product(factors, factors.swapaxes(-1, -2))
+            log_determinants = log_diagonals(factors)
+        else:
+            own = 1.0 if density == "isotropic" else operands.factors
+            factors = np.broadcast_to(roots[:, np.newaxis] * own, operands.means.shape)
+            precisions = factors**2
+            covariances = 1.0 / precisions
+            log_determinants = np.log(factors).sum(axis=1)
+        log_weights = operands.constants - log_determinants + 0.5 * d * LOG_TWO_PI
+        fields = (operands.origin, operands.means, factors, covariances, precisions)
+        return cls(correlated, log_weights, *fields)
+
+
+class Conditionals(NamedTuple):
+    """What is left of Gaussians when some features are known, for m choices of p such features.
+
+    Parameters
+    ----------
+    gains : ndarray of shape (m, k, q, p), or None if features never correlate
+        B of the formulas above.
+    covariances : ndarray of shape (m, k, q, q), or (m, k, q) if features never correlate
+        Of the others, when the known ones are known.
+    """
+
+    gains: np.ndarray | None
+    covariances: np.ndarray
+
+
+def marginals(gaussians: Gaussians, known: np.ndarray) -> Operands:
+    """Operands of the mixtures of the known features, with an axis in front.
+
+    They are of the density form ``cholesky``, or ``diagonal`` if features never correlate.
+
+    Parameters
+    ----------
+    gaussians : Gaussians
+    known : ndarray of int, shape (m, p)
+        Numbers of features, in their order; at least one.
+    """
+    m, p = known.shape
+    k, d = gaussians.means.shape
+    means, origin = _entries(gaussians.means, known), gaussians.origin[known]
+    centred = means - origin[:, np.newaxis]
+    if not gaussians.correlated:
+        factors = _entries(gaussians.factors, known)
+        log_determinants = np.log(factors).sum(axis=-1)
+        projected = factors * centred
+    else:
+        if p == d:
+            factors = np.broadcast_to(gaussians.factors, (m, k, d, d))
+        else:
+            factors = upper_precision_factors(_blocks(gaussians.covariances, known, known))
+        log_determinants = log_diagonals(factors)
+        projected = whitened(centred, factors)
+    constants = gaussians.log_weights + log_determinants - 0.5 * p * LOG_TWO_PI
+    return Operands(origin, means, factors, projected, np.full((m, k), -0.5), constants)
+
+
+def conditionals(gaussians: Gaussians, known: np.ndarray, others: np.ndarray) -> Conditionals:
+    """How the other features follow from the known ones.
+
+    Parameters
+    ----------
+    gaussians : Gaussians
+    known : ndarray of int, shape (m, p)
+        Numbers of features.
+    others : ndarray of int, shape (m, q)
+        All that are left.
+    """
+    if not gaussians.correlated:
+        return Conditionals(None, _entries(gaussians.covariances, others))
+    covariances = np.linalg.inv(_blocks(gaussians.precisions, others, others))
+    gains = -product(covariances, _blocks(gaussians.precisions, others, known))
+    return Conditionals(gains, covariances)
+
+
+def _entries(array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Of an array (k, d), the features (m, p) that are chosen: (m, k, p)."""
+    return array[:, chosen].swapaxes(0, 1)
+
+
+def _blocks(matrices: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Of matrices (k, d, d), chosen rows (m, q) and columns (m, p): (m, k, q, p)."""
+    chosen = matrices[:, rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
+    return np.ascontiguousarray(chosen.swapaxes(0, 1))

@@ -1,0 +1,99 @@
+"""Rows in order of what is missing of them: patterns, batches of these, groups of rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm.sources.base import Chunk
+from fastgmm.sources.missing import distinct_patterns
+from fastgmm.sources.weights import NO_WEIGHTS
+
+_MOST_NUMBERS = 1 << 20
+"""Numbers of the matrices that a batch may make: 8 MB."""
+
+
+class Batch(NamedTuple):
+    """Patterns with equally many features that are observed, to be worked on together.
+
+    Parameters
+    ----------
+    first : int
+        Number of the first of them, among all patterns.
+    observed : ndarray of int, shape (m, p)
+        Features.
+    missing : ndarray of int, shape (m, d - p)
+    """
+
+    first: int
+    observed: np.ndarray
+    missing: np.ndarray
+
+
+class Group(NamedTuple):
+    """Rows whose patterns are of one batch.
+
+    Parameters
+    ----------
+    places : ndarray of int, shape (n,)
+        Of the rows, in their chunk: in order of their patterns.
+    rows : ndarray of shape (n, p)
+        What is observed of them.
+    weights : ndarray of shape (n,), or (0,) when every row weighs 1
+    offsets : ndarray of int, shape (m + 1,)
+        Pattern i of the batch has the rows offsets[i] to offsets[i + 1].
+    """
+
+    places: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
+    offsets: np.ndarray
+
+
+def batches_of(patterns: np.ndarray, n_components: int) -> list[Batch]:
+    """Batches of patterns, as `distinct_patterns` orders them; of those that observe anything.
+
+    Parameters
+    ----------
+    patterns : ndarray of bool, shape (patterns, d)
+    n_components : int
+    """
+    d = patterns.shape[1]
+    most = max(_MOST_NUMBERS // (n_components * d * d), 1)
+    counts = patterns.sum(axis=1)
+    batches = []
+    for p in range(1, d + 1):
+        begin, end = np.searchsorted(counts, [p, p + 1]).tolist()
+        for first in range(begin, end, most):
+            some = patterns[first : min(first + most, end)]
+            m = len(some)
+            observed = np.nonzero(some)[1].reshape(m, p)
+            batches.append(Batch(first, observed, np.nonzero(~some)[1].reshape(m, d - p)))
+    return batches
+
+
+def patterns_of(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct patterns of rows, and the number of that of every row."""
+    return distinct_patterns(~np.isnan(rows))
+
+
+def groups_of(chunk: Chunk, numbers: np.ndarray, batches: list[Batch]) -> list[Group]:
+    """The rows of a chunk by batch: a group for each.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    numbers : ndarray of int, shape (rows,)
+        Of the rows' patterns.
+    batches : list of Batch
+    """
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    groups = []
+    for first, observed, _ in batches:
+        offsets = np.searchsorted(ordered, np.arange(first, first + len(observed) + 1))
+        places = order[offsets[0] : offsets[-1]]
+        columns = observed[ordered[offsets[0] : offsets[-1]] - first]
+        rows = chunk.rows[places[:, np.newaxis], columns]
+        weights = chunk.weights[places] if len(chunk.weights) else NO_WEIGHTS
+        groups.append(Group(places, rows, weights, offsets - offsets[0]))
+    return groups

@@ -1,0 +1,75 @@
+"""``--missing-values`` on the command line."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from fastgmm import GaussianMixture, load
+from tests.cli.conftest import command
+from tests.missing.reference import with_holes
+
+__all__ = ["command"]
+
+NAMES = list("abcd")
+FIT = ("-k", 2, "--random-state", 0, "--max-iter", 5)
+
+
+@pytest.fixture
+def X():
+    return with_holes(150, 4, seed=0)[0]
+
+
+@pytest.fixture(params=["csv", "parquet", "npy"])
+def data(X, tmp_path, request):
+    """The rows in a file; null, or an empty cell, where a value is missing."""
+    columns = [pa.array(column, from_pandas=True) for column in X.T]
+    table, path = pa.table(columns, NAMES), tmp_path / f"rows.{request.param}"
+    if request.param == "csv":
+        pyarrow.csv.write_csv(table, path)
+    elif request.param == "parquet":
+        pq.write_table(table, path)
+    else:
+        np.save(path, X)
+    return path
+
+
+def test_fit_predict_and_score(X, data, command, tmp_path):
+    path = tmp_path / "model.npz"
+    done = command("fit", data, *FIT, "--missing-values", "em", "--out", path, "-q")
+    assert done.code == 0, done.err
+    expected = GaussianMixture(2, random_state=0, max_iter=5, missing_values="em")
+    with pytest.warns(match="did not converge"):
+        expected.fit(X)
+    model = load(path)
+    np.testing.assert_allclose(model.means_, expected.means_, rtol=1e-12)
+    assert float(command("score", path, data).out) == pytest.approx(expected.score(X), rel=1e-12)
+    assert command("predict", path, data, "--proba", "--out", tmp_path / "p.npy").code == 0
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), expected.predict_proba(X), atol=1e-12)
+    refused = command("score", path, data, "--missing-values", "error")
+    assert refused.code != 0
+    assert f"{data.name}: column " in refused.err
+    assert "has a missing value" in refused.err
+
+
+def test_bad_input(X, command, tmp_path):
+    np.save(tmp_path / "rows.npy", X)
+    fit = ("fit", tmp_path / "rows.npy", *FIT)
+    for options, text in (
+        ([], "has a missing value (NaN or null)"),
+        (["--missing-values", "drop"], "'missing_values' parameter"),
+        (["--missing-values", "em", "--bayesian"], "--missing-values does not go with --bayesian"),
+    ):
+        done = command(*fit, *options)
+        assert done.code != 0
+        assert text in " ".join(done.err.split())
+        assert "Traceback" not in done.err
+    np.save(tmp_path / "complete.npy", np.nan_to_num(X))
+    path = tmp_path / "bayesian.npz"
+    command("fit", tmp_path / "complete.npy", *FIT, "--bayesian", "--out", path)
+    done = command("score", path, tmp_path / "rows.npy", "--missing-values", "em")
+    assert done.code != 0
+    assert "--missing-values does not go with a BayesianGaussianMixture" in " ".join(
+        done.err.split()
+    )
