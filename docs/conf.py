@@ -32,7 +32,6 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["_build", "examples", "auto_examples/*.ipynb", "auto_examples/*.py*"]
 templates_path = ["_templates"]
-html_extra_path = ["performance.html"]
 default_role = "literal"
 myst_heading_anchors = 3
 

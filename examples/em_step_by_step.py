@@ -58,6 +58,7 @@ def draw(ax, title):
     plotting.components(model, X, features=(2, 3), ax=ax)
     ax.get_legend().remove()
     ax.set(title=title, xlabel="petal length (cm)", ylabel="petal width (cm)")
+    ax.set(xlim=(0, 8), ylim=(-0.5, 3.3))
 
 
 # %%
@@ -67,7 +68,7 @@ def draw(ax, title):
 # flower (eq. 9.23). The M-step makes new parameters of them, as if a flower were shared out among
 # the components (eq. 9.24 to 9.27). Neither ever lowers the log-likelihood. All four measurements
 # are used; the pictures show two of them.
-figure, axes = plt.subplots(2, 3, figsize=(10, 6), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained")
 shown = dict(zip((0, 1, 3, 6, 12), axes.flat))
 likelihoods, change = [-np.inf], np.inf
 while change >= 1e-6 * len(X):

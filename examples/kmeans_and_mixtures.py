@@ -47,12 +47,13 @@ def agreement(labels):
 print(f"k-means {agreement(kmeans.labels_):.1%}, mixture {agreement(mixture.predict(x)):.1%}")
 
 # %%
-# In two dimensions the covariance matrix is in the denominator, so that direction counts, too.
-stretch = np.array([[3.0, 0.0], [0.0, 0.4]])
+# In two dimensions the covariance matrix is in the denominator, so that direction counts, too. Here
+# the clusters of k-means would be a poor start; EM begins with seeds of k-means++ instead.
+stretch = np.array([[3.0, 0.0], [0.0, 0.35]])
 X = np.concatenate(
-    [random.standard_normal((300, 2)) @ stretch + [0, shift] for shift in (-1.5, 0.0, 1.5)]
+    [random.standard_normal((300, 2)) @ stretch + [0, shift] for shift in (-2.0, 0.0, 2.0)]
 )
-model = GaussianMixture(3, n_init=10, init_params="random_from_data", random_state=0).fit(X)
+model = GaussianMixture(3, n_init=10, init_params="k-means++", random_state=0).fit(X)
 plotting.kmeans_comparison(model, X)
 plt.show()
 

@@ -68,6 +68,7 @@ def test_the_ways_to_say_a_width_agree():
     assert np.ndim(gaussian.pdf(x[0], mean, covariance=covariance)) == 0
     assert gaussian.logpdf([np.inf, 0, 0, 0], mean, covariance=covariance) == -np.inf
     assert gaussian.pdf(-np.inf, 0.0, scale=1.0) == 0.0
+    assert gaussian.pdf(1.0, 0.5, covariance=4.0) == gaussian.pdf(1.0, 0.5, scale=2.0)
     one = gaussian.logpdf([[1.0], [2.0]], mean=[0.0], covariance=[[4.0]])
     np.testing.assert_allclose(one, stats.norm.logpdf([1.0, 2.0], 0.0, 2.0), rtol=1e-15)
 
@@ -82,7 +83,7 @@ def test_the_ways_to_say_a_width_agree():
         ({"scale": np.nan}, ValueError, "scale holds NaN or infinity"),
         ({"scale": [1.0, 2.0, 3.0]}, ValueError, "do not broadcast"),
         ({"x": [0.0, np.nan], "scale": 1.0}, ValueError, r"x holds NaN, first at \(1,\)"),
-        ({"x": ["a", "b"], "scale": 1.0}, ValueError, "x should hold numbers"),
+        ({"x": ["a", "b"], "scale": 1.0}, ValueError, "x should hold real numbers"),
         ({"covariance": np.eye(3)}, ValueError, r"\(d, d\)"),
         ({"x": np.zeros((4, 3)), "covariance": np.eye(2)}, ValueError, "the mean has 2 variables"),
         ({"covariance": [[1.0, 2.0], [0.0, 1.0]]}, ValueError, "covariance should be symmetric"),
@@ -179,6 +180,7 @@ def test_errors_of_the_e_step(changes, words):
         ({"responsibilities": np.ones((4, 1))}, r"shape of \(3, k\)"),
         ({"responsibilities": np.ones((3, 2))}, "row 0 sums to 2"),
         ({"responsibilities": np.full((3, 2), np.nan)}, "responsibilities holds NaN"),
+        ({"reg_covar": "1"}, "reg_covar should be a number, at least 0, but is '1'"),
         ({"reg_covar": -1.0}, "reg_covar should be a number, at least 0"),
         ({"X": [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]}, "ill-defined empirical covariance"),
     ],

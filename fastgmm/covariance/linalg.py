@@ -1,10 +1,12 @@
 """Linear algebra of stacks of matrices (..., d, d), by the calling thread alone."""
 
 import functools
-import math
 
 import numpy as np
 from scipy import linalg
+
+_PARTS = 4
+"""Of a matrix that is multiplied exactly: of some twenty bits each, they have all of its digits."""
 
 BY_ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
@@ -76,11 +78,7 @@ def cholesky_in_two(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         If it is not positive definite, or singular to rounding.
     """
     lower = np.linalg.cholesky(matrix)
-    residual = np.empty_like(matrix)
-    for i in range(len(matrix)):
-        for j in range(i + 1):
-            high, low = _exact_products(lower[i, : j + 1], lower[j, : j + 1])
-            residual[i, j] = residual[j, i] = math.fsum([matrix[i, j], *-high, *-low])
+    residual = _exact_residual(matrix, lower)
     half = linalg.solve_triangular(lower, residual, lower=True)
     rest = linalg.solve_triangular(lower, half.T, lower=True)
     if not np.abs(rest).sum(axis=1).max() < 0.5:
@@ -88,18 +86,30 @@ def cholesky_in_two(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lower, np.linalg.cholesky(np.eye(len(matrix)) + 0.5 * (rest + rest.T))
 
 
-def _exact_products(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Products, and what rounding took of them (Dekker 1971, A floating-point technique)."""
+def _exact_residual(matrix: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """``matrix - lower @ lower.T``, as if computed with twice the digits.
 
-    def halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        spread = 134217729.0 * x  # 2^27 + 1
-        high = spread - (spread - x)
-        return high, x - high
-
-    (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
-    product = a * b
-    rounding = a_high * b_high - product + a_high * b_low + a_low * b_high + a_low * b_low
-    return product, rounding
+    The factor is cut into parts of so few bits that their products are exact (Ozaki et al. 2012,
+    Error-free transformations of matrix multiplication, Numerical Algorithms 59), and what rounding
+    takes of the sum is summed, too (Neumaier 1974).
+    """
+    largest = np.abs(lower).max(axis=1, keepdims=True)
+    spare = 2.0 ** np.ceil((53 + np.log2(len(lower))) / 2)
+    parts, rest = [], lower
+    for _ in range(_PARTS):
+        cut = 2.0 ** np.ceil(np.log2(largest)) * spare
+        parts.append((rest + cut) - cut)
+        rest = rest - parts[-1]
+        largest = largest * (spare / 2.0**52)
+    total, taken = matrix, np.zeros_like(matrix)
+    for one in parts:
+        for other in parts:
+            term = -(one @ other.T)
+            new = total + term
+            is_larger = np.abs(total) >= np.abs(term)
+            taken += np.where(is_larger, (total - new) + term, (term - new) + total)
+            total = new
+    return total + taken
 
 
 @functools.lru_cache(maxsize=8)

@@ -22,7 +22,7 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
             raise ValueError
         return array.astype(np.float64)
     except (ValueError, TypeError):
-        raise ValueError(f"{name} should hold numbers in rows of one length.") from None
+        raise ValueError(f"{name} should hold real numbers, in rows of one length.") from None
 
 
 def check_finite(name: str, array: np.ndarray) -> None:

@@ -72,6 +72,7 @@ def logpdf(x, mean, *, scale=None, precision=None, covariance=None, precision_ch
     precision : array-like, optional
         Of one variable, one over the variance. A matrix (d, d) is of d variables.
     covariance : array-like of shape (d, d), optional
+        With a mean that is a number, also a number: the variance.
     precision_cholesky : array-like of shape (d, d), optional
         As the attribute ``precisions_cholesky_`` of an estimator holds one for each component.
 
@@ -142,7 +143,8 @@ def _univariate(x: np.ndarray, mean: np.ndarray, name: str, width: np.ndarray) -
 
 
 def _multivariate(x: np.ndarray, mean: np.ndarray, name: str, matrix: np.ndarray) -> Any:
-    mean = np.atleast_1d(mean)
+    if mean.ndim == 0:  # of one variable
+        x, mean = x[..., np.newaxis], mean[np.newaxis]
     matrix = np.atleast_2d(matrix)
     d = mean.shape[-1]
     if mean.ndim != 1 or matrix.shape != (d, d):

@@ -1,5 +1,6 @@
 """The covariance of rows, the two steps of EM and what they raise, as plain functions."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ def m_step(X, responsibilities, reg_covar=0.0, *, covariance_type="full", sample
         rounding.
     """
     structure = _structure(covariance_type)
-    if not (np.ndim(reg_covar) == 0 and np.isfinite(reg_covar) and reg_covar >= 0):
+    if not (isinstance(reg_covar, Real) and 0.0 <= float(reg_covar) < np.inf):
         raise ValueError(f"reg_covar should be a number, at least 0, but is {reg_covar!r}.")
     shares = as_numbers("responsibilities", responsibilities)
     check_finite("responsibilities", shares)

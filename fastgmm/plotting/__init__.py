@@ -11,10 +11,10 @@ from fastgmm.sources.optional import import_optional
 import_optional("matplotlib", "fastgmm.plotting", "plot")
 
 from fastgmm.plotting.assignments import kmeans_comparison, responsibilities  # noqa: E402
-from fastgmm.plotting.components import components, pairs  # noqa: E402
 from fastgmm.plotting.curves import convergence, selection  # noqa: E402
 from fastgmm.plotting.densities import density  # noqa: E402
-from fastgmm.plotting.structures import structures  # noqa: E402
+from fastgmm.plotting.ellipses import components, pairs  # noqa: E402
+from fastgmm.plotting.shapes import structures  # noqa: E402
 
 __all__ = [
     "components",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure, SubFigure
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
-from fastgmm.plotting.components import draw_ellipses, draw_rows, labels_of
+from fastgmm.plotting.ellipses import draw_ellipses, draw_rows, labels_of
 from fastgmm.plotting.style import DARK, axes_of, colour_of, marker_of, panels, percent, plain
 from fastgmm.plotting.views import View
 
@@ -53,6 +53,7 @@ def responsibilities(
     if kind not in kinds:
         raise ValueError(f"kind should be one of {', '.join(kinds)}, but is {kind!r}.")
     view = View(model, X)
+    view.check_rows()
     numbers, ax = view.shown(features), axes_of(ax)
     shares = np.asarray(view.model.predict_proba(view.rows))
     if kind == "heatmap":
@@ -136,6 +137,7 @@ def kmeans_comparison(
         See `components`; and if the model has but one feature.
     """
     view = View(model, X)
+    view.check_rows()
     numbers = view.shown(features)
     if len(numbers) != 2:
         raise ValueError("kmeans_comparison shows two features.")

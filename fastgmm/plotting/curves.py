@@ -52,7 +52,8 @@ def convergence(model: Any, *, gap: bool = False, ax: Axes | None = None) -> Axe
         passes = np.arange(1, len(values) + 1)
         heights = np.where(values < best, best - values, np.nan) if gap else values
         style: Any = {"color": colour_of(c), "ls": _DASHES[c % len(_DASHES)], "label": name}
-        ax.plot(passes, heights, marker=marker_of(c), ms=4, lw=1.5, **style)
+        style |= {"marker": marker_of(c), "ms": 4, "markevery": max(1, len(passes) // 25)}
+        ax.plot(passes, heights, lw=1.5, **style)
     plainly = all(hasattr(fit, "bic") for fit in fits.values())
     what = "log-likelihood per row" if plainly else "lower bound"
     ax.set_xlabel("pass over the rows")

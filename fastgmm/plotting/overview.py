@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fastgmm.plotting.components import components, pairs
+from fastgmm.plotting.ellipses import components, pairs
 from fastgmm.plotting.views import View
 
 MOST_FEATURES = 6

@@ -19,7 +19,7 @@ MARKERS = "os^DvPX*"
 
 GREY, DARK = "#8C8C8C", "#222222"
 
-MOST_IN_LEGEND = 12
+MOST_IN_LEGEND = 6
 """Components beyond which numbers at the means stand in for the legend."""
 
 

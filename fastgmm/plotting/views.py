@@ -108,7 +108,7 @@ class View:
         ValueError
             If there is no such feature, or one is given twice.
         """
-        if isinstance(features, (str, int, np.integer)):
+        if isinstance(features, str) or not np.iterable(features):
             features = [features]
         numbers = [self._number(feature) for feature in features]
         if len(set(numbers)) < len(numbers):
@@ -138,7 +138,7 @@ class View:
         ValueError
             See `numbers`.
         """
-        if len(self.names) == 1 and features in ((0, 1), [0, 1]):
+        if len(self.names) == 1 and np.array_equal(features, (0, 1)):
             return [0]
         numbers = self.numbers(features)
         if not 1 <= len(numbers) <= most:
@@ -155,6 +155,11 @@ class View:
         block = np.ix_(range(len(means)), numbers, numbers)
         names = [self.names[j] for j in numbers]
         return Marginal(names, weights, means[:, numbers], covariances[block])
+
+    def check_rows(self) -> None:
+        """Raise an error if there are no rows to show."""
+        if not self.n_rows:
+            raise ValueError("X should hold the rows to show, but is None.")
 
     @property
     def thinning(self) -> str:

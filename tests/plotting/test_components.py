@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, plotting
 from fastgmm.covariance import STRUCTURES
-from fastgmm.plotting.components import ellipse_of
+from fastgmm.plotting.ellipses import ellipse_of
 from fastgmm.plotting.style import COLOURS, MARKERS, colour_of, marker_of
 from tests import structures
 
@@ -165,6 +165,7 @@ def test_contours_hold_their_levels(model):
         ({"features": (1, 1)}, "names a feature twice"),
         ({"features": (0, 1, 2)}, "1 to 2 features, not 3"),
         ({"features": (0.5, 1)}, "is neither"),
+        ({"features": 0.5}, "0.5 is neither"),
         ({"levels": (0.5, 95)}, "probabilities between 0 and 1"),
         ({"levels": ()}, "probabilities between 0 and 1"),
         ({"X": np.zeros((3, 2))}, "expecting 3 features"),

@@ -12,7 +12,7 @@ from matplotlib.patches import Ellipse
 
 from fastgmm import GaussianMixture, fit_many, plotting
 from fastgmm.covariance import STRUCTURES
-from fastgmm.plotting.structures import _BY_LETTERS, _covariances, _Letters
+from fastgmm.plotting.shapes import _BY_LETTERS, _covariances, _Letters
 
 
 def test_convergence_shows_the_bounds(model, rows):
@@ -98,6 +98,8 @@ def test_responsibilities(model, rows):
         np.sort(sizes), np.sort(10 + 160 * (1 - shares.max(axis=1))), rtol=1e-6
     )
     assert ax.get_ylabel() == "x2"
+    with pytest.raises(ValueError, match="X should hold the rows"):
+        plotting.responsibilities(model, None)
     with pytest.raises(ValueError, match="kind should be one of heatmap, uncertainty"):
         plotting.responsibilities(model, rows, kind="table")
 

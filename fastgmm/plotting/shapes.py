@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from fastgmm.covariance import STRUCTURES
-from fastgmm.plotting.components import ellipse_of
+from fastgmm.plotting.ellipses import ellipse_of
 from fastgmm.plotting.style import colour_of, panels
 
 _SAME, _OWN, _NONE = "E", "V", "I"
@@ -32,7 +32,7 @@ _BY_LETTERS = {
 
 _MEANS = np.array([[-1.7, 0.9], [1.7, 0.9], [0.0, -1.3]])
 
-_VOLUMES, _SHAPES, _ANGLES = (0.7, 0.25, 0.45), (2.6, 1.3, 4.5), (20.0, -45.0, 80.0)
+_VOLUMES, _SHAPES, _ANGLES = (0.6, 0.2, 0.36), (2.6, 1.3, 4.0), (20.0, -45.0, 80.0)
 """Of three components, where they differ: determinant's root, ratio of the axes, degrees."""
 
 _COLUMNS, _PANEL = 5, 2.1
@@ -79,7 +79,7 @@ def structures(*, ax: Axes | None = None) -> Figure | SubFigure:
             panel.add_patch(outline)
         title = letters if name == letters else f"{letters}: {name}"
         panel.set_title(title, fontsize="medium")
-        panel.set(xlim=(-3.4, 3.4), ylim=(-3.1, 2.8), aspect="equal", xticks=[], yticks=[])
+        panel.set(xlim=(-3.4, 3.4), ylim=(-3.2, 2.8), aspect="equal", xticks=[], yticks=[])
     return figure
 
 
