@@ -40,7 +40,6 @@ class Run:
     Parameters
     ----------
     items : DataSetList
-    weights : list or None
     report : FitReport
         To be filled.
     bar : Progress
@@ -51,12 +50,11 @@ class Run:
     def __init__(
         self,
         items: DataSetList,
-        weights: list | None,
         report: FitReport,
         bar: Progress,
         raises: bool,
     ):
-        self._items, self._weights = items, weights
+        self._items, self._weights = items, items.weights
         self._report, self._bar, self._raises = report, bar, raises
         self._lock = threading.Lock()
         self._stop = threading.Event()
