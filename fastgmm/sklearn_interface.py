@@ -69,8 +69,7 @@ def constraints(sklearn_class: Any) -> dict:
     return {
         **theirs,
         "covariance_type": [*theirs["covariance_type"], Hidden(_Registered())],
-        # Hidden, so that the errors of bad numbers have scikit-learn's words.
-        "reg_covar": [*theirs["reg_covar"], Hidden(StrOptions({"scale"}))],
+        "reg_covar": [*theirs["reg_covar"], StrOptions({"scale"})],
         "init_params": [
             *theirs["init_params"],
             Hidden(StrOptions(set(METHODS))),

@@ -164,6 +164,10 @@ class SufficientStatistics:
             raise ValueError("Statistics with and without the scatter of all rows do not add.")
         return SufficientStatistics(self.form, self.reference, self.sums + other.sums, scatter)
 
+    def __radd__(self, other: Any) -> "SufficientStatistics":
+        """The statistics themselves: `sum` begins with 0."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
     def __repr__(self) -> str:
         *leading, k, d = self.reference.shape
         sets = f"{' x '.join(map(str, leading))} data sets, " if leading else ""

@@ -1,12 +1,18 @@
 """What `fit_many` is given, taken apart: data sets with names."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgmm.sources.arrow import to_numbers
 from fastgmm.sources.checks import check_distinct
+from fastgmm.sources.kinds import package_of
+from fastgmm.sources.opening import holds_rows
+from fastgmm.sources.optional import import_optional
+from fastgmm.sources.tables import read_table
 
 
 class DataSetList(NamedTuple):
@@ -20,14 +26,17 @@ class DataSetList(NamedTuple):
         Whatever `fit` of an estimator takes.
     feature_names : list of list of str, or None
         Of every data set, if it comes from a frame.
+    weights : list or None
+        What `fit` takes as `sample_weight`, for every data set.
     """
 
     keys: list
     data: list
     feature_names: list | None
+    weights: list | None = None
 
 
-def data_sets(datasets: Any, by: Any, columns: Any) -> DataSetList:
+def data_sets(datasets: Any, by: Any, columns: Any, sample_weight: Any = None) -> DataSetList:
     """Take apart what `fit_many` is given; see there.
 
     Raises
@@ -35,10 +44,22 @@ def data_sets(datasets: Any, by: Any, columns: Any) -> DataSetList:
     ValueError, TypeError
         If it is nothing that holds data sets; the text says what would be.
     """
-    if _is_frame(datasets):
-        found = _of_frame(datasets, by, columns)
+    if "GroupBy" in type(datasets).__name__:
+        raise TypeError(
+            f"fit_many groups rows itself: in the place of a {type(datasets).__name__} give it the "
+            "frame, and by='name of a column'."
+        )
+    is_path = isinstance(datasets, (str, os.PathLike))
+    is_whole = is_path and by is None and columns is None  # of which no data sets are asked for
+    table = None if is_whole or isinstance(datasets, (list, tuple)) else read_table(datasets)
+    frame = datasets if table is None else table
+    if table is not None or _is_frame(frame):
+        found = _of_frame(frame, by, columns, sample_weight)
     elif by is not None:
-        raise TypeError(f"by={by!r} needs a DataFrame, but got a {type(datasets).__name__}.")
+        raise TypeError(
+            f"by={by!r} needs a DataFrame, a table of Arrow, or a file with names of columns, but "
+            f"got a {type(datasets).__name__}."
+        )
     elif columns is not None:
         found = _of_array_columns(datasets, columns)
     elif isinstance(datasets, Mapping):
@@ -48,7 +69,30 @@ def data_sets(datasets: Any, by: Any, columns: Any) -> DataSetList:
         found = DataSetList(list(range(len(data))), data, None)
     if not found.data:
         raise ValueError("There is no data set to fit.")
-    return found
+    if sample_weight is None or found.weights is not None:
+        return found
+    if columns is not None and _is_per_row(sample_weight):
+        return found._replace(weights=[sample_weight] * len(found.data))
+    return found._replace(weights=_weights_of_sets(sample_weight, found))
+
+
+def _weights_of_sets(sample_weight: Any, found: DataSetList) -> list:
+    """Weights of every data set, in their order; they are checked by `fit`.
+
+    Raises
+    ------
+    ValueError
+        If there are none for a data set.
+    """
+    if isinstance(sample_weight, str):
+        for key, data in zip(found.keys, found.data, strict=True):
+            if not holds_rows(data):
+                raise ValueError(
+                    f"sample_weight={sample_weight!r} would be the name of a column, but data set "
+                    f"{key!r} is a {type(data).__name__}, whose columns are not chosen by name."
+                )
+        return [sample_weight] * len(found.keys)
+    return of_each_set(sample_weight, "sample_weight", found.keys)
 
 
 def of_each_set(given: Any, name: str, keys: list) -> list:
@@ -87,9 +131,21 @@ def of_each_set(given: Any, name: str, keys: list) -> list:
     return entries
 
 
+def _is_per_row(sample_weight: Any) -> bool:
+    """Whether weights are those of rows, not a collection with some for every data set."""
+    if isinstance(sample_weight, (str, bytes, Mapping)) or not hasattr(sample_weight, "__len__"):
+        return False
+    entries = getattr(sample_weight, "to_numpy", lambda: sample_weight)()
+    return len(entries) > 0 and entries[0] is not None and np.ndim(entries[0]) == 0
+
+
 def _is_frame(thing: Any) -> bool:
     """Whether something is a frame of pandas or polars, or one with their interface."""
     return all(hasattr(thing, name) for name in ("columns", "to_numpy", "__getitem__"))
+
+
+def _is_arrow(frame: Any) -> bool:
+    return package_of(frame) == "pyarrow"
 
 
 def _listed(datasets: Any) -> list:
@@ -106,7 +162,22 @@ def _listed(datasets: Any) -> list:
             "fit_many takes a list of data sets, a three-dimensional array or a DataFrame, but got "
             f"a {type(datasets).__name__}."
         )
-    return list(datasets)
+    data = list(datasets)
+    if data and all(map(_is_named, data)):
+        raise TypeError(
+            "fit_many takes data sets with names as a dict, but got pairs of a name and rows: "
+            "dict(pairs) makes one."
+        )
+    return data
+
+
+def _is_named(entry: Any) -> bool:
+    """Whether something is a name and an array or frame, and not a list of a file and that."""
+    if not (isinstance(entry, tuple) and len(entry) == 2):
+        return False
+    name, rows = entry
+    is_file = isinstance(name, (str, os.PathLike)) and os.path.exists(name)
+    return np.ndim(name) < 2 and not is_file and len(getattr(rows, "shape", ())) == 2
 
 
 def _of_array_columns(datasets: Any, columns: Any) -> DataSetList:
@@ -122,56 +193,101 @@ def _of_array_columns(datasets: Any, columns: Any) -> DataSetList:
     return DataSetList(numbers, [datasets[:, [number]] for number in numbers], None)
 
 
-def _of_frame(frame: Any, by: Any, columns: Any) -> DataSetList:
+def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetList:
     if by is None and columns is None:
         raise ValueError(
             "Of a DataFrame, by='name of a column' fits one mixture per group of rows, and "
             "columns='each' one per column: give one of them."
         )
-    names = list(frame.columns)
+    names = list(frame.column_names if _is_arrow(frame) else frame.columns)
     group_names = [] if by is None else [by] if np.ndim(by) == 0 else list(by)
+    is_column = sample_weight is not None and np.ndim(sample_weight) == 0
+    is_column = is_column and not isinstance(sample_weight, Mapping)
+    others = [*group_names, *([sample_weight] if is_column else [])]
     asked = None if columns is None or _each(columns) else list(columns)
-    missing = [name for name in [*group_names, *(asked or [])] if name not in names]
+    missing = [name for name in [*others, *(asked or [])] if name not in names]
     if missing:
-        raise ValueError(f"The DataFrame has no column {missing[0]!r}; it has {names}.")
-    features = [name for name in names if name not in group_names] if asked is None else asked
+        raise ValueError(f"There is no column {missing[0]!r}; the columns are {names}.")
+    features = [name for name in names if name not in others] if asked is None else asked
     counts = Counter(names)
-    for name in (*group_names, *features):
+    for name in (*others, *features):
         if counts[name] > 1:
-            raise ValueError(f"The DataFrame has {counts[name]} columns of name {name!r}.")
-    check_distinct([*group_names, *features], "fit_many")
+            raise ValueError(f"There are {counts[name]} columns of name {name!r}.")
+    check_distinct([*others, *features], "fit_many")
+    if not features:
+        raise ValueError("The DataFrame has no column but those of by and sample_weight.")
+    weights = _numbers(frame, sample_weight) if is_column else None
+    if weights is None and _is_per_row(sample_weight):
+        weights = np.asarray(sample_weight)
+        if len(weights) != len(frame):
+            raise ValueError(f"sample_weight has {len(weights)} numbers, for {len(frame)} rows.")
     if by is not None:
         if columns is not None and _each(columns):
             raise ValueError("by and columns='each' exclude each other.")
-        return _groups(frame, by if np.ndim(by) == 0 else group_names, features)
-    data = [np.asarray(frame[name].to_numpy())[:, np.newaxis] for name in features]
-    return DataSetList(features, data, [[name] for name in features])
+        return _groups(frame, by if np.ndim(by) == 0 else group_names, features, weights)
+    data = [_values(frame, name)[:, np.newaxis] for name in features]
+    of_sets = None if weights is None else [weights] * len(data)
+    return DataSetList(features, data, [[name] for name in features], of_sets)
 
 
-def _groups(frame: Any, by: str | list, features: list) -> DataSetList:
+def _groups(frame: Any, by: str | list, features: list, weights: np.ndarray | None) -> DataSetList:
     """One data set per group, in the order of sorted keys; rows without a key are left out."""
-    if not features:
-        raise ValueError("The DataFrame has no column but those of by.")
-    columns = [_numbers(frame[name], name) for name in features]
-    values = np.column_stack(columns)
-    keys, places = [], []
-    if hasattr(frame, "groupby"):  # pandas
-        for key, where in frame.groupby(by, sort=True, observed=True).indices.items():
-            keys.append(key)
-            places.append(where)
-    else:  # polars
-        numbered = frame.select(by).with_row_index("fastgmm row").drop_nulls()
-        numbered = numbered.sort(by, maintain_order=True)
-        parts = numbered.partition_by(by, as_dict=True, maintain_order=True)
-        for key, part in parts.items():
-            keys.append(key[0] if isinstance(by, str) else key)
-            places.append(part["fastgmm row"].to_numpy())
-    return DataSetList(keys, [values[where] for where in places], [features] * len(keys))
+    values = np.column_stack([_numbers(frame, name) for name in features])
+    if _is_arrow(frame):
+        groups = _groups_of_arrow(frame, by)
+    elif hasattr(frame, "groupby"):
+        groups = dict(frame.groupby(by, sort=True, observed=True).indices.items())
+    else:
+        groups = _groups_of_polars(frame, by)
+    places = list(groups.values())
+    of_sets = None if weights is None else [weights[where] for where in places]
+    names = [features] * len(places)
+    return DataSetList(list(groups), [values[where] for where in places], names, of_sets)
 
 
-def _numbers(column: Any, name: Any) -> np.ndarray:
+def _groups_of_polars(frame: Any, by: str | list) -> dict:
+    """Numbers of the rows of every group."""
+    numbered = frame.select(by).with_row_index("fastgmm row").drop_nulls()
+    numbered = numbered.sort(by, maintain_order=True)
+    parts = numbered.partition_by(by, as_dict=True, maintain_order=True)
+    return {
+        key[0] if isinstance(by, str) else key: part["fastgmm row"].to_numpy()
+        for key, part in parts.items()
+    }
+
+
+def _groups_of_arrow(table: Any, by: str | list) -> dict:
+    """Numbers of the rows of every group."""
+    arrow = import_optional("pyarrow", "Groups of a table")
+    names = [by] if isinstance(by, str) else by
+    keys = [f"key {number}" for number in range(len(names))]
+    rows = arrow.array(np.arange(len(table)))
+    columns = [_decoded(column) for column in table.select(names).columns]
+    numbered = arrow.table([*columns, rows], names=[*keys, "row"]).drop_null()
+    groups = numbered.group_by(keys, use_threads=False).aggregate([("row", "list")])
+    found = zip(*(groups[key].to_pylist() for key in keys), strict=True)
+    places = (np.asarray(numbers.values) for numbers in groups["row_list"])
+    pairs = sorted(zip(found, places, strict=True), key=lambda pair: pair[0])
+    return {key[0] if isinstance(by, str) else key: where for key, where in pairs}
+
+
+def _decoded(column: Any) -> Any:
+    """A column of Arrow with the values that numbers stand for in a dictionary."""
+    kind = column.type
+    return column.cast(kind.value_type) if hasattr(kind, "value_type") else column
+
+
+def _values(frame: Any, name: Any) -> np.ndarray:
+    """Values of a column, of whatever type."""
+    column = frame[name]
+    if _is_arrow(frame):
+        return np.asarray(to_numbers(column.combine_chunks()))
+    return np.asarray(column.to_numpy())
+
+
+def _numbers(frame: Any, name: Any) -> np.ndarray:
     """Values of a column, float32 if they are, else float64."""
-    values = np.asarray(column.to_numpy())
+    values = _values(frame, name)
     if values.dtype == np.float32:
         return values
     try:

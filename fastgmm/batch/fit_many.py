@@ -29,7 +29,7 @@ def fit_many(
     by: Any = None,
     columns: Any = None,
     random_state: Any = None,
-    sample_weight: Sequence | Mapping | None = None,
+    sample_weight: Sequence | Mapping | str | None = None,
     labels: Sequence | Mapping | None = None,
     **parameters: Any,
 ) -> FitReport:
@@ -40,9 +40,10 @@ def fit_many(
 
     Parameters
     ----------
-    datasets : list, dict, ndarray of shape (sets, rows, features), or DataFrame
+    datasets : list, dict, ndarray of shape (sets, rows, features), DataFrame, table or path
         Data sets of any lengths, each whatever `fit` takes; all need the same number of features.
-        For a DataFrame of pandas or polars see `by` and `columns`.
+        For a frame of pandas or polars, a table or Dataset of pyarrow, a relation of DuckDB, and
+        the path of a Parquet or CSV file, which is read into memory, see `by` and `columns`.
     n_components : int, default=1
     n_jobs : int or None, default=None
         Threads, as for the estimators. No result depends on it.
@@ -53,18 +54,20 @@ def fit_many(
     estimator : type, default=GaussianMixture
         GaussianMixture, BayesianGaussianMixture or a subclass.
     by : str or list of str, optional
-        Column or columns of a DataFrame: one mixture per group of rows that agree in them. Rows
-        without a value there are left out. The features are the other columns, or `columns`.
+        Column or columns of a table: one mixture per group of rows that agree in them. Rows
+        without a value there are left out. The features are the other columns, but for one of
+        weights, or `columns`.
     columns : 'each' or list, optional
-        Of a DataFrame or an array (rows, columns): one mixture per column, each of one feature.
+        Of a table or an array (rows, columns): one mixture per column, each of one feature.
     random_state : int, RandomState or None, default=None
         Data set i is fitted with entry i of ``SeedSequence(random_state).generate_state(sets)`` (of
         `numpy.random`) as its `random_state`, which depends on neither the others nor their number;
         see `FitReport.seeds`. From a RandomState one number is drawn; None is a new seed each time.
-    sample_weight : sequence or dict of (array-like or None), optional
-        Weights of the rows of every data set; in a dict, by the keys of these.
+    sample_weight : sequence or dict of (array-like or None), str, or array-like, optional
+        Weights of the rows of every data set; in a dict, by the keys of these. Of a table, also the
+        column of weights, or weights of all of its rows. A name holds for every file of a list.
     labels : sequence or dict of (array-like or None), optional
-        What is known of the components of rows, likewise; see `fit`.
+        What is known of the components of the rows of every data set; see `fit`.
     **parameters
         All other arguments of the estimator.
 
@@ -104,9 +107,7 @@ def fit_many(
     validate_parameter_constraints(
         {"n_jobs": estimator._parameter_constraints["n_jobs"]}, {"n_jobs": n_jobs}, "fit_many"
     )
-    items = data_sets(datasets, by, columns)
-    if sample_weight is not None:
-        sample_weight = of_each_set(sample_weight, "sample_weight", items.keys)
+    items = data_sets(datasets, by, columns, sample_weight)
     if labels is not None:
         labels = of_each_set(labels, "labels", items.keys)
     seeds = item_seeds(random_state, len(items.data))
@@ -114,7 +115,7 @@ def fit_many(
     with Progress(len(report), progress) as bar, warnings.catch_warnings():
         # What they say is in the report; the filter holds for all threads.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        run = Run(items, sample_weight, labels, report, bar, on_error == "raise")
+        run = Run(items, labels, report, bar, on_error == "raise")
         engine = ThreadEngine(n_jobs)
         groups = run.groups(engine.n_threads)
         engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))

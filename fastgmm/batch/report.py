@@ -116,6 +116,8 @@ class FitReport:
     def __getitem__(self, item: Any) -> Any:
         """The fitted estimator of a data set, by its position or its key.
 
+        A slice gives a list of them, None where a fit failed.
+
         Equal to what ``estimator(n_components, random_state=report.seeds[i], ...).fit`` gives for
         the data set alone.
 
@@ -126,6 +128,8 @@ class FitReport:
         IndexError, KeyError
             If there is no such data set.
         """
+        if isinstance(item, slice):
+            return [self._of_position(i) for i in range(len(self))[item]]
         i = self._position(item)
         if self.errors[i] is not None:
             raise ValueError(f"The fit of data set {self.keys[i]!r} failed: {self.errors[i]}")
@@ -143,8 +147,15 @@ class FitReport:
 
     def __iter__(self) -> Iterator[Any]:
         """The fitted estimators in order; None where a fit failed."""
-        for i in range(len(self)):
-            yield None if self.errors[i] is not None else self[i]
+        return map(self._of_position, range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        """Whether there is a data set of this position or key, as for ``report[item]``."""
+        try:
+            self._position(item)
+        except LookupError:
+            return False
+        return True
 
     @property
     def failed(self) -> np.ndarray:
@@ -211,6 +222,9 @@ class FitReport:
         pandas = import_optional("pandas", "FitReport.to_frame")
         rows = [self.status(i) for i in range(len(self))]
         return pandas.DataFrame.from_records(rows, columns=ItemStatus._fields)
+
+    def _of_position(self, i: int) -> Any:
+        return None if self.errors[i] is not None else self[i]
 
     def _position(self, item: Any) -> int:
         if isinstance(item, (int, np.integer)) and not isinstance(item, bool):

@@ -40,7 +40,7 @@ class Run:
     Parameters
     ----------
     items : DataSetList
-    weights, labels : list or None
+    labels : list or None
     report : FitReport
         To be filled.
     bar : Progress
@@ -51,13 +51,12 @@ class Run:
     def __init__(
         self,
         items: DataSetList,
-        weights: list | None,
         labels: list | None,
         report: FitReport,
         bar: Progress,
         raises: bool,
     ):
-        self._items, self._weights, self._labels = items, weights, labels
+        self._items, self._weights, self._labels = items, items.weights, labels
         self._report, self._bar, self._raises = report, bar, raises
         self._lock = threading.Lock()
         self._stop = threading.Event()

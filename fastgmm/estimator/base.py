@@ -53,14 +53,13 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features), path or source
             float32 and float64 keep their type; all else becomes float64. Besides arrays and
-            frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy`` or
-            ``.parquet`` file or of a folder of these, a pyarrow Table or Dataset, a Zarr array, a
-            list of such parts, of arrays or of frames. Its rows are read chunk by chunk, again in
-            every iteration. Of more than 262,144 rows, or more than fit in 128 MiB,
-            ``init_params="kmeans"``, ``"k-means++"``, ``"hierarchical"`` and callables see a random
-            sample;
-            ``"random_from_data"`` does of more than 16,777,216, or 4,194,304 with weights;
-            ``"random"`` never does.
+            frames, anything that :func:`fastgmm.open_source` opens: the path of a ``.npy``,
+            ``.csv`` or ``.parquet`` file or of a folder of the last, a pyarrow Table or Dataset, a
+            query of polars or DuckDB, a Zarr array, a list of such parts, of arrays or of frames.
+            Its rows are read chunk by chunk, again in every iteration. Of more than 262,144 rows,
+            or more than fit in 128 MiB, ``init_params="kmeans"``, ``"k-means++"``,
+            ``"hierarchical"`` and callables see a random sample; ``"random_from_data"`` does of
+            more than 16,777,216, or 4,194,304 with weights; ``"random"`` never does.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), str or int, default=None
             How often each row counts; any non-negative numbers. A row of weight 0 is as good as
@@ -141,8 +140,8 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             As for `fit`. From files and tables, the features of the model are taken by their
             names, if it was fitted with names.
         out : path, default=None
-            A ``.npy`` or ``.parquet`` file to write to, in chunks, instead of returning an array.
-            It appears when it is complete; in Parquet, its column is ``component``.
+            A ``.npy``, ``.parquet`` or ``.csv`` file to write to, in chunks, instead of returning
+            an array. It appears when it is complete; in Parquet, its column is ``component``.
 
         Returns
         -------

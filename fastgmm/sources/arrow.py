@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.sources.blocks import BlockReader, decoded_row_bytes, rows_per_block
 from fastgmm.sources.cache import Block, BlockCache
 from fastgmm.sources.checks import check_distinct
-from fastgmm.sources.kinds import Kind, Request, package_of
+from fastgmm.sources.kinds import Kind, Request, computed, is_query, package_of
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.weights import NO_WEIGHTS
 
@@ -233,6 +233,7 @@ class TableReader(BlockReader):
 
 def _table(thing: Any, request: Request) -> TableReader:
     pyarrow = import_optional("pyarrow", "Reading tables")
+    thing = computed(thing)
     table = thing if isinstance(thing, pyarrow.Table) else pyarrow.table(thing)
     return TableReader(table, request.named_columns, request.weight, request.cache)
 
@@ -241,6 +242,8 @@ def _is_table(thing: object) -> bool:
     tables = ("Table", "RecordBatch", "RecordBatchReader")
     if package_of(thing) == "pyarrow":
         return type(thing).__name__ in tables
+    if is_query(thing):
+        return True
     # A single column, such as a pandas Series, has one dimension or none.
     return hasattr(thing, "__arrow_c_stream__") and len(getattr(thing, "shape", (0, 0))) == 2
 

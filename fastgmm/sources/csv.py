@@ -37,7 +37,7 @@ _OUT_OF_SYNC = "out of sync"
 
 _NUMBERS_AS_NAMES = (
     "%s: the first line, %s, is taken for the names of the columns. If it is the first row, say so "
-    "by header=False (--no-header)."
+    "by open_source(..., header=False), or --no-header."
 )
 
 
@@ -159,8 +159,8 @@ class CsvFile:
             if names != numbers:
                 raise ValueError(
                     f"{self.path}: the first line holds numbers where the names of the columns "
-                    "should be. Add a line of names, or say that there is none by header=False "
-                    "(--no-header)."
+                    "should be. Add a line of names, or say that there is none by "
+                    "open_source(..., header=False), or --no-header."
                 )
             shown = self.dialect.delimiter.join(names[:8])
             logging.getLogger(__name__).warning(_NUMBERS_AS_NAMES, self.path, shown)

@@ -69,6 +69,19 @@ def package_of(thing: object) -> str:
     return type(thing).__module__.partition(".")[0]
 
 
+def is_query(thing: object) -> bool:
+    """Whether something stands for rows that are yet to be computed: by polars, or by DuckDB."""
+    is_lazy = package_of(thing) == "polars" and type(thing).__name__ == "LazyFrame"
+    return is_lazy or (package_of(thing) == "duckdb" and hasattr(thing, "to_arrow_table"))
+
+
+def computed(thing: Any) -> Any:
+    """What a query comes to, as a table in memory; everything else is as it is."""
+    if not is_query(thing):
+        return thing
+    return thing.collect().to_arrow() if hasattr(thing, "collect") else thing.to_arrow_table()
+
+
 def has_suffix(thing: object, *suffixes: str) -> bool:
     """Whether something is a path whose name ends in one of these."""
     return isinstance(thing, Path) and thing.name.lower().endswith(suffixes)

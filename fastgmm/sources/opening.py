@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.sources import array, arrow, csv, parquet, zarr
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
-from fastgmm.sources.kinds import Kind, Request, package_of
+from fastgmm.sources.kinds import Kind, Request, is_query, package_of
 from fastgmm.sources.memory import parse_memory_limit
 from fastgmm.sources.parts import PartsReader
 from fastgmm.sources.reader import RowReader
@@ -51,8 +51,9 @@ def open_source(
     thing : str, path, array, table, dataset or list
         The path of a ``.npy``, ``.csv``, ``.csv.gz`` or ``.parquet`` file, a folder of the last
         (and of folders of them), or a Zarr array; a two-dimensional ``numpy.memmap`` or array; a
-        pyarrow Table or Dataset of Parquet files; a pandas or polars frame; a ``zarr.Array``; or a
-        list of such parts, whose rows follow one another.
+        pyarrow Table or Dataset of Parquet files; a pandas or polars frame; a LazyFrame of polars
+        or a relation of DuckDB, which are computed once; a ``zarr.Array``; or a list of such parts,
+        whose rows follow one another.
     columns : sequence of str or int, optional
         The features, in this order: names where columns have names, numbers elsewhere. All columns
         but the weights by default.
@@ -169,9 +170,9 @@ def _open(
 def holds_rows(thing: object) -> bool:
     """Whether something is to be opened, and is no array or frame that is in memory anyway.
 
-    True of paths, sources, Arrow tables and datasets, Zarr arrays, of lists with one of these or
-    with memory maps in them, and of lists of arrays and frames that have rows and columns. A list
-    of lists is an array of numbers, perhaps as text.
+    True of paths, sources, Arrow tables and datasets, Zarr arrays, queries, of lists with one of
+    these or with memory maps in them, and of lists of arrays and frames that have rows and columns.
+    A list of lists is an array of numbers, perhaps as text.
     """
     if isinstance(thing, (list, tuple)):
         parts = (part for part in thing if not isinstance(part, (list, tuple)))
@@ -180,7 +181,7 @@ def holds_rows(thing: object) -> bool:
         return len(thing) > 0 and all(map(_has_columns, thing))
     if isinstance(thing, (str, os.PathLike, RowSource, RowReader)):
         return True
-    return package_of(thing) in ("pyarrow", "zarr")
+    return package_of(thing) in ("pyarrow", "zarr") or is_query(thing)
 
 
 def files_of(thing: object) -> list[str | os.PathLike]:

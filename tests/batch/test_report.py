@@ -56,6 +56,17 @@ def test_positions_and_keys():
         report[2]
     with pytest.raises(KeyError):
         report["c"]
+    assert all(item in report for item in ("a", ("b", 2), 0, -1))
+    assert not any(item in report for item in ("c", 2, None))
+
+
+def test_slices_are_lists():
+    report = fit_many([clusters(30), clusters(1), clusters(40)], 2, random_state=0)
+    for part in (slice(None), slice(1, None), slice(None, None, -1), slice(5, 9)):
+        for found, expected in zip(report[part], list(report)[part], strict=True):
+            assert (found is None) == (expected is None)
+            if found is not None:
+                assert_same_model(found, expected)
 
 
 def test_to_frame():

@@ -24,10 +24,6 @@ BAD_PARAMETERS = [
     ("tol", "small"),
     ("tol", None),
     ("tol", np.nan),
-    ("reg_covar", -1e-6),
-    ("reg_covar", "small"),
-    ("reg_covar", None),
-    ("reg_covar", np.nan),
     ("max_iter", -1),
     ("max_iter", 1.5),
     ("max_iter", None),
@@ -50,6 +46,16 @@ BAD_PARAMETERS = [
     ("verbose_interval", 0),
     ("verbose_interval", 1.5),
 ]
+
+
+@pytest.mark.parametrize("value", [-1e-6, "small", None, np.nan])
+def test_bad_regularization(value):
+    """In scikit-learn's words, and with the one that it does not know."""
+    (fast, _), (theirs, _) = (
+        outcome(lambda cls=cls: cls(reg_covar=value).fit(X)) for cls in CLASSES
+    )
+    assert theirs[0] is fast[0] is InvalidParameterError
+    assert fast[1] == theirs[1].replace("inf).", "inf) or a str among {'scale'}.")
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS, ids=str)

@@ -35,11 +35,9 @@ def started(cls, covariance_type="full", rows=X, weights=None, **arguments):
 
 
 def of_parts(model, rows=X, weights=None):
-    parts = (
+    return sum(
         model.accumulate(rows[part], None if weights is None else weights[part]) for part in PARTS
     )
-    first, *others = parts
-    return sum(others, first)
 
 
 # -- EM by hand ------------------------------------------------------------------------------------
@@ -174,6 +172,14 @@ def test_statistics_of_other_parameters():
         model.update(old)
     with pytest.raises(ValueError, match="about different references do not add"):
         old + model.accumulate(X)
+
+
+def test_sum_adds_statistics():
+    model = started(GaussianMixture)
+    parts = [model.accumulate(X[part]) for part in PARTS]
+    np.testing.assert_array_equal(sum(parts).sums, of_parts(model).sums)
+    with pytest.raises(TypeError):
+        sum(parts, 1)
 
 
 def test_statistics_of_another_structure():

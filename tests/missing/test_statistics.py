@@ -20,7 +20,7 @@ from tests.missing.reference import e_step, with_holes
 def opened(X, name, k=2, weights=None):
     source = array_source(X, weights).allowing_missing()
     tally = MissingTally.of(source)
-    return open_pass(source, STRUCTURES[name].forms, ThreadEngine(1), k, tally)
+    return open_pass(source, STRUCTURES[name].forms, ThreadEngine(1), k, tally=tally)
 
 
 def matrices_of(model):
