@@ -19,8 +19,11 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
 
     Parameters
     ----------
-    n_components, covariance_type, tol, max_iter, n_init
+    n_components, tol, max_iter, n_init
         As in scikit-learn.
+    covariance_type : str, default='full'
+        As in scikit-learn, or as mclust calls the same: 'VVV', 'EEE', 'VVI' or 'VII'; see
+        :class:`fastgmm.GaussianMixture`. Other structures have no conjugate prior.
     reg_covar : float or 'scale', default=1e-6
         Added to every variance. 'scale' is 1e-6 of the feature's variance in X with its weights, so
         that a model follows the units of the features; 'spherical' takes the mean over features. A

@@ -29,8 +29,15 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
 
     Parameters
     ----------
-    n_components, covariance_type, tol, max_iter, n_init
+    n_components, tol, max_iter, n_init
         As in scikit-learn.
+    covariance_type : str, default='full'
+        'full', 'tied', 'diag' and 'spherical' as in scikit-learn; 'tied_diag' and 'tied_spherical',
+        one diagonal, or one number, for all components; and the names that mclust has for fourteen
+        structures: 'EII', 'VII', 'EEI', 'VEI', 'EVI', 'VVI', 'EEE', 'VEE', 'EVE', 'VVE', 'EEV',
+        'VEV', 'EVV', 'VVV', and 'E' and 'V' of one feature. Their letters say whether volume, shape
+        and orientation are equal (E) or vary (V) between components; I stands for spheres, or for
+        the axes of the features.
     reg_covar : float or 'scale', default=1e-6
         Added to every variance. 'scale' is 1e-6 of the feature's variance in X with its weights, so
         that a model follows the units of the features; 'spherical' takes the mean over features. A
@@ -72,7 +79,8 @@ array-like or callable, default='kmeans'
         Fewer, here and in what follows, after components were pruned.
     means_ : ndarray of shape (n_components, n_features)
     covariances_, precisions_, precisions_cholesky_ : ndarray
-        Shape by `covariance_type`, as in scikit-learn.
+        Shape by `covariance_type`, as in scikit-learn; by mclust's names always (n_components,
+        n_features, n_features). (n_features,) for 'tied_diag'; a float for 'tied_spherical'.
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
@@ -95,7 +103,8 @@ array-like or callable, default='kmeans'
     References
     ----------
     Bishop, Pattern Recognition and Machine Learning (2006), sec. 9.2. Murphy, Machine Learning: a
-    Probabilistic Perspective (2012), sec. 11.4.
+    Probabilistic Perspective (2012), sec. 11.4. Celeux & Govaert, Gaussian parsimonious clustering
+    models (1995), Pattern Recognition 28(5).
 
     Examples
     --------

@@ -135,7 +135,7 @@ class Recovery:
         everything = None if not failed.any() else self._widest()
         if everything is None:
             return parameters
-        which = slice(None) if self._shares_covariance else failed
+        which = ... if self._shares_covariance else failed
         estimates.covariances[which] = everything
         reason = "its covariance is not positive definite"
         for component in [None] if self._shares_covariance else np.flatnonzero(failed).tolist():
@@ -183,7 +183,7 @@ class Recovery:
 
     @property
     def _shares_covariance(self) -> bool:
-        return self._structure.component_axis is None
+        return self._structure.shares_covariance
 
     # -- mending -----------------------------------------------------------------------------------
     def _mended(self, estimates: Estimates, failed: np.ndarray) -> Estimates:

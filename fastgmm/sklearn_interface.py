@@ -2,16 +2,17 @@
 
 import copy
 import inspect
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import sklearn.mixture
 from sklearn import get_config
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
+from fastgmm.covariance.checks import check_features, check_held
 from fastgmm.starts import METHODS
 
 TAKES_NAMESPACE = (
@@ -68,7 +69,12 @@ def constraints(sklearn_class: Any) -> dict:
     theirs = sklearn_class._parameter_constraints
     return {
         **theirs,
-        "covariance_type": [*theirs["covariance_type"], Hidden(_Registered())],
+        "covariance_type": [_Registered()],
+        # One number for all components; hidden, as few structures take it.
+        "precisions_init": [
+            *theirs.get("precisions_init", []),
+            Hidden(Interval(Real, 0, None, closed="neither")),
+        ],
         "reg_covar": [*theirs["reg_covar"], StrOptions({"scale"})],
         "init_params": [
             *theirs["init_params"],
@@ -164,12 +170,26 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     It overwrites some with arrays, or sets attributes, hence the copy. Of the rows only their
     length enters a check.
     """
+    check_features(structure, n_features)
     checked = copy.copy(estimator)
     if not is_known_structure(structure):
         checked.covariance_type = "full"
-    checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
-    prior = getattr(checked, "covariance_prior_", None)
-    if prior is not None:  # scikit-learn lets any shape pass for 'spherical'
+    given = getattr(estimator, "precisions_init", None)
+    shape = structure.shape(estimator.n_components, n_features)
+    if isinstance(given, Real) and shape != ():
+        raise InvalidParameterError(
+            f"The 'precisions_init' parameter of {type(estimator).__name__} must be an array-like "
+            f"or None. Got {given!r} instead."
+        )
+    if not (given is None or structure.holds_matrices or is_known_structure(structure)):
+        given, checked.precisions_init = _checked_precisions(given, structure.name, shape), None
+        checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
+        checked.precisions_init = given
+    else:
+        checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
+        check_held(structure, "precisions_init", getattr(checked, "precisions_init", None))
+    if getattr(estimator, "covariance_prior", None) is not None:
+        prior = checked.covariance_prior_  # scikit-learn lets any shape pass for 'spherical'
         shape = structure.of_one(np.empty(structure.shape(1, n_features))).shape
         if np.size(prior) == 1 and shape == ():
             checked.covariance_prior_ = np.reshape(prior, ())[()]
@@ -178,4 +198,18 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
                 f"The parameter '{structure.name} covariance_prior' should have the shape of "
                 f"{shape}, but got {np.shape(prior)}"
             )
+        check_held(structure, "covariance_prior", structure.for_all(checked.covariance_prior_))
     return checked
+
+
+def _checked_precisions(given: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Precisions that are no matrices, of a structure that scikit-learn does not know."""
+    precisions = np.asarray(given, dtype=np.float64)
+    if precisions.shape != shape:
+        raise ValueError(
+            f"The parameter '{name} precision' should have the shape of {shape}, but got "
+            f"{precisions.shape}"
+        )
+    if not ((precisions > 0) & (precisions < np.inf)).all():
+        raise ValueError(f"'{name} precision' should be positive")
+    return precisions

@@ -16,7 +16,7 @@ from fastgmm.sources.array import array_source
 from tests import structures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing")
-every_structure = pytest.mark.parametrize("structure", STRUCTURES)
+every_structure = pytest.mark.parametrize("structure", structures.OF_FORMS)
 
 N, K = 26_000, 64
 

@@ -63,37 +63,33 @@ def defined_factors(
     factors = structure.factor(covariances)
     if rounding is None:
         return factors
-    if structure.component_axis is None:
+    if structure.shares_covariance:
         rounding = rounding.max(axis=-2, keepdims=True)
+    if structure.n_own_axes == 0:  # one variance of all features together
+        rounding = rounding.mean(axis=-1, keepdims=True)
     kept = _kept_variances(structure, covariances, factors)
-    if structure.component_axis == -1:  # one variance of all features together
-        singular: Any = kept <= rounding.mean(axis=-1)
-    else:
-        singular = (kept <= rounding).any(axis=-1)
+    singular: Any = (kept <= rounding).any(axis=-1)
     if structure.component_axis is None:
         singular = singular[..., 0]
     if not singular.any():
         return factors
-    n_own_axes = -structure.component_axis - 1 if structure.component_axis else 2
-    of_factors = singular.reshape(singular.shape + (1,) * n_own_axes)
+    of_factors = singular.reshape(singular.shape + (1,) * structure.n_own_axes)
     return np.where(of_factors & (factors != 0), np.nan, factors)  # triangles stay triangles
 
 
 def _kept_variances(
     structure: CovarianceStructure, covariances: np.ndarray, factors: np.ndarray
 ) -> np.ndarray:
-    """Variance that is left to every feature when the others are known.
-
-    (k, d), or (1, d) where components share one, or (k,) for one variance per component.
-    """
+    """Variance that is left to every feature when the others are known: as `of_features`."""
+    variances = of_features(structure, covariances)
     if not structure.holds_matrices:
-        return covariances
+        return variances
     # The diagonal of the precisions, of features of variance 1, so that nothing overflows.
-    variances = diagonals(covariances)
+    if structure.component_axis is None:
+        factors = factors[..., np.newaxis, :, :]
     with np.errstate(invalid="ignore"):
         known = ((factors * np.sqrt(variances)[..., np.newaxis]) ** 2).sum(axis=-1)
-    kept = variances / known
-    return kept[..., np.newaxis, :] if structure.component_axis is None else kept
+    return variances / known
 
 
 def are_defined(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarray:
@@ -132,8 +128,8 @@ def log_determinants(
         logarithms = log_diagonals(factors)
         return logarithms[..., np.newaxis] if structure.component_axis is None else logarithms
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithms = np.log(factors)
-    return logarithms.sum(axis=-1) if structure.component_axis == -2 else n_features * logarithms
+        logarithms = np.log(of_features(structure, factors))
+    return logarithms.sum(axis=-1) if structure.n_own_axes else n_features * logarithms[..., 0]
 
 
 def regularized(
@@ -144,7 +140,7 @@ def regularized(
         covariances = covariances.copy()
         diagonals(covariances)[...] += added
         return covariances
-    return covariances + (np.mean(added) if structure.component_axis == -1 else added)
+    return np.asarray(covariances + (added if structure.n_own_axes else np.mean(added)))
 
 
 def of_features(structure: CovarianceStructure, arrays: np.ndarray) -> np.ndarray:
@@ -162,9 +158,9 @@ def of_features(structure: CovarianceStructure, arrays: np.ndarray) -> np.ndarra
     """
     if structure.holds_matrices:
         arrays = arrays.diagonal(axis1=-2, axis2=-1)
-    if structure.component_axis is None:
-        return arrays[..., np.newaxis, :]
-    return arrays[..., np.newaxis] if structure.component_axis == -1 else arrays
+    elif structure.n_own_axes == 0:
+        arrays = arrays[..., np.newaxis]
+    return arrays[..., np.newaxis, :] if structure.component_axis is None else arrays
 
 
 def feature_variances(structure: CovarianceStructure, estimates: Estimates) -> np.ndarray:

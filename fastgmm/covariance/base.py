@@ -28,6 +28,9 @@ class CovarianceStructure(ABC):
     forms: ClassVar[Forms] = FORMS[0]
     """The kernels that it asks for; these are right for every structure."""
 
+    most_features: ClassVar[int | None] = None
+    """Features that it is for at most; None if there may be any number."""
+
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of covariances, precisions and their Cholesky factors."""
@@ -79,6 +82,16 @@ class CovarianceStructure(ABC):
         one, other = self.shape(3, 5), self.shape(4, 5)
         differing = [axis - len(one) for axis in range(len(one)) if one[axis] != other[axis]]
         return differing[0] if differing else None
+
+    @cached_property
+    def n_own_axes(self) -> int:
+        """Axes of one covariance: 2 of a matrix, 1 of variances per feature, 0 of a number."""
+        return len(self.shape(3, 5)) - (self.component_axis is not None)
+
+    @cached_property
+    def shares_covariance(self) -> bool:
+        """Whether all components have one covariance, which their arrays may repeat."""
+        return self.n_free_parameters(3, 5) == self.n_free_parameters(4, 5)
 
     def of_one(self, covariances: np.ndarray) -> np.ndarray:
         """The covariance of the only component."""

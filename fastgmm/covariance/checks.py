@@ -7,6 +7,46 @@ import numpy as np
 
 from fastgmm.covariance import algebra
 from fastgmm.covariance.base import Conjugate, CovarianceStructure
+from fastgmm.covariance.matrices import InMatrices
+
+
+def check_features(structure: CovarianceStructure, n_features: int) -> None:
+    """Check that a structure is for so many features.
+
+    Raises
+    ------
+    ValueError
+        If it is for fewer.
+    """
+    most = structure.most_features
+    if most is not None and n_features > most:
+        raise ValueError(
+            f"covariance_type={structure.name!r} is for {most} feature, but there are {n_features}."
+        )
+
+
+def check_held(structure: CovarianceStructure, name: str, arrays: Any) -> None:
+    """Check that matrices (k, d, d) which are given are of a structure that holds fewer numbers.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    name : str
+        What errors call them.
+    arrays : array-like, or None
+
+    Raises
+    ------
+    ValueError
+        If they are not; kernels would then read other matrices.
+    """
+    if arrays is None or not isinstance(structure, InMatrices):
+        return
+    if not structure.holds(np.asarray(arrays, dtype=np.float64)):
+        raise ValueError(
+            f"{name} should hold {structure.description}, as covariance_type={structure.name!r} "
+            "says."
+        )
 
 
 def check_mixture(structure: CovarianceStructure, parts: Mapping[str, Any]) -> None:
@@ -30,6 +70,7 @@ def check_mixture(structure: CovarianceStructure, parts: Mapping[str, Any]) -> N
     if means.ndim != 2 or 0 in means.shape:
         raise ValueError(f"means_ has the shape of {means.shape}.")
     k, d = means.shape
+    check_features(structure, d)
     shapes: dict[str, list[tuple[int, ...]]] = {
         "means": [(k, d)],
         "weights": [(k,)],
@@ -83,3 +124,4 @@ def _check_range(structure: CovarianceStructure, parts: Mapping[str, Any], n_fea
             log_determinants = algebra.log_determinants(structure, factors, n_features)
         if not np.isfinite(log_determinants).all():
             raise ValueError("precisions_cholesky_ should have a positive diagonal.")
+        check_held(structure, "precisions_cholesky_", factors)

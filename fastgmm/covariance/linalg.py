@@ -174,3 +174,72 @@ def norm_bounds(matrices: np.ndarray) -> np.ndarray:
         power = power / norm[..., np.newaxis, np.newaxis]
         bound *= norm**exponent
     return np.sqrt(bound) * (1.0 + 1e-6)
+
+
+def principal_axes(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances (..., d) of symmetric matrices along their axes, ascending, and the axes.
+
+    Returns
+    -------
+    variances : ndarray of shape (..., d)
+        Not negative; NaN for a matrix that is not finite.
+    axes : ndarray of shape (..., d, d)
+        In its columns.
+    """
+    from fastgmm.kernels.linalg.principal_axes import principal_axes as kernel
+
+    d = matrices.shape[-1]
+    size = np.abs(matrices).max(axis=(-1, -2), keepdims=True)
+    finite = (size > 0) & (size < np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stack = np.where(finite, matrices / size, 0.0).reshape(-1, d, d)
+    variances, rows = np.empty(stack.shape[:-1]), np.empty(stack.shape)
+    kernel()(stack, variances, rows)
+    order = np.argsort(variances, axis=-1)
+    variances = np.take_along_axis(variances, order, axis=-1)
+    rows = np.take_along_axis(rows, order[..., np.newaxis], axis=-2)
+    variances = np.maximum(variances.reshape(matrices.shape[:-1]), 0.0)
+    variances = variances * np.where(size < np.inf, size, np.nan)[..., 0]
+    return variances, rows.reshape(matrices.shape).swapaxes(-1, -2)
+
+
+def from_axes(axes: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Symmetric matrices with variances (..., d) along axes, the columns of (..., d, d)."""
+    halves = axes * np.sqrt(variances)[..., np.newaxis, :]
+    return product(halves, halves.swapaxes(-1, -2))
+
+
+def shared_axes(
+    scatters: np.ndarray, weights: np.ndarray, power: float, axes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The axes that scatters come nearest to sharing, and the spreads along them.
+
+    Parameters
+    ----------
+    scatters : ndarray of shape (..., k, d, d)
+    weights : ndarray of shape (..., k)
+    power : float
+        See `fastgmm.kernels.linalg.common_axes`.
+    axes : ndarray of shape (..., d, d)
+        In columns, to start from.
+
+    Returns
+    -------
+    spreads : ndarray of shape (..., k, d)
+        Not negative; NaN of a scatter that is not finite.
+    axes : ndarray of shape (..., d, d)
+        In columns.
+    """
+    from fastgmm.kernels.linalg.common_axes import common_axes
+
+    k, d = scatters.shape[-3:-1]
+    finite = np.isfinite(scatters).all(axis=(-1, -2), keepdims=True)
+    scatters = np.where(finite, scatters, 0.0)
+    each = np.broadcast_to(axes[..., np.newaxis, :, :], scatters.shape)
+    turned = product(product(each.swapaxes(-1, -2), scatters), each)
+    stack = np.moveaxis(turned, -3, -1).reshape(-1, d, d, k).copy()
+    rows = axes.swapaxes(-1, -2).reshape(-1, d, d).copy()
+    common_axes()(stack, np.ascontiguousarray(weights).reshape(-1, k), power, rows)
+    spreads = np.einsum("mjjk->mkj", stack).reshape(scatters.shape[:-1])
+    spreads = np.where(finite[..., 0], np.maximum(spreads, 0.0), np.nan)
+    return spreads, rows.reshape(axes.shape).swapaxes(-1, -2)

@@ -3,10 +3,12 @@
 import numpy as np
 
 from fastgmm.covariance.base import Conjugate, register
-from fastgmm.covariance.linalg import diagonals
-from fastgmm.covariance.variances import roots_of_inverses
+from fastgmm.covariance.variances import (
+    diagonal_matrices,
+    operands_of_spheres,
+    roots_of_inverses,
+)
 from fastgmm.kernels.layout import Forms
-from fastgmm.parameters import make_operands
 from fastgmm.statistics import MomentForm
 
 
@@ -31,23 +33,10 @@ class Spherical(Conjugate):
         return roots_of_inverses(covariances)
 
     def as_matrices(self, arrays, n_components, n_features):
-        matrices = np.zeros((*arrays.shape, n_features, n_features), arrays.dtype)
-        diagonals(matrices)[...] = arrays[..., np.newaxis]
-        return matrices
+        return diagonal_matrices(np.repeat(arrays[..., np.newaxis], n_features, axis=-1))
 
     def operands(self, parameters):
-        factors = parameters.precisions_cholesky
-        n_features = parameters.means.shape[-1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_determinants = n_features * np.log(factors)
-        return make_operands(
-            parameters,
-            factors=factors,
-            project=lambda means, factors: means,
-            # The variance enters with the scale: distances are those in space.
-            scales=-0.5 * factors**2,
-            log_determinants=log_determinants,
-        )
+        return operands_of_spheres(parameters, parameters.precisions_cholesky)
 
     def expected_exponent(self, statistics, operands):
         return (operands.scales * statistics.second).sum(axis=-1)

@@ -50,8 +50,14 @@ def with_known_structure(estimator: Any) -> Any:
         return estimator
     full = copy.copy(estimator)
     full.covariance_type = "full"
+    given = getattr(estimator, "precisions_init", None)
+    if given is not None and not structure.holds_matrices:
+        full.precisions_init = None  # until the number of features is known
     if hasattr(estimator, "means_"):
         k, d = np.shape(estimator.means_)
+        if given is not None and not structure.holds_matrices:
+            arrays = np.asarray(given, dtype=np.float64)
+            full.precisions_init = structure.as_matrices(arrays, estimator.n_components, d)
         for name in ("covariances_", "precisions_", "precisions_cholesky_"):
             setattr(full, name, structure.as_matrices(getattr(estimator, name), k, d))
     return full

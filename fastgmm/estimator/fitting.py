@@ -251,7 +251,8 @@ def fitted_attributes(
         "precisions_cholesky_": factors,
     }
     return {
-        **{name: array.astype(dtype) for name, array in arrays.items()},
+        # [()] makes a number of an array of no dimension.
+        **{name: array.astype(dtype)[()] for name, array in arrays.items()},
         "converged_": result.converged,
         "n_iter_": result.n_iter,
         "lower_bound_": result.lower_bound,

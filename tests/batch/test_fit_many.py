@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
 from fastgmm.batch.fit_many import item_seeds
-from fastgmm.covariance import STRUCTURES
 from tests import structures
 
 ESTIMATORS = [GaussianMixture, BayesianGaussianMixture]
@@ -208,7 +207,7 @@ def test_ties_are_left_to_scikit_learn():
     st.lists(st.integers(2, 40), min_size=1, max_size=6),
     st.integers(1, 4),
     st.integers(1, 4),
-    st.sampled_from(list(STRUCTURES)),
+    st.sampled_from(structures.ALL),
     st.integers(0, 2**32 - 1),
 )
 def test_any_shapes(lengths, d, k, covariance_type, seed):

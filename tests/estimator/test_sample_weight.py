@@ -30,7 +30,7 @@ POSITIVE_REPEATS = RANDOM.randint(1, 4, len(X))
 WEIGHTS = RANDOM.uniform(0.1, 3.0, len(X))
 LABELS = np.digitize(X[:, 1], [1.0, 5.0])
 
-every_structure = pytest.mark.parametrize("covariance_type", structures.ALL)
+every_structure = pytest.mark.parametrize("covariance_type", structures.OF_FORMS)
 
 
 def given_start(covariance_type):

@@ -46,7 +46,7 @@ INIT_PARAMS = {
 
 def settings():
     """Structures times starts; n_init and weights alternate."""
-    for i, (structure, start) in enumerate(itertools.product(structures.ALL, INIT_PARAMS)):
+    for i, (structure, start) in enumerate(itertools.product(structures.OF_FORMS, INIT_PARAMS)):
         arguments = {"covariance_type": structure, "init_params": INIT_PARAMS[start]}
         yield arguments | {"n_init": 1 + i % 3 // 2}, (None, WEIGHTS)[(i + i // 7) % 2]
 

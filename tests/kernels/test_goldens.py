@@ -7,7 +7,7 @@ from fastgmm import GaussianMixture
 from fastgmm.covariance import STRUCTURES
 from fastgmm.parameters import MixtureParameters
 from fastgmm.passes.chunks import chunk_predictions
-from tests import goldens, mixtures, tolerances
+from tests import goldens, mixtures, structures, tolerances
 
 CASES = goldens.density_cases()
 
@@ -68,7 +68,7 @@ def test_estimator_with_attributes_set_by_hand(case):
 
 def test_the_cases_are_hard():
     """So that the tests above show something."""
-    assert {case.covariance_type for case in CASES} == set(STRUCTURES)
+    assert {case.covariance_type for case in CASES} == set(structures.SHARED)
     assert max(np.abs(case.X).max() for case in CASES) >= 1e8
     assert min(case.weights.min() for case in CASES) < 1e-100
     assert {1} <= {case.X.shape[1] for case in CASES}

@@ -24,13 +24,13 @@ class NumpyPass(Pass):
 
     def statistics(self, operands, about=None, careful=False):
         centred = self.X[:, np.newaxis] - operands.means
-        if self.structure.holds_matrices:
+        density = self.structure.forms.density
+        if "cholesky" in density:
             k, d = operands.means.shape
             factors = np.broadcast_to(operands.factors, (k, d, d))
             whitened = np.einsum("nkd,kde->nke", centred, factors)
         else:
-            one = self.structure.component_axis == -1
-            whitened = centred if one else centred * operands.factors
+            whitened = centred if density == "isotropic" else centred * operands.factors
         logs = operands.constants + operands.scales * (whitened**2).sum(axis=2)
         totals = np.logaddexp.reduce(logs, axis=1)
         means = operands.means if about is None else about

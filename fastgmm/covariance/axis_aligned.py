@@ -1,0 +1,81 @@
+"""mclust's structures whose axes are those of the features: EEI, VEI, EVI and VVI.
+
+The M-steps are those of Celeux & Govaert, Gaussian parsimonious clustering models (1995), Pattern
+Recognition 28(5), sec. 4.2.
+"""
+
+import numpy as np
+
+from fastgmm.covariance.algebra import log_determinants
+from fastgmm.covariance.base import register
+from fastgmm.covariance.diag import Diag
+from fastgmm.covariance.estimates import CentredStatistics
+from fastgmm.covariance.matrices import ConjugateInMatrices, InMatrices
+from fastgmm.covariance.tied_diag import TiedDiag
+from fastgmm.covariance.variances import PerFeature
+from fastgmm.covariance.volumes import of_equal_shapes, of_equal_volumes
+
+
+def _spreads(statistics: CentredStatistics, reg_covar: float | np.ndarray) -> np.ndarray:
+    """Spreads (k, d) of the features, which a regularisation is part of."""
+    return statistics.scatter + statistics.weight[..., np.newaxis] * reg_covar
+
+
+class _EqualShapes(PerFeature):
+    """Variances of one shape, and a volume for each component."""
+
+    name = "VEI"
+
+    def n_free_parameters(self, n_components, n_features):
+        return n_components + n_features - 1
+
+    def fit(self, statistics, reg_covar, previous):
+        before = None
+        if previous is not None:
+            d = statistics.means.shape[-1]
+            before = log_determinants(self, previous.precisions_cholesky, d)
+        return of_equal_shapes(_spreads(statistics, reg_covar), statistics.weight, before)
+
+
+class _EqualVolumes(PerFeature):
+    """Variances of one volume, and a shape for each component."""
+
+    name = "EVI"
+
+    def n_free_parameters(self, n_components, n_features):
+        return 1 + n_components * (n_features - 1)
+
+    def fit(self, statistics, reg_covar, previous):
+        return of_equal_volumes(_spreads(statistics, reg_covar), statistics.weight)
+
+
+@register
+class EEI(InMatrices):
+    """One volume, one shape."""
+
+    name, forms = "EEI", TiedDiag.forms
+    within = TiedDiag()
+
+
+@register
+class VEI(InMatrices):
+    """A volume for each component, one shape."""
+
+    name, forms = "VEI", _EqualShapes.forms
+    within = _EqualShapes()
+
+
+@register
+class EVI(InMatrices):
+    """One volume, a shape for each component."""
+
+    name, forms = "EVI", _EqualVolumes.forms
+    within = _EqualVolumes()
+
+
+@register
+class VVI(ConjugateInMatrices):
+    """A volume and a shape for each component."""
+
+    name, forms = "VVI", Diag.forms
+    within = Diag()

@@ -1,0 +1,129 @@
+"""mclust's structures whose components have their axes in common: EEE, VEE, EVE and VVE."""
+
+import numpy as np
+
+from fastgmm.covariance.base import register
+from fastgmm.covariance.estimates import CentredStatistics
+from fastgmm.covariance.linalg import (
+    diagonals,
+    from_axes,
+    log_diagonals,
+    principal_axes,
+    product,
+    shared_axes,
+    upper_precision_factors,
+)
+from fastgmm.covariance.matrices import ConjugateInMatrices, PerComponent, regularized_scatter
+from fastgmm.covariance.tied import Tied
+from fastgmm.covariance.volumes import (
+    first_volumes,
+    of_equal_volumes,
+    reciprocals,
+    settled_volumes,
+)
+from fastgmm.parameters import Parameters
+
+
+@register
+class EEE(ConjugateInMatrices):
+    """One volume, one shape."""
+
+    name, forms = "EEE", Tied.forms
+    within = Tied()
+
+
+@register
+class VEE(PerComponent):
+    """A volume for each component, one shape (Celeux & Govaert 1995, sec. 4.1)."""
+
+    name = "VEE"
+
+    def n_free_parameters(self, n_components, n_features):
+        return n_components + n_features * (n_features + 1) // 2 - 1
+
+    def fit(self, statistics, reg_covar, previous):
+        scatter, weight = regularized_scatter(statistics, reg_covar), statistics.weight
+        d = scatter.shape[-1]
+
+        def shared(volumes: np.ndarray) -> np.ndarray:
+            """The matrix (1, d, d) of shape and orientation, but for its size."""
+            each = scatter * reciprocals(volumes)[..., np.newaxis, np.newaxis]
+            total = each.sum(axis=-3, keepdims=True)
+            return total * reciprocals(diagonals(total).mean(axis=-1))[..., np.newaxis, np.newaxis]
+
+        def best(volumes: np.ndarray) -> np.ndarray:
+            factor = upper_precision_factors(shared(volumes))
+            precision = product(factor, factor.swapaxes(-1, -2))
+            traces = (scatter * precision).sum(axis=(-1, -2))
+            # A singular matrix leaves the volumes of spheres.
+            return np.where(np.isfinite(traces), traces / (weight * d), spheres)
+
+        spheres = diagonals(scatter).mean(axis=-1) / weight
+        before = None if previous is None else log_diagonals(previous.precisions_cholesky)
+        volumes = settled_volumes(best, first_volumes(spheres, before, d))
+        return volumes[..., np.newaxis, np.newaxis] * shared(volumes)
+
+
+@register
+class EVE(PerComponent):
+    """One volume, a shape for each component (Browne & McNicholas 2014)."""
+
+    name = "EVE"
+
+    def n_free_parameters(self, n_components, n_features):
+        orientation = n_features * (n_features - 1) // 2
+        return 1 + n_components * (n_features - 1) + orientation
+
+    def fit(self, statistics, reg_covar, previous):
+        d = statistics.means.shape[-1]
+        spreads, axes = _along_shared_axes(statistics, reg_covar, previous, power=1.0 / d)
+        return from_axes(axes, of_equal_volumes(spreads, statistics.weight))
+
+
+@register
+class VVE(PerComponent):
+    """A volume and a shape for each component: common principal components (Flury 1984)."""
+
+    name = "VVE"
+
+    def n_free_parameters(self, n_components, n_features):
+        return n_components * n_features + n_features * (n_features - 1) // 2
+
+    def fit(self, statistics, reg_covar, previous):
+        spreads, axes = _along_shared_axes(statistics, reg_covar, previous, power=0.0)
+        return from_axes(axes, spreads / statistics.weight[..., np.newaxis])
+
+
+def _along_shared_axes(
+    statistics: CentredStatistics,
+    reg_covar: float | np.ndarray,
+    previous: Parameters | None,
+    power: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Spreads (k, d) along the axes that are the best for all components, and these (k, d, d).
+
+    They are looked for from those before, so that no M-step makes the likelihood smaller, or from
+    those of all scatters together. See `fastgmm.kernels.linalg.common_axes`.
+    """
+    scatter = regularized_scatter(statistics, reg_covar)
+    start = scatter.sum(axis=-3)
+    if previous is not None:
+        factors = previous.precisions_cholesky
+        before = _combined(product(factors, factors.swapaxes(-1, -2)))
+        usable = np.isfinite(before).all(axis=(-1, -2), keepdims=True)
+        start = np.where(usable, before, start)
+    _, axes = principal_axes(start)
+    weights = statistics.weight if power == 0.0 else np.ones_like(statistics.weight)
+    spreads, axes = shared_axes(scatter, weights, power, axes)
+    return spreads, np.broadcast_to(axes[..., np.newaxis, :, :], scatter.shape)
+
+
+def _combined(precisions: np.ndarray) -> np.ndarray:
+    """A sum (d, d) of precisions (k, d, d) that has their axes, and hardly ever others besides.
+
+    Multiples of the golden ratio set its terms apart, so that what differs along two axes in some
+    components does not cancel.
+    """
+    parts = 1.0 + np.arange(precisions.shape[-3]) * 0.5 * (1.0 + np.sqrt(5.0)) % 1.0
+    shares = parts / np.trace(precisions, axis1=-2, axis2=-1)
+    return (shares[..., np.newaxis, np.newaxis] * precisions).sum(axis=-3)
