@@ -102,8 +102,10 @@ ShareStarts = Annotated[
     str | None, typer.Option(metavar="split", help="split: start from split components of fewer.")
 ]
 
-_PASSED = ("criterion", "cv", "share_starts", "random_state", "n_jobs", "checkpoint", "init_params")
-_PASSED += ("tol", "max_iter", "n_init", "reg_covar", "on_failure")
+_PASSED = (
+    *("criterion", "cv", "share_starts", "random_state", "n_jobs", "checkpoint"),
+    *("init_params", "tol", "max_iter", "n_init", "reg_covar", "on_failure"),
+)
 """Options that are arguments of `fastgmm.select` by the same names."""
 
 
