@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.estimator import conditioning, predicting
 from fastgmm.estimator.base import MixtureEstimator
+from fastgmm.estimator.bootstrap import bootstrap
 from fastgmm.families import MaximumLikelihood
 from fastgmm.families.frozen import masks_of, n_parameters
 from fastgmm.saved.models import savable
@@ -204,6 +205,40 @@ array-like or callable, default='kmeans'
             return super().aic(X)
         score, n = predicting.score(self, X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
+
+    def bootstrap(self, X, n=999, sample_weight=None, random_state=None):
+        """Standard errors and intervals by fits to rows with random weights.
+
+        The weights are n_samples times a draw from the uniform Dirichlet distribution (Rubin 1981,
+        "The Bayesian bootstrap"; O'Hagan et al. 2019, "Investigation of parameter uncertainty in
+        clustering using a Gaussian mixture model via jackknife, bootstrap and weighted likelihood
+        bootstrap"). EM starts from the fitted parameters. Components are matched to the fitted ones
+        by the least sum of Kullback-Leibler divergences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            What the mixture was fitted to.
+        n : int, default=999
+            Number of fits.
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            As for `fit`. A row that weighs 2 counts as two equal rows, each with its own draw.
+        random_state : int, RandomState or None, default=None
+            The result does not depend on the number of threads.
+
+        Returns
+        -------
+        result : BootstrapResult
+            ``result.standard_error.means`` and the like for weights and covariances, in the shapes
+            of the attributes; ``low, high = result.interval(0.95)``; ``result.distribution``.
+
+        Raises
+        ------
+        ValueError
+            If arguments are out of range, or fewer than two fits succeed.
+        sklearn.exceptions.NotFittedError
+        """
+        return bootstrap(self, X, n, sample_weight, random_state)
 
     def impute(self, X, *, draws=None, random_state=None):
         """Fill in missing values, by what the mixture says of them given those that are there.

@@ -6,7 +6,7 @@ loop are those of single fits, whose arrays may have an axis in front.
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,7 @@ def fit_in_lockstep(
     n_sets = len(rows.n_rows)
     k, n_init = estimator.n_components, estimator.n_init
     found = first_parameters(model, ((rows, s) for s in starts), k, n_init, step.start)
+    found = (_of_each(parameters, n_sets) for parameters in found)
     result = best_of_restarts(
         step,
         found,
@@ -138,6 +139,15 @@ def _iteration(
         new = entered(new, doubtful, again)
         bound[doubtful] = bounds
     return new, bound
+
+
+def _of_each(parameters: Parameters, n_sets: int) -> Parameters:
+    """Parameters of every data set: those that are given hold for each."""
+    if parameters.means.ndim > 2:
+        return parameters
+    parts = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
+    each = {name: np.broadcast_to(part, (n_sets, *part.shape)) for name, part in parts.items()}
+    return replace(parameters, **each)
 
 
 def _taken(rows: ManyPass, model: Model, chosen: np.ndarray) -> tuple[ManyPass, Model]:

@@ -19,6 +19,7 @@ from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.passes.many import ManyPass
+from fastgmm.sklearn_interface import checked_copy
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.opening import holds_rows, open_source
 
@@ -61,10 +62,10 @@ class Run:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._model = report._make(0)
-        self._in_lockstep = _plain(self._model)
         self._types: dict[tuple, np.dtype | None] = {}
         widths = Counter(X.shape[1] for X in items.data if _is_matrix(X))
         self._n_features = widths.most_common(1)[0][0] if widths else None
+        self._in_lockstep = _plain(self._model) and self._given_parameters_fit()
 
     @property
     def _besides(self) -> tuple[list | None, list | None]:
@@ -114,6 +115,16 @@ class Run:
             fits = d == self._n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
             self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
+
+    def _given_parameters_fit(self) -> bool:
+        """Whether there are none, or they are right; else every fit says what is wrong."""
+        if getattr(self._model, "means_init", None) is None or self._n_features is None:
+            return True
+        try:
+            checked_copy(self._model, self._model._structure, self._n_features)
+        except ValueError:
+            return False
+        return True
 
     # -- fits --------------------------------------------------------------------------------------
     def fit_group(self, numbers: list[int]) -> None:
@@ -266,7 +277,7 @@ def _plain(model: Any) -> bool:
         and not isinstance(model.reg_covar, str)
         and model.on_failure == "raise"
         and not model.verbose
-        and all(getattr(model, name, None) is None for name in given)
+        and len({getattr(model, name, None) is None for name in given}) == 1
     )
 
 

@@ -102,6 +102,12 @@ ShareStarts = Annotated[
     str | None, typer.Option(metavar="split", help="split: start from split components of fewer.")
 ]
 
+_PASSED = (
+    *("criterion", "cv", "share_starts", "random_state", "n_jobs", "checkpoint"),
+    *("init_params", "tol", "max_iter", "n_init", "reg_covar", "on_failure"),
+)
+"""Options that are arguments of `fastgmm.select` by the same names."""
+
 
 def select(
     context: typer.Context,
@@ -140,8 +146,7 @@ def select(
     check_output(table, [*data, *([] if out is None else [out])])
     others = [path for path in (out, table) if path is not None]
     check_output(checkpoint, [*data, *others], "search")
-    names = ("tol", "max_iter", "n_init", "reg_covar", "on_failure", "share_starts")
-    given = {name: context.params[name] for name in names if context.params[name] is not None}
+    given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
     began = time.perf_counter()
     text = Text(no_header, delimiter, decimal)
     rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype)
@@ -151,14 +156,8 @@ def select(
             rows,
             n_components,
             covariance_type,
-            criterion=criterion,
-            cv=cv,
             estimator=fastgmm.BayesianGaussianMixture if bayesian else None,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            init_params=init_params,
             progress=not quiet,
-            checkpoint=checkpoint,
             **given,
         )
     except KeyboardInterrupt as error:

@@ -12,6 +12,7 @@ from fastgmm.saved.codec import Arrays
 from fastgmm.saved.models import loadable
 from fastgmm.selection.cell import COLUMNS, OK, Cell
 from fastgmm.selection.files import cells_of, described_cells
+from fastgmm.selection.likelihood_ratio import LikelihoodRatioTests, likelihood_ratio_tests
 from fastgmm.sources.optional import import_optional
 
 _EDGE = "The best stands at the edge of the numbers of components: {words}."
@@ -120,6 +121,39 @@ class Selection:
     def records(self) -> list[dict[str, Any]]:
         """The same as dictionaries."""
         return [{name: getattr(cell, name) for name in COLUMNS} for cell in self.cells]
+
+    def bootstrap(self, X: Any, n: int = 999, random_state: Any = None) -> LikelihoodRatioTests:
+        """Tests of k components against k + 1, for the structure of the best.
+
+        The statistic, twice the difference of the log-likelihoods, is compared with those of
+        samples from the mixture of k components (McLachlan 1987, "On bootstrapping the likelihood
+        ratio test statistic for the number of components in a normal mixture", Appl. Statist. 36).
+        As in mclust, both mixtures are fitted again from the fitted parameters, to the rows and to
+        every sample. From the smallest k on that has been fitted together with k + 1, the tests go
+        on until a p is larger than 0.05.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path or source
+            The rows that were searched.
+        n : int, default=999
+            Number of samples for each test.
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        tests : LikelihoodRatioTests
+            Printed as a table; `statistic`, `p_value`, and `chosen`, the first number of components
+            that is not rejected.
+
+        Raises
+        ------
+        ValueError
+            If the search has no two numbers of components in succession, or arguments are out of
+            range.
+        """
+        name = self.cells[self.best_index_].covariance_type
+        return likelihood_ratio_tests(self.fits, name, X, n, random_state)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the table and all fitted models to a file, without pickle; `fastgmm.load` reads it.

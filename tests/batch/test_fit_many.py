@@ -85,6 +85,20 @@ def test_float32(estimator):
     assert report.means_.dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_all_parameters_given_run_in_lockstep(covariance_type, monkeypatch):
+    start = GaussianMixture(3, covariance_type=covariance_type, max_iter=2).fit(clusters(80))
+    names = ("weights", "means", "precisions")
+    given = {f"{name}_init": getattr(start, f"{name}_") for name in names}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastgmm.batch.run.Run._fit_alone", None)
+        assert_as_alone(many(), covariance_type=covariance_type, **given)
+    given["means_init"] = np.zeros((3, 5))
+    report = fit_many(many()[:2], 3, covariance_type=covariance_type, **given)
+    assert all("should have the shape" in error for error in report.errors)
+
+
 def test_other_types_of_data():
     X = np.round(10 * clusters(60))
     data = [X.astype(np.int64), X.tolist(), np.asfortranarray(X), X[::2], X.astype(">f8")]

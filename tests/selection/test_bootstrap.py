@@ -1,0 +1,48 @@
+"""Likelihood ratio tests by parametric bootstrap."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+import fastgmm
+
+IRIS = load_iris().data
+
+
+def test_statistics_are_those_of_mclust():
+    selection = fastgmm.select(IRIS, range(1, 4), "full", random_state=0)
+    tests = selection.bootstrap(IRIS, n=39, random_state=0)
+    # mclustBootstrapLRT(iris[, 1:4], "VVV"): R 4.2.2, mclust 6.0.0
+    np.testing.assert_allclose(tests.statistic, [331.11985, 68.33773], atol=0.01)
+    np.testing.assert_array_equal(tests.p_value, [1 / 40, 1 / 40])
+    assert tests.chosen == 3
+    assert [len(part) for part in tests.distribution] == [39, 39]
+    frame = tests.to_frame()
+    assert frame["against"].tolist() == [2, 3]
+    assert "3 components are not rejected" in repr(tests)
+    again = selection.bootstrap(IRIS, n=39, random_state=0)
+    np.testing.assert_array_equal(again.distribution[1], tests.distribution[1])
+
+
+def test_the_first_that_is_not_rejected_ends_the_tests(tmp_path):
+    X = np.random.default_rng(0).standard_normal((200, 2))
+    selection = fastgmm.select(X, range(1, 5), "diag", random_state=0)
+    tests = selection.bootstrap(X, n=60, random_state=1)
+    assert tests.n_components.tolist() == [1]
+    assert tests.p_value[0] > 0.05
+    assert tests.chosen == 1
+    expected = (1 + (tests.distribution[0] >= tests.statistic[0]).sum()) / 61
+    assert tests.p_value[0] == expected
+    # Under the smaller mixture the statistic is one of the samples': neither far below nor above.
+    assert tests.distribution[0].min() < tests.statistic[0] < tests.distribution[0].max()
+    np.save(tmp_path / "rows.npy", X)
+    of_file = selection.bootstrap(tmp_path / "rows.npy", n=60, random_state=1)
+    np.testing.assert_array_equal(of_file.p_value, tests.p_value)
+
+
+def test_bad_input():
+    selection = fastgmm.select(IRIS, (1, 3), "diag", random_state=0)
+    with pytest.raises(ValueError, match="no fits of 'diag' with k and k"):
+        selection.bootstrap(IRIS)
+    with pytest.raises(ValueError, match="n should be an integer from 1"):
+        fastgmm.select(IRIS, (1, 2), "diag").bootstrap(IRIS, n=0)
