@@ -1,6 +1,7 @@
 """The examples of the documentation run, with the checks that they make themselves."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ def blocks(path):
     return _BLOCK.findall(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["statistics.md", "batch.md"])
+@pytest.mark.parametrize("name", ["statistics.md", "batch.md", "missing.md"])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shutil.copy(DOCS / "examples" / "airquality.csv", tmp_path)
     code = "\n".join(blocks(DOCS / name))
     assert "assert" in code
     exec(compile(code, name, "exec"), {})
