@@ -1,6 +1,7 @@
 """The examples of the documentation run, with the checks that they make themselves."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,13 @@ def test_the_reference_has_every_public_name(module):
     assert public <= listed
 
 
-@pytest.mark.parametrize("name", ["start.md", "statistics.md", "batch.md", "selection.md"])
+@pytest.mark.parametrize(
+    "name", ["start.md", "statistics.md", "batch.md", "missing.md", "selection.md"]
+)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
+    shutil.copy(DOCS / "examples" / "airquality.csv", tmp_path)
     code = "\n".join(blocks(DOCS / name))
     assert "assert" in code
     exec(compile(code, name, "exec"), {})
