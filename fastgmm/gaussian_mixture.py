@@ -6,8 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.acceleration import METHODS
+from fastgmm.convergence import TOL_KINDS
 from fastgmm.estimator import predicting
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.families import MaximumLikelihood
@@ -48,6 +51,16 @@ default='kmeans'
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
+    accelerate : {'lbfgs', 'squarem', 'auto'}, default=None
+        How to reach EM's fixed point in fewer passes over the rows, once EM has proved slow; see
+        the documentation's page on acceleration. 'lbfgs' is for 'full', 'tied', 'diag' and
+        'spherical', 'squarem' for every structure; 'auto' is 'lbfgs' where that is possible. Every
+        pass counts as an iteration. `tol` should then be 1e-6 or less: with the default, EM stops
+        before it is slow.
+    tol_kind : {'change', 'aitken'}, default=None
+        What `tol` is of: the change of the bound in an iteration, as in scikit-learn, or the
+        distance of the bound from its limit, as it is estimated. None is 'change', but 'aitken' if
+        `accelerate` is given.
 
     Attributes
     ----------
@@ -61,7 +74,12 @@ default='kmeans'
     lower_bound_ : float
         Mean log-likelihood per sample before the last M-step.
     lower_bounds_ : list of float
-        The same for every iteration of the best restart.
+        The same for every iteration of the best restart. A trial of an accelerated run that was
+        refused repeats the bound before it.
+    convergence_rate_ : float
+        Share of the error that an iteration of EM leaves, near the end of the run: the fraction of
+        missing information. It is estimated from the changes of the bound, or from the curvature
+        that an accelerated run has met; NaN where there were too few iterations to tell.
     diagnostics_ : list of dict
         What ``on_failure="recover"`` did, in order; empty if nothing failed. The keys are
         ``restart``, counted from 0; ``iteration``, counted from 1, or 0 for the start;
@@ -95,7 +113,11 @@ default='kmeans'
 
     _sklearn_class: ClassVar[type] = sklearn.mixture.GaussianMixture
     _family: ClassVar = MaximumLikelihood
-    _parameter_constraints: ClassVar[dict] = constraints(_sklearn_class)
+    _parameter_constraints: ClassVar[dict] = {
+        **constraints(_sklearn_class),
+        "accelerate": [StrOptions(set(METHODS)), None],
+        "tol_kind": [StrOptions(set(TOL_KINDS)), None],
+    }
 
     def __init__(
         self,
@@ -116,6 +138,8 @@ default='kmeans'
         verbose_interval=10,
         on_failure="raise",
         n_jobs=None,
+        accelerate=None,
+        tol_kind=None,
     ):
         super().__init__(
             n_components=n_components,
@@ -135,6 +159,8 @@ default='kmeans'
         )
         self.on_failure = on_failure
         self.n_jobs = n_jobs
+        self.accelerate = accelerate
+        self.tol_kind = tol_kind
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion; the lower the better (Bishop 2006, eq. 4.139).

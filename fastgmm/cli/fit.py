@@ -75,6 +75,8 @@ def fit(
     on_failure: options.OnFailure = None,
     random_state: options.RandomState = None,
     n_jobs: options.NJobs = None,
+    accelerate: options.Accelerate = None,
+    tol_kind: options.TolKind = None,
     bayesian: options.Bayesian = False,
     weight_concentration_prior_type: options.PriorType = None,
     weight_concentration_prior: options.Prior = None,
@@ -97,14 +99,13 @@ def fit(
     """Fit a mixture to the rows of files, in bounded memory."""
     model = options.make_estimator(context.params, bayesian)
     check_output(out, data, "model")
-    text = Text(no_header, delimiter, decimal)
-    check_output(checkpoint, [*data, *([] if out is None else [out])], "checkpoint")
+    check_output(checkpoint, data if out is None else [*data, out], "checkpoint")
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
-    model._listener = progress
-    began = time.perf_counter()
+    model._listener, began = progress, time.perf_counter()
     try:
         with progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said below
+            text = Text(no_header, delimiter, decimal)
             rows = open_rows(data, columns, weight, memory_limit, text, dtype)
             progress.opened(rows)
             model.fit(rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
@@ -118,8 +119,7 @@ def fit(
     if as_json:
         print_json(_document(model, rows.n_rows, seconds, out))
     elif not quiet:
-        written = "" if out is None else f"; {out} written"
-        typer.echo(f"{text_of(model)}\n{rows.n_rows} rows in {seconds:.1f} s{written}")
+        typer.echo(_text(model, rows.n_rows, seconds, out))
 
 
 def _warn(model: Any) -> None:
@@ -137,6 +137,12 @@ def _how_to_go_on(iteration: int, checkpoint: Path | None) -> str:
         return "interrupted before the first iteration; nothing is kept"
     command = shlex.join(["fastgmm", *sys.argv[1:]])
     return f"interrupted in iteration {iteration + 1}; {checkpoint} is kept. Go on by: {command}"
+
+
+def _text(model: Any, n_rows: int, seconds: float, out: Path | None) -> str:
+    """What is printed of a fit otherwise."""
+    written = "" if out is None else f"; {out} written"
+    return f"{text_of(model)}\n{n_rows} rows in {seconds:.1f} s{written}"
 
 
 def _document(model: Any, n_rows: int, seconds: float, out: Path | None) -> dict[str, Any]:

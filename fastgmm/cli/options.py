@@ -6,8 +6,9 @@ import numpy as np
 import typer
 
 import fastgmm
+from fastgmm.acceleration import METHODS
 from fastgmm.covariance import STRUCTURES
-from fastgmm.starts import METHODS
+from fastgmm.starts import METHODS as STARTS
 
 _DEFAULTS = fastgmm.GaussianMixture().get_params()
 
@@ -51,7 +52,7 @@ Tol = Annotated[float | None, _argument("tol", "Stop when the bound changes by l
 MaxIter = Annotated[int | None, _argument("max_iter", "Stop after so many iterations.")]
 NInit = Annotated[int | None, _argument("n_init", "Number of starts, of which the best stays.")]
 InitParams = Annotated[
-    str | None, _argument("init_params", f"Start by one of {', '.join(METHODS)}.", metavar="METHOD")
+    str | None, _argument("init_params", f"Start by one of {', '.join(STARTS)}.", metavar="METHOD")
 ]
 RegCovar = Annotated[
     float | None,
@@ -70,6 +71,19 @@ OnFailure = Annotated[
 ]
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
+Accelerate = Annotated[
+    str | None,
+    _argument("accelerate", f"Fewer passes: one of {', '.join(METHODS)}.", metavar="METHOD"),
+]
+TolKind = Annotated[
+    str | None,
+    _argument(
+        "tol_kind",
+        "What --tol is of: change, or aitken, the estimated distance to the limit, which is the "
+        "default with --accelerate.",
+        metavar="KIND",
+    ),
+]
 
 Bayesian = Annotated[
     bool, typer.Option("--bayesian", help="Fit by variational Bayes. The options *prior* need it.")
@@ -99,20 +113,23 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     Raises
     ------
     typer.BadParameter
-        If there are priors, but the estimator is not Bayesian.
+        If there are priors, but the estimator is not Bayesian, or what only the other one takes.
     ValueError
         If an argument is out of range.
     """
     plain = set(fastgmm.GaussianMixture().get_params())
-    all_names = set(fastgmm.BayesianGaussianMixture().get_params())
+    bayes = set(fastgmm.BayesianGaussianMixture().get_params())
     arguments = {
         name: value
         for name, value in given.items()
-        if name in all_names and value is not None and value is not False
+        if name in plain | bayes and value is not None and value is not False
     }
     of_bayes = sorted(set(arguments) - plain)
     if of_bayes and not bayesian:
         raise typer.BadParameter(f"--{of_bayes[0].replace('_', '-')} goes with --bayesian")
+    of_plain = sorted(set(arguments) - bayes)
+    if of_plain and bayesian:
+        raise typer.BadParameter(f"--{of_plain[0].replace('_', '-')} does not go with --bayesian")
     model = (fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture)(**arguments)
     model._validate_params()
     return model

@@ -32,7 +32,8 @@ def test_to_sklearn(covariance_type):
     theirs = model.fit(frame).to_sklearn()
     assert type(theirs) is SklearnGaussianMixture
     params = model.get_params()
-    del params["n_jobs"], params["on_failure"]
+    for name in ("n_jobs", "on_failure", "accelerate", "tol_kind"):
+        del params[name]
     assert theirs.get_params() == params
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(theirs, name), getattr(model, name))
@@ -49,7 +50,7 @@ def test_from_sklearn(covariance_type):
     theirs = SklearnGaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
     model = GaussianMixture.from_sklearn(theirs)
     assert type(model) is GaussianMixture
-    added = {"n_jobs": None, "on_failure": "raise"}
+    added = {"n_jobs": None, "on_failure": "raise", "accelerate": None, "tol_kind": None}
     assert model.get_params() == {**theirs.get_params(), **added}
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(model, name), getattr(theirs, name))
