@@ -19,6 +19,8 @@ _ROUNDING = 1e-14
 
 Restarts that end in the same optimum differ by less than 1e-15, those in others by more than 1e-13.
 """
+Rule = Callable[[Any, Sequence[float]], bool]
+"""Whether the run of a mixture has converged: of its parameters and its lower bounds so far."""
 
 
 class Step(Protocol):
@@ -139,6 +141,7 @@ def run_em(
     listener: Listener,
     lower_bounds: Sequence[float] = (),
     observe: Callable[[EMResult], None] = lambda result: None,
+    rule: Rule | None = None,
 ) -> EMResult:
     """Iterate from `start` until the bound changes by less than `tol`, or `listener` stops it.
 
@@ -159,6 +162,9 @@ def run_em(
         Of iterations that were made already, before `start`.
     observe : callable, optional
         Called with the result so far after every iteration.
+    rule : callable, optional
+        Whether the run of a single mixture has converged, in the place of `tol`; see
+        `fastgmm.convergence`.
     """
     many = np.ndim(tol) > 0
     bounds = list(lower_bounds)
@@ -169,7 +175,7 @@ def run_em(
         running, converged = np.ones(np.shape(tol), dtype=bool), np.zeros(np.shape(tol), dtype=bool)
     if bounds:
         change, last = bounds[-1] - [lower_bound, *bounds][-2], bounds[-1]
-        converged = bool(abs(change) < tol)
+        converged = bool(abs(change) < tol) if rule is None else rule(start, bounds)
         running = not converged
     result, stop = EMResult(start, bounds, converged), None
     while (running.any() if many else running) and not stop and len(bounds) < max_iter:
@@ -179,8 +185,12 @@ def run_em(
         change = bound - last
         last = np.where(running, bound, last) if many else bound
         bounds = [*bounds, bound]
-        converged = result.converged | (running & (abs(change) < tol))
-        running = running & (abs(change) >= tol)  # not where the bound is no number
+        if rule is None:
+            converged = result.converged | (running & (abs(change) < tol))
+            running = running & (abs(change) >= tol)  # not where the bound is no number
+        else:
+            converged = rule(parameters, bounds)
+            running = not (converged or np.isnan(bound))
         result = EMResult(parameters, bounds, converged)
         stop = listener.iteration_ends(result, change)
         observe(result)
@@ -197,6 +207,7 @@ def best_of_restarts(
     listener: Listener,
     resume: RunState | None = None,
     observe: Callable[[RunState], None] = lambda state: None,
+    rule: Rule | None = None,
 ) -> EMResult:
     """Run EM from each of `starts` and keep the run of largest final bound.
 
@@ -206,7 +217,7 @@ def best_of_restarts(
     ----------
     starts : iterable of object
         Made one by one, just before they are needed.
-    step, tol, max_iter, lower_bound, listener
+    step, tol, max_iter, lower_bound, listener, rule
         See `run_em`.
     resume : RunState, optional
         Of an earlier run, to go on with; `starts` are then those that follow.
@@ -236,6 +247,7 @@ def best_of_restarts(
                 listener=listener,
                 lower_bounds=bounds,
                 observe=partial(_observe_run, observe, number, best),
+                rule=rule,
             )
         except RestartFailed as error:
             failure = error

@@ -9,6 +9,8 @@ import sklearn.mixture
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.acceleration import METHODS
+from fastgmm.convergence import TOL_KINDS
 from fastgmm.estimator import conditioning, predicting
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.estimator.bootstrap import bootstrap
@@ -73,6 +75,16 @@ array-like or callable, default='kmeans'
         for each component, else of all rows, filled in with the means of their features. A row
         that has no value counts for nothing. Without missing values the result has the bits of
         'error'.
+    accelerate : {'lbfgs', 'squarem', 'auto'}, default=None
+        How to reach EM's fixed point in fewer passes over the rows, once EM has proved slow; see
+        the documentation's page on acceleration. 'lbfgs' is for 'full', 'tied', 'diag' and
+        'spherical', 'squarem' for every structure; 'auto' is 'lbfgs' where that is possible. Every
+        pass counts as an iteration. `tol` should then be 1e-6 or less: with the default, EM stops
+        before it is slow.
+    tol_kind : {'change', 'aitken'}, default=None
+        What `tol` is of: the change of the bound in an iteration, as in scikit-learn, or the
+        distance of the bound from its limit, as it is estimated. None is 'change', but 'aitken' if
+        `accelerate` is given.
 
     Attributes
     ----------
@@ -87,7 +99,12 @@ array-like or callable, default='kmeans'
     lower_bound_ : float
         Mean log-likelihood per sample before the last M-step.
     lower_bounds_ : list of float
-        The same for every iteration of the best restart.
+        The same for every iteration of the best restart. A trial of an accelerated run that was
+        refused repeats the bound before it.
+    convergence_rate_ : float
+        Share of the error that an iteration of EM leaves, near the end of the run: the fraction of
+        missing information. It is estimated from the changes of the bound, or from the curvature
+        that an accelerated run has met; NaN where there were too few iterations to tell.
     diagnostics_ : list of dict
         What ``on_failure="recover"`` did, in order; empty if nothing failed. The keys are
         ``restart``, counted from 0; ``iteration``, counted from 1, or 0 for the start;
@@ -126,6 +143,8 @@ array-like or callable, default='kmeans'
         **constraints(_sklearn_class),
         "freeze": [dict, None],
         "missing_values": [StrOptions({"error", "em"})],
+        "accelerate": [StrOptions(set(METHODS)), None],
+        "tol_kind": [StrOptions(set(TOL_KINDS)), None],
     }
 
     def __init__(
@@ -149,6 +168,8 @@ array-like or callable, default='kmeans'
         n_jobs=None,
         freeze=None,
         missing_values="error",
+        accelerate=None,
+        tol_kind=None,
     ):
         super().__init__(
             n_components=n_components,
@@ -170,6 +191,8 @@ array-like or callable, default='kmeans'
         self.n_jobs = n_jobs
         self.freeze = freeze
         self.missing_values = missing_values
+        self.accelerate = accelerate
+        self.tol_kind = tol_kind
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion; the lower the better (Bishop 2006, eq. 4.139).

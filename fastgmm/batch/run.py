@@ -276,6 +276,8 @@ def _plain(model: Any) -> bool:
         and (isinstance(model.init_params, str) or callable(model.init_params))
         and not isinstance(model.reg_covar, str)
         and model.on_failure == "raise"
+        and getattr(model, "accelerate", None) is None
+        and getattr(model, "tol_kind", None) != "aitken"
         and not model.verbose
         and len({getattr(model, name, None) is None for name in given}) == 1
     )

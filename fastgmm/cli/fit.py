@@ -88,6 +88,8 @@ def fit(
     means_init: options.MeansInit = None,
     precisions_init: options.PrecisionsInit = None,
     freeze: options.Freeze = None,
+    accelerate: options.Accelerate = None,
+    tol_kind: options.TolKind = None,
     bayesian: options.Bayesian = False,
     weight_concentration_prior_type: options.PriorType = None,
     weight_concentration_prior: options.Prior = None,

@@ -6,8 +6,9 @@ import numpy as np
 import typer
 
 import fastgmm
+from fastgmm.acceleration import METHODS
 from fastgmm.covariance import STRUCTURES
-from fastgmm.starts import METHODS
+from fastgmm.starts import METHODS as STARTS
 
 _DEFAULTS = fastgmm.GaussianMixture().get_params()
 
@@ -51,7 +52,7 @@ Tol = Annotated[float | None, _argument("tol", "Stop when the bound changes by l
 MaxIter = Annotated[int | None, _argument("max_iter", "Stop after so many iterations.")]
 NInit = Annotated[int | None, _argument("n_init", "Number of starts, of which the best stays.")]
 InitParams = Annotated[
-    str | None, _argument("init_params", f"Start by one of {', '.join(METHODS)}.", metavar="METHOD")
+    str | None, _argument("init_params", f"Start by one of {', '.join(STARTS)}.", metavar="METHOD")
 ]
 RegCovar = Annotated[
     float | None,
@@ -108,6 +109,19 @@ MissingToPredict = Annotated[
 ]
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
+Accelerate = Annotated[
+    str | None,
+    _argument("accelerate", f"Fewer passes: one of {', '.join(METHODS)}.", metavar="METHOD"),
+]
+TolKind = Annotated[
+    str | None,
+    _argument(
+        "tol_kind",
+        "What --tol is of: change, or aitken, the estimated distance to the limit, which is the "
+        "default with --accelerate.",
+        metavar="KIND",
+    ),
+]
 
 Bayesian = Annotated[
     bool, typer.Option("--bayesian", help="Fit by variational Bayes. The options *prior* need it.")

@@ -45,6 +45,7 @@ def describe(model: Any) -> dict[str, Any]:
             "converged": getattr(model, "converged_", None),
             "n_iter": getattr(model, "n_iter_", None),
             "lower_bound": bound if bound is None else np.asarray(bound).item(),
+            "convergence_rate": getattr(model, "convergence_rate_", None),
             "diagnostics": getattr(model, "diagnostics_", None),
         }
     return document

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _is_fitted, check_is_fitted
 
+from fastgmm.convergence import aitken
 from fastgmm.covariance.estimates import estimate
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult
 from fastgmm.em_step import Model, refuse
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.accelerating import kind_of_tolerance
 from fastgmm.estimator.attributes import check_features, check_set_by_hand, working_dtype
 from fastgmm.estimator.conversion import copy_fitted
 from fastgmm.estimator.fitting import fitted_attributes, keep
@@ -81,7 +83,10 @@ def update(estimator: Any, statistics: SufficientStatistics) -> Any:
     bounds = list(getattr(estimator, "lower_bounds_", []))
     change = bound - (bounds[-1] if bounds else -np.inf)
     tolerance = estimator._family.tolerance(estimator, statistics.total_weight)
-    result = EMResult(parameters, [*bounds, bound], bool(abs(change) < tolerance))
+    converged = abs(change) < tolerance
+    if kind_of_tolerance(estimator) == "aitken":
+        converged = aitken(tolerance)(parameters, [*bounds, bound])
+    result = EMResult(parameters, [*bounds, bound], bool(converged))
     keep(estimator, fitted_attributes(model, result))
     return estimator
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from fastgmm.acceleration import rate_of, unwrapped
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import precisions
 from fastgmm.covariance.estimates import Estimates
@@ -18,6 +19,7 @@ from fastgmm.em import EMResult, Listener, best_of_restarts
 from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.accelerating import accelerated, check_acceleration
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
@@ -54,7 +56,8 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpo
         estimator._sklearn_class, start
     ):
         ours[f"init_params={start!r}"] = True
-    ours["freeze"] = getattr(estimator, "freeze", None)
+    for name in ("freeze", "accelerate", "tol_kind"):
+        ours[name] = getattr(estimator, name, None)
     if allows_missing(estimator):
         ours["missing_values='em'"] = True
     return left_to_sklearn(estimator, **ours)
@@ -115,6 +118,7 @@ def fit_rows(
     found : iterable of FoundStart, optional
         The starts, if they have been made already: what `find_starts` makes.
     """
+    check_acceleration(estimator)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     k = estimator.n_components
     rows = open_pass(data.source, structure.forms, engine, k, data.labels, data.tally)
@@ -139,14 +143,17 @@ def fit_rows(
         m_step = refuse_start if recovery is None else recovery.start
         starts = first_parameters(model, placed, k, n_starts, m_step)
     attributes = partial(fitted_attributes, model)
+    tolerance = model.family.tolerance(estimator, rows.total_weight)
     em: Callable[..., EMResult] = partial(
         best_of_restarts,
-        tol=model.family.tolerance(estimator, rows.total_weight),
+        tol=tolerance,
         max_iter=estimator.max_iter,
         lower_bound=float(bound),
         listener=listener_for(attributes),
     )
-    em = partial(em, _step(rows, model)) if recovery is None else partial(recovery.run, em)
+    step, rule = accelerated(estimator, rows, model, tolerance, _step(rows, model))
+    em = partial(em, rule=rule)
+    em = partial(em, step) if recovery is None else partial(recovery.run, em)
     if checkpoint is None:
         result = em(starts)
     else:
@@ -157,7 +164,8 @@ def fit_rows(
     rows.close()
     if np.isnan(result.lower_bound):
         raise ValueError(_NO_NUMBER)
-    check_defined(model, result.parameters)  # without an iteration, it may be a bad start
+    # Without an iteration, it may be a bad start.
+    check_defined(model, unwrapped(result.parameters))
     if not result.converged and estimator.max_iter > 0:
         warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
     keep(estimator, attributes(result))
@@ -241,7 +249,7 @@ def fitted_attributes(
 ) -> dict[str, Any]:
     """The fitted attributes, in the type of the data unless another is given."""
     dtype = model.dtype if dtype is None else dtype
-    parameters = result.parameters
+    parameters = unwrapped(result.parameters)
     factors = parameters.precisions_cholesky
     arrays = {
         "weights_": parameters.weights,
@@ -258,5 +266,6 @@ def fitted_attributes(
         "lower_bound_": result.lower_bound,
         "lower_bounds_": result.lower_bounds,
         "diagnostics_": result.diagnostics,
+        "convergence_rate_": rate_of(result.parameters, result.lower_bounds),
         **model.family.attributes(parameters, dtype),
     }

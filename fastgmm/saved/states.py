@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.acceleration import Accelerated, Chart, check_accelerated
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.em import EMResult, RunState
 from fastgmm.families.variational_bayes import VariationalParameters
@@ -13,7 +14,14 @@ from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS
 from fastgmm.parameters import MixtureParameters, Parameters
 from fastgmm.saved.checks import check_parameters, is_bounds, is_diagnostics
 
-_KINDS = (RunState, EMResult, MixtureParameters, VariationalParameters, *WEIGHT_POSTERIORS.values())
+_KINDS = (
+    RunState,
+    EMResult,
+    Accelerated,
+    MixtureParameters,
+    VariationalParameters,
+    *WEIGHT_POSTERIORS.values(),
+)
 
 RECORDS: dict[str, type] = {kind.__name__: kind for kind in _KINDS}
 """Records that a state is made of, by the names that files have for them."""
@@ -92,7 +100,16 @@ def check_state_of_run(
     if not state.finished and state.restart >= n_starts:
         raise ValueError(f"it stands in start {state.restart + 1} of {n_starts}")
     for part in _parts_of(state):
-        _check_parameters(part.parameters, len(part.lower_bounds), structure, facts)
+        n_iter, parameters = len(part.lower_bounds), part.parameters
+        if isinstance(parameters, Accelerated):
+            if facts.get("accelerate") is None:
+                raise ValueError("it is that of an accelerated run")
+            for mixture in parameters.mixtures:
+                _check_parameters(mixture, n_iter, structure, facts)
+            chart = Chart(structure, parameters.parameters, 0.0)
+            check_accelerated(parameters, chart.n_coordinates)
+        else:
+            _check_parameters(parameters, n_iter, structure, facts)
     k = facts.get("n_components", np.inf)
     for record in state.diagnostics:
         if record["component"] is not None and not 0 <= record["component"] < k:
