@@ -11,7 +11,7 @@ from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.dense import DensePass
 from fastgmm.passes.marginal_e_step import MarginalEStep
-from fastgmm.passes.patterns import Batch, Group, batches_of, groups_of, patterns_of
+from fastgmm.passes.patterns import Batch, Group, KnownPatterns, batches_of, groups_of, patterns_of
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.missing import MissingTally, filled_rows
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -68,7 +68,7 @@ class MissingPass(Pass):
             outer = MomentForm.OUTER.n_sums(n_components, source.n_features)
             if outer * len(tally.patterns) <= _MOST_SUMS:
                 self._batches = batches_of(tally.patterns, n_components)
-                self._numbers = {p.tobytes(): i for i, p in enumerate(tally.patterns)}
+                self._known = KnownPatterns(tally.patterns)
         self._keeps = source.n_rows * source.n_features * self.dtype.itemsize <= _MOST_KEPT
         self._kept: dict[int, tuple[list[Batch], list[Group]]] = {}
 
@@ -126,23 +126,18 @@ class MissingPass(Pass):
         found = self._kept.get(index)
         if found is None:
             chunk = self._source.read(*self._grid.bounds(index))
-            patterns, numbers = patterns_of(chunk.rows)
             batches = self._batches
             if batches is None:
+                patterns, numbers = patterns_of(chunk.rows)
                 batches = batches_of(patterns, self._n_components)
             else:
-                numbers = self._known(patterns)[numbers]
+                numbers = self._known.numbers(chunk.rows)
+                if (numbers < 0).any():
+                    raise ValueError(f"{self._source.name} has changed since it was opened.")
             found = batches, groups_of(chunk, numbers, batches)
             if self._keeps:
                 self._kept[index] = found
         return found
-
-    def _known(self, patterns: np.ndarray) -> np.ndarray:
-        """Numbers of patterns among those of all rows."""
-        try:
-            return np.array([self._numbers[pattern.tobytes()] for pattern in patterns])
-        except KeyError:
-            raise ValueError(f"{self._source.name} has changed since it was opened.") from None
 
 
 class _SharesOfMissing:
