@@ -381,9 +381,11 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         return from_sklearn(cls, model, n_jobs)
 
     def __sklearn_tags__(self):
-        # scikit-learn asks whether `init_params` is among some names, which an array cannot answer.
-        named = copy.copy(self)
-        named.init_params = "kmeans" if not isinstance(self.init_params, str) else self.init_params
+        named = self
+        if not isinstance(self.init_params, str):
+            # scikit-learn asks whether it is among some names, which an array cannot answer.
+            named = copy.copy(self)
+            named.init_params = "kmeans"
         tags = super(MixtureEstimator, named).__sklearn_tags__()
         tags.input_tags.allow_nan = allows_missing(self)
         return tags

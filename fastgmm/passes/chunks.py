@@ -66,6 +66,42 @@ def sums_of_chunks(
     return sums_of_chunk
 
 
+def adder_of_sets(
+    forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, np.ndarray], None]:
+    """The E-step of some data sets of weighted rows, as a function; see `sums_of_chunks`.
+
+    Parameters
+    ----------
+    forms : Forms
+    operands : KernelOperands
+        With an axis in front, of length m.
+    dtype : dtype
+    careful : bool
+
+    Returns
+    -------
+    callable (rows, weights, offsets, shares, sums)
+        Adds to sums (m, ...) those of the rows offsets[i] to offsets[i + 1] of each data set i.
+    """
+    from fastgmm.kernels.em_pass import statistics_pass
+
+    add_statistics = statistics_pass(forms, dtype)
+    numbers = np.arange(len(operands.means))
+
+    def add(
+        rows: np.ndarray,
+        weights: np.ndarray,
+        offsets: np.ndarray,
+        shares: np.ndarray | None,
+        sums: np.ndarray,
+    ) -> None:
+        given = *_labels_and_responsibilities(shares), careful
+        add_statistics(rows, weights, offsets, numbers, *given, *operands, sums)
+
+    return add
+
+
 def statistics_of_each(
     rows: np.ndarray,
     offsets: np.ndarray,
@@ -74,7 +110,6 @@ def statistics_of_each(
     operands: KernelOperands,
     shares: np.ndarray | None = None,
     careful: bool = False,
-    weights: np.ndarray = NO_WEIGHTS,
 ) -> SufficientStatistics:
     """Sufficient statistics of each of some data sets.
 
@@ -91,15 +126,13 @@ def statistics_of_each(
     shares : ndarray of shape (n, k) or (n,), optional
     careful : bool, optional
         See `sums_of_chunks`.
-    weights : ndarray of shape (n,), optional
-        Of the rows; all 1 by default.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
     statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
     given = *_labels_and_responsibilities(shares), careful
     add_statistics = statistics_pass(forms, rows.dtype)
-    add_statistics(rows, weights, offsets, numbers, *given, *operands, statistics.sums)
+    add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
 

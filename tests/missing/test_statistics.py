@@ -9,6 +9,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.families import MaximumLikelihood
 from fastgmm.passes import open_pass
 from fastgmm.passes.missing import MissingPass
+from fastgmm.passes.patterns import KnownPatterns, patterns_of
 from fastgmm.sources.array import array_source
 from fastgmm.sources.missing import MissingTally
 from fastgmm.starts import LabelledRows
@@ -90,6 +91,29 @@ def test_float32_rows(model, rows):
     assert found.log_likelihood == pytest.approx(expected.log_likelihoods.sum(), rel=rtol)
     at = in_form(found.form, expected.second)
     np.testing.assert_allclose(found.second, at, atol=10 * rtol * np.abs(at).max())
+
+
+@pytest.mark.parametrize("d", [3, 16, 17, 48, 49, 130])
+def test_patterns_of_any_number_of_features(d):
+    random = np.random.RandomState(d)
+    rows = np.where(random.uniform(size=(300, d)) < 0.02, np.nan, 1.0)
+    patterns, numbers = patterns_of(rows)
+    np.testing.assert_array_equal(patterns[numbers], ~np.isnan(rows))
+    assert len(patterns) == len(np.unique(np.isnan(rows), axis=0))
+    assert (np.diff(patterns.sum(axis=1)) >= 0).all()
+    known = KnownPatterns(patterns[1:])
+    np.testing.assert_array_equal(known.numbers(rows), numbers - 1)
+
+
+def test_rows_that_change_are_noticed(rows):
+    X = rows[0].copy()
+    source = opened(X, "full")
+    X[:, 0], X[:, 1:] = 1.0, np.nan
+    operands = STRUCTURES["full"].operands(
+        MaximumLikelihood.parameters_of(GaussianMixture(2).fit(np.nan_to_num(rows[0])))
+    )
+    with pytest.raises(ValueError, match="has changed since it was opened"):
+        source.statistics(operands)
 
 
 def test_given_labels_take_what_is_missing_to_vary_as_its_feature_does(rows):
