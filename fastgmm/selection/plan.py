@@ -175,13 +175,11 @@ def all_types(n_rows: int, n_features: int) -> tuple[str, ...]:
         if n_features > 1 and turns and n_rows <= n_features:
             continue
         counts = tuple(structure.n_free_parameters(k, d) for k, d in probes)
-        if counts not in found or (_is_mclusts(name) and not _is_mclusts(found[counts])):
-            found[counts] = name
+        is_mclusts = name.isupper() and len(name) == (3 if n_features > 1 else 1)
+        if is_mclusts:
+            found.pop(counts, None)  # so that the order is mclust's, too
+        found.setdefault(counts, name)
     return tuple(found.values())
-
-
-def _is_mclusts(name: str) -> bool:
-    return len(name) == 3 and name.isupper()
 
 
 def checked_starts(init_params: Any) -> tuple:
