@@ -9,6 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from fastgmm.plotting.style import DARK, axes_of, colour_of, marker_of, plain
 
+_CRITERIA = ("bic", "aic", "icl")
+
 _DASHES = ("-", "--", "-.", ":")
 
 
@@ -82,10 +84,10 @@ def selection(selection: Any, *, criterion: str | None = None, ax: Axes | None =
     Parameters
     ----------
     selection : Selection
-        What a selection of models returns: anything with a method `to_frame` whose columns are
-        ``n_components``, ``covariance_type`` and the criteria. Fits that failed are gaps.
-    criterion : str, optional
-        Another column than the one that chose; then its lowest value is marked.
+        What `fastgmm.select` returns. Fits that failed are gaps; crosses are fits that it does not
+        choose among, since a component has collapsed or has few rows.
+    criterion : {"bic", "aic", "icl"}, optional
+        Another than the one that chose; then its lowest value is marked.
     ax : matplotlib.axes.Axes, optional
         To draw on; the current one by default.
 
@@ -104,13 +106,19 @@ def selection(selection: Any, *, criterion: str | None = None, ax: Axes | None =
         raise TypeError(f"selection shows a Selection, not {type(selection).__name__}.")
     frame, chosen_by = selection.to_frame(), getattr(selection, "criterion", "bic")
     name = chosen_by if criterion is None else criterion
-    if name not in frame.columns:
-        raise ValueError(f"There is no criterion {name!r}; columns are {list(frame.columns)}.")
-    values = frame[name].to_numpy(dtype=np.float64)
+    if name not in (chosen_by, *_CRITERIA):
+        raise ValueError(f"criterion should be one of {', '.join(_CRITERIA)}, but is {name!r}.")
+    # Of held-out rows, or a caller's own, which have no column of their names.
+    values = frame[name if name in frame.columns else "score"].to_numpy(dtype=np.float64)
     if not np.isfinite(values).any():
         raise ValueError(f"No fit has a finite {name}.")
-    best = getattr(selection, "best_index_", None) if name == chosen_by else None
-    best = int(np.nanargmin(values)) if best is None else int(best)
+    ok = np.isfinite(values)
+    if "status" in frame.columns and (ok & (frame["status"] == "ok")).any():
+        ok &= (frame["status"] == "ok").to_numpy()
+    if name == chosen_by:
+        best = int(selection.best_index_)
+    else:
+        best = int(np.where(ok, values, np.inf).argmin())
     ax = axes_of(ax)
     counts, kinds = frame["n_components"].to_numpy(), frame["covariance_type"].to_numpy()
     for c, kind in enumerate(dict.fromkeys(kinds)):
@@ -118,6 +126,12 @@ def selection(selection: Any, *, criterion: str | None = None, ax: Axes | None =
         places = places[np.argsort(counts[places], kind="stable")]
         style: Any = {"color": colour_of(c), "ls": _DASHES[(c // 8) % len(_DASHES)], "lw": 1.4}
         ax.plot(counts[places], values[places], marker=marker_of(c), ms=5, label=str(kind), **style)
+    doubtful = np.isfinite(values) & ~ok
+    if doubtful.any():
+        ax.plot(
+            counts[doubtful], values[doubtful], "x", color=DARK, ms=9, mew=1.2, zorder=4,
+            label="not chosen among",
+        )  # fmt: skip
     ax.plot(
         counts[best], values[best], "o", ms=14, mfc="none", mec=DARK, mew=1.8, zorder=5,
         label=f"best: {kinds[best]}, {counts[best]}",

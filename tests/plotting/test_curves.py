@@ -41,6 +41,8 @@ def chosen():
             "covariance_type": ["full"] * 3 + ["diag"] * 3,
             "bic": [5.0, 9.0, np.nan, 8.0, 7.0, 4.0],
             "aic": [1.0, 2.0, np.nan, 4.0, 5.0, 6.0],
+            "status": ["near singular", "ok", "failed", "ok", "ok", "ok"],
+            "score": [5.0, 9.0, np.nan, 8.0, 7.0, 4.0],
         }
     )
     return SimpleNamespace(to_frame=lambda: frame, criterion="bic", best_index_=5)
@@ -48,21 +50,26 @@ def chosen():
 
 def test_selection_has_a_line_per_structure_and_marks_the_best(chosen):
     ax = plotting.selection(chosen)
-    full, diag, best = ax.lines
+    full, diag, doubtful, best = ax.lines
     np.testing.assert_array_equal(full.get_data(), [[1, 2, 3], [9, 5, np.nan]])
     np.testing.assert_array_equal(diag.get_data(), [[1, 2, 3], [8, 7, 4]])
+    np.testing.assert_array_equal(doubtful.get_data(), [[2], [5]])
     np.testing.assert_array_equal(best.get_data(), [[3], [4]])
     assert best.get_label() == "best: diag, 3"
     assert ax.get_ylabel() == "BIC"
     ax = plotting.selection(chosen, criterion="aic", ax=pyplot.figure().subplots())
-    np.testing.assert_array_equal(ax.lines[-1].get_data(), [[2], [1]])
-    with pytest.raises(ValueError, match="no criterion 'icl'"):
-        plotting.selection(chosen, criterion="icl")
+    np.testing.assert_array_equal(ax.lines[-1].get_data(), [[1], [2]])
+    chosen.criterion = "held-out"
+    ax = plotting.selection(chosen, ax=pyplot.figure().subplots())
+    np.testing.assert_array_equal(ax.lines[-1].get_data(), [[3], [4]])
+    assert ax.get_ylabel() == "held-out"
+    with pytest.raises(ValueError, match="criterion should be one of bic, aic, icl"):
+        plotting.selection(chosen, criterion="seconds")
     with pytest.raises(TypeError, match="not int"):
         plotting.selection(3)
     chosen.to_frame()["bic"] = np.nan
     with pytest.raises(ValueError, match="No fit has a finite bic"):
-        plotting.selection(chosen)
+        plotting.selection(chosen, criterion="bic")
 
 
 def test_structures_share_what_their_letters_say():
