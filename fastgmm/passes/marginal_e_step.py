@@ -163,8 +163,8 @@ class MarginalEStep(NamedTuple):
             total_weight=total_weight,
             n_rows=n_rows,
             weight=record.weight.sum(axis=0),
-            first=first.sum(axis=0),
-            second=second.sum(axis=0),
+            first=first,
+            second=second,
         )
         return total.sums
 
@@ -172,7 +172,7 @@ class MarginalEStep(NamedTuple):
 def _side_by_side(
     record: SufficientStatistics, batch: Batch, offset: np.ndarray, variances: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (m, k, d) of all features, of those observed, where none correlate."""
+    """Moments (k, d) of all features, of those observed, where none correlate."""
     (_, known, others), weight = batch, record.weight[..., np.newaxis]
     m, k, p = record.first.shape
     first, second = np.empty((2, m, k, p + others.shape[1]))
@@ -181,7 +181,7 @@ def _side_by_side(
     np.put_along_axis(first, rest, weight * offset, axis=-1)
     np.put_along_axis(second, at, record.second, axis=-1)
     np.put_along_axis(second, rest, weight * (variances + offset**2), axis=-1)
-    return first, second
+    return first.sum(axis=0), second.sum(axis=0)
 
 
 def _regressed(
@@ -191,20 +191,26 @@ def _regressed(
     gains: np.ndarray,
     covariances: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (m, k, d) and (m, k, d, d) of all features, of those observed."""
+    """Moments (k, d) and (k, d, d) of all features, of those observed."""
     (_, known, others), weight = batch, record.weight[..., np.newaxis]
     m, k, p = record.first.shape
     d = p + others.shape[1]
+    # In blocks first: what is observed, and then what is missing.
+    first, second = np.empty((m, k, d)), np.empty((m, k, d, d))
+    expected = (gains * record.first[:, :, np.newaxis]).sum(axis=-1)
+    first[..., :p], first[..., p:] = record.first, expected + weight * offset
+    second[..., :p, :p] = record.second
+    regressed = product(gains, record.second)
+    mixed = regressed + offset[..., np.newaxis] * record.first[:, :, np.newaxis]
+    second[..., p:, :p], second[..., :p, p:] = mixed, mixed.swapaxes(-1, -2)
+    half = expected + 0.5 * weight * offset
+    cross = half[..., np.newaxis] * offset[:, :, np.newaxis]
+    second[..., p:, p:] = product(regressed, gains.swapaxes(-1, -2))
+    second[..., p:, p:] += cross + cross.swapaxes(-1, -2) + weight[..., np.newaxis] * covariances
+    # Then every feature at its place.
+    place = np.argsort(np.concatenate([known, others], axis=1), axis=1)
     each = np.arange(m)[:, np.newaxis]
-    gain, shift = np.zeros((m, k, d, p)), np.zeros((m, k, d))
-    gain[each, :, known, np.arange(p)] = 1.0
-    gain[each, :, others] = gains.swapaxes(1, 2)
-    shift[each, :, others] = offset.swapaxes(1, 2)
-    expected = (gain * record.first[:, :, np.newaxis]).sum(axis=-1)
-    half = expected + 0.5 * weight * shift
-    cross = half[..., :, np.newaxis] * shift[..., np.newaxis, :]
-    second = product(product(gain, record.second), gain.swapaxes(-1, -2))
-    second += cross + cross.swapaxes(-1, -2)
-    left = (weight[..., np.newaxis] * covariances).transpose(0, 2, 3, 1)
-    second[each[..., np.newaxis], :, others[:, :, np.newaxis], others[:, np.newaxis]] += left
-    return expected + weight * shift, second
+    first = first[each, :, place].sum(axis=0).T
+    rows, columns = place[:, :, np.newaxis], place[:, np.newaxis]
+    second = second[each[..., np.newaxis], :, rows, columns].sum(axis=0)
+    return first, second.transpose(2, 0, 1)

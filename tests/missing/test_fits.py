@@ -140,6 +140,12 @@ def test_complete_rows_give_the_bits_of_a_plain_fit(X, name):
     np.testing.assert_array_equal(model.predict_proba(X)[rows], model.predict_proba(complete))
 
 
+def test_complete_files_give_the_bits_of_a_plain_fit(X, tmp_path):
+    np.save(tmp_path / "rows.npy", np.nan_to_num(X))
+    plain = mixture(missing_values="error").fit(tmp_path / "rows.npy")
+    assert_same_bits(plain, mixture().fit(tmp_path / "rows.npy"))
+
+
 def test_rows_without_values_and_rows_of_no_weight_count_for_nothing(X):
     seen = ~np.isnan(X).all(axis=1)
     model = mixture().fit(X)
