@@ -156,6 +156,10 @@ def checked_types(names: Any, n_rows: int, n_features: int) -> tuple[str, ...]:
             "covariance_type should be 'all', or names such as ('full', 'diag'), but got "
             f"{names!r}."
         )
+    names = list(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"covariance_type should hold names, but has {name!r}.")
     return tuple(dict.fromkeys(names))
 
 
