@@ -99,6 +99,9 @@ def likelihood_ratio_tests(
         raise ValueError(
             f"There are no fits of {name!r} with k and k + 1 components, which the tests compare."
         )
+    kind = type(fits[pairs[0], name])
+    if not hasattr(kind, "bic"):
+        raise ValueError(f"A {kind.__name__} has no likelihood ratio; search by GaussianMixture.")
     if isinstance(random_state, np.random.RandomState):
         random_state = int(random_state.randint(2**31 - 1))
     seeds = np.random.SeedSequence(random_state).generate_state(len(pairs))

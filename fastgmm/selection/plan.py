@@ -154,8 +154,11 @@ def checked_types(names: Any, n_rows: int, n_features: int) -> tuple[str, ...]:
             "covariance_type should be 'all', or names such as ('full', 'diag'), but got "
             f"{names!r}."
         )
-    names = tuple(dict.fromkeys(names))
-    return all_types(n_rows, n_features) if names == ("all",) else names
+    names = list(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"covariance_type should hold names, but has {name!r}.")
+    return all_types(n_rows, n_features) if names == ["all"] else tuple(dict.fromkeys(names))
 
 
 def all_types(n_rows: int, n_features: int) -> tuple[str, ...]:

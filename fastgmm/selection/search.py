@@ -221,6 +221,8 @@ class Search:
                 score = self._held_out(cell.model)
             else:
                 score = getattr(cell, criterion)
+            if math.isnan(score):
+                raise ValueError("it is not a number")
         except (OSError, MemoryError):
             raise
         except Exception as error:

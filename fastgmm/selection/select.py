@@ -137,6 +137,7 @@ def select(
     >>> selection.best_estimator_.n_components
     2
     """
+    n_init, n_jobs, random_state = _own(estimator, n_init, n_jobs, random_state)
     kind, parameters = _estimator(estimator, parameters)
     _check_words(criterion, on_error, share_starts, kind)
     entropy = entropy_of(random_state)
@@ -176,6 +177,17 @@ def select(
             if keeper is not None:
                 keeper.flush()
     return _result(plan, cells)
+
+
+def _own(estimator: Any, n_init: int, n_jobs: int | None, random_state: Any) -> tuple:
+    """Arguments, or those of an estimator where they have their defaults."""
+    if not isinstance(estimator, MixtureEstimator):
+        return n_init, n_jobs, random_state
+    return (
+        estimator.n_init if n_init == 1 else n_init,
+        estimator.n_jobs if n_jobs is None else n_jobs,
+        estimator.random_state if random_state is None else random_state,
+    )
 
 
 def _estimator(estimator: Any, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -44,5 +44,9 @@ def test_bad_input():
     selection = fastgmm.select(IRIS, (1, 3), "diag", random_state=0)
     with pytest.raises(ValueError, match="no fits of 'diag' with k and k"):
         selection.bootstrap(IRIS)
+    kind = fastgmm.BayesianGaussianMixture
+    bayesian = fastgmm.select(IRIS, (1, 2), "diag", estimator=kind, criterion="cv", max_iter=5)
+    with pytest.raises(ValueError, match="no likelihood ratio"):
+        bayesian.bootstrap(IRIS)
     with pytest.raises(ValueError, match="n should be an integer from 1"):
         fastgmm.select(IRIS, (1, 2), "diag").bootstrap(IRIS, n=0)

@@ -218,6 +218,8 @@ def test_a_fit_that_fails_loses_only_itself():
         ({"n_components": "3"}, TypeError, "n_components"),
         ({"covariance_type": ("full", "round")}, ValueError, "covariance_type"),
         ({"covariance_type": ()}, ValueError, "empty"),
+        ({"covariance_type": [["full"]]}, TypeError, "hold names"),
+        ({"criterion": lambda model, X: np.nan}, ValueError, "not a number"),
         ({"criterion": "dic"}, ValueError, "criterion should be one of"),
         ({"on_error": "ignore"}, ValueError, "on_error"),
         ({"share_starts": "merge"}, ValueError, "share_starts"),
@@ -239,6 +241,15 @@ def test_a_fit_that_fails_loses_only_itself():
 def test_bad_arguments(arguments, error, words):
     with pytest.raises(error, match=words):
         fastgmm.select(**{"X": IRIS, "n_components": 1, "covariance_type": "diag", **arguments})
+
+
+def test_an_estimator_may_be_an_object():
+    given = fastgmm.GaussianMixture(7, tol=1e-4, n_init=2, random_state=3, n_jobs=1)
+    selection = fastgmm.select(IRIS, 2, "diag", estimator=given, max_iter=50)
+    other = fastgmm.select(IRIS, 2, "diag", tol=1e-4, n_init=2, random_state=3, max_iter=50)
+    assert same_table(selection, other)
+    arguments = selection.best_estimator_.get_params()
+    assert (arguments["n_init"], arguments["n_jobs"], arguments["max_iter"]) == (2, 1, 50)
 
 
 # -- splits ----------------------------------------------------------------------------------------
