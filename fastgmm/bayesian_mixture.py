@@ -69,6 +69,8 @@ array-like or callable, default='kmeans'
         Bound on the log-evidence after the last M-step, summed over rows, without constants.
     lower_bounds_ : list of float
         The same for every iteration of the best restart.
+    convergence_rate_ : float
+        As in `GaussianMixture`, from the changes of the bound.
     diagnostics_ : list of dict
         What ``on_failure="recover"`` did, in order; empty if nothing failed. The keys are
         ``restart``, counted from 0; ``iteration``, counted from 1, or 0 for the start;

@@ -70,6 +70,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "converged": (_is_bool, "True or False"),
     "n_iter": (_is_count, "a number of iterations"),
     "lower_bound": (_is_float, "a number"),
+    "convergence_rate": (_is_float, "a number"),
     "lower_bounds": (is_bounds, "a list of numbers"),
     "diagnostics": (is_diagnostics, "a list of records of what was mended"),
     "n_features_in": (_is_count, "a number of features"),

@@ -180,6 +180,22 @@ def test_reg_covar_may_be_a_name(command, files, tmp_path):
     assert load(out).reg_covar == "scale"
 
 
+def test_accelerated_fits(command, files, tmp_path):
+    out = tmp_path / "model.npz"
+    options = "-k 3 --random-state 0 --tol 1e-6 --max-iter 500 --accelerate auto --tol-kind aitken"
+    done = command("fit", files / "rows.npy", *options.split(), "-o", out, "--json")
+    assert done.code == 0
+    assert 0.0 < json.loads(done.out)["convergence_rate"] < 1.0
+    assert load(out).accelerate == "auto"
+    done = command("fit", files / "rows.npy", *options.split(), "--bayesian")
+    assert done.code == 2
+    assert "--accelerate does not go with --bayesian" in done.err
+    done = command("fit", files / "rows.npy", "-k", 2, "--accelerate", "newton")
+    assert done.code == 2
+    assert "accelerate" in done.err
+    assert "Traceback" not in done.err
+
+
 def test_recovery(command, tmp_path):
     np.save(tmp_path / "rows.npy", np.repeat([[0.0, 0.0], [1.0, 3.0]], 50, axis=0))
     arguments = ["fit", tmp_path / "rows.npy", "-k", 2, "--reg-covar", 0, "--random-state", 0]

@@ -1,16 +1,21 @@
 """Accelerated runs: where they end, what they count, and how they go on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fastgmm import GaussianMixture, fit_many
+from fastgmm import GaussianMixture, fit_many, load
 from fastgmm.acceleration.chart import Chart, is_unconstrained
 from fastgmm.convergence import aitken, convergence_rate, distance_to_limit
 from fastgmm.covariance import STRUCTURES
+from fastgmm.em import Listener
 from fastgmm.em_step import Model, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.families.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.passes import open_pass
+from fastgmm.saved.checkpoints import read_checkpoint
+from fastgmm.saved.states import check_state_of_run
 from fastgmm.sources.array import array_source
 from tests import mixtures, structures
 from tests.compound import CompoundSymmetry
@@ -275,8 +280,58 @@ def test_bad_arguments(arguments, words):
 
 
 def test_saved_models_keep_the_rate(tmp_path):
-    import fastgmm
-
     model = fitted(accelerate="lbfgs")
     model.save(tmp_path / "model.npz")
-    assert_same_bits(fastgmm.load(tmp_path / "model.npz"), model)
+    assert_same_bits(load(tmp_path / "model.npz"), model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phase": "off"},
+        {"rate": 1},
+        {"position": np.zeros(3)},
+        {"moves": np.zeros((2, 5))},
+        {"gradient": np.zeros(17, np.float32)},
+        {"n_refused": 0.5},
+        {"reference": None},
+        {"settled": "no"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_states_that_no_run_left(change, tmp_path, killed):
+    """A checkpoint whose memory is damaged is refused, not run."""
+    state = read_checkpoint(killed).state
+    parameters = replace(state.parameters, **change)
+    assert state.parameters.phase == "lbfgs"
+    facts = read_checkpoint(killed).facts
+    with pytest.raises(ValueError, match=r"its|it has"):
+        check_state_of_run(replace(state, parameters=parameters), STRUCTURES["full"], facts, 1)
+    check_state_of_run(state, STRUCTURES["full"], facts, 1)
+    with pytest.raises(ValueError, match="accelerated"):
+        check_state_of_run(state, STRUCTURES["full"], {**facts, "accelerate": None}, 1)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The checkpoint of a run that is in the midst of L-BFGS."""
+
+    class Stop(Listener):
+        def iteration_ends(self, result, change):
+            if result.n_iter == 14:
+                raise KeyboardInterrupt
+
+    path = tmp_path_factory.mktemp("killed") / "run.npz"
+    model = GaussianMixture(3, accelerate="lbfgs", tol=1e-9, random_state=0, n_jobs=1)
+    model._listener = Stop()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, checkpoint=path)
+    return path
+
+
+def test_an_interrupted_run_goes_on(killed):
+    model = GaussianMixture(3, accelerate="lbfgs", tol=1e-9, random_state=0, n_jobs=1)
+    assert_same_bits(model.fit(X, checkpoint=killed), fitted(accelerate="lbfgs"))
+    other = GaussianMixture(3, accelerate="squarem", tol=1e-9, random_state=0, n_jobs=1)
+    with pytest.raises(ValueError, match="accelerate was 'lbfgs' and is 'squarem'"):
+        other.fit(X, checkpoint=killed)
