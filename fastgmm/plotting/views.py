@@ -92,7 +92,7 @@ class View:
                 X = np.asarray(X)  # scikit-learn would warn of names that the model lacks
             source = rows_to_predict(model, X)
             self.n_rows = source.n_rows
-            self.rows, _ = sample_rows(source, MOST_ROWS, np.random.RandomState(0))
+            self.rows = sample_rows(source, MOST_ROWS, np.random.RandomState(0))[0]
             if named is None:
                 named = source.feature_names or columns
         # Predictions are asked for rows without names.
