@@ -4,6 +4,7 @@ Building runs the scripts of ``examples`` and keeps their pictures; ``-D plot_ga
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -71,3 +72,12 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def link_to_gallery(app, docname, source):
+    """Links to scripts, as they are in the repository, become links to their pages."""
+    source[0] = re.sub(r"\(\.\./examples/(\w+)\.py\)", r"(auto_examples/\1.rst)", source[0])
+
+
+def setup(app):
+    app.connect("source-read", link_to_gallery)

@@ -13,11 +13,22 @@ from fastgmm import gaussian, plotting
 
 DOCS = Path(__file__).parents[1] / "docs"
 
+_LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)[^)]*\)")
+
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path):
     return _BLOCK.findall(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page):
+    """As the pages stand in the repository; Sphinx looks after those that it makes."""
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("module", [fastgmm, plotting, gaussian], ids=lambda m: m.__name__)

@@ -126,7 +126,8 @@ def m_step(X, responsibilities, reg_covar=0.0, *, covariance_type="full", sample
     reg_covar : float, optional
         Added to every variance, in the squared units of X. An estimator's default is 1e-6.
     covariance_type : str, optional
-        The covariance structure, as an estimator takes it.
+        The covariance structure, as an estimator takes it. One whose M-step is iterative begins it
+        anew, and so agrees with an estimator's up to the tolerance of that iteration.
     sample_weight : array-like of shape (n,), str or int, optional
         How often each row counts.
 

@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from scipy.special import logsumexp
 
-from fastgmm.gaussian import logpdf
+from fastgmm.covariance import STRUCTURES
+from fastgmm.gaussian import pdf
+from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.plotting.style import (
     DARK,
     GREY,
@@ -24,7 +25,10 @@ _GRID = 160
 """Points of the grid along each of two features."""
 
 _CURVE = 600
-"""Points of a curve, beside some about every mean."""
+"""Points of a curve."""
+
+_ABOUT_MEANS = 240
+"""Points about the means, beside those, so that no component is too narrow to be seen."""
 
 _MOST_BINS = 60
 
@@ -80,7 +84,7 @@ def density(
             rows[:, 0], rows[:, 1], s=8, color=GREY, alpha=alpha, linewidths=0, zorder=3
         )
         points.set_rasterized(len(rows) > 2000)
-    x, y = (np.linspace(*_span(marginal, rows, j), _GRID) for j in (0, 1))
+    x, y = (_points(marginal, rows, j, _GRID) for j in (0, 1))
     grid = np.stack(np.meshgrid(x, y), axis=-1)
     heights = _log_density(marginal, grid)
     bounds = _thresholds(marginal, levels)
@@ -113,19 +117,16 @@ def draw_one_dimension(
     if len(rows):
         bins = int(np.clip(2 * np.sqrt(len(rows)), 10, _MOST_BINS))
         ax.hist(rows, bins, density=True, color="#D9D9D9", edgecolor="white", lw=0.4, label="rows")
-    lower, upper = _span(marginal, rows[:, np.newaxis], 0)
-    means, deviations = marginal.means[:, 0], np.sqrt(marginal.covariances[:, 0, 0])
-    about = (means[:, np.newaxis] + deviations[:, np.newaxis] * np.linspace(-4, 4, 41)).ravel()
-    x = np.sort(np.concatenate([np.linspace(lower, upper, _CURVE), about]))
-    x = x[(x >= lower) & (x <= upper)]
-    parts = np.exp(_log_parts(marginal, x[:, np.newaxis]))
+    x = _points(marginal, rows[:, np.newaxis], 0, _CURVE)
+    means, deviations = marginal.means, np.sqrt(marginal.covariances[:, :, 0])
+    parts = marginal.weights[:, np.newaxis] * pdf(x, means, scale=deviations)
     ax.plot(x, parts.sum(axis=0), color=DARK, lw=3.4, alpha=0.45, label="mixture")
-    few = len(means) <= MOST_IN_LEGEND
+    few = len(parts) <= MOST_IN_LEGEND
     dashes = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
     for c, part in enumerate(parts):
         label = f"{c} ({percent(marginal.weights[c])})" if few else None
         ax.plot(x, part, color=colour_of(c), ls=dashes[c % len(dashes)], lw=1.6, label=label)
-    ax.set_xlim(lower, upper)
+    ax.set_xlim(x[0], x[-1])
     ax.set_ylim(bottom=0)
     ax.set_xlabel(marginal.names[0])
     ax.set_ylabel("density")
@@ -134,23 +135,13 @@ def draw_one_dimension(
         ax.legend(title=view.thinning or None, fontsize="small", title_fontsize="small")
 
 
-def _log_parts(marginal: Marginal, points: np.ndarray) -> np.ndarray:
-    """Logarithms (k, ...) of the components' densities times their weights, at points (..., m)."""
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(marginal.weights)
-    each = zip(log_weights, marginal.means, marginal.covariances, strict=True)
-    m = points.shape[-1]
-    shape = points.shape[:-1]
-    return np.stack(
-        [
-            log_weight + logpdf(points.reshape(-1, m), mean, covariance=covariance).reshape(shape)
-            for log_weight, mean, covariance in each
-        ]
-    )
-
-
 def _log_density(marginal: Marginal, points: np.ndarray) -> np.ndarray:
-    return logsumexp(_log_parts(marginal, points), axis=0)
+    """Logarithm of the density at points (..., m)."""
+    model = GaussianMixture(len(marginal.means))
+    model.weights_, model.means_, model.covariances_ = marginal[1:]
+    model.precisions_cholesky_ = STRUCTURES[model.covariance_type].factor(marginal.covariances)
+    heights = model.score_samples(points.reshape(-1, points.shape[-1]))
+    return heights.reshape(points.shape[:-1])
 
 
 def _thresholds(marginal: Marginal, levels: list[float]) -> list[float]:
@@ -163,6 +154,15 @@ def _thresholds(marginal: Marginal, levels: list[float]) -> list[float]:
     draws = marginal.means[labels] + np.einsum("nij,nj->ni", roots[labels], deviates)
     found = np.quantile(_log_density(marginal, draws), 1.0 - np.array(levels[::-1]))
     return [float(bound) for bound in found]
+
+
+def _points(marginal: Marginal, rows: np.ndarray, j: int, n: int) -> np.ndarray:
+    """Where a feature is looked at, in order: evenly, and more closely about the means."""
+    lower, upper = _span(marginal, rows, j)
+    about = np.linspace(-3, 3, int(np.clip(_ABOUT_MEANS // len(marginal.means), 5, 41)))
+    near = marginal.means[:, [j]] + np.sqrt(marginal.covariances[:, j, j])[:, np.newaxis] * about
+    points = np.unique(np.concatenate([np.linspace(lower, upper, n), near.ravel()]))
+    return points[(points >= lower) & (points <= upper)]
 
 
 def _span(marginal: Marginal, rows: np.ndarray, j: int) -> tuple[float, float]:

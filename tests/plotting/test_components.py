@@ -157,6 +157,17 @@ def test_contours_hold_their_levels(model):
         assert inside.mean() == pytest.approx(level, abs=0.03)
 
 
+def test_a_narrow_component_is_seen():
+    model = GaussianMixture(2)
+    model.weights_, model.means_ = np.array([0.5, 0.5]), np.array([[0.0, 0.0], [5.03, 5.07]])
+    model.covariances_ = np.stack([100 * np.eye(2), 1e-6 * np.eye(2)])
+    model.precisions_cholesky_ = np.stack([np.eye(2) / 10, 1e3 * np.eye(2)])
+    ax = plotting.density(model, levels=(0.4,))
+    (polygon,) = ax.collections[-1].get_paths()[0].to_polygons()
+    assert Path(polygon).contains_points(model.means_).tolist() == [False, True]
+    assert np.ptp(polygon, axis=0).max() < 0.01
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
