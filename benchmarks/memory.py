@@ -1,6 +1,6 @@
 """``python -m benchmarks.memory``: the peak memory of a fit beyond its data.
 
-Each fit runs in a process of its own, after a small fit that loads and compiles what is needed.
+Each fit runs in a process of its own, after a fit that loads and compiles what is needed.
 The figure is the highest resident size during the fit less the resident size just before it, when
 the rows exist already. ``random_from_data`` shows EM itself; the default initialisation also pays
 for scikit-learn's k-means, which copies the rows.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 
@@ -10,6 +11,9 @@ import pytest
 
 unix_only = pytest.mark.skipif(
     os.name == "nt", reason="devices, links, signals and limits are those of Unix"
+)
+needs_shell = pytest.mark.skipif(
+    shutil.which("sh") is None, reason="the shell of Unix closes the streams"
 )
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="what it looks at is Linux's own")
 

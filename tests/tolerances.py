@@ -87,6 +87,10 @@ ORACLE_FIT_RTOL = 1e-9
 ORACLE_FIT_RTOL_FLOAT32 = 5e-3
 
 
+#: Goldens are written with 30 digits. A long double of 128 bits, as on ARM, has 34.
+GOLDEN_ROUNDING = 1e-29
+
+
 def golden_em_tolerance(X):
     """Relative tolerance on three iterations of EM in float64, against 50 digits.
 

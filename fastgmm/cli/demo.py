@@ -19,7 +19,6 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
-from fastgmm.cli.warmup import exercise
 
 # Two answers are equal when they differ by rounding only, however many iterations amplified it.
 RELATIVE_TOLERANCE = 1e-6
@@ -35,6 +34,18 @@ HEADER = (
 
 Problem = tuple[str, np.ndarray, dict[str, Any], int]
 """Name and rows of the data, the arguments of both estimators, and how often they are timed."""
+
+
+def exercise(covariance_type: str) -> None:
+    """Fit and predict a few rows, for which the kernels are compiled."""
+    X = np.random.default_rng(0).standard_normal((48, 3))
+    model = fastgmm.GaussianMixture(
+        2, covariance_type=covariance_type, reg_covar=1e-2, max_iter=2, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+    model.predict(X)
 
 
 def problems(n_generated: int) -> Iterator[Problem]:
@@ -130,7 +141,7 @@ def demo(
     """
     started = time.perf_counter()
     for structure in STRUCTURES:
-        exercise(structure, "float64")
+        exercise(structure)
     compiling = time.perf_counter() - started
     if not as_json:
         print(f"compiling the kernels: {compiling:.2f} s (once per machine)\n")

@@ -1,81 +1,23 @@
 """``fastgmm warmup``: compile every kernel now, so that no later fit on this machine waits."""
 
-import itertools
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import typer
-from sklearn.exceptions import ConvergenceWarning
 
-import fastgmm
 from fastgmm.cli.errors import note
-from fastgmm.covariance import STRUCTURES
-from fastgmm.covariance.linalg import BY_ONE_THREAD
-from fastgmm.kernels.layout import Forms
-
-DTYPES = ("float32", "float64")
-LARGE_FEATURES = round(BY_ONE_THREAD ** (1 / 3)) + 1
-"""From here on products of matrices go to a kernel of ours."""
-
-
-def exercise(
-    covariance_type: str, dtype: str, *, n_features: int = 3, n_components: int = 2
-) -> None:
-    """Call every method that runs kernels, on a few rows, through the public estimator.
-
-    Parameters
-    ----------
-    covariance_type : str
-        A name in the registry of covariance structures.
-    dtype : {'float32', 'float64'}
-    n_features, n_components : int
-        Sizes of the tiny problem.
-    """
-    n_rows = 8 * n_components * n_features
-    X = np.random.default_rng(0).standard_normal((n_rows, n_features)).astype(dtype)
-    model = fastgmm.GaussianMixture(
-        n_components, covariance_type=covariance_type, reg_covar=1e-2, max_iter=2, random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, sample_weight=np.ones(n_rows))
-        model.fit(X)
-    model.predict(X)
-    model.predict_proba(X)
-    model.score_samples(X)
-
-
-def exercise_cells(covariance_type: str, dtype: str) -> None:
-    """Fit as many rows and components, far apart, as the passes by cells are for."""
-    n_rows, n_components = 1 << 14, 64
-    labels = np.arange(n_rows) % n_components
-    noise = np.random.default_rng(0).standard_normal(n_rows)
-    X = (1000.0 * labels + noise)[:, np.newaxis].astype(dtype)
-    model = fastgmm.GaussianMixture(
-        n_components, covariance_type=covariance_type, init_params=labels, max_iter=1
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X)
 
 
 def warmup() -> None:
     """Compile every kernel; what was compiled before is only loaded."""
+    from fastgmm.kernels.every import every_kernel
+
     started = time.perf_counter()
-    # Structures of the same forms have the same kernels.
-    names: dict[Forms, str] = {}
-    for name, structure in STRUCTURES.items():
-        names.setdefault(structure.forms, name)
-    for covariance_type, dtype in itertools.product(names.values(), DTYPES):
+    for name, make in every_kernel():
         before = time.perf_counter()
-        exercise(covariance_type, dtype)
-        exercise_cells(covariance_type, dtype)
-        typer.echo(f"{covariance_type:10} {dtype:8} {time.perf_counter() - before:7.2f} s")
-    exercise("full", "float64", n_features=LARGE_FEATURES, n_components=1)
-    for covariance_type, structure in STRUCTURES.items():  # whose M-steps may have kernels, too
-        exercise(covariance_type, "float64", n_features=structure.most_features or 3)
+        make()
+        typer.echo(f"{name:28} {time.perf_counter() - before:7.2f} s")
     typer.echo(f"all kernels ready in {time.perf_counter() - started:.2f} s")
     if not _is_kept():
         note(

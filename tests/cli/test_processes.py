@@ -15,7 +15,7 @@ import pytest
 from fastgmm import load
 from fastgmm.cli.errors import _is_closed_pipe
 from fastgmm.cli.fit import _how_to_go_on
-from tests.systems import unix_only
+from tests.systems import needs_shell, unix_only
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from fastgmm.cli import main; main()"]
@@ -169,6 +169,7 @@ def test_progress_may_go_unread(files, tmp_path):
     assert load(out).n_iter_ == 50
 
 
+@needs_shell
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_streams_may_be_closed(files, closed):
     for data, code in (("rows.npy", 0), ("missing.npy", 2)):

@@ -1,0 +1,49 @@
+"""All kernels that Python calls, for those who want them compiled before they are needed."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from fastgmm.kernels import cells, em_pass, near_pass, scatter_pass
+from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
+from fastgmm.kernels.layout import FORMS, Forms
+from fastgmm.kernels.linalg import common_axes, factors, principal_axes, products
+
+_TYPES = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def every_kernel() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Kernels in groups: what to call a group, and a function that makes all of it."""
+    for dtype in _TYPES:
+        for forms in FORMS:
+            yield f"{forms.density} {dtype}", partial(_of_forms, forms, dtype)
+        yield f"rows and starts {dtype}", partial(_of_type, dtype)
+    yield "matrices and small data sets", _of_no_type
+
+
+def _of_forms(forms: Forms, dtype: np.dtype) -> None:
+    em_pass.statistics_pass(forms, dtype)
+    em_pass.prediction_pass(forms.density, dtype)
+    em_pass.log_density_pass(forms.density, dtype)
+    near_pass.near_statistics_pass(forms, dtype)
+
+
+def _of_type(dtype: np.dtype) -> None:
+    scatter_pass.totals_pass(dtype)
+    scatter_pass.scatter_pass(dtype)
+    cells.cell_bounds(dtype)
+    seeding.seeding_pass(dtype)
+    lloyd.lloyd_pass(dtype)
+    lloyd.sums_in_order(dtype)
+
+
+def _of_no_type() -> None:
+    cells.cell_order()
+    seeding.distances_pass()
+    draws.uniform_draws()
+    many.small_kmeans()
+    factors.precision_factors()
+    products.stacked_product()
+    principal_axes.principal_axes()
+    common_axes.common_axes()
