@@ -168,7 +168,21 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     checked = copy.copy(estimator)
     if not is_known_structure(structure):
         checked.covariance_type = "full"
+    given = getattr(checked, "weights_init", None)
+    share = 1.0
+    if given is not None and getattr(checked, "noise", None) is not None:
+        # Weights leave a share to noise, which scikit-learn does not know.
+        given = np.asarray(given, dtype=np.float64)
+        share = given.sum()
+        if not 0.0 < share < 1.0:
+            raise ValueError(
+                "With noise, which has the rest, weights_init should sum to less than one, but its "
+                f"sum is {share:.6g}."
+            )
+        checked.weights_init = given / share
     checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
+    if share != 1.0:
+        checked.weights_init = given
     prior = getattr(checked, "covariance_prior_", None)
     if prior is not None:  # scikit-learn lets any shape pass for 'spherical'
         shape = structure.of_one(np.empty(structure.shape(1, n_features))).shape

@@ -18,7 +18,7 @@ def blocks(path):
     return _BLOCK.findall(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["statistics.md", "batch.md"])
+@pytest.mark.parametrize("name", ["statistics.md", "batch.md", "given.md", "noise.md"])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks(DOCS / name))

@@ -83,6 +83,7 @@ def fit(
     weights_init: options.WeightsInit = None,
     means_init: options.MeansInit = None,
     precisions_init: options.PrecisionsInit = None,
+    noise: options.Noise = None,
     freeze: options.Freeze = None,
     bayesian: options.Bayesian = False,
     weight_concentration_prior_type: options.PriorType = None,

@@ -47,7 +47,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 def parameters_of(model: Any) -> dict[str, Any]:
     """The parameters of a fitted model, by the names of its attributes without the underscore."""
-    names = ("weights", "means", "covariances")
+    names = ("weights", "means", "covariances", "noise_weight", "noise_volume")
     return {name: getattr(model, f"{name}_") for name in names if hasattr(model, f"{name}_")}
 
 
@@ -81,6 +81,10 @@ def text_of(model: Any) -> str:
     for weight, mean in zip(model.weights_, model.means_, strict=True):
         numbers = [weight, *mean[:_MOST_FEATURES]]
         lines.append("".join(f"{number:>13.5g}" for number in numbers) + more)
+    if hasattr(model, "noise_weight_"):
+        lines.append(
+            f"{model.noise_weight_:>13.5g}  noise, in a volume of {model.noise_volume_:.5g}"
+        )
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _is_fitted, check_is_fitted
 
+from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.estimates import estimate
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult
@@ -59,8 +60,8 @@ def accumulate(estimator: Any, X: Any, sample_weight: Any) -> SufficientStatisti
         )
     source = source.astype(_working_dtype(estimator, source.dtype))
     rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k)
-    operands = structure.operands(parameters)
-    if structure.forms.moments is MomentForm.NONE:
+    operands = _with_background(estimator, structure.operands(parameters))
+    if _scatter_is_shared(structure, operands):
         # About points that follow from the parameters, so that statistics of different rows add.
         statistics = rows.statistics(operands).with_scatter(rows.scatter(operands.origin))
     else:
@@ -149,8 +150,11 @@ def _operands_of(
             "update takes the statistics that accumulate returns, but got "
             f"{type(statistics).__name__}."
         )
-    forms = estimator._structure.forms
-    needs = forms.moments, forms.moments is MomentForm.NONE
+    structure = estimator._structure
+    operands = _with_background(estimator, structure.operands(parameters))
+    shared = _scatter_is_shared(structure, operands)
+    form = structure.forms.moments
+    needs = MomentForm.OUTER if form is MomentForm.NONE and not shared else form, shared
     if (statistics.form, statistics.scatter is not None) != needs:
         raise ValueError(
             f"The statistics hold {statistics.form.value} moments, which are not those of "
@@ -158,16 +162,26 @@ def _operands_of(
         )
     if not statistics.total_weight > 0:
         raise ValueError("The statistics are those of no rows.")
-    operands = estimator._structure.operands(parameters)
     references = [operands.means]
     for dtype in (np.float64, np.float32):
-        references.append(kernels_for(operands, forms, np.dtype(dtype)).operands.reference)
+        references.append(
+            kernels_for(operands, structure.forms, np.dtype(dtype)).operands.reference
+        )
     if not any(np.array_equal(statistics.reference, reference) for reference in references):
         raise ValueError(
             "The statistics were not accumulated with the present parameters. Every update needs "
             "an accumulate of all rows after the update before."
         )
     return operands
+
+
+def _with_background(estimator: Any, operands: Operands) -> Operands:
+    return operands._replace(background=estimator._family.background_of(estimator))
+
+
+def _scatter_is_shared(structure: CovarianceStructure, operands: Operands) -> bool:
+    """Whether the scatter of all rows stands for those of the components: not with noise."""
+    return structure.forms.moments is MomentForm.NONE and operands.background is None
 
 
 def _working_dtype(estimator: Any, dtype: np.dtype) -> np.dtype:

@@ -3,8 +3,9 @@
 import functools
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -19,7 +20,9 @@ from fastgmm.em_start import first_parameters, known_means, pooled_estimates, re
 from fastgmm.em_step import Model, check_defined, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.noise import NOISE_ATTRIBUTES, noise_to_fit
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
+from fastgmm.families.noise import USUAL_SHARE, Noise
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
@@ -27,9 +30,10 @@ from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sklearn_interface import checked_copy, left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import array_source
-from fastgmm.sources.base import RowGrid
+from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.sampling import sample_rows
 from fastgmm.starts import Known, Start, bytes_to_draw, draw_starts, known_starts, make_starts
+from fastgmm.starts.noise import without_noise
 
 START_ROWS = 1 << 18
 """Rows of a source that a start is made from, if it has more."""
@@ -56,7 +60,8 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpo
         ours["reg_covar='scale'"] = True
     if estimator.on_failure != "raise":
         ours["on_failure='recover'"] = True
-    ours["freeze"] = getattr(estimator, "freeze", None)
+    for name in ("freeze", "noise"):
+        ours[name] = getattr(estimator, name, None)
     return left_to_sklearn(estimator, **ours)
 
 
@@ -94,14 +99,19 @@ def fit(
         check_absent_rows(data.given)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     rows = open_pass(data.source, structure.forms, engine, estimator.n_components, data.labels)
-    model = model_to_fit(estimator, structure, rows, data.given.dtype)
+    noise = noise_to_fit(estimator, data)
+    model = model_to_fit(estimator, structure, rows, data.given.dtype, noise)
     random_state = check_random_state(estimator.random_state)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
         recovery = Recovery(rows, data.source, model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
-        warm, bound, n_starts = _warm_parameters(estimator, rows, kept), estimator.lower_bound_, 1
+        warm, bound, n_starts = (
+            _warm_parameters(estimator, rows, kept, noise),
+            estimator.lower_bound_,
+            1,
+        )
         starts: Iterator[Parameters] = iter([warm])
     else:
         found = _starts(estimator, rows, data, random_state, engine)
@@ -134,7 +144,11 @@ def fit(
 
 
 def model_to_fit(
-    estimator: Any, structure: CovarianceStructure, rows: Pass, dtype: np.dtype
+    estimator: Any,
+    structure: CovarianceStructure,
+    rows: Pass,
+    dtype: np.dtype,
+    noise: Noise | None = None,
 ) -> Model:
     """The model that an estimator's arguments ask for.
 
@@ -146,6 +160,7 @@ def model_to_fit(
         To fit it to.
     dtype : dtype
         That they are stored in.
+    noise : Noise, optional
     """
     checked = checked_copy(estimator, structure, rows.n_features)
     pooled: Callable[[], Estimates] = functools.cache(partial(pooled_estimates, rows, structure))
@@ -158,6 +173,8 @@ def model_to_fit(
         rows.weight_scale,
         pooled,
     )
+    if noise is not None:
+        family = family.with_noise(noise)
     reg_covar = estimator.reg_covar
     if isinstance(reg_covar, str):
         reg_covar = relative_regularization(structure, pooled())
@@ -193,7 +210,7 @@ def _starts(
     """Starts without end, each with the rows that it is about."""
     k, method, dtype = estimator.n_components, data.start, data.given.dtype
 
-    known = None
+    known, with_noise = None, getattr(estimator, "noise", None) is not None
     if data.labels is not None:
         known = Known(data.labels, known_means(rows, data.labels, k))
 
@@ -208,22 +225,33 @@ def _starts(
         # Methods see the type that the rows were given in, as scikit-learn's do.
         X = None if X is None else X.astype(dtype, copy=False)
         found = make_starts(X, k, method, random_state, weights, engine)
-        of_rows = known
+        of_rows, chosen = known, data.noise
         if known is not None and numbers is not None:
             of_rows = known._replace(labels=known.labels[numbers])
-        return follow(found, of_rows, X, weights)
+        if chosen is not None and numbers is not None:
+            chosen = chosen[numbers]
+        found = follow(found, of_rows, X, weights)
+        if not with_noise:
+            return found
+        labels = None if of_rows is None else of_rows.labels
+        return (without_noise(start, k, chosen, USUAL_SHARE, X, weights, labels) for start in found)
 
     if data.arrays is not None:
         found = make(*data.arrays)
     elif not (isinstance(method, str) or callable(method)):
         found = make(None, None)
-    elif isinstance(method, str) and bytes_to_draw(method, data.source) <= START_BYTES:
+    elif _is_drawn(method, data.source) and not with_noise:  # which looks at the rows
         drawn = draw_starts(data.source.astype(dtype), k, method, random_state)
         found = follow(drawn, known, None, None)
     else:
         yield from _sampled_starts(estimator, rows, data, make, random_state, engine)
         return
     yield from ((rows, start) for start in found)
+
+
+def _is_drawn(method: Any, source: RowSource) -> TypeGuard[str]:
+    """Whether a start is drawn from all rows of a source, without a look at them."""
+    return isinstance(method, str) and bytes_to_draw(method, source) <= START_BYTES
 
 
 def _sampled_starts(
@@ -246,7 +274,9 @@ def _sampled_starts(
         yield about, next(make(sample, weights, numbers))
 
 
-def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Parameters:
+def _warm_parameters(
+    estimator: Any, rows: Pass, kept: np.ndarray | None, noise: Noise | None
+) -> Parameters:
     """The fitted parameters, to go on from; all of them, if some components have to be kept."""
     k, d = estimator.n_components, rows.n_features
     n_fitted, n_features_fitted = np.shape(estimator.means_)
@@ -258,12 +288,16 @@ def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Par
         )
     parameters: Parameters = estimator._family.parameters_of(estimator)
     check_set_by_hand(estimator._structure, parameters)
+    if (noise is None) == hasattr(estimator, "noise_weight_"):  # the model had it, or had it not
+        left = 1.0 if noise is None else 1.0 - noise.share
+        shares = parameters.weights / parameters.weights.sum()
+        parameters = replace(parameters, weights=left * shares)
     return parameters
 
 
 def keep(estimator: Any, attributes: dict[str, Any]) -> None:
     """Set fitted attributes, in the place of those of a stream."""
-    for name in ("n_batches_", "running_statistics_"):
+    for name in ("n_batches_", "running_statistics_", *NOISE_ATTRIBUTES):
         estimator.__dict__.pop(name, None)
     for name, value in attributes.items():
         setattr(estimator, name, value)

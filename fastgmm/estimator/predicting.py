@@ -68,6 +68,7 @@ def predict_source(
     columns, dtype = None, np.dtype(np.int64 if output == "labels" else source.dtype)
     if output == "responsibilities":
         columns = [f"component_{c}" for c in range(len(choice.operands.means))]
+        columns += ["noise"] if choice.operands.background is not None else []
     with open_output(out, source.n_rows, columns, dtype) as file:
         predict_rows(source, choice, engine, output, file)
     return None
@@ -92,10 +93,11 @@ def prepared(
 
     def make() -> KernelChoice:
         made_of = parameters or family.parameters_of(estimator)
-        return kernels_set_by_hand(structure, made_of, dtype)
+        return kernels_set_by_hand(structure, made_of, dtype, background)
 
     attributes = [getattr(estimator, name) for name in family.density_attributes]
-    purpose = dtype, estimator.covariance_type, parameters is None
+    background = family.background_of(estimator)
+    purpose = dtype, estimator.covariance_type, parameters is None, background
     choice = _kernels.get(estimator, purpose, attributes, make)
     d = choice.operands.means.shape[1]
     if source.n_features != d:

@@ -14,6 +14,7 @@ from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.starts.known import check_enough, checked_labels
+from fastgmm.starts.noise import checked_noise
 
 _LARGE = 1 << 18
 """Numbers of an array that a thread searches for NaN at a time."""
@@ -36,6 +37,8 @@ class FitRows(NamedTuple):
         Of the rows of `source`, -1 where unknown; None if none is known.
     given_labels : ndarray of int32, or None
         Of the rows of `given`.
+    noise : ndarray of bool, shape (n,), or None
+        Which rows of `source` the caller takes for noise.
     """
 
     given: RowSource
@@ -44,6 +47,7 @@ class FitRows(NamedTuple):
     arrays: tuple[np.ndarray, np.ndarray | None] | None
     labels: np.ndarray | None = None
     given_labels: np.ndarray | None = None
+    noise: np.ndarray | None = None
 
 
 def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
@@ -65,6 +69,12 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
         X, sample_weight, labels = _with_column_of_labels(X, sample_weight, labels, opened)
     rows = _opened_rows if opened else _rows_in_memory
     data = rows(estimator, X, sample_weight)
+    noise_init = getattr(estimator, "noise_init", None)
+    if noise_init is not None:
+        if estimator.noise is None:
+            raise ValueError("noise_init says which rows are noise, but noise=None asks for none.")
+        chosen = checked_noise(noise_init, data.given.n_rows)
+        data = data._replace(noise=chosen[data.given.present_mask()])
     if labels is None:
         return data
     labels = checked_labels(labels, data.given.n_rows, estimator.n_components)

@@ -41,6 +41,8 @@ def predict_rows(
     """
     k = len(choice.operands.means)
     width = (k,) if output in ("responsibilities", "log_densities") else ()
+    if output == "responsibilities" and choice.operands.background is not None:
+        width = (k + 1,)
     dtype, made_in = np.dtype(np.int64), np.dtype(np.int64)
     if output != "labels":
         dtype, made_in = source.dtype, choice.dtype

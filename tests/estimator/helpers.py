@@ -20,7 +20,7 @@ SKLEARN_1_7 = parse_version("1.7") <= SKLEARN_VERSION
 PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
 #: Arguments of GaussianMixture that scikit-learn's has not, in their order, with their defaults.
-OURS = {"on_failure": "raise", "n_jobs": None, "freeze": None}
+OURS = {"on_failure": "raise", "n_jobs": None, "noise": None, "noise_init": None, "freeze": None}
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 CLASSES = (GaussianMixture, SklearnGaussianMixture)
 
