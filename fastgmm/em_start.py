@@ -13,7 +13,15 @@ from fastgmm.em_step import Model, check_defined
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.records import selected
-from fastgmm.starts import Known, KnownShares, LabelledRows, Shares, SingleRows, Start
+from fastgmm.starts import (
+    Known,
+    KnownShares,
+    LabelledRows,
+    Shares,
+    SingleRows,
+    Start,
+    WithoutRows,
+)
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FARTHEST_APART = 1e4
@@ -93,14 +101,16 @@ def known_rows(rows: Pass, labels: np.ndarray, n_components: int) -> Known:
 def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:
     """Estimates from all rows, under given responsibilities."""
     about = np.repeat(rows.centre()[..., np.newaxis, :], n_components, axis=-2)
-    statistics = rows.given(start, about)
+    # Where some rows are left out, the scatter of all of them is no help.
+    careful = isinstance(start, WithoutRows)
+    statistics = rows.given(start, about, careful)
     if start.in_order:
         return model.estimate(statistics)
     weight = statistics.weight + EMPTY_GUARD
     means = statistics.reference + statistics.first / weight[..., np.newaxis]
     if statistics.form is not MomentForm.NONE:
         # Second moments are accurate about the means themselves, so a second pass follows.
-        return model.estimate(rows.given(start, means))
+        return model.estimate(rows.given(start, means, careful))
     estimates = model.estimate(statistics)
     # The scatter within is that of all rows less that of the means, which may be as large.
     apart = (means.max(axis=-2) - means.min(axis=-2)) ** 2

@@ -59,6 +59,12 @@ class Model:
     reg_covar: float | np.ndarray
     dtype: np.dtype
 
+    def operands(self, parameters: Parameters) -> Operands:
+        """What an E-step reads."""
+        operands = self.structure.operands(parameters)
+        background = self.family.background(parameters)
+        return operands if background is None else operands._replace(background=background)
+
     def estimate(
         self, statistics: SufficientStatistics, previous: Parameters | None = None
     ) -> Estimates:
@@ -142,7 +148,7 @@ def em_step(
     ValueError
         What `mend` raises.
     """
-    operands = model.structure.operands(parameters)
+    operands = model.operands(parameters)
     far = needs_care(operands, model.structure.forms, rows.dtype).any()
     for careful in (True,) if far else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)

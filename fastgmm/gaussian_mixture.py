@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 import sklearn.mixture
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.acceleration import METHODS
@@ -61,6 +62,16 @@ array-like or callable, default='kmeans'
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
+
+    noise : 'box', float or None, default=None
+        A further component of constant density, 1 / V, for rows that belong to no Gaussian. V is
+        the volume of the smaller of two boxes around the rows, that of the features and that of
+        their principal axes (mclust's `hypvol`), or the number given. Labels have -1 for noise, and
+        `predict_proba` has its column last. It counts two parameters more, of a given V one.
+    noise_init : array-like of bool, shape (n_samples,), default=None
+        The rows that are noise when the fit begins. By default those 5 % that are farthest from the
+        means of their clusters, where `init_params` makes clusters, or chooses rows, to which the
+        nearest ones then belong; else noise begins with a weight of 0.05 and no rows.
     freeze : dict or None, default=None
         What of the parameters stays as it is given: a dict from 'weights', 'means' or 'covariances'
         to True, or to a boolean array (n_components,). The values are those of `weights_init`,
@@ -90,6 +101,13 @@ array-like or callable, default='kmeans'
     ----------
     weights_ : ndarray of shape (n_components,)
         Fewer, here and in what follows, after components were pruned.
+    noise_weight_ : float
+        Of noise, if there is any; ``weights_.sum() + noise_weight_`` is 1.
+    noise_volume_ : float
+        V, in the product of the features' units.
+    noise_box_ : ndarray of shape (n_features + 1, n_features)
+        The box that `sample` draws noise in: a corner, and below it the edges. A given V makes the
+        box around the rows so much larger or smaller.
     means_ : ndarray of shape (n_components, n_features)
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Shape by `covariance_type`, as in scikit-learn; by mclust's names always (n_components,
@@ -141,6 +159,8 @@ array-like or callable, default='kmeans'
     _family: ClassVar = MaximumLikelihood
     _parameter_constraints: ClassVar[dict] = {
         **constraints(_sklearn_class),
+        "noise": [None, StrOptions({"box"}), Interval(Real, 0, None, closed="neither")],
+        "noise_init": [None, "array-like"],
         "freeze": [dict, None],
         "missing_values": [StrOptions({"error", "em"})],
         "accelerate": [StrOptions(set(METHODS)), None],
@@ -166,6 +186,8 @@ array-like or callable, default='kmeans'
         verbose_interval=10,
         on_failure="raise",
         n_jobs=None,
+        noise=None,
+        noise_init=None,
         freeze=None,
         missing_values="error",
         accelerate=None,
@@ -189,6 +211,8 @@ array-like or callable, default='kmeans'
         )
         self.on_failure = on_failure
         self.n_jobs = n_jobs
+        self.noise = noise
+        self.noise_init = noise_init
         self.freeze = freeze
         self.missing_values = missing_values
         self.accelerate = accelerate
@@ -345,6 +369,8 @@ array-like or callable, default='kmeans'
     def n_parameters(self):
         """Number of free parameters; those that are frozen do not count.
 
+        Noise has its weight, and with ``noise="box"`` the volume that is taken from the rows.
+
         Returns
         -------
         n_parameters : int
@@ -358,7 +384,9 @@ array-like or callable, default='kmeans'
 
     def _count_parameters(self, n_components, n_features):
         structure = self._structure
-        return n_parameters(structure, masks_of(self.freeze, structure, n_components), n_features)
+        masks = masks_of(self.freeze, structure, n_components)
+        of_box = self.noise == "box"
+        return n_parameters(structure, masks, n_features, self.noise is not None) + of_box
 
     def _n_parameters(self):
         return self.n_parameters()

@@ -69,6 +69,8 @@ class Operands(NamedTuple):
         Means less the origin, as the density form meets them: whitened, scaled, or as they are.
     scales : ndarray of shape (k,)
     constants : ndarray of shape (k,)
+    background : float, optional
+        Weighted log-density of noise, which is the same everywhere; None where there is no noise.
     """
 
     origin: np.ndarray
@@ -77,6 +79,7 @@ class Operands(NamedTuple):
     projected: np.ndarray
     scales: np.ndarray
     constants: np.ndarray
+    background: float | None = None
 
 
 def make_operands(

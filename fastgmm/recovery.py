@@ -255,8 +255,9 @@ class Recovery:
         # From the last to the first, so that no number changes before its turn.
         for component in reversed(np.flatnonzero(gone).tolist()):
             self._note("prune", f"{len(gone)} components before", reason, component)
-        weight, means, covariances, _ = estimates
-        return Estimates(weight[~gone], means[~gone], covariances[~gone], None)
+        weight, means, covariances, *_ = estimates
+        left = weight[~gone], means[~gone], covariances[~gone]
+        return Estimates(*left, None, estimates.total_weight)
 
     @cached_property
     def _pooled(self) -> Estimates:

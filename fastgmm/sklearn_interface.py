@@ -174,6 +174,10 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     checked = copy.copy(estimator)
     if not is_known_structure(structure):
         checked.covariance_type = "full"
+    weights = getattr(checked, "weights_init", None)
+    if weights is not None and getattr(checked, "noise", None) is not None:
+        weights = _checked_shares(weights)
+        checked.weights_init = weights / weights.sum()  # a share is left to noise
     given = getattr(estimator, "precisions_init", None)
     shape = structure.shape(estimator.n_components, n_features)
     if isinstance(given, Real) and shape != ():
@@ -188,6 +192,8 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     else:
         checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
         check_held(structure, "precisions_init", getattr(checked, "precisions_init", None))
+    if weights is not None and getattr(checked, "noise", None) is not None:
+        checked.weights_init = weights
     if getattr(estimator, "covariance_prior", None) is not None:
         prior = checked.covariance_prior_  # scikit-learn lets any shape pass for 'spherical'
         shape = structure.of_one(np.empty(structure.shape(1, n_features))).shape
@@ -200,6 +206,23 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
             )
         check_held(structure, "covariance_prior", structure.for_all(checked.covariance_prior_))
     return checked
+
+
+def _checked_shares(weights: Any) -> np.ndarray:
+    """Initial weights that leave a share to noise, which scikit-learn does not know.
+
+    Raises
+    ------
+    ValueError
+        If they leave none.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    if not 0.0 < weights.sum() < 1.0:
+        raise ValueError(
+            "With noise, which has the rest, weights_init should sum to less than one, but its "
+            f"sum is {weights.sum():.6g}."
+        )
+    return weights
 
 
 def _checked_precisions(given: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -41,7 +41,16 @@ def test_the_reference_has_every_public_name(module):
 
 
 @pytest.mark.parametrize(
-    "name", ["start.md", "statistics.md", "batch.md", "missing.md", "selection.md"]
+    "name",
+    [
+        "start.md",
+        "statistics.md",
+        "batch.md",
+        "given.md",
+        "missing.md",
+        "noise.md",
+        "selection.md",
+    ],
 )
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -74,7 +74,7 @@ def fit_in_lockstep(
         lower_bound=-np.inf,
         listener=_UntilStopped(stop),
     )
-    statistics = rows.statistics(structure.operands(result.parameters))
+    statistics = rows.statistics(model.operands(result.parameters))
     return LockstepResult(model, result, step.failed, statistics.log_likelihood)
 
 
@@ -126,7 +126,7 @@ def _iteration(
     The second, careful E-step is that of the doubtful alone: each has the bits of its own fit.
     """
     structure = model.structure
-    operands = structure.operands(parameters)
+    operands = model.operands(parameters)
     statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
     bound = model.family.lower_bound(statistics, operands, new)
     if careful:

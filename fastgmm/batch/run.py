@@ -270,7 +270,7 @@ class _UntilStopped(Messages):
 
 def _plain(model: Any) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
-    given = ("weights_init", "means_init", "precisions_init", "freeze")
+    given = ("weights_init", "means_init", "precisions_init", "freeze", "noise")
     return (
         type(model) in (GaussianMixture, BayesianGaussianMixture)
         and (isinstance(model.init_params, str) or callable(model.init_params))

@@ -87,6 +87,7 @@ def fit(
     weights_init: options.WeightsInit = None,
     means_init: options.MeansInit = None,
     precisions_init: options.PrecisionsInit = None,
+    noise: options.Noise = None,
     freeze: options.Freeze = None,
     accelerate: options.Accelerate = None,
     tol_kind: options.TolKind = None,

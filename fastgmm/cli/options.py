@@ -77,6 +77,14 @@ PrecisionsInit = Annotated[
     np.ndarray | None,
     typer.Option(parser=_numbers, metavar="FILE.npy", help="Precisions to start with."),
 ]
+Noise = Annotated[
+    float | None,
+    typer.Option(
+        parser=_number_or_name,
+        metavar="box|V",
+        help="A further component of constant density, in the box around the rows or a volume V.",
+    ),
+]
 Freeze = Annotated[
     str | None,
     typer.Option(

@@ -53,7 +53,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 def parameters_of(model: Any) -> dict[str, Any]:
     """The parameters of a fitted model, by the names of its attributes without the underscore."""
-    names = ("weights", "means", "covariances")
+    names = ("weights", "means", "covariances", "noise_weight", "noise_volume")
     return {name: getattr(model, f"{name}_") for name in names if hasattr(model, f"{name}_")}
 
 
@@ -93,7 +93,10 @@ def text_of(model: Any, n_features_shown: int | None = None) -> str:
     columns += [_column(str(name), model.means_[:, j]) for j, name in enumerate(names)]
     shown = _n_that_fit(columns) if n_features_shown is None else 1 + n_features_shown
     more = "  ..." if len(columns) > shown else ""
-    return "\n".join([*lines, *("".join(row) + more for row in zip(*columns[:shown], strict=True))])
+    lines += ("".join(row) + more for row in zip(*columns[:shown], strict=True))
+    if hasattr(model, "noise_weight_"):
+        lines.append(f"noise: weight {model.noise_weight_:.5g}, volume {model.noise_volume_:.5g}")
+    return "\n".join(lines)
 
 
 def counted(n: int, thing: str) -> str:

@@ -63,12 +63,15 @@ class Estimates(NamedTuple):
     rounding : ndarray of shape (k, d), or None
         Variances that are no more than rounding of the rows. None if a regularisation is above
         all rounding.
+    total_weight : float
+        Of all rows, those of noise among them.
     """
 
     weight: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
     rounding: np.ndarray | None
+    total_weight: Any
 
 
 def estimate(
@@ -100,7 +103,7 @@ def estimate(
         # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
         share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
         rounding = (share[..., np.newaxis] * centred.means) ** 2
-    return Estimates(centred.weight, centred.means, covariances, rounding)
+    return Estimates(centred.weight, centred.means, covariances, rounding, statistics.total_weight)
 
 
 def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) -> CentredStatistics:

@@ -34,11 +34,12 @@ def check_acceleration(estimator: Any) -> None:
     if accelerate is None:
         return
     method_for(accelerate, estimator._structure)
-    if estimator.freeze is not None:
-        raise ValueError(
-            f"accelerate={accelerate!r} and freeze do not go together: its steps move all "
-            "parameters. Leave one of them out."
-        )
+    for name in ("freeze", "noise"):
+        if getattr(estimator, name) is not None:
+            raise ValueError(
+                f"accelerate={accelerate!r} and {name} do not go together: its steps are made for "
+                "components that are all estimated. Leave one of them out."
+            )
     if estimator.on_failure == "recover":
         raise ValueError(
             f"accelerate={accelerate!r} and on_failure='recover' do not go together: components "

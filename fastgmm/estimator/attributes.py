@@ -60,7 +60,10 @@ def check_set_by_hand(structure: CovarianceStructure, parameters: Parameters) ->
 
 
 def kernels_set_by_hand(
-    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
+    structure: CovarianceStructure,
+    parameters: Parameters,
+    dtype: np.dtype,
+    background: float | None = None,
 ) -> KernelChoice:
     """Kernels for predictions, and operands of checked parameters.
 
@@ -70,6 +73,8 @@ def kernels_set_by_hand(
     parameters : Parameters
     dtype : dtype
         Of the rows: float64 or float32.
+    background : float, optional
+        See `fastgmm.parameters.Operands`.
 
     Raises
     ------
@@ -77,6 +82,6 @@ def kernels_set_by_hand(
         If they are no mixture's.
     """
     check_set_by_hand(structure, parameters)
-    operands = structure.operands(parameters)
+    operands = structure.operands(parameters)._replace(background=background)
     careful = bool(needs_care(operands, structure.forms, dtype).any())
     return kernels_for(operands, structure.forms, dtype, careful)

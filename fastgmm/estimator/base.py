@@ -9,7 +9,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.em import Listener
 from fastgmm.estimator import by_hand, fitting, predicting
-from fastgmm.estimator.conversion import drawable, from_sklearn, to_sklearn
+from fastgmm.estimator.conversion import drawable, from_sklearn, sample_with_noise, to_sklearn
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.families import Family
@@ -132,7 +132,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         return predicting.labels_of_fit(self, data)
 
     def predict(self, X, *, out=None):
-        """Label of the most probable component of every row.
+        """Label of the most probable component of every row; -1 for noise.
 
         Parameters
         ----------
@@ -166,11 +166,13 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         X, out
-            See `predict`. In Parquet, the columns are ``component_0``, ``component_1``, ...
+            See `predict`. In Parquet, the columns are ``component_0``, ``component_1``, ..., and
+            ``noise``.
 
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_components), or None
+            With noise, its probability stands in one more column, the last.
         """
         if left_to_sklearn(self, out=out):
             return super().predict_proba(X)
@@ -224,8 +226,10 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         -------
         X : ndarray of shape (n_samples, n_features)
         y : ndarray of shape (n_samples,)
-            Their components.
+            Their components; -1 for noise, whose rows come last.
         """
+        if hasattr(self, "noise_volume_"):
+            return sample_with_noise(self, n_samples)
         # scikit-learn draws, from a model that it knows.
         return super(MixtureEstimator, drawable(self)).sample(n_samples)
 

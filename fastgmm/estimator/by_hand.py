@@ -61,7 +61,7 @@ def accumulate(estimator: Any, X: Any, sample_weight: Any) -> SufficientStatisti
     dtype = np.float64 if totals else family.fit_dtype or working_dtype(estimator, source.dtype)
     source = source.astype(np.dtype(dtype))
     rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k, tally=tally)
-    operands = structure.operands(parameters)
+    operands = _with_background(estimator, structure.operands(parameters))
     if totals:
         # About points that follow from the parameters, so that statistics of different rows add.
         statistics = rows.statistics(operands).with_scatter(rows.scatter(operands.origin))
@@ -154,7 +154,8 @@ def _operands_of(
             "update takes the statistics that accumulate returns, but got "
             f"{type(statistics).__name__}."
         )
-    forms, form = estimator._structure.forms, _form(estimator)
+    operands = _with_background(estimator, estimator._structure.operands(parameters))
+    form = _form(estimator)
     needs = form, form is MomentForm.NONE
     if (statistics.form, statistics.scatter is not None) != needs:
         raise ValueError(
@@ -163,10 +164,11 @@ def _operands_of(
         )
     if not statistics.total_weight > 0:
         raise ValueError("The statistics are those of no rows.")
-    operands = estimator._structure.operands(parameters)
     references = [operands.means]
     for dtype in (np.float64, np.float32):
-        references.append(kernels_for(operands, forms, np.dtype(dtype)).operands.reference)
+        references.append(
+            kernels_for(operands, estimator._structure.forms, np.dtype(dtype)).operands.reference
+        )
     if not any(np.array_equal(statistics.reference, reference) for reference in references):
         raise ValueError(
             "The statistics were not accumulated with the present parameters. Every update needs "
@@ -178,10 +180,16 @@ def _operands_of(
 def _form(estimator: Any) -> MomentForm:
     """The moment form of statistics by hand.
 
-    Where values may be missing, the scatter of all rows is no constant: components have their own.
+    With noise, or where values may be missing, the scatter of all rows does not stand for those of
+    the components: they have their own.
     """
     form: MomentForm = estimator._structure.forms.moments
-    return MomentForm.OUTER if form is MomentForm.NONE and allows_missing(estimator) else form
+    own = allows_missing(estimator) or estimator._family.background_of(estimator) is not None
+    return MomentForm.OUTER if form is MomentForm.NONE and own else form
+
+
+def _with_background(estimator: Any, operands: Operands) -> Operands:
+    return operands._replace(background=estimator._family.background_of(estimator))
 
 
 def _moved(

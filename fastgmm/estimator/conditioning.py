@@ -13,6 +13,7 @@ from fastgmm.covariance.algebra import covariances_of_factors, precisions
 from fastgmm.covariance.conditioning import Gaussians, conditionals
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.missing import check_no_noise
 from fastgmm.estimator.predicting import marginal_predictions, prepared
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.passes.imputation import Imputation, expected_values
@@ -58,6 +59,7 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
         raise TypeError(f"draws should be a number of draws or None, but got {draws!r}.")
     if draws is not None and draws < 1:
         raise ValueError(f"draws should be at least 1, but got {draws}.")
+    check_no_noise(estimator)
     source, choice = prepared(estimator, rows_to_predict(estimator, X, missing=True))
     given_type = source.dtype
     gaussians = _gaussians(estimator)
@@ -83,6 +85,7 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
 def marginal(estimator: Any, features: Any) -> Any:
     """See `GaussianMixture.marginal`."""
     check_is_fitted(estimator)
+    check_no_noise(estimator)
     chosen = numbers_of(estimator, features)
     structure = estimator._structure
     parameters = estimator._family.parameters_of(estimator)
@@ -119,6 +122,7 @@ def marginal(estimator: Any, features: Any) -> Any:
 def conditional(estimator: Any, X: Any, features: Any) -> ConditionalMixture:
     """See `GaussianMixture.conditional`."""
     check_is_fitted(estimator)
+    check_no_noise(estimator)
     known = numbers_of(estimator, features)
     X = _values_of(estimator, X, known)
     d = np.shape(estimator.means_)[1]

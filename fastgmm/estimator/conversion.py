@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from fastgmm.sklearn_interface import is_known_structure, knows_start
 from fastgmm.statistics import SufficientStatistics
@@ -20,6 +21,8 @@ def copy_fitted(target: Any, model: Any) -> Any:
 
 def to_sklearn(estimator: Any) -> Any:
     """See `MixtureEstimator.to_sklearn`."""
+    if hasattr(estimator, "noise_volume_") or getattr(estimator, "noise", None) is not None:
+        raise ValueError("scikit-learn's mixtures have no noise component, and this one has.")
     sklearn_class = estimator._sklearn_class
     defaults = sklearn_class().get_params(deep=False)
     known = with_known_structure(estimator)
@@ -73,3 +76,27 @@ def drawable(estimator: Any) -> Any:
             model = copy.copy(model)
             model.weights_ = weights / total
     return model
+
+
+def sample_with_noise(estimator: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a mixture with noise, and their components; -1 for noise, whose rows come last.
+
+    Noise is uniform in the box that belongs to its volume.
+    """
+    if n_samples < 1:
+        raise ValueError(
+            f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
+            "sample."
+        )
+    random_state = check_random_state(estimator.random_state)
+    corner, *edges = estimator.noise_box_
+    n_noise = random_state.binomial(n_samples, min(estimator.noise_weight_, 1.0))
+    noise = corner + random_state.uniform(size=(n_noise, len(corner))) @ np.array(edges)
+    if n_noise == n_samples:
+        return noise, np.full(n_noise, -1)
+    others = copy.copy(with_known_structure(estimator))
+    others.random_state = random_state
+    others.weights_ = np.asarray(estimator.weights_, np.float64)
+    others.weights_ = others.weights_ / others.weights_.sum()
+    rows, components = estimator._sklearn_class.sample(others, n_samples - n_noise)
+    return np.vstack([rows, noise]), np.append(components, np.full(n_noise, -1))

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,9 +23,11 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.accelerating import accelerated, check_acceleration
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.missing import allows_missing
+from fastgmm.estimator.noise import NOISE_ATTRIBUTES, noise_to_fit
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
 from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.estimator.starting import FoundStart, find_starts
+from fastgmm.families.noise import Noise
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
@@ -56,7 +59,7 @@ def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpo
         estimator._sklearn_class, start
     ):
         ours[f"init_params={start!r}"] = True
-    for name in ("freeze", "accelerate", "tol_kind"):
+    for name in ("freeze", "noise", "accelerate", "tol_kind"):
         ours[name] = getattr(estimator, name, None)
     if allows_missing(estimator):
         ours["missing_values='em'"] = True
@@ -122,20 +125,25 @@ def fit_rows(
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     k = estimator.n_components
     rows = open_pass(data.source, structure.forms, engine, k, data.labels, data.tally)
-    model = model_to_fit(estimator, structure, rows, data.given.dtype)
+    noise = noise_to_fit(estimator, data)
+    model = model_to_fit(estimator, structure, rows, data.given.dtype, noise)
     random_state = check_random_state(estimator.random_state)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
         recovery = Recovery(rows, rows_to_draw(data), model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
-        warm, bound, n_starts = _warm_parameters(estimator, rows, kept), estimator.lower_bound_, 1
+        warm, bound, n_starts = (
+            _warm_parameters(estimator, rows, kept, noise),
+            estimator.lower_bound_,
+            1,
+        )
         starts: Iterator[Parameters] = iter([warm])
     else:
         starting, about = rows_to_start(data, rows, structure.forms, engine, k)
         if found is None:
             known = None if data.labels is None else known_rows(rows, data.labels, k)
-            found = find_starts(starting, k, random_state, engine, known)
+            found = find_starts(starting, k, random_state, engine, known, noise is not None)
         placed = (
             (about if drawn is None else open_pass(drawn, structure.forms, engine, k), start)
             for drawn, start in found
@@ -172,7 +180,11 @@ def fit_rows(
 
 
 def model_to_fit(
-    estimator: Any, structure: CovarianceStructure, rows: Pass, dtype: np.dtype
+    estimator: Any,
+    structure: CovarianceStructure,
+    rows: Pass,
+    dtype: np.dtype,
+    noise: Noise | None = None,
 ) -> Model:
     """The model that an estimator's arguments ask for.
 
@@ -184,6 +196,7 @@ def model_to_fit(
         To fit it to.
     dtype : dtype
         That they are stored in.
+    noise : Noise, optional
     """
     checked = checked_copy(estimator, structure, rows.n_features)
     pooled: Callable[[], Estimates] = functools.cache(partial(pooled_estimates, rows, structure))
@@ -196,6 +209,8 @@ def model_to_fit(
         rows.weight_scale,
         pooled,
     )
+    if noise is not None:
+        family = family.with_noise(noise)
     reg_covar = estimator.reg_covar
     if isinstance(reg_covar, str):
         reg_covar = relative_regularization(structure, pooled())
@@ -221,7 +236,9 @@ def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
     return step
 
 
-def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Parameters:
+def _warm_parameters(
+    estimator: Any, rows: Pass, kept: np.ndarray | None, noise: Noise | None
+) -> Parameters:
     """The fitted parameters, to go on from; all of them, if some components have to be kept."""
     k, d = estimator.n_components, rows.n_features
     n_fitted, n_features_fitted = np.shape(estimator.means_)
@@ -233,12 +250,16 @@ def _warm_parameters(estimator: Any, rows: Pass, kept: np.ndarray | None) -> Par
         )
     parameters: Parameters = estimator._family.parameters_of(estimator)
     check_set_by_hand(estimator._structure, parameters)
+    if (noise is None) == hasattr(estimator, "noise_weight_"):  # the model had it, or had it not
+        left = 1.0 if noise is None else 1.0 - noise.share
+        shares = parameters.weights / parameters.weights.sum()
+        parameters = replace(parameters, weights=left * shares)
     return parameters
 
 
 def keep(estimator: Any, attributes: dict[str, Any]) -> None:
     """Set fitted attributes, in the place of those of a stream."""
-    for name in ("n_batches_", "running_statistics_"):
+    for name in ("n_batches_", "running_statistics_", *NOISE_ATTRIBUTES):
         estimator.__dict__.pop(name, None)
     for name, value in attributes.items():
         setattr(estimator, name, value)

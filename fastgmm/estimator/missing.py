@@ -14,6 +14,19 @@ def allows_missing(estimator: Any) -> bool:
     return getattr(estimator, "missing_values", "error") == "em"
 
 
+def check_no_noise(estimator: Any) -> None:
+    """Refuse a model with noise, whose constant density has no marginal.
+
+    Raises
+    ------
+    ValueError
+    """
+    if hasattr(estimator, "noise_weight_"):
+        raise ValueError(
+            "The model has a component of noise, which has no marginal or conditional density."
+        )
+
+
 def has_missing(X: np.ndarray) -> bool:
     """Whether an array holds NaN."""
     if X.dtype.kind != "f":

@@ -77,6 +77,7 @@ def predict_source(
     columns: str | list[str] = "component" if output == "labels" else "log_likelihood"
     if output == "responsibilities":
         columns = [f"component_{c}" for c in range(len(choice.operands.means))]
+        columns += ["noise"] if choice.operands.background is not None else []
     with open_output(out, source.n_rows, columns, dtype) as file:
         predict_rows(source, choice, engine, output, file, by_marginals)
     return None
@@ -100,10 +101,11 @@ def prepared(
 
     def make() -> KernelChoice:
         made_of = parameters or family.parameters_of(estimator)
-        return kernels_set_by_hand(structure, made_of, dtype)
+        return kernels_set_by_hand(structure, made_of, dtype, background)
 
     attributes = [getattr(estimator, name) for name in family.density_attributes]
-    purpose = dtype, estimator.covariance_type, parameters is None
+    background = family.background_of(estimator)
+    purpose = dtype, estimator.covariance_type, parameters is None, background
     choice = _kernels.get(estimator, purpose, attributes, make)
     check_features(estimator, source, choice.operands.means.shape[1])
     return source.astype(dtype), choice

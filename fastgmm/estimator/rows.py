@@ -22,6 +22,7 @@ from fastgmm.sources.missing import MissingTally
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.starts.known import check_unlabelled, checked_labels
+from fastgmm.starts.noise import checked_noise
 
 _LARGE = 1 << 18
 """Numbers of an array that a thread searches for NaN at a time."""
@@ -46,6 +47,8 @@ class FitRows(NamedTuple):
         Of the rows of `given`.
     tally : MissingTally or None
         Of `source`, if values are missing in it.
+    noise : ndarray of bool, shape (n,), or None
+        Which rows of `source` the caller takes for noise.
     """
 
     given: RowSource
@@ -55,6 +58,7 @@ class FitRows(NamedTuple):
     labels: np.ndarray | None = None
     given_labels: np.ndarray | None = None
     tally: MissingTally | None = None
+    noise: np.ndarray | None = None
 
 
 def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
@@ -76,6 +80,14 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
         X, sample_weight, labels = _with_column_of_labels(X, sample_weight, labels, opened)
     rows = _opened_rows if opened else _rows_in_memory
     data = rows(estimator, X, sample_weight)
+    noise_init = getattr(estimator, "noise_init", None)
+    if noise_init is not None:
+        if estimator.noise is None:
+            raise ValueError("noise_init says which rows are noise, but noise=None asks for none.")
+        chosen = checked_noise(noise_init, data.given.n_rows)
+        if data.source.n_rows < data.given.n_rows:
+            chosen = chosen[fitted_mask(data.given)]
+        data = data._replace(noise=chosen)
     if labels is None:
         return data
     labels = checked_labels(labels, data.given.n_rows, estimator.n_components)

@@ -1,16 +1,18 @@
 """Starts of a fit: from all of its rows, or from samples of them."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.rows import FitRows
+from fastgmm.families.noise import USUAL_SHARE
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.sampling import sample_rows
 from fastgmm.starts import Known, Start, bytes_to_draw, draw_starts, known_starts, make_starts
+from fastgmm.starts.noise import without_noise
 
 START_ROWS = 1 << 18
 """Rows of a source that a start is made from, if it has more."""
@@ -28,6 +30,7 @@ def find_starts(
     random_state: np.random.RandomState,
     engine: ThreadEngine,
     known: Known | None = None,
+    with_noise: bool = False,
 ) -> Iterator[FoundStart]:
     """Starts without end, each with the sample that it is about.
 
@@ -40,19 +43,10 @@ def find_starts(
     engine : ThreadEngine
     known : Known, optional
         What is known of all rows.
+    with_noise : bool, optional
+        Whether some rows are taken for noise.
     """
     method, dtype = data.start, data.given.dtype
-
-    def follow(
-        found: Iterator[Start],
-        X: np.ndarray | None = None,
-        weights: np.ndarray | None = None,
-        numbers: np.ndarray | None = None,
-    ) -> Iterator[Start]:
-        if known is None:
-            return found
-        of_rows = known if numbers is None else known._replace(labels=known.labels[numbers])
-        return known_starts(found, of_rows, method, X, random_state, weights)
 
     def make(
         X: Any, weights: np.ndarray | None, numbers: np.ndarray | None = None
@@ -60,18 +54,38 @@ def find_starts(
         # Methods see the type that the rows were given in, as scikit-learn's do.
         X = None if X is None else X.astype(dtype, copy=False)
         found = make_starts(X, n_components, method, random_state, weights, engine)
-        return follow(found, X, weights, numbers)
+        of_rows, chosen = known, data.noise
+        if known is not None and numbers is not None:
+            of_rows = known._replace(labels=known.labels[numbers])
+        if chosen is not None and numbers is not None:
+            chosen = chosen[numbers]
+        if of_rows is not None:
+            found = known_starts(found, of_rows, method, X, random_state, weights)
+        if not with_noise:
+            return found
+        labels = None if of_rows is None else of_rows.labels
+        return (
+            without_noise(start, n_components, chosen, USUAL_SHARE, X, weights, labels)
+            for start in found
+        )
 
     if data.arrays is not None:
         found = make(*data.arrays)
     elif not (isinstance(method, str) or callable(method)):
         found = make(None, None)
-    elif isinstance(method, str) and bytes_to_draw(method, data.source) <= START_BYTES:
-        found = follow(draw_starts(data.source.astype(dtype), n_components, method, random_state))
+    elif _is_drawn(method, data.source) and not with_noise:  # which looks at the rows
+        found = draw_starts(data.source.astype(dtype), n_components, method, random_state)
+        if known is not None:
+            found = known_starts(found, known, method, None, random_state, None)
     else:
         yield from _sampled_starts(data.source, make, random_state)
         return
     yield from ((None, start) for start in found)
+
+
+def _is_drawn(method: Any, source: RowSource) -> TypeGuard[str]:
+    """Whether a start is drawn from all rows of a source, without a look at them."""
+    return isinstance(method, str) and bytes_to_draw(method, source) <= START_BYTES
 
 
 def _sampled_starts(

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.estimates import Estimates, FixedMeans
+from fastgmm.families.noise import Noise
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.statistics import SufficientStatistics
 
@@ -84,6 +85,20 @@ class Family(ABC):
     @abstractmethod
     def frozen_components(self) -> np.ndarray | None:
         """Which components (k,) have a part that is fixed; None if none has."""
+
+    # -- noise -------------------------------------------------------------------------------------
+    @classmethod
+    @abstractmethod
+    def background_of(cls, estimator: Any) -> float | None:
+        """`Operands.background` of a fitted estimator."""
+
+    @abstractmethod
+    def with_noise(self, noise: Noise) -> Self:
+        """The same family with a component of noise."""
+
+    @abstractmethod
+    def background(self, parameters: Any) -> float | None:
+        """`Operands.background` of a mixture with these parameters."""
 
     # -- the M-step --------------------------------------------------------------------------------
     @abstractmethod

@@ -71,12 +71,17 @@ def _shares_a_factor(structure: CovarianceStructure) -> bool:
     return structure.n_free_parameters(2, 5) < 2 * structure.n_free_parameters(1, 5)
 
 
-def n_parameters(structure: CovarianceStructure, masks: Masks, n_features: int) -> int:
-    """Number of free parameters of a mixture some parts of which are fixed."""
+def n_parameters(
+    structure: CovarianceStructure, masks: Masks, n_features: int, with_noise: bool = False
+) -> int:
+    """Number of free parameters of a mixture, some parts of which are fixed.
+
+    Of noise, its weight counts.
+    """
     k = len(masks.means)
     weights, means, covariances = (k - int(mask.sum()) for mask in masks)
     of_covariances = structure.n_free_parameters(covariances, n_features) if covariances else 0
-    return of_covariances + means * n_features + max(weights - 1, 0)
+    return of_covariances + means * n_features + max(weights - 1 + with_noise, 0)
 
 
 @dataclass(frozen=True, slots=True)

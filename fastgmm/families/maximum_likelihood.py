@@ -1,6 +1,6 @@
 """Maximum likelihood: the M-step and the bound of a plain Gaussian mixture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from fastgmm.covariance.algebra import (
 from fastgmm.covariance.estimates import FixedMeans
 from fastgmm.families.base import Family
 from fastgmm.families.frozen import Frozen
+from fastgmm.families.noise import Noise, weight_left
 from fastgmm.parameters import MixtureParameters
 
 
@@ -49,11 +50,14 @@ class MaximumLikelihood(Family):
     given : GivenParameters
     frozen : Frozen, optional
         What of them stays as it is.
+    noise : Noise, optional
+        Its weight is what those of the components leave.
     """
 
     structure: CovarianceStructure
     given: GivenParameters
     frozen: Frozen | None = None
+    noise: Noise | None = None
 
     density_attributes: ClassVar = ("weights_", "means_", "precisions_cholesky_")
 
@@ -68,7 +72,8 @@ class MaximumLikelihood(Family):
     @classmethod
     def of_fitted(cls, estimator, structure, weight_scale):
         k, d = np.shape(estimator.means_)
-        return cls(structure, GivenParameters(), Frozen.of(estimator, structure, k, d))
+        frozen = Frozen.of(estimator, structure, k, d)
+        return cls(structure, GivenParameters(), frozen, Noise.of_fitted(estimator))
 
     @classmethod
     def parameters_of(cls, estimator):
@@ -79,7 +84,26 @@ class MaximumLikelihood(Family):
         return MixtureParameters(*(np.asarray(a, dtype=np.float64) for a in attributes))
 
     def attributes(self, parameters, dtype):
-        return {}
+        if self.noise is None:
+            return {}
+        return {
+            "noise_weight_": weight_left(parameters.weights),
+            "noise_volume_": self.noise.volume,
+            "noise_box_": self.noise.box,
+        }
+
+    @classmethod
+    def background_of(cls, estimator):
+        noise = Noise.of_fitted(estimator)
+        return None if noise is None else noise.log_density(estimator.noise_weight_)
+
+    def with_noise(self, noise):
+        return replace(self, noise=noise)
+
+    def background(self, parameters):
+        if self.noise is None:
+            return None
+        return self.noise.log_density(weight_left(parameters.weights))
 
     @classmethod
     def tolerance(cls, estimator, total_weight):
@@ -103,8 +127,12 @@ class MaximumLikelihood(Family):
     def start(self, estimates, total_weight):
         """M-step from a start, where the caller gives nothing else (scikit-learn's order)."""
         weights, means = self.given.weights, self.given.means
+        if weights is None:
+            weights = estimates.weight / np.expand_dims(total_weight, -1)
+            if self.noise is not None:
+                weights *= (1.0 - self.noise.share) / weights.sum()
         return self._parameters(
-            estimates.weight / np.expand_dims(total_weight, -1) if weights is None else weights,
+            weights,
             estimates.means if means is None else means,
             estimates.covariances,
             estimates.rounding,
@@ -112,7 +140,10 @@ class MaximumLikelihood(Family):
 
     def maximize(self, estimates):
         """Parameters of largest likelihood, given the responsibilities."""
-        weights = estimates.weight / estimates.weight.sum(axis=-1, keepdims=True)
+        total = estimates.weight.sum(axis=-1, keepdims=True)
+        if self.noise is not None:
+            total = max(total, estimates.total_weight)
+        weights = estimates.weight / total
         factors = defined_factors(self.structure, estimates.covariances, estimates.rounding)
         parameters = MixtureParameters(weights, estimates.means, estimates.covariances, factors)
         return parameters if self.frozen is None else self.frozen.holding(parameters)

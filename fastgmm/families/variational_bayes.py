@@ -208,6 +208,16 @@ class VariationalBayes(Family):
         """See `Family`; the bound is a sum over rows."""
         return estimator.tol * total_weight if estimator.tol_per_sample else estimator.tol
 
+    @classmethod
+    def background_of(cls, estimator):
+        return None
+
+    def with_noise(self, noise):
+        raise TypeError("Bayesian mixtures have no noise.")
+
+    def background(self, parameters):
+        return None
+
     def fixed_means(self):
         return None
 

@@ -78,6 +78,7 @@ def near_statistics_pass(forms, dtype):
         listed, counts = np.empty((_BATCH, k + 1), np.int64), np.empty(_BATCH, np.int64)
         # Operands and sums of the components that are near, side by side.
         near_scales, near_constants = np.empty_like(scales), np.empty_like(constants)
+        n_noise = len(constants) - k
         room = np.empty((2, k, d), dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
         moved = k if SUMS_ABOUT_ORIGIN else 0
@@ -121,11 +122,13 @@ def near_statistics_pass(forms, dtype):
                             scales,
                             constants,
                         )
+                if n_noise:
+                    near_constants[count] = constants[k]
                 sums[0] += weigh(
                     distances[:count],
                     points,
                     near_scales[:count],
-                    near_constants[:count],
+                    near_constants[: count + n_noise],
                     NEGLIGIBLE,
                     weights,
                     responsibilities[:count],

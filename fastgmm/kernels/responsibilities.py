@@ -4,6 +4,10 @@ With :math:`a_{tc}` the weighted log-density, :math:`\log p(x_t) = m_t + \log \s
 m_t}`, :math:`m_t = \max_c a_{tc}`, and :math:`r_{tc} = e^{a_{tc} - \log p(x_t)}` (Bishop 2006,
 eq. 9.13 and 9.14; Murphy 2012, sec. 3.5.3 for the shift by the maximum).
 
+Noise has the same weighted log-density everywhere. If there is any, that number stands behind the
+constants of the components; maximum and sum then begin with it, and the responsibilities of the
+components sum to less than one.
+
 Outer moments take :math:`\sqrt{r_{tc}}`, which is no dearer than :math:`r_{tc}`: the exponential of
 half the argument, whose square is summed. A square root of each would take longer than the
 exponential.
@@ -22,16 +26,23 @@ from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 _LOWEST = {True: -1.7976931348623157e308, False: -3.4028234663852886e38}
 
 
+def _background_definition(constants, k):
+    return constants[k] if len(constants) > k else -np.inf
+
+
 def _normalize_definition(
     distances, points, scales, constants, cutoff, weights, responsibilities, log_likelihoods
 ):
-    log_densities = constants[:, None] + scales[:, None] * distances[:, :points]
-    lowest = _LOWEST[distances.dtype == np.float64]
+    k = len(scales)
+    background = _background_definition(constants, k)
+    log_densities = constants[:k, None] + scales[:, None] * distances[:, :points]
+    lowest = max(background, _LOWEST[distances.dtype == np.float64])
     maximum = np.maximum(log_densities.max(axis=0), lowest)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = log_densities - maximum
         densities = np.where(relative <= cutoff, 0.0, np.exp(relative))
-        total = densities.sum(axis=0)
+        of_noise = background - maximum
+        total = densities.sum(axis=0) + np.where(of_noise <= cutoff, 0.0, np.exp(of_noise))
         log_likelihoods[:points] = maximum + np.log(total)
         responsibilities[:, :points] = densities * (weights[:points] / total)
     weighted = np.where(weights[:points] > 0, weights[:points] * log_likelihoods[:points], 0.0)
@@ -66,6 +77,8 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
     zeros = [v.constant(0.0)] * GROUP
     base = LOG2_E / 2.0 if to_roots else LOG2_E
     cutoff = v.splat(least)
+    noisy, background = _background(v, constant, k)
+    lowest = v.maximum(background, v.constant(_LOWEST[v.double]))
 
     def whole_group(t, likelihoods):
         def at(c, n):
@@ -79,7 +92,18 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
                 maxima[n] = v.maximum(a, maxima[n])
             return maxima
 
-        maxima = v.loop(0, k, 1, [v.constant(_LOWEST[v.double])] * GROUP, log_densities)
+        maxima = v.loop(0, k, 1, [lowest] * GROUP, log_densities)
+        with builder.if_else(noisy) as (some_noise, no_noise):
+            with some_noise:
+                above = [v.sub(background, maxima[n]) for n in span]
+                counts = [builder.fcmp_unordered(">", x, cutoff) for x in above]
+                of_noise = [exp2_nonpositive(v, above[n], base, counts[n]) for n in span]
+                if to_roots:
+                    of_noise = [v.mul(e, e) for e in of_noise]
+                noisy_end = builder.block
+            with no_noise:
+                quiet_end = builder.block
+        first = [v.join((of_noise[n], noisy_end), (zeros[n], quiet_end)) for n in span]
 
         def densities(c, sums):
             relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
@@ -103,7 +127,7 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
                     far_end = builder.block
             return [v.join((added[n], near_end), (sums[n], far_end)) for n in span]
 
-        sums = v.loop(0, k, 1, zeros, densities)
+        sums = v.loop(0, k, 1, first, densities)
         factors = []
         for n in span:
             weight = v.load(w, v.plus(t, n * v.lanes))
@@ -134,6 +158,13 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
     return v.widen(v.horizontal_sums([_sum(v, likelihoods)])[0])
 
 
+def _background(v, constant, k):
+    """Whether there is noise, and its log-density in every lane: minus infinity for none."""
+    noisy = v.builder.icmp_signed(">", constant.shape[0], k)
+    density = v.broadcast(constant, v.builder.select(noisy, k, v.index(0)))
+    return noisy, v.builder.select(noisy, density, v.constant("-inf"))
+
+
 @microkernel(_normalize_definition)
 def normalize(
     typing,
@@ -148,7 +179,8 @@ def normalize(
 ):
     """Weighted responsibilities of a tile; returns the weighted sum of its log-likelihoods.
 
-    distances (k, stride), points a multiple of the group, scales (k,), constants (k,), cutoff:
+    distances (k, stride), points a multiple of the group, scales (k,), constants (k,), or (k + 1,)
+    with that of noise last, cutoff:
     components whose log-density lies further below the point's largest count as zero, weights
     (stride,), out: responsibilities (k, stride), which may be `distances` itself, and
     log_likelihoods (stride,).
@@ -174,19 +206,27 @@ def _sum(v, vectors):
 
 
 def _assign_definition(distances, points, scales, constants, labels):
-    log_densities = constants[:, None] + scales[:, None] * distances[:, :points]
+    k = len(scales)
+    log_densities = constants[:k, None] + scales[:, None] * distances[:, :points]
     labels[:points] = log_densities.argmax(axis=0)
+    is_noise = ~(log_densities.max(axis=0) > _background_definition(constants, k))
+    labels[:points][is_noise & (len(constants) > k)] = -1.0
 
 
 @microkernel(_assign_definition)
 def assign(typing, distances, points, scales, constants, labels):
-    """labels[t] = the first component of largest log-density, as a float; needs no exponential."""
+    """labels[t] = the first component of largest log-density, as a float; needs no exponential.
+
+    -1 where the density of noise, which may stand behind the constants, is no less.
+    """
     signature = types.void(distances, types.intp, scales, constants, labels)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, distances.dtype)
         q, count, scale, constant, out = unpack_arguments(context, builder, signature, args)
         k, stride = q.shape
+        noisy, background = _background(v, constant, k)
+        unassigned = builder.select(noisy, v.constant(-1.0), v.constant(0.0))
 
         def whole_vector(t, _):
             def component(c, best):
@@ -201,7 +241,7 @@ def assign(typing, distances, points, scales, constants, labels):
                     v.add(this, v.constant(1.0)),
                 ]
 
-            start = [v.constant("-inf"), v.constant(0.0), v.constant(0.0)]
+            start = [background, unassigned, v.constant(0.0)]
             _, label, _ = v.loop(0, k, 1, start, component)
             v.store(label, out, t)
 

@@ -130,7 +130,7 @@ class CellPass(Pass):
         if not self._blocks:
             self._order_rows()
         reference = choice.operands.reference
-        spreads = distance_spreads(operands, choice.forms, self._units)
+        spreads = distance_spreads(operands, self._forms, self._units)
         least = max(_CHUNK_ROWS, _CHUNK_ROWS_PER_COMPONENT * len(reference))
         chunks = [
             (number, first, last)

@@ -261,7 +261,8 @@ def chunk_predictions(
     output : str
         One of `fastgmm.kernels.layout.OUTPUTS`.
     out : ndarray of shape (rows,) or (rows, k)
-        int64 for labels, else of the rows' dtype.
+        int64 for labels, else of the rows' dtype. Responsibilities have the shape (rows, k + 1) to
+        hold that of noise last.
 
     Returns
     -------
@@ -274,6 +275,8 @@ def chunk_predictions(
     if output == "log_densities":
         log_density_pass(forms.density, dtype)(chunk.rows, *operands, out)
         return 0.0
+    if output == "responsibilities" and out.shape[1] > len(operands.means):
+        return _with_noise(chunk, forms, operands, out)
     vector, matrix, labels = np.empty(0, dtype), np.empty((0, 0), dtype), np.empty(0, np.int64)
     if output == "labels":
         labels = out
@@ -283,3 +286,15 @@ def chunk_predictions(
         matrix = out
     predict = prediction_pass(forms.density, dtype)
     return predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)
+
+
+def _with_noise(chunk: Chunk, forms: Forms, operands: KernelOperands, out: np.ndarray) -> float:
+    """Responsibilities of the components and, behind them, of noise (rows, k + 1)."""
+    dtype, n = chunk.rows.dtype, len(chunk.rows)
+    of_components, log_likelihoods = np.empty((n, out.shape[1] - 1), dtype), np.empty(n, dtype)
+    chunk_predictions(chunk, forms, operands, "log_likelihoods", log_likelihoods)
+    total = chunk_predictions(chunk, forms, operands, "responsibilities", of_components)
+    out[:, :-1] = of_components
+    background = np.float64(operands.constants[-1])
+    out[:, -1] = np.exp(background - log_likelihoods.astype(np.float64))
+    return total

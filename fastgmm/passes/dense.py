@@ -199,7 +199,12 @@ def shared_out(
         )
         densities[others] = -np.inf
     largest = densities.max(axis=1, keepdims=True)
+    noise = -np.inf if choice.operands.background is None else choice.operands.background
+    of_noise = np.full_like(largest, noise)
+    if labels is not None:
+        of_noise[labels >= 0] = -np.inf
+    largest = np.maximum(largest, of_noise)
     responsibilities = np.exp(densities - largest)
-    totals = responsibilities.sum(axis=1, keepdims=True)
+    totals = responsibilities.sum(axis=1, keepdims=True) + np.exp(of_noise - largest)
     responsibilities /= totals
     return (largest + np.log(totals))[:, 0], responsibilities

@@ -18,6 +18,7 @@ It loses the square of this, times eps.
 """
 
 _CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC, _CENTRED = (forms.density for forms in FORMS)
+_NO_MOMENTS = FORMS[1].moments
 _CAREFUL = {density: FORMS[0] for density in (_CHOLESKY, _SHARED)}
 _CAREFUL |= {density: FORMS[4] for density in (_DIAGONAL, _ISOTROPIC, _CENTRED)}
 """Kernels that work about each component's own mean, for every density form."""
@@ -38,7 +39,8 @@ class KernelOperands(NamedTuple):
     projected : ndarray of shape (k, d)
         The means as the density form meets them: whitened, or scaled.
     scales : ndarray of shape (k,)
-    constants : ndarray of shape (k,)
+    constants : ndarray of shape (k,), or (k + 1,)
+        With the weighted log-density of noise last, if there is any.
     """
 
     origin: np.ndarray
@@ -47,6 +49,12 @@ class KernelOperands(NamedTuple):
     projected: np.ndarray
     scales: np.ndarray
     constants: np.ndarray
+
+    @property
+    def background(self) -> float | None:
+        """Weighted log-density of noise; None where there is none."""
+        k = self.means.shape[-2]
+        return float(self.constants[k]) if self.constants.shape[-1] > k else None
 
     @property
     def reference(self) -> np.ndarray:
@@ -88,10 +96,14 @@ def kernels_for(
     careful : bool, optional
         See `Pass.statistics`.
     """
-    if not careful:
+    # With noise, the scatter of all rows is not that of the components: they need their own.
+    own = operands.background is not None and forms.moments == _NO_MOMENTS
+    if not (careful or own):
         return KernelChoice(forms, dtype, about_origin(operands, forms.density, dtype))
     of_each = _of_each(operands, forms.density)
     forms = _CAREFUL[forms.density]
+    if not careful:
+        return KernelChoice(forms, dtype, about_origin(of_each, forms.density, dtype))
     made = about_means(of_each, forms.density)
     return KernelChoice(forms, np.dtype(np.float64), made, careful=True)
 
@@ -177,10 +189,17 @@ def about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOpe
                 _laid_out(operands.factors, density),
                 operands.projected,
                 operands.scales,
-                operands.constants,
+                _constants(operands),
             )
         ),
     )
+
+
+def _constants(operands: Operands) -> np.ndarray:
+    """The constants of the components, and behind them that of noise."""
+    if operands.background is None:
+        return operands.constants
+    return np.append(operands.constants, operands.background)
 
 
 def about_means(operands: Operands, density: str) -> KernelOperands:
@@ -195,7 +214,7 @@ def about_means(operands: Operands, density: str) -> KernelOperands:
         np.ascontiguousarray(_laid_out(operands.factors, density)),
         whitened(means, operands.factors) if density == _CHOLESKY else means,
         operands.scales,
-        operands.constants,
+        _constants(operands),
     )
 
 

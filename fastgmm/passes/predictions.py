@@ -46,6 +46,8 @@ def predict_rows(
     """
     k = len(choice.operands.means)
     width = (k,) if output in ("responsibilities", "log_densities") else ()
+    if output == "responsibilities" and choice.operands.background is not None:
+        width = (k + 1,)
     dtype, made_in = np.dtype(np.int64), np.dtype(np.int64)
     if output != "labels":
         dtype, made_in = source.dtype, choice.dtype
@@ -122,7 +124,7 @@ def classification_log_likelihood(source: RowSource, choice: KernelChoice, engin
     likelihood", eq. 8).
     """
     source = source.astype(choice.dtype)
-    k = len(choice.operands.means)
+    k, background = len(choice.operands.means), choice.operands.background
     grid = RowGrid.of(source.n_rows, source.n_features, k)
 
     def largest(index: int) -> float:
@@ -132,6 +134,8 @@ def classification_log_likelihood(source: RowSource, choice: KernelChoice, engin
         largest = values[:, 0]
         for c in range(1, k):  # NumPy takes far longer over a short axis
             largest = np.maximum(largest, values[:, c])
+        if background is not None:
+            largest = np.maximum(largest, values.dtype.type(background))
         if not len(chunk.weights):
             return float(largest.sum(dtype=np.float64))
         return float(largest.astype(np.float64) @ chunk.weights)

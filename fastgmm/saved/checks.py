@@ -75,6 +75,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "diagnostics": (is_diagnostics, "a list of records of what was mended"),
     "n_features_in": (_is_count, "a number of features"),
     "feature_names_in": (_is_names, "an array of names"),
+    "noise_weight": (lambda value: _is_float(value) and 0 <= value <= 1, "a number from 0 to 1"),
+    "noise_volume": (lambda value: _is_float(value) and 0 < value < np.inf, "a positive number"),
     "n_batches": (lambda value: _is_count(value) and value > 0, "a number of batches"),
 }
 """What attributes that are no arrays of numbers have to be."""
@@ -112,6 +114,8 @@ def check_fitted(estimator: Any, attributes: Mapping[str, Any]) -> None:
         raise ValueError("n_features_in_ is not the number of features of means_.")
     if "feature_names_in" in parts and np.shape(parts["feature_names_in"]) != (d,):
         raise ValueError("feature_names_in_ does not name the features of means_.")
+    if "noise_box" in parts:
+        check_array("noise_box", parts["noise_box"], (d + 1, d))
     if "n_batches" in parts:
         _check_stream(structure, parts)
 
@@ -123,6 +127,7 @@ def _check_complete(parts: Mapping[str, Any], bayesian: bool) -> None:
     groups = [
         ((*core, "covariances", "precisions", *_OUTCOME, *stream), core),
         (_OUTCOME, (*_OUTCOME, "covariances", "precisions", *(_PRIORS if bayesian else ()))),
+        (("noise_weight", "noise_volume", "noise_box"),) * 2,
         (("diagnostics",), (*_OUTCOME, "lower_bounds")),
         (stream, (*stream, *_OUTCOME)),
         (_PRIORS, _PRIORS if bayesian else ()),
@@ -151,7 +156,7 @@ def check_parameters(structure: CovarianceStructure, parts: Mapping[str, Any]) -
         definite.
     """
     check_mixture(structure, parts)
-    total = np.sum(parts["weights"], dtype=np.float64)
+    total = np.sum(parts["weights"], dtype=np.float64) + parts.get("noise_weight", 0.0)
     if not abs(total - 1.0) <= _ROUNDING_OF_SUM and not (parts.get("n_iter") == 0 and total < 1.0):
         raise ValueError(f"weights_ should sum to one, but sum to {total:.6g}.")
     k, d = np.shape(parts["means"])
@@ -248,7 +253,7 @@ def _check_stream(structure: CovarianceStructure, parts: Mapping[str, Any]) -> N
     statistics = parts["running_statistics"]
     forms = [structure.forms.moments]
     if forms == [MomentForm.NONE]:
-        forms.append(MomentForm.OUTER)  # of rows in which values may be missing
+        forms.append(MomentForm.OUTER)  # with noise, or rows in which values may be missing
     if not isinstance(statistics, SufficientStatistics) or statistics.form not in forms:
         raise ValueError("running_statistics_ is not of the covariance_type.")
     if statistics.reference.shape != np.shape(parts["means"]):

@@ -135,6 +135,8 @@ def _check_parameters(
     for name, part in parts.items():
         if not isinstance(part, np.ndarray) or part.dtype != np.float64:
             raise ValueError(f"its {name} is no array of float64")
+    if facts.get("noise") is not None:
+        parts["noise_weight"] = max(1.0 - np.sum(parts["weights"]), 0.0)
     check_parameters(structure, {**parts, "n_iter": n_iter})
     if prior_type is not None and (
         type(posterior) is not WEIGHT_POSTERIORS[prior_type]

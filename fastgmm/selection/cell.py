@@ -110,7 +110,7 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
         found["bic"] = -2 * mean * n + penalty
         found["aic"] = -2 * mean * n + 2 * n_parameters
         found["icl"] = found["bic"]
-        if k > 1:
+        if k > 1 or choice.operands.background is not None:
             found["icl"] = -2 * classification_log_likelihood(rows, choice, engine) + penalty
     return found
 

@@ -11,6 +11,7 @@ from fastgmm.starts.records import (
     Shares,
     SingleRows,
     Start,
+    WithoutRows,
 )
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Shares",
     "SingleRows",
     "Start",
+    "WithoutRows",
     "bytes_to_draw",
     "draw_starts",
     "given_start",

@@ -107,7 +107,35 @@ class KnownShares:
         return shares
 
 
-Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities | KnownShares
+@dataclass(frozen=True, eq=False, slots=True)
+class WithoutRows:
+    """Shares of a start, none of which goes to some of the rows.
+
+    Parameters
+    ----------
+    shares : Shares
+    left_out : ndarray of bool, shape (n,)
+    n_components : int
+    """
+
+    shares: "Shares"
+    left_out: np.ndarray
+    n_components: int
+
+    @property
+    def in_order(self) -> bool:
+        """As of the rows that stay."""
+        return self.shares.in_order
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k) of the rows start to stop."""
+        shares = self.shares.chunk(start, stop)
+        if shares.ndim == 1:
+            shares = (shares[:, np.newaxis] == np.arange(self.n_components)).astype(np.float64)
+        return np.where(self.left_out[start:stop, np.newaxis], 0.0, shares)
+
+
+Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities | KnownShares | WithoutRows
 """Starts that share out all rows."""
 
 Start = Shares | SingleRows

@@ -438,3 +438,30 @@ def test_labels(command, files, rows, tmp_path):
         failed = command("fit", tmp_path / path, *FIT, "--labels", column)
         assert failed.code != 0
         assert words in " ".join(failed.err.split())
+
+
+def test_noise(command, files, rows, tmp_path):
+    out = tmp_path / "model.npz"
+    done = command("fit", files / "rows.csv", *FIT, "--noise", "box", "--out", out)
+    assert done.code == 0, done.err
+    assert "noise, in a volume of" in done.out
+    expected = GaussianMixture(2, noise="box", random_state=0).fit(rows)
+    fitted = load(out)
+    np.testing.assert_array_equal(fitted.means_, expected.means_)
+    document = json.loads(command("info", out, "--json").out)
+    assert document["noise_weight"] == expected.noise_weight_
+    labels = tmp_path / "labels.csv"
+    assert command("predict", out, files / "rows.csv", "--out", labels).code == 0
+    np.testing.assert_array_equal(read(labels)[:, 0], expected.predict(rows))
+    shares = tmp_path / "shares.parquet"
+    assert command("predict", out, files / "rows.csv", "--proba", "--out", shares).code == 0
+    assert pq.read_table(shares).column_names == ["component_0", "component_1", "noise"]
+    np.testing.assert_array_equal(read(shares), expected.predict_proba(rows))
+    drawn = tmp_path / "drawn.csv"
+    assert command("sample", out, "-n", 50, "--labels", "--out", drawn).code == 0
+    assert command("fit", files / "rows.csv", *FIT, "--noise", "1000", "--json").code == 0
+    for value in ("-2", "hull", "nan"):
+        failed = command("fit", files / "rows.csv", *FIT, "--noise", value)
+        assert failed.code != 0
+        assert "noise" in failed.err
+        assert "Traceback" not in failed.err

@@ -23,6 +23,8 @@ PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_c
 OURS = {
     "on_failure": "raise",
     "n_jobs": None,
+    "noise": None,
+    "noise_init": None,
     "freeze": None,
     "missing_values": "error",
     "accelerate": None,

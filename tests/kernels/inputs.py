@@ -199,9 +199,18 @@ def centred_diagonal_distances(p):
     return diagonal_distances(p)
 
 
+def _with_noise(p):
+    """Log-densities; for an odd number of components, with that of noise, which is amid them."""
+    distances, points, scales, constants = p.log_densities()
+    if p.k % 2:
+        middle = np.median(constants[:, None] + scales[:, None] * distances[:, :points])
+        constants = np.append(constants, p.dtype.type(middle))
+    return distances, points, scales, constants
+
+
 def normalize(p):
     cutoff = p.dtype.type(-10)  # so high that it cuts something off
-    return *p.log_densities(), cutoff, p.positive_points(), p.output(p.k), p.output()
+    return *_with_noise(p), cutoff, p.positive_points(), p.output(p.k), p.output()
 
 
 def normalize_to_roots(p):
@@ -209,7 +218,7 @@ def normalize_to_roots(p):
 
 
 def assign(p):
-    return *p.log_densities(), p.output()
+    return *_with_noise(p), p.output()
 
 
 def outer_moments(p):

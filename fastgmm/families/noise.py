@@ -1,0 +1,84 @@
+"""Noise: a further component, of the same density everywhere."""
+
+import math
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+USUAL_SHARE = 0.05
+"""Weight that noise begins with, where the caller does not say which rows are noise."""
+
+
+class Noise(NamedTuple):
+    """What is settled about noise before a fit; its weight moves (Fraley and Raftery 2002, sec. 4).
+
+    Parameters
+    ----------
+    volume : float
+        One over the density, in units of the features.
+    box : ndarray of shape (d + 1, d)
+        Where its rows are drawn: a corner, and edges.
+    share : float
+        The weight to begin with.
+    """
+
+    volume: float
+    box: np.ndarray
+    share: float = USUAL_SHARE
+
+    @classmethod
+    def within(cls, box: np.ndarray, noise: str | float, share: float, names: Any) -> Self:
+        """Noise of a box around the rows, or of a given volume.
+
+        Parameters
+        ----------
+        box : ndarray of shape (d + 1, d)
+        noise : float or 'box'
+        share : float
+        names : sequence
+            Of the features, for errors.
+
+        Raises
+        ------
+        ValueError
+            If the box has no volume, or one beyond all numbers.
+        """
+        edges = box[1:]
+        lengths = np.linalg.norm(edges, axis=1)
+        flat = [name for name, length in zip(names, lengths, strict=True) if not length > 0]
+        log_volume = float(np.log(lengths[lengths > 0]).sum())
+        if not isinstance(noise, str):
+            # The same box, so much larger or smaller.
+            scale = math.exp((math.log(noise) - log_volume) / max(len(names) - len(flat), 1))
+            middle = box[0] + 0.5 * edges.sum(axis=0)
+            edges = edges * scale
+            return cls(float(noise), np.vstack([middle - 0.5 * edges.sum(axis=0), edges]), share)
+        if flat:
+            raise ValueError(
+                f"noise='box' needs a box around the rows, but {', '.join(map(str, flat))} is "
+                "constant, and the box has no volume. Give the volume as a number."
+            )
+        with np.errstate(over="ignore"):
+            volume = float(np.exp(log_volume))
+        if not 0.0 < volume < np.inf:
+            raise ValueError(
+                f"noise='box' needs a box around the rows, but the logarithm of its volume is "
+                f"{log_volume:.6g}, beyond all numbers. Scale the features."
+            )
+        return cls(volume, box, share)
+
+    @classmethod
+    def of_fitted(cls, estimator: Any) -> Self | None:
+        """The noise of a fitted estimator; None if it has none."""
+        if not hasattr(estimator, "noise_volume_"):
+            return None
+        return cls(estimator.noise_volume_, estimator.noise_box_)
+
+    def log_density(self, weight: Any) -> float:
+        """Weighted log-density; minus infinity for a weight of zero."""
+        return math.log(weight) - math.log(self.volume) if weight > 0 else -math.inf
+
+
+def weight_left(weights: np.ndarray) -> float:
+    """What the weights of the components leave to noise."""
+    return max(1.0 - float(np.sum(weights)), 0.0)
