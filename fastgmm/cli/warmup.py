@@ -12,7 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 import fastgmm
 from fastgmm.cli.errors import note
 from fastgmm.covariance import STRUCTURES
-from fastgmm.covariance.linalg import BY_ONE_THREAD
+from fastgmm.covariance.linalg import BY_ONE_THREAD, upper_precision_factors
+from fastgmm.kernels.layout import LARGE
 
 DTYPES = ("float32", "float64")
 LARGE_FEATURES = round(BY_ONE_THREAD ** (1 / 3)) + 1
@@ -60,6 +61,20 @@ def exercise_cells(covariance_type: str, dtype: str) -> None:
         model.fit(X)
 
 
+def exercise_few_rows(dtype: str) -> None:
+    """Predict one row by mixtures of so many numbers that they are read where they are."""
+    d = 256
+    matrices, means = np.eye(d, dtype=dtype)[np.newaxis], np.zeros((d, d), dtype)
+    for name, of_means, factors in (
+        ("full", means[:1], matrices),
+        ("spherical", means, np.ones(d, dtype)),
+    ):
+        model = fastgmm.GaussianMixture(covariance_type=name)
+        model.weights_ = np.full(len(of_means), 1.0 / len(of_means), dtype)
+        model.means_, model.precisions_cholesky_ = of_means, factors
+        model.predict(means[:1])
+
+
 def warmup() -> None:
     """Compile every kernel; what was compiled before is only loaded."""
     started = time.perf_counter()
@@ -68,6 +83,9 @@ def warmup() -> None:
         exercise(covariance_type, dtype)
         exercise_cells(covariance_type, dtype)
         typer.echo(f"{covariance_type:10} {dtype:8} {time.perf_counter() - before:7.2f} s")
+    for dtype in DTYPES:
+        exercise_few_rows(dtype)
+    upper_precision_factors(np.eye(LARGE + 1))
     exercise("full", "float64", n_features=LARGE_FEATURES, n_components=1)
     typer.echo(f"all kernels ready in {time.perf_counter() - started:.2f} s")
     if not _is_kept():

@@ -7,10 +7,12 @@ import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import kernels_set_by_hand
+from fastgmm.estimator.few_rows import log_densities_of_few
 from fastgmm.estimator.remembered import Memory
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import Parameters
+from fastgmm.passes.dense import shared_out_of
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import underflow_is_zero
@@ -61,6 +63,10 @@ def predict_source(
     out: Any = None,
 ) -> np.ndarray | None:
     """Predictions for all rows of a source, returned, or written to a file."""
+    if out is None and parameters is None:
+        predictions = predict_few_rows(estimator, source, output)
+        if predictions is not None:
+            return predictions
     source, choice = prepared(estimator, source, parameters)
     engine = ThreadEngine(estimator.n_jobs)
     if out is None:
@@ -73,13 +79,26 @@ def predict_source(
     return None
 
 
+def predict_few_rows(estimator: Any, source: RowSource, output: str) -> np.ndarray | None:
+    """Predictions for few rows under a large mixture; None if it takes more than one reading."""
+    log_densities = log_densities_of_few(estimator, source)
+    if log_densities is None:
+        return None
+    if output == "labels":
+        return log_densities.argmax(axis=1)
+    if output != "log_densities":
+        log_likelihoods, log_densities = shared_out_of(log_densities)
+        if output == "log_likelihoods":
+            log_densities = log_likelihoods
+    return log_densities.astype(_dtype_of_densities(estimator, source), copy=False)
+
+
 def prepared(
     estimator: Any, source: RowSource, parameters: Parameters | None = None
 ) -> tuple[RowSource, KernelChoice]:
     """Source and kernels for a pass: in float32 if rows and parameters are."""
     family, structure = estimator._family, estimator._structure
-    single = source.dtype == np.asarray(estimator.means_).dtype == np.float32
-    dtype = np.dtype(np.float32 if single else np.float64)
+    dtype = _dtype_of_densities(estimator, source)
 
     def make() -> KernelChoice:
         made_of = parameters or family.parameters_of(estimator)
@@ -95,6 +114,11 @@ def prepared(
             "features as input."
         )
     return source.astype(dtype), choice
+
+
+def _dtype_of_densities(estimator: Any, source: RowSource) -> np.dtype:
+    single = source.dtype == np.asarray(estimator.means_).dtype == np.float32
+    return np.dtype(np.float32 if single else np.float64)
 
 
 def predict_unchecked(

@@ -152,9 +152,13 @@ def shared_out(chunk: Chunk, choice: KernelChoice) -> tuple[np.ndarray, np.ndarr
     densities = np.empty((len(chunk.rows), len(operands.means)), choice.dtype)
     rows = chunk._replace(rows=chunk.rows.astype(choice.dtype, copy=False))
     chunk_predictions(rows, choice.forms, operands, "log_densities", densities)
-    densities = densities.astype(np.float64, copy=False)
-    largest = densities.max(axis=1, keepdims=True)
-    responsibilities = np.exp(densities - largest)
+    return shared_out_of(densities.astype(np.float64, copy=False))
+
+
+def shared_out_of(log_densities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods (n,) and responsibilities (n, k) that follow from log-densities (n, k)."""
+    largest = log_densities.max(axis=1, keepdims=True)
+    responsibilities = np.exp(log_densities - largest)
     totals = responsibilities.sum(axis=1, keepdims=True)
     responsibilities /= totals
     return (largest + np.log(totals))[:, 0], responsibilities

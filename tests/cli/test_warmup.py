@@ -12,6 +12,7 @@ pytestmark = pytest.mark.compiled_only
 CODE = """
 from fastgmm.cli import warmup
 warmup.exercise = warmup.exercise_cells = lambda *arguments, **sizes: None
+warmup.exercise_few_rows = warmup.exercise
 warmup.warmup()
 """
 
