@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,6 +82,22 @@ class Operands(NamedTuple):
     background: float | None = None
 
 
+def log_constants(log_weights: np.ndarray, log_determinants: np.ndarray, n_features: int) -> Any:
+    r"""Logarithms of the weighted densities at the components' means.
+
+    :math:`\log \pi_c + \log|U_c| - \tfrac d2 \log 2\pi` (Bishop 2006, eq. 2.43).
+
+    Parameters
+    ----------
+    log_weights : ndarray of shape (k,)
+        See `Parameters.log_weights`.
+    log_determinants : ndarray of shape (k,) or (1,)
+        Logarithm of the determinant of each precision factor, or of the one they share.
+    n_features : int
+    """
+    return log_weights + log_determinants - 0.5 * n_features * LOG_TWO_PI
+
+
 def make_operands(
     parameters: Parameters,
     *,
@@ -90,10 +106,7 @@ def make_operands(
     scales: np.ndarray,
     log_determinants: np.ndarray,
 ) -> Operands:
-    r"""Operands of a Gaussian mixture: what all density forms have in common.
-
-    The constant of component c is :math:`\log \pi_c + \log|U_c| - \tfrac d2 \log 2\pi`
-    (Bishop 2006, eq. 2.43).
+    """Operands of a Gaussian mixture: what all density forms have in common.
 
     Parameters
     ----------
@@ -104,13 +117,12 @@ def make_operands(
         From means (k, d), less the origin, and the factors to `Operands.projected`.
     scales : ndarray of shape (k,)
     log_determinants : ndarray of shape (k,) or (1,)
-        Logarithm of the determinant of each precision factor, or of the one they share.
+        See `log_constants`.
     """
     means = parameters.means
     # Any point amid the data would do; it has to follow from the parameters alone.
     shares = parameters.weights / parameters.weights.sum(axis=-1, keepdims=True)
     origin = (shares[..., np.newaxis] * means).sum(axis=-2)
-    n_features = means.shape[-1]
-    constants = parameters.log_weights + log_determinants - 0.5 * n_features * LOG_TWO_PI
+    constants = log_constants(parameters.log_weights, log_determinants, means.shape[-1])
     projected = project(means - origin[..., np.newaxis, :], factors)
     return Operands(origin, means, factors, projected, scales, constants)

@@ -25,6 +25,27 @@ def test_factors_are_upper_triangular_roots_of_the_precisions(d):
     np.testing.assert_allclose(precisions @ covariances, np.tile(np.eye(d), (4, 1, 1)), atol=1e-9)
 
 
+def test_factors_that_are_made_in_panels():
+    covariances = positive_definite(577, n_matrices=2)
+    factors = upper_precision_factors(covariances)
+    assert not np.tril(factors, -1).any()
+    roots = np.linalg.inv(np.linalg.cholesky(covariances)).swapaxes(1, 2)
+    np.testing.assert_allclose(factors, roots, rtol=1e-10, atol=1e-11)
+    covariances[0, 400, 300] = covariances[0, 300, 400] = np.nan
+    again = upper_precision_factors(covariances)
+    assert np.isnan(again[0][np.triu_indices(577)]).all()
+    np.testing.assert_array_equal(again[1], factors[1])
+
+
+def test_crossed_products_in_pieces_have_the_bits_of_those_in_one():
+    random = np.random.default_rng(0)
+    left, right, matrices = (random.standard_normal((2, 300, *rest)) for rest in ((), (), (300,)))
+    cross = left[:, :, np.newaxis] * right[:, np.newaxis]
+    desired = matrices - (cross + cross.swapaxes(1, 2))
+    linalg.subtract_crossed(matrices, left, right)
+    np.testing.assert_array_equal(matrices, desired)
+
+
 @pytest.mark.parametrize("d", SIZES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1.0, 0.0])
 def test_what_has_no_factor_is_not_a_number_and_leaves_the_others_alone(d, bad):
@@ -71,5 +92,9 @@ def test_products_of_large_matrices(leading, shape):
     for factor, upper in ((right, False), (np.triu(right), True)):
         found = linalg.product(left, factor, upper=upper)
         np.testing.assert_allclose(found, left @ factor, rtol=1e-12, atol=1e-12 * q)
+    triangle = np.triu(left)
+    np.testing.assert_allclose(
+        linalg.product(triangle, right), triangle @ right, rtol=1e-12, atol=1e-12 * q
+    )
     single = linalg.product(left.astype(np.float32), right.astype(np.float32))
     assert single.dtype == np.float32

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.linalg import product
+from fastgmm.covariance.linalg import product, subtract_crossed
 from fastgmm.parameters import Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -125,9 +125,8 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
         shift = means - reference
     if form is MomentForm.OUTER:
         half = first - 0.5 * weight[..., np.newaxis] * shift
-        cross = half[..., :, np.newaxis] * shift[..., np.newaxis, :]
         scatter = statistics.second
-        scatter -= cross + cross.swapaxes(-1, -2)
+        subtract_crossed(scatter, half, shift)
     elif form is MomentForm.DIAGONAL:
         scatter = statistics.second - 2.0 * first * shift
         scatter += weight[..., np.newaxis] * shift**2

@@ -5,11 +5,16 @@ import functools
 import numpy as np
 from scipy import linalg
 
+from fastgmm.kernels.layout import LARGE
+
 _PARTS = 4
 """Of a matrix that is multiplied exactly: of some twenty bits each, they have all of its digits."""
 
 BY_ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
+
+_SMALL = 256
+"""Features of matrices that fit into a usual L2 cache."""
 
 
 def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
@@ -38,6 +43,22 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
     return out.astype(np.result_type(left, right), copy=False)
 
 
+def subtract_crossed(matrices: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Subtract ``outer(left, right) + outer(right, left)`` of vectors (..., d), in place."""
+    d = left.shape[-1]
+    if d <= _SMALL:
+        cross = left[..., :, np.newaxis] * right[..., np.newaxis, :]
+        matrices -= cross + cross.swapaxes(-1, -2)
+        return
+    # The same in pieces, without a transpose of what no cache holds.
+    step = _SMALL**2 // d + 1
+    for i in range(0, d, step):
+        rows = np.s_[..., i : i + step, np.newaxis]
+        cross = left[rows] * right[..., np.newaxis, :]
+        cross += right[rows] * left[..., np.newaxis, :]
+        matrices[..., i : i + step, :] -= cross
+
+
 def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = inv(covariance)``, for every matrix.
 
@@ -50,7 +71,7 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
-    precision_factors()(stack, factors)
+    precision_factors(d > LARGE)(stack, factors)
     return factors.reshape(covariances.shape)
 
 

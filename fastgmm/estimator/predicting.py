@@ -7,10 +7,12 @@ import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_features, kernels_set_by_hand, working_dtype
+from fastgmm.estimator.few_rows import log_densities_of_few
 from fastgmm.estimator.remembered import Memory
 from fastgmm.estimator.rows import FitRows, rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import Parameters
+from fastgmm.passes.dense import shared_out_of
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.marginal_predictions import MarginalPredictions, mean_seen_log_likelihood
 from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
@@ -68,6 +70,10 @@ def predict_source(
     out: Any = None,
 ) -> np.ndarray | None:
     """Predictions for all rows of a source, returned, or written to a file."""
+    if out is None and parameters is None:
+        predictions = predict_few_rows(estimator, source, output)
+        if predictions is not None:
+            return predictions
     source, choice = prepared(estimator, source, parameters)
     engine = ThreadEngine(estimator.n_jobs)
     by_marginals = marginal_predictions(estimator, choice, parameters) if source.missing else None
@@ -90,6 +96,20 @@ def labels_of_fit(estimator: Any, data: FitRows) -> np.ndarray:
     if data.given_labels is not None:
         labels = np.where(data.given_labels >= 0, data.given_labels, labels)
     return labels
+
+
+def predict_few_rows(estimator: Any, source: RowSource, output: str) -> np.ndarray | None:
+    """Predictions for few rows under a large mixture; None if it takes more than one reading."""
+    log_densities = log_densities_of_few(estimator, source)
+    if log_densities is None:
+        return None
+    if output == "labels":
+        return log_densities.argmax(axis=1)
+    if output != "log_densities":
+        log_likelihoods, log_densities = shared_out_of(log_densities)
+        if output == "log_likelihoods":
+            log_densities = log_likelihoods
+    return log_densities.astype(working_dtype(estimator, source.dtype), copy=False)
 
 
 def prepared(

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from fastgmm.kernels import cells, em_pass, near_pass, scatter_pass
+from fastgmm.kernels import cells, em_pass, few_rows, near_pass, scatter_pass
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
 from fastgmm.kernels.layout import FORMS, Forms
 from fastgmm.kernels.linalg import common_axes, factors, principal_axes, products
@@ -36,6 +36,8 @@ def _of_type(dtype: np.dtype) -> None:
     seeding.seeding_pass(dtype)
     lloyd.lloyd_pass(dtype)
     lloyd.sums_in_order(dtype)
+    few_rows.matrix_distances(dtype)
+    few_rows.point_distances(dtype)
 
 
 def _of_no_type() -> None:
@@ -43,7 +45,8 @@ def _of_no_type() -> None:
     seeding.distances_pass()
     draws.uniform_draws()
     many.small_kmeans()
-    factors.precision_factors()
+    factors.precision_factors(False)
+    factors.precision_factors(True)
     products.stacked_product()
     principal_axes.principal_axes()
     common_axes.common_axes()

@@ -64,6 +64,9 @@ HEADER = 3
 BLOCK = 4
 """Rows and columns of the blocks of outer moments, and columns of a panel of precision factors."""
 
+LARGE = 512
+"""Features beyond which a matrix is larger than a usual L2 cache."""
+
 
 def outer_blocks(n_features: int) -> int:
     """Rows of blocks that cover the outer moments, ``n_features + 1`` rows."""

@@ -1,6 +1,7 @@
 """The pass over the rows of a source: every row by every component, chunk by chunk."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -193,18 +194,28 @@ def shared_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log-likelihoods (rows,) and responsibilities (rows, k) in float64."""
     densities = _log_densities(chunk, choice)
-    if labels is not None:
-        others = (labels[:, np.newaxis] >= 0) & (
-            labels[:, np.newaxis] != np.arange(densities.shape[1])
-        )
-        densities[others] = -np.inf
-    largest = densities.max(axis=1, keepdims=True)
     noise = -np.inf if choice.operands.background is None else choice.operands.background
-    of_noise = np.full_like(largest, noise)
-    if labels is not None:
-        of_noise[labels >= 0] = -np.inf
-    largest = np.maximum(largest, of_noise)
-    responsibilities = np.exp(densities - largest)
+    if labels is None:
+        return shared_out_of(densities, noise)
+    known = labels[:, np.newaxis] >= 0
+    densities[known & (labels[:, np.newaxis] != np.arange(densities.shape[1]))] = -np.inf
+    return shared_out_of(densities, np.where(known, -np.inf, noise))
+
+
+def shared_out_of(
+    log_densities: np.ndarray, of_noise: Any = -np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods (n,) and responsibilities (n, k) that follow from log-densities.
+
+    Parameters
+    ----------
+    log_densities : ndarray of shape (n, k)
+        Of the components, with their weights.
+    of_noise : float, or ndarray of shape (n, 1), optional
+        Of noise.
+    """
+    largest = np.maximum(log_densities.max(axis=1, keepdims=True), of_noise)
+    responsibilities = np.exp(log_densities - largest)
     totals = responsibilities.sum(axis=1, keepdims=True) + np.exp(of_noise - largest)
     responsibilities /= totals
     return (largest + np.log(totals))[:, 0], responsibilities

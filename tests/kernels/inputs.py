@@ -323,6 +323,22 @@ def subtract_product(p):
     return left, right, upper, p.d // 2, start, stop, p.k % p.d, p.d, out
 
 
+def add_products(p):
+    """Of a matrix that is zero where the last vector of a row reaches into the next."""
+    d, width = p.d + BLOCK, 64 // p.dtype.itemsize
+    right = np.triu(p.normal(d, d))
+    right[:, :width] = 0
+    right = np.vstack([right, np.zeros((width, d), p.dtype)])
+    left, out = p.normal(p.k, d + width), p.normal(p.k, d + width)
+    return left, right, p.k % p.d // BLOCK * BLOCK, out
+
+
+def squared_distances(p):
+    rows = np.full((p.k, p.d + p.k), UNTOUCHED, p.dtype)
+    rows[:, : p.d] = p.normal(p.k, p.d)
+    return rows, p.normal(p.d), np.full(p.k, UNTOUCHED, p.dtype)
+
+
 INPUTS = {
     factory.__name__: factory
     for factory in (
@@ -365,5 +381,7 @@ INPUTS = {
         add_about_means,
         take_center,
         subtract_product,
+        add_products,
+        squared_distances,
     )
 }

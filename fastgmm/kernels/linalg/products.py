@@ -5,12 +5,19 @@ E-step that follows: with 128 features and 16 components, an iteration of variat
 instead of 80 ms.
 """
 
+import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.simd import GROUP, GROUP_BYTES, Vectors, unpack_arguments
 from fastgmm.kernels.tiles import aligned_rows
+
+DEPTH = 96
+"""Rows of the matrix on the right that are gone through at a time.
+
+So much of a group of columns stays in the L1 cache, while all rows on the left meet it.
+"""
 
 
 def _subtract_definition(left, right, upper, row, start, stop, column, end, out):
@@ -25,7 +32,7 @@ def subtract_product(typing, left, right, upper, row, start, stop, column, end, 
     out[row : row + BLOCK, column:end] -= left[row : row + BLOCK, start:stop] @ right[start:stop,
     column:end]; `upper` says that right is zero below its diagonal.
 
-    All (rows, stride), of one stride. The last group of vectors may go on behind `end`.
+    All (rows, stride). The last group of vectors may go on behind `end`.
     """
     i = types.intp
     signature = types.void(left, right, types.boolean, i, i, i, i, i, out)
@@ -35,16 +42,17 @@ def subtract_product(typing, left, right, upper, row, start, stop, column, end, 
         a, b, upper, row, start, stop, column, end, c = unpack_arguments(
             context, builder, signature, args
         )
-        stride = c.shape[1]
-        rows = [v.at(v.plus(row, r), stride) for r in range(BLOCK)]
+        numbers = [v.plus(row, r) for r in range(BLOCK)]
+        of_left, of_out = ([v.at(r, x.shape[1]) for r in numbers] for x in (a, c))
 
         def columns(j, _):
-            places = [v.plus(builder.add(at, j), n * v.lanes) for at in rows for n in range(GROUP)]
+            starts = [builder.add(at, j) for at in of_out]
+            places = [v.plus(at, n * v.lanes) for at in starts for n in range(GROUP)]
 
             def step(m, sums):
-                at = v.at(m, stride, j)
+                at = v.at(m, b.shape[1], j)
                 right = [v.load(b, v.plus(at, n * v.lanes)) for n in range(GROUP)]
-                left = [builder.fneg(v.broadcast(a, builder.add(at, m))) for at in rows]
+                left = [builder.fneg(v.broadcast(a, builder.add(at, m))) for at in of_left]
                 return [
                     v.fma(left[r], right[n], sums[r * GROUP + n])
                     for r in range(BLOCK)
@@ -72,6 +80,7 @@ def stacked_product():
     callable (left, right, upper, out)
         out (m, p, r) = left (m, p, q) @ right (m, q, r); `upper` says that the matrices on the
         right are zero below their diagonals.
+        What is zero in front of all rows of a block on the left is left out.
     """
     stack = types.Array(types.float64, 3, "C")
     given = types.Array(types.float64, 3, "C", readonly=True)
@@ -81,24 +90,36 @@ def stacked_product():
     def multiply(left, right, upper, out):
         _, p, q = left.shape
         r = right.shape[2]
-        # Room for a group that begins in the last column.
-        width = max(q, r) + GROUP_BYTES // 8
-        rows, block = aligned_rows(BLOCK, width, out), aligned_rows(BLOCK, width, out)
-        columns = aligned_rows(q, width, out)
-        rows[:] = columns[:] = 0.0
+        n_columns = GROUP_BYTES // 8
+        rows = aligned_rows((p + BLOCK - 1) // BLOCK * BLOCK, q, out)
+        sums, columns = aligned_rows(len(rows), n_columns, out), aligned_rows(q, n_columns, out)
+        begins = np.empty(len(rows) // BLOCK, dtype=np.int64)
+        rows[:] = 0.0
         for c in range(len(out)):
-            for m in range(q):
-                for j in range(r):
-                    columns[m, j] = right[c, m, j]
-            for i in range(0, p, BLOCK):
-                height = min(BLOCK, p - i)
-                for h in range(height):
-                    for m in range(q):
-                        rows[h, m] = left[c, i + h, m]
-                block[:] = 0.0
-                subtract_product(rows, columns, upper, 0, 0, q, 0, r, block)
-                for h in range(height):
-                    for j in range(r):
-                        out[c, i + h, j] = -block[h, j]
+            begins[:] = q
+            for i in range(p):
+                for m in range(q):
+                    rows[i, m] = left[c, i, m]
+                first = 0
+                while first < q and rows[i, first] == 0.0:
+                    first += 1
+                begins[i // BLOCK] = min(begins[i // BLOCK], first)
+            for j in range(0, r, n_columns):
+                width = min(n_columns, r - j)
+                sums[:] = columns[:] = 0.0
+                below = min(q, j + n_columns) if upper else q
+                for m in range(below):
+                    for h in range(width):
+                        columns[m, h] = right[c, m, j + h]
+                for m in range(0, below, DEPTH):
+                    for i in range(0, p, BLOCK):
+                        start, stop = max(m, begins[i // BLOCK]), min(m + DEPTH, below)
+                        if start < stop:
+                            subtract_product(
+                                rows, columns, False, i, start, stop, 0, n_columns, sums
+                            )
+                for i in range(p):
+                    for h in range(width):
+                        out[c, i, j + h] = -sums[i, h]
 
     return multiply
