@@ -256,11 +256,14 @@ def shared_axes(
     k, d = scatters.shape[-3:-1]
     finite = np.isfinite(scatters).all(axis=(-1, -2), keepdims=True)
     scatters = np.where(finite, scatters, 0.0)
+    size = np.abs(scatters).max(axis=(-1, -2, -3), keepdims=True)  # so that squares are in range
+    size = np.where(size > 0, size, 1.0)
+    scatters = scatters / size
     each = np.broadcast_to(axes[..., np.newaxis, :, :], scatters.shape)
     turned = product(product(each.swapaxes(-1, -2), scatters), each)
     stack = np.moveaxis(turned, -3, -1).reshape(-1, d, d, k).copy()
     rows = axes.swapaxes(-1, -2).reshape(-1, d, d).copy()
     common_axes()(stack, np.ascontiguousarray(weights).reshape(-1, k), power, rows)
     spreads = np.einsum("mjjk->mkj", stack).reshape(scatters.shape[:-1])
-    spreads = np.where(finite[..., 0], np.maximum(spreads, 0.0), np.nan)
+    spreads = np.where(finite[..., 0], np.maximum(spreads, 0.0) * size[..., 0], np.nan)
     return spreads, rows.reshape(axes.shape).swapaxes(-1, -2)

@@ -22,13 +22,14 @@ TANGENTS = 3
 ENOUGH = 1e-2
 """Share of the turn by which two tangents differ, below which the second is enough."""
 
-LEAST_TURN = 1e-11
+LEAST_TURN = 1e-9
 """A smaller turn is none."""
 
-SETTLED = 1e-9
+SETTLED = 1e-7
 """Largest turn of a sweep that is the last one."""
 
 MOST_SWEEPS = 200
+"""Of one call; the next M-step goes on from there."""
 
 LEAST_PRODUCT = 1e-15
 """Of two variances, relative to the square of their mean: what is less is rounding."""
