@@ -77,12 +77,16 @@ def test_scikit_learns_checks_are_all_there():
 # --- the constructor ----------------------------------------------------------------------
 
 
-def test_the_constructor_is_scikit_learns_and_two_arguments():
-    mine, theirs = (inspect.signature(cls).parameters for cls in CLASSES)
-    *shared, on_failure, n_jobs = mine.values()
-    assert shared == list(theirs.values())
-    for last, name, default in ((on_failure, "on_failure", "raise"), (n_jobs, "n_jobs", None)):
-        assert (last.name, last.default, last.kind) == (name, default, last.KEYWORD_ONLY)
+#: Arguments beyond scikit-learn's, and their defaults.
+ADDED = {"on_failure": "raise", "n_jobs": None, "accelerate": None, "tol_kind": None}
+
+
+def test_the_constructor_is_scikit_learns_and_arguments_at_its_end():
+    mine, theirs = (list(inspect.signature(cls).parameters.values()) for cls in CLASSES)
+    assert mine[: len(theirs)] == theirs
+    added = mine[len(theirs) :]
+    assert {argument.name: argument.default for argument in added} == ADDED
+    assert all(argument.kind is argument.KEYWORD_ONLY for argument in added)
 
 
 #: Arguments that methods have beyond scikit-learn's, which come first.
@@ -275,7 +279,7 @@ def test_the_state_holds_parameters_and_attributes_only():
     """No kernels and no threads, so a pickle can be read where nothing is compiled."""
     model = fitted_to_iris()
     theirs = SklearnGaussianMixture(3, random_state=0).fit(X)
-    added = {"n_jobs", "on_failure", "lower_bounds_", "diagnostics_"}
+    added = {*ADDED, "lower_bounds_", "diagnostics_", "convergence_rate_"}
     assert set(vars(model)) == set(vars(theirs)) | added
 
 
