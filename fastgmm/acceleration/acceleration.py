@@ -156,7 +156,7 @@ class Acceleration:
         shrinks = 0.0 < sizes[1] < sizes[0] < np.inf
         rate = float(np.sqrt(sizes[1] / sizes[0])) if shrinks else float("nan")
         if state.phase == "last":
-            # The gain of one step of EM near the optimum, where all of its gain was expected.
+            # Had the run been farther from its limit than was told, EM would gain more.
             if sizes[1] < self._tol or self._is_noise(gains[1], bound):
                 return replace(now, settled=True)
         elif self._has_settled(state, now):
@@ -248,7 +248,7 @@ class Acceleration:
             rate=self._rate(state, moves, turns),
         )
         if self._is_near(now, gain):
-            return replace(now, phase="last", trial=after, n_plain=0)
+            return replace(self._back_to_em(now), phase="last")
         return self._aimed(chart, now, step)
 
     @staticmethod
@@ -285,6 +285,7 @@ class Acceleration:
         return replace(state, trial=trial, step=step, n_refused=n_refused)
 
     def _back_to_em(self, state: Accelerated) -> Accelerated:
+        """From the best point."""
         return replace(
             state, phase="em", trial=state.parameters, n_plain=0, gains=np.full(2, np.inf)
         )
@@ -356,6 +357,7 @@ class Acceleration:
 
 
 def _known(rate: float) -> float:
+    """A rate, or zero as long as there is none."""
     return 0.0 if np.isnan(rate) else float(rate)
 
 

@@ -249,6 +249,15 @@ def fitted_with(weights, **arguments):
     return GaussianMixture(3, **given).fit(X, sample_weight=weights)
 
 
+def test_what_is_left_to_scikit_learn_is_not_accelerated():
+    class Subclass(GaussianMixture):
+        def _m_step(self, *arguments, **more):
+            return super()._m_step(*arguments, **more)
+
+    with pytest.raises(NotImplementedError, match="accelerate is not supported in a subclass"):
+        Subclass(3, accelerate="auto").fit(X)
+
+
 def test_warm_starts_go_on():
     model = GaussianMixture(3, accelerate="lbfgs", tol=1e-4, warm_start=True, random_state=0)
     first = model.fit(X).lower_bound_

@@ -113,7 +113,7 @@ def test_types_of_the_fitted_attributes(covariance_type):
         assert np.shape(mine) == np.shape(other)
     assert isinstance(fast.lower_bound_, float)
     fitted = [{name for name in vars(model) if name.endswith("_")} for model in (fast, theirs)]
-    assert fitted[0] == fitted[1] | {"lower_bounds_", "diagnostics_"}
+    assert fitted[0] == fitted[1] | {"lower_bounds_", "diagnostics_", "convergence_rate_"}
 
 
 def test_sample_is_scikit_learns():

@@ -111,7 +111,7 @@ def test_types_of_the_fitted_attributes(covariance_type):
     def fitted(model):
         return {name for name in vars(model) if name.endswith("_")}
 
-    assert fitted(fast) == fitted(theirs) | added_later | {"diagnostics_"}
+    assert fitted(fast) == fitted(theirs) | added_later | {"diagnostics_", "convergence_rate_"}
 
 
 # --- the settings of the loop -------------------------------------------------------------

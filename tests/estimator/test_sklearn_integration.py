@@ -276,7 +276,7 @@ def test_the_state_holds_parameters_and_attributes_only():
     """No kernels and no threads, so a pickle can be read where nothing is compiled."""
     model = fitted_to_iris()
     theirs = SklearnGaussianMixture(3, random_state=0).fit(X)
-    added = {*OURS, "lower_bounds_", "diagnostics_"}
+    added = {*OURS, "lower_bounds_", "diagnostics_", "convergence_rate_"}
     assert set(vars(model)) == set(vars(theirs)) | added
 
 
