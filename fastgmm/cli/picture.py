@@ -14,14 +14,15 @@ _SUFFIXES = (".png", ".pdf", ".svg")
 
 _DOTS_PER_INCH = 150
 
-Plot = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Picture to write, ending in .png, .pdf or .svg: the components over the rows, in all "
-        "pairs of the first six features.",
-    ),
-]
+
+def _plot(shows: str) -> Any:
+    """Option for a picture."""
+    help = f"Picture to write, ending in .png, .pdf or .svg: {shows}."
+    return Annotated[Path | None, typer.Option(metavar="FILE", help=help)]
+
+
+Plot = _plot("the components over the rows, in all pairs of the first six features")
+PlotOfCriterion = _plot("the criterion by the number of components, a line for each structure")
 
 
 def check_picture(path: Path | None, inputs: Iterable[Path]) -> None:

@@ -16,6 +16,7 @@ from fastgmm.cli import options
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
 from fastgmm.cli.fit import Dtype, Quiet
+from fastgmm.cli.picture import PlotOfCriterion, check_picture, write_picture
 from fastgmm.cli.report import AsJson, describe, parameters_of, print_json
 from fastgmm.cli.rows import (
     MEMORY_LIMIT,
@@ -117,6 +118,7 @@ def select(
     covariance_type: Structures = "full,tied,diag,spherical",  # type: ignore[assignment]
     out: Out = None,
     table: Table = None,
+    plot: PlotOfCriterion = None,
     checkpoint: CheckpointFile = None,
     cv: Folds = 5,
     share_starts: ShareStarts = None,
@@ -145,12 +147,14 @@ def select(
     check_output(out, data, "model")
     check_output(table, [*data, *([] if out is None else [out])])
     others = [path for path in (out, table) if path is not None]
+    check_picture(plot, [*data, *others])
+    others += [] if plot is None else [plot]
     check_output(checkpoint, [*data, *others], "search")
     given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
     began = time.perf_counter()
     text = Text(no_header, delimiter, decimal)
     rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype)
-    result = Result(rows.n_rows, began, out, table, as_json, quiet)
+    result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
     try:
         selection = fastgmm.select(
             rows,
@@ -176,6 +180,7 @@ class Result(NamedTuple):
     began: float
     out: Path | None
     table: Path | None
+    plot: Path | None
     as_json: bool
     quiet: bool
 
@@ -185,11 +190,18 @@ class Result(NamedTuple):
             selection.best_estimator_.save(self.out)
         if self.table is not None:
             atomic_write(self.table, _table(selection).encode())
+        if self.plot is not None:
+            from matplotlib.figure import Figure  # which takes a while to import
+
+            figure = Figure(layout="constrained")
+            selection.plot(ax=figure.add_subplot())
+            write_picture(self.plot, figure)
         seconds = time.perf_counter() - self.began
         if self.as_json:
             print_json(_document(selection, self.n_rows, seconds, self.out))
         elif not self.quiet:
-            written = (path for path in (self.out, self.table) if path is not None)
+            paths = (self.out, self.table, self.plot)
+            written = (path for path in paths if path is not None)
             files = "".join(f"; {path} written" for path in written)
             typer.echo(f"{selection}\n{self.n_rows} rows in {seconds:.1f} s{files}")
         if selection.at_edge:

@@ -155,6 +155,27 @@ class Selection:
         name = self.cells[self.best_index_].covariance_type
         return likelihood_ratio_tests(self.fits, name, X, n, random_state)
 
+    def plot(self, criterion: str | None = None, ax: Any = None) -> Any:
+        """Picture of a criterion by the number of components: `fastgmm.plotting.selection`.
+
+        Parameters
+        ----------
+        criterion, ax
+            See `fastgmm.plotting.selection`.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        from fastgmm.plotting import selection
+
+        return selection(self, criterion=criterion, ax=ax)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the table and all fitted models to a file, without pickle; `fastgmm.load` reads it.
 

@@ -32,6 +32,16 @@ def test_it_is_the_function(command, files, tmp_path, rows):
     assert [row["bic"] for row in document["table"]] == selection.scores.ravel().tolist()
 
 
+def test_a_picture(command, files, tmp_path):
+    picture = tmp_path / "bic.png"
+    done = command("select", files / "rows.npy", "-k", "1:3", *QUIET, "--plot", picture)
+    assert done.code == 0, done.err
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    refused = command("select", files / "rows.npy", *QUIET, "--plot", tmp_path / "bic.txt")
+    assert refused.code == 2
+    assert "--plot" in refused.err
+
+
 def test_options_reach_it(command, files, tmp_path, rows):
     options = ("--criterion", "cv", "--cv", "3", "--init-params", "kmeans,hierarchical")
     options += ("--tol", "1e-4", "--n-init", "2", "--reg-covar", "scale", "--bayesian", "--json")
