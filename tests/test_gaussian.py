@@ -120,16 +120,18 @@ def test_em_by_hand_is_that_of_the_estimator(covariance_type):
     model.set_params(max_iter=10, tol=0.0, warm_start=True)
     with pytest.warns(UserWarning, match="did not converge"):
         model.fit(X)
+    # M-steps that iterate begin anew here, and end within their own tolerance.
+    tolerance = 1e-7 if covariance_type in ("EVE", "VVE") else 1e-10
     for name, array in zip(("weights_", "means_", "covariances_"), parameters, strict=True):
         expected = getattr(model, name)
-        atol = 1e-10 * np.abs(expected).max()
+        atol = tolerance * np.abs(expected).max()
         np.testing.assert_allclose(array, expected, rtol=0, atol=atol, err_msg=name)
     bounds = model.lower_bounds_[-10:]
-    np.testing.assert_allclose(likelihoods, np.multiply(bounds, len(X)), rtol=1e-10)
+    np.testing.assert_allclose(likelihoods, np.multiply(bounds, len(X)), rtol=tolerance)
     np.testing.assert_allclose(
         gaussian.e_step(X, *parameters, covariance_type=covariance_type),
         model.predict_proba(X),
-        atol=1e-10,
+        atol=tolerance,
     )
 
 

@@ -14,19 +14,23 @@ SETS, K, D = 3, 2, 4
 every_structure = pytest.mark.parametrize("covariance_type", structures.OF_SHAPES)
 
 
+def _of_sets(operands):
+    """Operands of several data sets, with an axis in front."""
+    parts = zip(*operands, strict=True)
+    return type(operands[0])(*(None if part[0] is None else np.stack(part) for part in parts))
+
+
 def of_many(covariance_type):
     """Statistics of many data sets, and a list of those of each."""
     structure, random = STRUCTURES[covariance_type], np.random.RandomState(0)
     rows = [mixtures.random_rows(n, D, random) for n in (30, 50, 70)]
     parameters = [mixtures.random_parameters(covariance_type, K, D, random) for _ in rows]
     operands = [structure.operands(p) for p in parameters]
-    stacked = type(operands[0])(*(np.stack(part) for part in zip(*operands, strict=True)))
+    stacked = _of_sets(operands)
     offsets = np.cumsum([0, *map(len, rows)])
     many = ManyPass(np.concatenate(rows), offsets, structure.forms).statistics(stacked)
     single = [
-        ManyPass(X, np.array([0, len(X)]), structure.forms).statistics(
-            type(o)(*(part[np.newaxis] for part in o))
-        )
+        ManyPass(X, np.array([0, len(X)]), structure.forms).statistics(_of_sets([o]))
         for X, o in zip(rows, operands, strict=True)
     ]
     return many, single
@@ -64,7 +68,7 @@ def test_spreads_of_many_mixtures(covariance_type):
     structure, random = STRUCTURES[covariance_type], np.random.RandomState(0)
     parameters = [mixtures.random_parameters(covariance_type, K, D, random) for _ in range(SETS)]
     operands = [structure.operands(p) for p in parameters]
-    stacked = type(operands[0])(*(np.stack(part) for part in zip(*operands, strict=True)))
+    stacked = _of_sets(operands)
     units = np.arange(1.0, D + 1)
     found = distance_spreads(stacked, structure.forms, units)
     assert found.shape == (SETS, K)

@@ -270,13 +270,13 @@ class _UntilStopped(Messages):
 
 def _plain(model: Any) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
-    given = ("weights_init", "means_init", "precisions_init", "freeze", "noise")
+    given = ("weights_init", "means_init", "precisions_init")
     return (
         type(model) in (GaussianMixture, BayesianGaussianMixture)
         and (isinstance(model.init_params, str) or callable(model.init_params))
         and not isinstance(model.reg_covar, str)
         and model.on_failure == "raise"
-        and getattr(model, "accelerate", None) is None
+        and all(getattr(model, name, None) is None for name in ("freeze", "noise", "accelerate"))
         and getattr(model, "tol_kind", None) != "aitken"
         and not model.verbose
         and len({getattr(model, name, None) is None for name in given}) == 1

@@ -64,7 +64,7 @@ def near_statistics_pass(forms, dtype):
         constants,
         sums,
     ):
-        n_cells = len(ends)
+        n_cells, n_noise = len(ends), len(constants) - len(means)
         k, d = means.shape
         tile_size = whole_groups(_largest(ends), X.itemsize)
         tile = aligned_rows(d + 1, tile_size, X)
@@ -78,15 +78,13 @@ def near_statistics_pass(forms, dtype):
         listed, counts = np.empty((_BATCH, k + 1), np.int64), np.empty(_BATCH, np.int64)
         # Operands and sums of the components that are near, side by side.
         near_scales, near_constants = np.empty_like(scales), np.empty_like(constants)
-        n_noise = len(constants) - k
         room = np.empty((2, k, d), dtype=X.dtype)
         blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
         moved = k if SUMS_ABOUT_ORIGIN else 0
         about_origin, near_sums = np.zeros((2, moved, blocks.shape[1]))
         added = about_origin if SUMS_ABOUT_ORIGIN else blocks
         central = aligned_rows(1, k, X)[0]
-        for c in range(k):
-            central[c] = 0.0
+        central[:k] = 0.0
         operands = means, factors, projected, central
         if not careful:
             prepare(projected, central)

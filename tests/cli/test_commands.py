@@ -444,7 +444,7 @@ def test_noise(command, files, rows, tmp_path):
     out = tmp_path / "model.npz"
     done = command("fit", files / "rows.csv", *FIT, "--noise", "box", "--out", out)
     assert done.code == 0, done.err
-    assert "noise, in a volume of" in done.out
+    assert "noise: weight " in done.out
     expected = GaussianMixture(2, noise="box", random_state=0).fit(rows)
     fitted = load(out)
     np.testing.assert_array_equal(fitted.means_, expected.means_)

@@ -146,7 +146,6 @@ def test_private_methods_still_answer(covariance_type, prior_type):
 
 BAD_PARAMETERS = [
     {"n_components": 0},
-    {"covariance_type": "bogus"},
     {"tol": -1},
     {"weight_concentration_prior_type": "bogus"},
     {"weight_concentration_prior": 0},
@@ -172,6 +171,12 @@ def test_bad_parameters(params):
     fast, theirs = (outcome(lambda cls=cls: cls(**params).fit(X)) for cls in CLASSES)
     assert theirs[0] is not None
     assert fast == theirs
+
+
+def test_a_bad_structure():
+    """The text has more names than scikit-learn's."""
+    with pytest.raises(ValueError, match="'covariance_type' parameter of Bayesian"):
+        Ours(covariance_type="bogus").fit(X)
 
 
 @pytest.mark.parametrize("prior", [[1.0, 2.0], np.eye(2), [[1.0, 2.0]]], ids=str)

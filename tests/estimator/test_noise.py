@@ -204,7 +204,7 @@ def test_sources_labels_frozen_parts_and_many_fits(monkeypatch):
     everything = make(weights_init=weights, freeze={"weights": True}).fit(X)
     assert everything.noise_weight_ == pytest.approx(0.2)
     assert everything.n_parameters() == frozen.n_parameters() - 1
-    monkeypatch.setattr("fastgmm.estimator.fitting.START_ROWS", 200)
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 200)
     sampled = make(noise_init=IS_NOISE).fit([X[:90], X[90:]])
     assert sampled.noise_weight_ == pytest.approx(expected.noise_weight_, abs=0.06)
 

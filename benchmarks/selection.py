@@ -1,4 +1,4 @@
-"""``python -m benchmarks.select``: a search over k and structures, against scikit-learn's loop.
+"""``python -m benchmarks.selection``: a search over k and structures, against scikit-learn's loop.
 
 Four structures and k = 1 to 10, from k-means, by BIC. scikit-learn fits and judges them one by one.
 Both run on the threads that `--threads` says; times are wall-clock seconds, or with `--cpu` those
@@ -77,7 +77,7 @@ def measure(name: str, repeats: int, n_threads: int, clock: Callable[[], float])
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.select", description=(__doc__ or "").split("\n\n")[1]
+        prog="python -m benchmarks.selection", description=(__doc__ or "").split("\n\n")[1]
     )
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--repeats", type=int, default=3)
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cpu", action="store_true", help="computing time, not the clock's")
     parser.add_argument("--json", action="store_true", help="print JSON, not text")
     parsed = parser.parse_args(arguments)
-    restart_without_unfair_variables("benchmarks.select")
+    restart_without_unfair_variables("benchmarks.selection")
     warnings.simplefilter("ignore")
     clock = time.process_time if parsed.cpu else time.perf_counter
     results = [measure(name, parsed.repeats, parsed.threads, clock) for name in parsed.shapes]
