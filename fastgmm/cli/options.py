@@ -151,7 +151,13 @@ def _frozen(text: str, n_components: int) -> dict[str, Any]:
     """The argument `freeze` for names of parts, with or without numbers of components."""
     freeze: dict[str, Any] = {}
     for part in text.split(","):
-        name, _, numbers = part.strip().partition("=")
+        name, equals, numbers = part.strip().partition("=")
+        if name in freeze:
+            raise typer.BadParameter(
+                f"--freeze names {name} twice; several components go together, as in {name}=0+2"
+            )
+        if equals and not numbers:
+            raise typer.BadParameter(f"--freeze {part.strip()!r} names no component")
         freeze[name] = True
         if numbers:
             words = numbers.split("+")

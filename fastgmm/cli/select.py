@@ -37,6 +37,8 @@ from fastgmm.selection.cell import COLUMNS
 from fastgmm.selection.plan import CRITERIA
 from fastgmm.starts import METHODS
 
+_MOST_COMPONENTS = 1_000_000
+
 
 def _numbers(text: str) -> list[int]:
     """Numbers from words such as 3, 1:10 and 1:10:2 between commas; ends are included."""
@@ -48,6 +50,8 @@ def _numbers(text: str) -> list[int]:
         first, last, step = [*map(int, ends), 1, 1][:3] if len(ends) > 1 else [int(word)] * 2 + [1]
         if step < 1 or last < first:
             raise typer.BadParameter(f"{word!r} has no numbers in it.")
+        if last > _MOST_COMPONENTS:
+            raise typer.BadParameter(f"{word!r} goes beyond {_MOST_COMPONENTS} components.")
         numbers.extend(range(first, last + 1, step))
     return numbers
 
@@ -106,6 +110,7 @@ ShareStarts = Annotated[
 _PASSED = (
     *("criterion", "cv", "share_starts", "random_state", "n_jobs", "checkpoint"),
     *("init_params", "tol", "max_iter", "n_init", "reg_covar", "on_failure"),
+    *("noise", "missing_values", "accelerate"),
 )
 """Options that are arguments of `fastgmm.select` by the same names."""
 
@@ -128,6 +133,9 @@ def select(
     init_params: Starts = "kmeans",  # type: ignore[assignment]
     reg_covar: options.RegCovar = None,
     on_failure: options.OnFailure = None,
+    noise: options.Noise = None,
+    missing_values: options.MissingValues = None,
+    accelerate: options.Accelerate = None,
     random_state: options.RandomState = None,
     n_jobs: options.NJobs = None,
     bayesian: options.Bayesian = False,
@@ -153,7 +161,9 @@ def select(
     given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
     began = time.perf_counter()
     text = Text(no_header, delimiter, decimal)
-    rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype)
+    taken = fastgmm.GaussianMixture(missing_values=missing_values or "error")
+    taken._validate_params()
+    rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype, taken)
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
     try:
         selection = fastgmm.select(

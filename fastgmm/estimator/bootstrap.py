@@ -5,15 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.fitting import fit_rows
+from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.sklearn_interface import left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.opening import holds_rows
 from fastgmm.sources.sampling import all_weights
 from fastgmm.sources.weighted import WithWeights
 
@@ -92,6 +94,7 @@ def bootstrap(
     if isinstance(random_state, np.random.RandomState):
         random_state = int(random_state.randint(2**31 - 1))
     seeds = np.random.SeedSequence(random_state).spawn(int(n))
+    check_resampled(estimator, X)
     data = rows_to_fit(_blank(estimator), X, sample_weight)
     d = np.shape(estimator.means_)[1]
     if data.source.n_features != d:
@@ -127,6 +130,21 @@ def bootstrap(
     if len(good) < 2:
         raise ValueError(f"Only {len(good)} of {n} fits succeeded: {errors[0]}") from errors[0]
     return BootstrapResult(MixtureParts(*map(np.stack, zip(*good, strict=True))), len(errors))
+
+
+def check_resampled(estimator: Any, X: Any) -> None:
+    """Check that a model can be fitted again to resampled rows, and that X has its features.
+
+    Raises
+    ------
+    ValueError
+    """
+    if getattr(estimator, "noise", None) is not None:
+        raise ValueError("bootstrap takes no models with noise.")
+    if allows_missing(estimator):
+        raise ValueError("bootstrap takes no models with missing_values='em'.")
+    if not holds_rows(X):
+        _check_feature_names(estimator, X, reset=False)
 
 
 def _blank(estimator: Any) -> Any:

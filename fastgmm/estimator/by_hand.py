@@ -189,6 +189,19 @@ def _form(estimator: Any) -> MomentForm:
 
 
 def _with_background(estimator: Any, operands: Operands) -> Operands:
+    """Operands with the noise that the model was fitted with.
+
+    Raises
+    ------
+    ValueError
+        If it has none, but is asked for it, or the other way round.
+    """
+    fitted = hasattr(estimator, "noise_volume_")
+    if (getattr(estimator, "noise", None) is not None) != fitted:
+        raise ValueError(
+            f"noise={estimator.noise!r}, but the model was fitted "
+            f"{'with' if fitted else 'without'} noise. Fit it again."
+        )
     return operands._replace(background=estimator._family.background_of(estimator))
 
 

@@ -23,7 +23,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.accelerating import accelerated, check_acceleration
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.missing import allows_missing
-from fastgmm.estimator.noise import NOISE_ATTRIBUTES, noise_to_fit
+from fastgmm.estimator.noise import NOISE_ATTRIBUTES, check_noise_left_rows, noise_to_fit
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
 from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.estimator.starting import FoundStart, find_starts
@@ -172,8 +172,9 @@ def fit_rows(
     rows.close()
     if np.isnan(result.lower_bound):
         raise ValueError(_NO_NUMBER)
-    # Without an iteration, it may be a bad start.
-    check_defined(model, unwrapped(result.parameters))
+    parameters = unwrapped(result.parameters)
+    check_noise_left_rows(noise, parameters.weights)
+    check_defined(model, parameters)  # without an iteration, it may be a bad start
     if not result.converged and estimator.max_iter > 0:
         warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
     keep(estimator, attributes(result))

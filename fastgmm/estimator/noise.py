@@ -1,5 +1,6 @@
 """The noise of a fit: its volume, and the weight that it begins with."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from fastgmm.estimator.rows import FitRows
 from fastgmm.families.noise import USUAL_SHARE, Noise
 from fastgmm.sources.box import box_around
 from fastgmm.sources.sampling import all_weights
+
+_LEAST_SHARE = 1e-6
+"""Of all rows, that the components have to keep."""
 
 NOISE_ATTRIBUTES = ("noise_weight_", "noise_volume_", "noise_box_")
 
@@ -24,7 +28,7 @@ def noise_to_fit(estimator: Any, data: FitRows) -> Noise | None:
     noise = getattr(estimator, "noise", None)
     if noise is None:
         return None
-    if isinstance(noise, (bool, np.bool_)) or not (isinstance(noise, str) or np.isfinite(noise)):
+    if isinstance(noise, (bool, np.bool_)) or not (isinstance(noise, str) or _is_finite(noise)):
         raise ValueError(f"noise should be None, 'box' or a volume, but got {noise!r}.")
     if allows_missing(estimator):
         raise ValueError("noise and missing_values='em' do not go together. Leave one of them out.")
@@ -34,3 +38,25 @@ def noise_to_fit(estimator: Any, data: FitRows) -> Noise | None:
         share = float(np.average(data.noise, weights=weights))
     names = data.source.feature_names or [f"feature {j}" for j in range(data.source.n_features)]
     return Noise.within(box_around(data.source), noise, share, names)
+
+
+def _is_finite(number: Any) -> bool:
+    """Whether a number is one that float64 has."""
+    try:
+        return math.isfinite(float(number))
+    except OverflowError:
+        return False
+
+
+def check_noise_left_rows(noise: Noise | None, weights: np.ndarray) -> None:
+    """Raise an error if noise has taken all rows, so that nothing is known of the components.
+
+    Raises
+    ------
+    ValueError
+    """
+    if noise is not None and not weights.sum() > _LEAST_SHARE:
+        raise ValueError(
+            f"Noise has taken all rows: its volume, {noise.volume:.6g}, is too small for them, or "
+            "the rows that noise_init leaves to components weigh nothing."
+        )

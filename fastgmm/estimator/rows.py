@@ -84,10 +84,9 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     if noise_init is not None:
         if estimator.noise is None:
             raise ValueError("noise_init says which rows are noise, but noise=None asks for none.")
-        chosen = checked_noise(noise_init, data.given.n_rows)
-        if data.source.n_rows < data.given.n_rows:
-            chosen = chosen[fitted_mask(data.given)]
-        data = data._replace(noise=chosen)
+        every_row = data.source.n_rows == data.given.n_rows
+        present = slice(None) if every_row else fitted_mask(data.given)
+        data = data._replace(noise=checked_noise(noise_init, data.given.n_rows, present))
     if labels is None:
         return data
     labels = checked_labels(labels, data.given.n_rows, estimator.n_components)

@@ -9,6 +9,7 @@ import numpy as np
 from fastgmm.covariance.scales import RELATIVE_REGULARIZATION
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator import predicting
+from fastgmm.passes.marginal_predictions import mean_seen_log_likelihood
 from fastgmm.passes.predictions import classification_log_likelihood, mean_log_likelihood
 from fastgmm.sources.base import RowSource
 
@@ -94,7 +95,11 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
     """
     rows, choice = predicting.prepared(model, source)
     engine = ThreadEngine(model.n_jobs)
-    mean, n = mean_log_likelihood(rows, choice, engine), rows.total_weight
+    if rows.missing:
+        by_marginals = predicting.marginal_predictions(model, choice)
+        mean, n = mean_seen_log_likelihood(rows, choice, by_marginals, engine)
+    else:
+        mean, n = mean_log_likelihood(rows, choice, engine), rows.total_weight
     k, d = np.shape(model.means_)
     n_parameters = model._structure.n_free_parameters(k, d) + k * d + k - 1
     found = {
@@ -109,8 +114,8 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
         penalty = n_parameters * math.log(n)
         found["bic"] = -2 * mean * n + penalty
         found["aic"] = -2 * mean * n + 2 * n_parameters
-        found["icl"] = found["bic"]
-        if k > 1 or choice.operands.background is not None:
+        found["icl"] = math.nan if rows.missing else found["bic"]
+        if not rows.missing and (k > 1 or choice.operands.background is not None):
             found["icl"] = -2 * classification_log_likelihood(rows, choice, engine) + penalty
     return found
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgmm.batch import fit_many
 from fastgmm.estimator import predicting
+from fastgmm.estimator.bootstrap import check_resampled
 from fastgmm.sources.optional import import_optional
 
 LEVEL = 0.05
@@ -73,7 +74,12 @@ class LikelihoodRatioTests:
 
 
 def likelihood_ratio_tests(
-    fits: Mapping[tuple[int, str], Any], name: str, X: Any, n: int, random_state: Any
+    fits: Mapping[tuple[int, str], Any],
+    name: str,
+    X: Any,
+    n: int,
+    sample_weight: Any,
+    random_state: Any,
 ) -> LikelihoodRatioTests:
     """See `Selection.bootstrap`.
 
@@ -83,7 +89,7 @@ def likelihood_ratio_tests(
         The fitted estimators.
     name : str
         The structure.
-    X, n, random_state
+    X, n, sample_weight, random_state
         See there.
 
     Raises
@@ -102,6 +108,7 @@ def likelihood_ratio_tests(
     kind = type(fits[pairs[0], name])
     if not hasattr(kind, "bic"):
         raise ValueError(f"A {kind.__name__} has no likelihood ratio; search by GaussianMixture.")
+    check_resampled(fits[pairs[0], name], X)
     if isinstance(random_state, np.random.RandomState):
         random_state = int(random_state.randint(2**31 - 1))
     seeds = np.random.SeedSequence(random_state).generate_state(len(pairs))
@@ -111,7 +118,7 @@ def likelihood_ratio_tests(
         if tested and k != tested[-1] + 1:
             break  # what is between has no fit
         models = fits[k, name], fits[k + 1, name]
-        fitted, n_rows = _on_rows(models, X)
+        fitted, n_rows = _on_rows(models, X, sample_weight)
         samples = _of_samples(fitted, n_rows, int(n), seed)
         samples = samples[np.isfinite(samples)]
         if not len(samples):
@@ -144,13 +151,16 @@ def _refit_arguments(model: Any, tol: float) -> dict[str, Any]:
     return {**model.get_params(deep=False), **given}
 
 
-def _on_rows(models: tuple[Any, Any], X: Any) -> tuple[list[tuple[Any, float]], int]:
+def _on_rows(
+    models: tuple[Any, Any], X: Any, sample_weight: Any
+) -> tuple[list[tuple[Any, float]], int]:
     """Both models fitted to the rows from where they are, with their log-likelihoods."""
     tol = min(model.tol for model in models)
     fitted, total = [], 0.0
     for model in models:
-        refitted = type(model)(**_refit_arguments(model, tol)).fit(X)
-        mean, total = predicting.score(refitted, X, None)
+        refitted = type(model)(**_refit_arguments(model, tol))
+        refitted.fit(X, sample_weight=sample_weight)
+        mean, total = predicting.score(refitted, X, sample_weight)
         fitted.append((refitted, mean * total))
     return fitted, round(total)
 

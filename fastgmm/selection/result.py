@@ -32,7 +32,10 @@ class Fits(Mapping):
         KeyError
             If there is none; `Selection.to_frame` says why.
         """
-        return self._models[key]
+        try:
+            return self._models[key]
+        except KeyError:
+            raise KeyError(f"There is no fit {key!r}; there are {self!r}.") from None
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return iter(self._models)
@@ -122,7 +125,9 @@ class Selection:
         """The same as dictionaries."""
         return [{name: getattr(cell, name) for name in COLUMNS} for cell in self.cells]
 
-    def bootstrap(self, X: Any, n: int = 999, random_state: Any = None) -> LikelihoodRatioTests:
+    def bootstrap(
+        self, X: Any, n: int = 999, random_state: Any = None, sample_weight: Any = None
+    ) -> LikelihoodRatioTests:
         """Tests of k components against k + 1, for the structure of the best.
 
         The statistic, twice the difference of the log-likelihoods, is compared with those of
@@ -139,6 +144,8 @@ class Selection:
         n : int, default=999
             Number of samples for each test.
         random_state : int, RandomState or None, default=None
+        sample_weight : array-like of shape (n_samples,), str or int, default=None
+            The weights of the search. Samples have as many rows as the weights' sum.
 
         Returns
         -------
@@ -153,7 +160,7 @@ class Selection:
             range.
         """
         name = self.cells[self.best_index_].covariance_type
-        return likelihood_ratio_tests(self.fits, name, X, n, random_state)
+        return likelihood_ratio_tests(self.fits, name, X, n, sample_weight, random_state)
 
     def plot(self, criterion: str | None = None, ax: Any = None) -> Any:
         """Picture of a criterion by the number of components: `fastgmm.plotting.selection`.

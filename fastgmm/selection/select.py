@@ -232,10 +232,29 @@ def _check_arguments(plan: Plan) -> None:
             plan.make(1, name, init_params=start)._validate_params()
     if not plan.covariance_types:
         raise ValueError("covariance_type is empty: there is nothing to fit.")
+    _check_together(plan)
     first = plan.starts[0]
     if plan.criterion == "cv" and not (isinstance(first, str) or callable(first)):
         raise ValueError(
             "criterion='cv' fits parts of the rows, and init_params holds an array for all of them."
+        )
+
+
+def _check_together(plan: Plan) -> None:
+    """Refuse arguments of the estimator that the search cannot do justice to."""
+    given = plan.parameters
+    if plan.share_starts == "split":
+        for name in ("freeze", "noise"):
+            if given.get(name) is not None:
+                raise ValueError(f"share_starts='split' and {name} do not go together.")
+    if given.get("missing_values", "error") == "em" and plan.criterion in ("cv", "icl"):
+        raise ValueError(
+            f"criterion={plan.criterion!r} does not go with missing_values='em'; choose by 'bic' "
+            "or 'aic'."
+        )
+    if given.get("noise_init") is not None and plan.criterion == "cv":
+        raise ValueError(
+            "criterion='cv' fits parts of the rows, and noise_init holds an array for all of them."
         )
 
 

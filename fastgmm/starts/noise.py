@@ -7,13 +7,20 @@ import numpy as np
 from fastgmm.starts.records import LabelledRows, SingleRows, Start, WithoutRows
 
 
-def checked_noise(noise_init: Any, n_rows: int) -> np.ndarray:
-    """Which rows a caller takes for noise.
+def checked_noise(noise_init: Any, n_rows: int, present: Any = slice(None)) -> np.ndarray:
+    """Which of the rows that count a caller takes for noise.
+
+    Parameters
+    ----------
+    noise_init : array-like of bool
+    n_rows : int
+    present : ndarray of bool, shape (n_rows,), optional
+        Rows that count; all by default.
 
     Raises
     ------
     ValueError
-        If it is no boolean array (n_rows,) that chooses some of the rows.
+        If it is no boolean array (n_rows,) that chooses some of these rows.
     """
     chosen = np.asarray(noise_init)
     if chosen.dtype != bool or chosen.shape != (n_rows,):
@@ -21,6 +28,7 @@ def checked_noise(noise_init: Any, n_rows: int) -> np.ndarray:
             f"noise_init should be a boolean array of shape {(n_rows,)}, but got shape "
             f"{chosen.shape} and dtype {chosen.dtype}."
         )
+    chosen = chosen[present]
     if chosen.all() or not chosen.any():
         which = "all rows" if chosen.any() else "no row"
         raise ValueError(f"noise_init takes {which} for noise; it should choose some of them.")

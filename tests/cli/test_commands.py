@@ -407,6 +407,8 @@ def test_frozen_parts(command, files, tmp_path):
     for options, words in [
         (("--freeze", "means"), "means_init does not give them"),
         ((*given, "--freeze", "means=0+2"), "numbers from 0 to 1"),
+        ((*given, "--freeze", "means=0,means=1"), "names means twice"),
+        ((*given, "--freeze", "means="), "names no component"),
         ((*given, "--freeze", "shape"), "'weights', 'means', 'covariances'"),
         (("--bayesian", "--freeze", "means"), "--freeze does not go with --bayesian"),
     ]:

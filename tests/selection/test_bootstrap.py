@@ -1,6 +1,7 @@
 """Likelihood ratio tests by parametric bootstrap."""
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.datasets import load_iris
 
@@ -50,3 +51,19 @@ def test_bad_input():
         bayesian.bootstrap(IRIS)
     with pytest.raises(ValueError, match="n should be an integer from 1"):
         fastgmm.select(IRIS, (1, 2), "diag").bootstrap(IRIS, n=0)
+
+
+def test_weights_are_repeats_and_names_are_checked():
+    random = np.random.RandomState(0)
+    X = np.r_[random.standard_normal((60, 2)), random.standard_normal((60, 2)) + 4.0]
+    counts = random.randint(0, 4, len(X))
+    repeated = np.repeat(X, counts, axis=0)
+    weighted = fastgmm.select(X, [1, 2], "full", sample_weight=counts, random_state=0)
+    plain = fastgmm.select(repeated, [1, 2], "full", random_state=0)
+    found = weighted.bootstrap(X, n=3, random_state=0, sample_weight=counts).statistic
+    np.testing.assert_allclose(found, plain.bootstrap(repeated, n=3, random_state=0).statistic)
+    frame = pandas.DataFrame(X, columns=["a", "b"])
+    named = fastgmm.select(frame, [1, 2], "full", random_state=0)
+    for fitted in (named, named.best_estimator_):
+        with pytest.raises(ValueError, match="feature names"):
+            fitted.bootstrap(frame[["b", "a"]], n=3)

@@ -233,6 +233,8 @@ def no_number(model, X):
         ({"tol": -1}, ValueError, "tol"),
         ({"init_params": ["kmeans", "best"]}, ValueError, "init_params"),
         ({"unknown": 1}, TypeError, "unknown"),
+        ({"share_starts": "split", "noise": "box"}, ValueError, "do not go together"),
+        ({"criterion": "icl", "missing_values": "em"}, ValueError, "does not go with"),
         ({"criterion": "cv", "cv": 1}, ValueError, "cv should be from 2"),
         ({"estimator": dict}, TypeError, "estimator"),
         ({"estimator": fastgmm.BayesianGaussianMixture}, ValueError, "no 'bic'"),
@@ -349,3 +351,23 @@ def test_an_interrupted_search_goes_on(tmp_path):
     assert same_table(fastgmm.select(IRIS, 2, "diag", checkpoint=anew), one)
     with pytest.raises(ValueError, match="functions cannot be saved"):
         fastgmm.select(IRIS, 2, "diag", init_params=interrupting, checkpoint=tmp_path / "f.npz")
+
+
+def test_missing_values():
+    X = IRIS.copy()
+    X[::7, 1] = np.nan
+    found = fastgmm.select(X, [1, 2], ("full", "diag"), missing_values="em", random_state=0)
+    model = found.fits[2, "full"]
+    assert found.to_frame()["bic"].min() == pytest.approx(found.best_estimator_.bic(X))
+    assert model.missing_values == "em"
+    assert np.isnan(found.to_frame()["icl"]).all()
+
+
+def test_noise():
+    X = np.r_[IRIS, np.random.RandomState(0).uniform(0, 9, (15, 4))]
+    found = fastgmm.select(X, [1, 3], "full", noise="box", random_state=0)
+    model = found.fits[3, "full"]
+    frame = found.to_frame()
+    assert frame["bic"].tolist() == [pytest.approx(m.bic(X)) for m in found.fits.values()]
+    likeliest = np.log(model.predict_proba(X).max(axis=1)).sum()
+    assert frame["icl"][1] == pytest.approx(model.bic(X) - 2 * likeliest)
