@@ -159,6 +159,27 @@ def checked_weights(sample_weight, X) -> np.ndarray | None:
     return weights
 
 
+def entropy_of(random_state: Any) -> int:
+    """What seeds are made from: the number that is given, or a new one.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None, a RandomState nor an integer from 0.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    is_number = isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool)
+    if not is_number or not 0 <= random_state < 2**32:
+        raise ValueError(
+            "random_state should be None, a RandomState or an integer from 0 to 2**32 - 1, but got "
+            f"{random_state!r}."
+        )
+    return int(random_state)
+
+
 def is_known_structure(structure: CovarianceStructure) -> bool:
     """Whether scikit-learn has a covariance structure of this name."""
     return structure.name in _KNOWN_STRUCTURES

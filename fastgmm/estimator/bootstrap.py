@@ -12,7 +12,7 @@ from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.fitting import fit_rows
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import FitRows, rows_to_fit
-from fastgmm.sklearn_interface import left_to_sklearn, underflow_is_zero
+from fastgmm.sklearn_interface import entropy_of, left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.opening import holds_rows
@@ -90,10 +90,7 @@ def bootstrap(
     left_to_sklearn(estimator, **{"bootstrap": True})
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 2:
         raise ValueError(f"n should be an integer from 2, but got {n!r}.")
-    # Of a generator, one number is drawn.
-    if isinstance(random_state, np.random.RandomState):
-        random_state = int(random_state.randint(2**31 - 1))
-    seeds = np.random.SeedSequence(random_state).spawn(int(n))
+    seeds = np.random.SeedSequence(entropy_of(random_state)).spawn(int(n))
     check_resampled(estimator, X)
     data = rows_to_fit(_blank(estimator), X, sample_weight)
     d = np.shape(estimator.means_)[1]

@@ -10,6 +10,7 @@ import numpy as np
 from fastgmm.batch import fit_many
 from fastgmm.estimator import predicting
 from fastgmm.estimator.bootstrap import check_resampled
+from fastgmm.sklearn_interface import entropy_of
 from fastgmm.sources.optional import import_optional
 
 LEVEL = 0.05
@@ -109,9 +110,7 @@ def likelihood_ratio_tests(
     if not hasattr(kind, "bic"):
         raise ValueError(f"A {kind.__name__} has no likelihood ratio; search by GaussianMixture.")
     check_resampled(fits[pairs[0], name], X)
-    if isinstance(random_state, np.random.RandomState):
-        random_state = int(random_state.randint(2**31 - 1))
-    seeds = np.random.SeedSequence(random_state).generate_state(len(pairs))
+    seeds = np.random.SeedSequence(entropy_of(random_state)).generate_state(len(pairs))
     tested: list[int] = []
     statistics, p_values, distribution = [], [], []
     for k, seed in zip(pairs, seeds.tolist(), strict=True):

@@ -21,12 +21,11 @@ from fastgmm.selection.plan import (
     checked_numbers,
     checked_starts,
     checked_types,
-    entropy_of,
 )
 from fastgmm.selection.result import Selection
 from fastgmm.selection.rows import folds
 from fastgmm.selection.search import Search
-from fastgmm.sklearn_interface import left_to_sklearn
+from fastgmm.sklearn_interface import entropy_of, left_to_sklearn
 
 _NOT_RUN = "The search was ended before this fit."
 
