@@ -112,11 +112,13 @@ def draw_one_dimension(
     ax: Axes, view: View, number: int, marginal: Marginal, *, legend: bool = True
 ) -> None:
     """The density in one feature, its parts, and a histogram of the rows."""
-    rows = view.rows[:, number]
-    rows = rows[np.isfinite(rows)]
+    rows, weights = view.rows[:, number], view.row_weights
+    finite = np.isfinite(rows)
+    rows, weights = rows[finite], None if weights is None else weights[finite]
     if len(rows):
         bins = int(np.clip(2 * np.sqrt(len(rows)), 10, _MOST_BINS))
-        ax.hist(rows, bins, density=True, color="#D9D9D9", edgecolor="white", lw=0.4, label="rows")
+        style: Any = {"color": "#D9D9D9", "edgecolor": "white", "lw": 0.4, "label": "rows"}
+        ax.hist(rows, bins, density=True, weights=weights, **style)
     x = _points(marginal, rows[:, np.newaxis], 0, _CURVE)
     means, deviations = marginal.means, np.sqrt(marginal.covariances[:, :, 0])
     parts = marginal.weights[:, np.newaxis] * pdf(x, means, scale=deviations)
