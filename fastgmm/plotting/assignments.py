@@ -151,7 +151,7 @@ def kmeans_comparison(
             f"X should have at least as many rows as components, {k}, but has {len(view.rows)}."
         )
     labels = labels_of(view)
-    kmeans = KMeans(k, n_init=10, random_state=0).fit(view.rows)
+    kmeans = KMeans(k, n_init=10, random_state=0).fit(view.rows, sample_weight=view.row_weights)
     # Row c, column b: rows of cluster c and of component b.
     shared = np.array(
         [[np.sum((kmeans.labels_ == c) & (labels == b)) for b in range(k)] for c in range(k)]

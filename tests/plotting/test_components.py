@@ -162,6 +162,31 @@ def test_a_lazy_frame_does_not_warn(rows):
         assert plotting.components(model, frame).get_xlabel() == "a"
 
 
+def test_noise_of_one_feature_is_a_part(rows):
+    X = np.concatenate([rows[:, :1], np.linspace(-60, 60, 40)[:, np.newaxis]])
+    model = GaussianMixture(2, noise="box", random_state=0).fit(X)
+    mixture, *_, noise = plotting.density(model, X).lines
+    x, y = mixture.get_data()
+    inside = (x >= -60) & (x <= 60)
+    assert inside.sum() > 100
+    np.testing.assert_allclose(
+        y[inside], np.exp(model.score_samples(x[inside, np.newaxis])), rtol=1e-9
+    )
+    assert np.trapezoid(noise.get_ydata(), x) == pytest.approx(model.noise_weight_)
+    assert noise.get_label().startswith("noise (")
+    # The curve is as high as noise within its box, and only there.
+    small = GaussianMixture(2, noise=3.0, random_state=0).fit(X)
+    ax = plotting.density(small, X, ax=pyplot.figure().subplots())
+    x, heights = ax.lines[-1].get_data()
+    (corner,), (edge,) = small.noise_box_
+    assert x[heights > 0].min() == pytest.approx(corner)
+    assert x[heights > 0].max() == pytest.approx(corner + edge)
+    assert np.trapezoid(heights, x) == pytest.approx(small.noise_weight_)
+    several = GaussianMixture(2, noise="box", random_state=0).fit(rows)
+    ax = plotting.density(several, rows, features=0, ax=pyplot.figure().subplots())
+    assert len(ax.lines) == 3
+
+
 def test_pairs_show_every_pair(model, rows):
     figure = plotting.pairs(model, rows)
     panels = np.reshape(figure.axes, (3, 3))
