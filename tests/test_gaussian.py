@@ -90,11 +90,45 @@ def test_the_ways_to_say_a_width_agree():
         ({"covariance": [[1.0, 2.0], [2.0, 1.0]]}, ValueError, "positive definite"),
         ({"precision": np.ones((2, 2))}, ValueError, "positive definite"),
         ({"precision_cholesky": [[1.0, 0.0], [1.0, 1.0]]}, ValueError, "upper triangular"),
+        ({"x": [None, 1.0], "scale": 1.0}, ValueError, "x should hold real numbers"),
+        ({"x": [10**400, 1], "scale": 1.0}, ValueError, "x holds a number beyond"),
+        ({"mean": np.ma.array([1.0, 2.0], mask=[0, 1]), "scale": 1.0}, ValueError, "mean holds ma"),
+        ({"x": [], "mean": [], "covariance": np.eye(0)}, ValueError, "mean should be of one"),
     ],
 )
 def test_errors_of_densities(arguments, error, words):
     with pytest.raises(error, match=words):
         gaussian.logpdf(**{"x": [0.0, 0.0], "mean": [0.0, 0.0], **arguments})
+
+
+@pytest.mark.parametrize("name", ["covariance", "precision", "precision_cholesky"])
+def test_offsets_beyond_all_numbers_have_the_density_0(name):
+    x = [[1e308, 1.0], [1e308, 1e308], [0.0, 0.0]]
+    with np.errstate(all="raise"):
+        found = gaussian.logpdf(x, [-1e308, 0.0], **{name: np.eye(2)})
+        turned = gaussian.logpdf([[1.7e308, -1.7e308]], [0.0, 0.0], precision=[[5, 4.0], [4.0, 5]])
+    np.testing.assert_array_equal(found, -np.inf)
+    np.testing.assert_array_equal(turned, -np.inf)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_a_covariance_beyond_all_numbers_is_refused(covariance_type):
+    X = 1e200 * np.random.default_rng(0).standard_normal((9, 2))
+    with np.errstate(all="raise"):
+        with pytest.raises(ValueError, match="the covariance overflows; scale X"):
+            gaussian.covariance_matrix(X)
+        with pytest.raises(ValueError, match="the covariance overflows; scale X"):
+            gaussian.m_step(X, np.full((9, 2), 0.5), covariance_type=covariance_type)
+
+
+@pytest.mark.parametrize("covariance_type", ["E", "V"])
+def test_structures_of_one_feature_are_refused_for_more(covariance_type):
+    X, words = np.eye(3), f"covariance_type='{covariance_type}' is for 1 feature, but "
+    with pytest.raises(ValueError, match=f"{words}X has 3"):
+        gaussian.m_step(X, np.ones((3, 1)), covariance_type=covariance_type)
+    for function in (gaussian.e_step, gaussian.log_likelihood):
+        with pytest.raises(ValueError, match=f"{words}the means have 3"):
+            function(X, [1.0], X[:1], np.ones((1, 1, 1)), covariance_type=covariance_type)
 
 
 def test_covariance_matrix_divides_by_n():

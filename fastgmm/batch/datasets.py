@@ -201,6 +201,8 @@ def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetL
         )
     names = list(frame.column_names if _is_arrow(frame) else frame.columns)
     group_names = [] if by is None else [by] if np.ndim(by) == 0 else list(by)
+    if by is not None and not group_names:
+        raise ValueError("by should name at least one column.")
     is_column = sample_weight is not None and np.ndim(sample_weight) == 0
     is_column = is_column and not isinstance(sample_weight, Mapping)
     others = [*group_names, *([sample_weight] if is_column else [])]
@@ -213,7 +215,8 @@ def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetL
     for name in (*others, *features):
         if counts[name] > 1:
             raise ValueError(f"There are {counts[name]} columns of name {name!r}.")
-    check_distinct([*others, *features], "fit_many")
+    arguments = ["by"] * len(group_names) + ["sample_weight"] * is_column
+    _check_asked_once([*others, *features], [*arguments, *["columns"] * len(features)])
     if not features:
         raise ValueError("The DataFrame has no column but those of by and sample_weight.")
     weights = _numbers(frame, sample_weight) if is_column else None
@@ -228,6 +231,18 @@ def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetL
     data = [_values(frame, name)[:, np.newaxis] for name in features]
     of_sets = None if weights is None else [weights] * len(data)
     return DataSetList(features, data, [[name] for name in features], of_sets)
+
+
+def _check_asked_once(columns: list, arguments: list[str]) -> None:
+    """Refuse a column that two arguments name, or one argument twice."""
+    asked: dict[Any, str] = {}
+    for column, argument in zip(columns, arguments, strict=True):
+        if column in asked:
+            both = dict.fromkeys([asked[column], argument])
+            raise ValueError(
+                f"fit_many: column {column!r} is asked for twice, in {' and in '.join(both)}."
+            )
+        asked[column] = argument
 
 
 def _groups(frame: Any, by: str | list, features: list, weights: np.ndarray | None) -> DataSetList:

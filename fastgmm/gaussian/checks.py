@@ -14,13 +14,19 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it holds anything but real numbers.
+        If it holds anything but real numbers, or entries that are masked or None.
     """
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} holds masked entries, but numbers are needed.")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub" and array.dtype != object:
             raise ValueError
+        if array.dtype == object and any(entry is None for entry in array.flat):
+            raise TypeError
         return array.astype(np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} holds a number beyond those of float64.") from None
     except (ValueError, TypeError):
         raise ValueError(f"{name} should hold real numbers, in rows of one length.") from None
 

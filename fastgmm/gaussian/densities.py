@@ -147,6 +147,8 @@ def _multivariate(x: np.ndarray, mean: np.ndarray, name: str, matrix: np.ndarray
         x, mean = x[..., np.newaxis], mean[np.newaxis]
     matrix = np.atleast_2d(matrix)
     d = mean.shape[-1]
+    if d == 0:
+        raise ValueError("mean should be of one variable or more, but is empty.")
     if mean.ndim != 1 or matrix.shape != (d, d):
         raise ValueError(
             f"mean should have the shape of (d,) and {name} of (d, d), but they have {mean.shape} "
@@ -157,11 +159,14 @@ def _multivariate(x: np.ndarray, mean: np.ndarray, name: str, matrix: np.ndarray
             f"x should have the shape of (..., {d}), as the mean has {d} variables, but has "
             f"{x.shape}."
         )
-    infinite = np.isinf(x).any(axis=-1)
-    rows = np.where(infinite[..., np.newaxis], mean, x).reshape(-1, d) - mean
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        offsets = x - mean
+        infinite = np.isinf(offsets).any(axis=-1)
+        rows = np.where(infinite[..., np.newaxis], 0.0, offsets).reshape(-1, d)
         whitened, log_determinant = _whitened(rows.T, name, matrix)
         squares = (whitened**2).sum(axis=0).reshape(x.shape[:-1])
+    # Of finite offsets that are so large that differences of infinities come in between.
+    infinite = infinite | np.isnan(squares)
     log_density = -0.5 * (d * _LOG_TWO_PI + squares) + log_determinant
     return np.where(infinite, -np.inf, log_density)[()]
 

@@ -51,7 +51,7 @@ def covariance_matrix(X, sample_weight=None):
     Raises
     ------
     ValueError
-        If rows or weights are out of range.
+        If rows or weights are out of range, or the covariance is beyond all numbers.
 
     Examples
     --------
@@ -62,8 +62,11 @@ def covariance_matrix(X, sample_weight=None):
     """
     source, structure = _opened(X, sample_weight).present(), STRUCTURES["full"]
     rows = open_pass(source, structure.forms, ThreadEngine(None), 1)
-    about_mean = rows.scatter(rows.centre()).pooled()
-    return about_mean.second[0] / about_mean.weight[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        about_mean = rows.scatter(rows.centre()).pooled()
+        covariance = about_mean.second[0] / about_mean.weight[0]
+    _check_overflow(covariance)
+    return covariance
 
 
 @underflow_is_zero
@@ -142,7 +145,7 @@ def m_step(X, responsibilities, reg_covar=0.0, *, covariance_type="full", sample
     ------
     ValueError
         If rows, weights or responsibilities are out of range, or a covariance is singular to
-        rounding.
+        rounding or beyond all numbers.
     """
     structure = _structure(covariance_type)
     if not (isinstance(reg_covar, Real) and 0.0 <= float(reg_covar) < np.inf):
@@ -150,6 +153,7 @@ def m_step(X, responsibilities, reg_covar=0.0, *, covariance_type="full", sample
     shares = as_numbers("responsibilities", responsibilities)
     check_finite("responsibilities", shares)
     source = _opened(X, sample_weight)
+    _check_structure(structure, "X has", source.n_features)
     if shares.ndim != 2 or len(shares) != source.n_rows or shares.shape[1] == 0:
         raise ValueError(
             f"responsibilities should have the shape of ({source.n_rows}, k), a row for each of "
@@ -165,10 +169,12 @@ def m_step(X, responsibilities, reg_covar=0.0, *, covariance_type="full", sample
     model = Model(structure, family, float(reg_covar), rows.dtype)
 
     def maximized(model: Model, estimates: Estimates, total_weight: Any) -> Parameters:
+        _check_overflow(estimates.covariances)
         return refuse(model, estimates)
 
     # Moments under given responsibilities are those that EM starts from.
-    new = next(first_parameters(model, iter([(rows, start)]), k, 1, maximized))
+    with np.errstate(over="ignore", invalid="ignore"):
+        new = next(first_parameters(model, iter([(rows, start)]), k, 1, maximized))
     return new.weights, new.means, new.covariances
 
 
@@ -228,6 +234,19 @@ def _structure(covariance_type: Any) -> CovarianceStructure:
     return structure
 
 
+def _check_structure(structure: CovarianceStructure, whose: str, n_features: int) -> None:
+    most = structure.most_features
+    if most is not None and n_features > most:
+        raise ValueError(
+            f"covariance_type={structure.name!r} is for {most} feature, but {whose} {n_features}."
+        )
+
+
+def _check_overflow(covariances: np.ndarray) -> None:
+    if not np.isfinite(covariances).all():
+        raise ValueError("X holds numbers so large that the covariance overflows; scale X.")
+
+
 def _mixture(
     weights: Any, means: Any, covariances: Any, covariance_type: Any
 ) -> tuple[Parameters, CovarianceStructure]:
@@ -240,6 +259,7 @@ def _mixture(
     if means.ndim != 2 or 0 in means.shape:
         raise ValueError(f"means should have the shape of (k, d), but have {means.shape}.")
     k, d = means.shape
+    _check_structure(structure, "the means have", d)
     shapes = {"weights": (weights, (k,)), "means": (means, (k, d))}
     shapes["covariances"] = (covariances, structure.shape(k, d))
     for name, (array, shape) in shapes.items():

@@ -89,9 +89,9 @@ def _draw_uncertainty(ax: Axes, view: View, numbers: list[int], shares: np.ndarr
     rows = view.rows[:, numbers]
     if len(numbers) == 1:
         rows = np.column_stack([rows[:, 0], uncertainty])
-    labels = labels_of(view)
-    for label in np.unique(labels):
-        chosen = labels == label
+    labels, finite = labels_of(view), np.isfinite(rows).all(axis=1)
+    for label in np.unique(labels[finite]):
+        chosen = finite & (labels == label)
         ax.scatter(
             rows[chosen, 0],
             rows[chosen, 1],
@@ -105,7 +105,8 @@ def _draw_uncertainty(ax: Axes, view: View, numbers: list[int], shares: np.ndarr
         )
     ax.set_xlabel(view.names[numbers[0]])
     ax.set_ylabel(view.names[numbers[1]] if len(numbers) > 1 else "uncertainty")
-    ax.legend(title="the larger, the less sure", fontsize="small", title_fontsize="small")
+    if finite.any():
+        ax.legend(title="the larger, the less sure", fontsize="small", title_fontsize="small")
     plain(ax)
 
 
@@ -134,15 +135,23 @@ def kmeans_comparison(
     Raises
     ------
     TypeError, ValueError
-        See `components`; and if the model has but one feature.
+        See `components`; and if the model has but one feature, values are missing, or there are
+        fewer rows than components.
     """
     view = View(model, X)
     view.check_rows()
     numbers = view.shown(features)
     if len(numbers) != 2:
         raise ValueError("kmeans_comparison shows two features.")
-    labels, k = labels_of(view), len(view.model.means_)
-    kmeans = KMeans(k, n_init=10, random_state=0).fit(view.rows)
+    k = len(view.model.means_)
+    if np.isnan(view.rows).any():
+        raise ValueError("kmeans_comparison needs rows without missing values.")
+    if len(view.rows) < k:
+        raise ValueError(
+            f"X should have at least as many rows as components, {k}, but has {len(view.rows)}."
+        )
+    labels = labels_of(view)
+    kmeans = KMeans(k, n_init=10, random_state=0).fit(view.rows, sample_weight=view.row_weights)
     # Row c, column b: rows of cluster c and of component b.
     shared = np.array(
         [[np.sum((kmeans.labels_ == c) & (labels == b)) for b in range(k)] for c in range(k)]

@@ -102,7 +102,7 @@ def selection(selection: Any, *, criterion: str | None = None, ax: Axes | None =
     ValueError
         If there is no such criterion, or no fit has one.
     """
-    if not hasattr(selection, "to_frame"):
+    if not all(hasattr(selection, name) for name in ("to_frame", "best_index_")):
         raise TypeError(f"selection shows a Selection, not {type(selection).__name__}.")
     frame, chosen_by = selection.to_frame(), getattr(selection, "criterion", "bic")
     name = chosen_by if criterion is None else criterion

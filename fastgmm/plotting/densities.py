@@ -52,6 +52,9 @@ def density(
     components times their weights are drawn over a histogram of the rows, and `levels` is not used.
     Features that are not shown are integrated out.
 
+    Noise of a model of one feature is a part, too, as high as its weight over its volume within its
+    box. Of more features, contours and curves show the Gaussian part alone.
+
     Parameters
     ----------
     model, X
@@ -112,20 +115,26 @@ def draw_one_dimension(
     ax: Axes, view: View, number: int, marginal: Marginal, *, legend: bool = True
 ) -> None:
     """The density in one feature, its parts, and a histogram of the rows."""
-    rows = view.rows[:, number]
-    rows = rows[np.isfinite(rows)]
+    rows, weights = view.rows[:, number], view.row_weights
+    finite = np.isfinite(rows)
+    rows, weights = rows[finite], None if weights is None else weights[finite]
     if len(rows):
         bins = int(np.clip(2 * np.sqrt(len(rows)), 10, _MOST_BINS))
-        ax.hist(rows, bins, density=True, color="#D9D9D9", edgecolor="white", lw=0.4, label="rows")
-    x = _points(marginal, rows[:, np.newaxis], 0, _CURVE)
+        style: Any = {"color": "#D9D9D9", "edgecolor": "white", "lw": 0.4, "label": "rows"}
+        ax.hist(rows, bins, density=True, weights=weights, **style)
+    x = _with_steps(_points(marginal, rows[:, np.newaxis], 0, _CURVE), _noise_ends(view))
     means, deviations = marginal.means, np.sqrt(marginal.covariances[:, :, 0])
     parts = marginal.weights[:, np.newaxis] * pdf(x, means, scale=deviations)
-    ax.plot(x, parts.sum(axis=0), color=DARK, lw=3.4, alpha=0.45, label="mixture")
+    noise = _noise_part(view, x)
+    ax.plot(x, parts.sum(axis=0) + noise, color=DARK, lw=3.4, alpha=0.45, label="mixture")
     few = len(parts) <= MOST_IN_LEGEND
     dashes = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
     for c, part in enumerate(parts):
         label = f"{c} ({percent(marginal.weights[c])})" if few else None
         ax.plot(x, part, color=colour_of(c), ls=dashes[c % len(dashes)], lw=1.6, label=label)
+    if noise.any():
+        label = f"noise ({percent(view.model.noise_weight_)})"
+        ax.plot(x, noise, color=GREY, lw=1.6, label=label)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(bottom=0)
     ax.set_xlabel(marginal.names[0])
@@ -133,6 +142,28 @@ def draw_one_dimension(
     plain(ax)
     if legend:
         ax.legend(title=view.thinning or None, fontsize="small", title_fontsize="small")
+
+
+def _noise_ends(view: View) -> np.ndarray:
+    """The two ends of the box of noise, of a model of one feature that has any; else none."""
+    if len(view.names) > 1 or not hasattr(view.model, "noise_box_"):
+        return np.empty(0)
+    return np.sort(np.cumsum(view.model.noise_box_[:, 0]))
+
+
+def _noise_part(view: View, x: np.ndarray) -> np.ndarray:
+    """The density of noise times its weight, at points (n,)."""
+    ends = _noise_ends(view)
+    if not len(ends):
+        return np.zeros(len(x))
+    height = view.model.noise_weight_ / view.model.noise_volume_
+    return np.where((x >= ends[0]) & (x <= ends[1]), height, 0.0)
+
+
+def _with_steps(points: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Points in order, and those on either side of the ends that lie among them."""
+    beside = np.concatenate([np.nextafter(ends, -np.inf), ends, np.nextafter(ends, np.inf)])
+    return np.union1d(points, beside[(beside > points[0]) & (beside < points[-1])])
 
 
 def _log_density(marginal: Marginal, points: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ def components(
     other features there are: its half-axes are :math:`\sqrt{\chi^2_2(p) \lambda}` with the
     eigenvalues :math:`\lambda` of the 2 x 2 block of the covariance, and the quantile of the
     chi-square distribution of two degrees of freedom. Of one feature, histogram and curves are
-    drawn instead, as by `density`.
+    drawn instead, as by `density`. Noise has no ellipse; its rows are grey.
 
     Parameters
     ----------

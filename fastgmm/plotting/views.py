@@ -23,6 +23,9 @@ _OURS: dict[type, Any] = {
     sklearn.mixture.BayesianGaussianMixture: BayesianGaussianMixture,
 }
 
+_FITTED = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+"""What pictures and predictions need of a model."""
+
 
 class Marginal(NamedTuple):
     """A mixture in some of its features.
@@ -61,8 +64,11 @@ class View:
     names : list of str
         Of all features.
     rows : ndarray of shape (n_shown, d)
+        None of them of weight 0.
+    row_weights : ndarray of shape (n_shown,), or None
+        None if rows have no weights.
     n_rows : int
-        Of X, all of them.
+        Of X, all but those of weight 0.
 
     Raises
     ------
@@ -79,20 +85,22 @@ class View:
                 "A picture is of a GaussianMixture or BayesianGaussianMixture, not of "
                 f"{type(model).__name__}."
             )
-        check_is_fitted(model, "means_")
+        check_is_fitted(model, _FITTED)
         if not isinstance(model, tuple(_OURS.values())):
             ours = next(ours for theirs, ours in _OURS.items() if isinstance(model, theirs))
             model = ours.from_sklearn(model)
         d = np.shape(model.means_)[1]
         named = getattr(model, "feature_names_in_", None)
-        self.n_rows, self.rows = 0, np.empty((0, d))
+        self.n_rows, self.rows, self.row_weights = 0, np.empty((0, d)), None
         if X is not None:
-            columns = getattr(X, "columns", None)
-            if named is None and columns is not None and not holds_rows(X):
+            # A lazy frame, which is read as files are, would warn when asked for its columns.
+            columns = None if holds_rows(X) else getattr(X, "columns", None)
+            if named is None and columns is not None:
                 X = np.asarray(X)  # scikit-learn would warn of names that the model lacks
-            source = rows_to_predict(model, X)
+            source = rows_to_predict(model, X).present()
             self.n_rows = source.n_rows
-            self.rows = sample_rows(source, MOST_ROWS, np.random.RandomState(0)).rows
+            sample = sample_rows(source, MOST_ROWS, np.random.RandomState(0))
+            self.rows, self.row_weights = sample.rows, sample.weights
             if named is None:
                 named = source.feature_names or columns
         # Predictions are asked for rows without names.

@@ -428,6 +428,22 @@ def test_a_column_of_an_array_twice():
         fit_many(clusters(20), columns=[1, 0, 1])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"by": []}, "by should name at least one column"),
+        ({"by": "g", "columns": ["g", "x"]}, "'g' is asked for twice, in by and in columns"),
+        ({"by": ["g", "g"]}, "'g' is asked for twice, in by"),
+        ({"by": "g", "sample_weight": "g"}, "'g' is asked for twice, in by and in sample_weight"),
+        ({"columns": ["x"], "sample_weight": "x"}, "twice, in sample_weight and in columns"),
+    ],
+)
+def test_columns_of_a_frame_are_named_once(arguments, words):
+    frame = pd.DataFrame({"g": [0, 0, 1, 1], "x": [0.0, 1.0, 2.0, 3.0]})
+    with pytest.raises(ValueError, match=words):
+        fit_many(frame, **arguments)
+
+
 @pytest.mark.parametrize("columns", [[True, False], [-1], [2], ["0"], [0.0]], ids=str)
 def test_bad_columns_of_an_array(columns):
     with pytest.raises(ValueError, match=r"columns has .*, but the array has 2 columns"):

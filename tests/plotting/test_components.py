@@ -1,7 +1,11 @@
 """What is drawn of components: where ellipses lie, how long their axes are, what they hold."""
 
+import copy
+import warnings
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn.mixture
 from matplotlib import pyplot
@@ -15,6 +19,7 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, plotting
 from fastgmm.covariance import STRUCTURES
 from fastgmm.plotting.ellipses import ellipse_of
 from fastgmm.plotting.style import COLOURS, MARKERS, colour_of, marker_of
+from fastgmm.sources.opening import open_source
 from tests import structures
 
 
@@ -131,6 +136,57 @@ def test_one_feature_is_a_histogram_with_the_mixture(model, rows):
     )
 
 
+def test_weights_count_in_the_histogram_and_rows_of_weight_0_are_not_drawn(rows, tmp_path):
+    frame = pd.DataFrame(rows[:, :2], columns=["a", "b"])
+    frame["w"] = np.arange(len(rows)) % 4.0
+    frame.to_parquet(tmp_path / "rows.parquet")
+    source = open_source(tmp_path / "rows.parquet", weight="w")
+    present = frame[frame["w"] > 0]
+    model = GaussianMixture(2, random_state=0).fit(source)
+    ax = plotting.components(model, source)
+    drawn = np.concatenate([points.get_offsets() for points in ax.collections])
+    np.testing.assert_allclose(
+        np.sort(drawn, axis=0), np.sort(present[["a", "b"]].to_numpy(), axis=0)
+    )
+    bars = plotting.density(model, source, features="a", ax=pyplot.figure().subplots()).patches
+    edges = [bar.get_x() for bar in bars] + [bars[-1].get_x() + bars[-1].get_width()]
+    expected, _ = np.histogram(present["a"], edges, density=True, weights=present["w"])
+    np.testing.assert_allclose([bar.get_height() for bar in bars], expected, rtol=1e-6)
+
+
+def test_a_lazy_frame_does_not_warn(rows):
+    frame = pl.DataFrame(rows, schema=["a", "b", "c"]).lazy()
+    model = GaussianMixture(2, random_state=0).fit(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert plotting.components(model, frame).get_xlabel() == "a"
+
+
+def test_noise_of_one_feature_is_a_part(rows):
+    X = np.concatenate([rows[:, :1], np.linspace(-60, 60, 40)[:, np.newaxis]])
+    model = GaussianMixture(2, noise="box", random_state=0).fit(X)
+    mixture, *_, noise = plotting.density(model, X).lines
+    x, y = mixture.get_data()
+    inside = (x >= -60) & (x <= 60)
+    assert inside.sum() > 100
+    np.testing.assert_allclose(
+        y[inside], np.exp(model.score_samples(x[inside, np.newaxis])), rtol=1e-9
+    )
+    assert np.trapezoid(noise.get_ydata(), x) == pytest.approx(model.noise_weight_)
+    assert noise.get_label().startswith("noise (")
+    # The curve is as high as noise within its box, and only there.
+    small = GaussianMixture(2, noise=3.0, random_state=0).fit(X)
+    ax = plotting.density(small, X, ax=pyplot.figure().subplots())
+    x, heights = ax.lines[-1].get_data()
+    (corner,), (edge,) = small.noise_box_
+    assert x[heights > 0].min() == pytest.approx(corner)
+    assert x[heights > 0].max() == pytest.approx(corner + edge)
+    assert np.trapezoid(heights, x) == pytest.approx(small.noise_weight_)
+    several = GaussianMixture(2, noise="box", random_state=0).fit(rows)
+    ax = plotting.density(several, rows, features=0, ax=pyplot.figure().subplots())
+    assert len(ax.lines) == 3
+
+
 def test_pairs_show_every_pair(model, rows):
     figure = plotting.pairs(model, rows)
     panels = np.reshape(figure.axes, (3, 3))
@@ -194,6 +250,10 @@ def test_errors_of_models_and_axes(model, rows):
         plotting.components("model", rows)
     with pytest.raises(NotFittedError):
         plotting.components(GaussianMixture(2), rows)
+    part = copy.copy(model)
+    del part.precisions_cholesky_
+    with pytest.raises(NotFittedError):
+        plotting.components(part, rows)
     with pytest.raises(TypeError, match="ax should be a matplotlib Axes, but is int"):
         plotting.components(model, rows, ax=1)
     with pytest.raises(ValueError, match="ax should be of a subplot"):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,6 +68,8 @@ def test_selection_has_a_line_per_structure_and_marks_the_best(chosen):
         plotting.selection(chosen, criterion="seconds")
     with pytest.raises(TypeError, match="not int"):
         plotting.selection(3)
+    with pytest.raises(TypeError, match="selection shows a Selection, not FitReport"):
+        plotting.selection(fit_many([np.arange(8.0)[:, np.newaxis]], 1))
     chosen.to_frame()["bic"] = np.nan
     with pytest.raises(ValueError, match="No fit has a finite bic"):
         plotting.selection(chosen, criterion="bic")
@@ -123,6 +126,24 @@ def test_kmeans_beside_a_mixture(model, rows):
         np.testing.assert_array_equal(one.get_facecolor(), other.get_facecolor())
     with pytest.raises(ValueError, match="two features"):
         plotting.kmeans_comparison(model, rows, features=0)
+    with pytest.raises(ValueError, match="at least as many rows as components, 3, but has 1"):
+        plotting.kmeans_comparison(model, rows[:1])
+
+
+def test_rows_with_missing_values(rows, fresh_figure):
+    holes = rows.copy()
+    holes[::5, 0] = holes[2::7, 2] = np.nan
+    model = GaussianMixture(2, random_state=0, missing_values="em").fit(holes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = plotting.responsibilities(model, holes, kind="uncertainty")
+        fresh_figure.canvas.draw()
+        none = np.full((2, 3), [np.nan, 1.0, 2.0])
+        plotting.responsibilities(model, none, kind="uncertainty", ax=fresh_figure.subplots())
+    drawn = np.concatenate([points.get_offsets() for points in ax.collections])
+    assert len(drawn) == np.isfinite(holes[:, :2]).all(axis=1).sum()
+    with pytest.raises(ValueError, match="needs rows without missing values"):
+        plotting.kmeans_comparison(model, holes)
 
 
 def test_a_report_draws_one_of_its_mixtures(rows):
