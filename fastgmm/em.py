@@ -19,6 +19,7 @@ _ROUNDING = 1e-14
 
 Restarts that end in the same optimum differ by less than 1e-15, those in others by more than 1e-13.
 """
+
 Rule = Callable[[Any, Sequence[float]], bool]
 """Whether the run of a mixture has converged: of its parameters and its lower bounds so far."""
 

@@ -204,16 +204,21 @@ class SufficientStatistics:
 
     def traced(self) -> "SufficientStatistics":
         """Statistics with diagonal moments, summed over features."""
+        return self.with_second(MomentForm.TRACE, self.second.sum(axis=-1)).with_scatter(
+            self.scatter
+        )
+
+    def with_second(self, form: MomentForm, second: np.ndarray | None) -> "SufficientStatistics":
+        """The same statistics with other second moments, and without the scatter of all rows."""
         return SufficientStatistics.from_moments(
-            MomentForm.TRACE,
+            form,
             self.reference,
             log_likelihood=self.log_likelihood,
             total_weight=self.total_weight,
             n_rows=self.n_rows,
             weight=self.weight,
             first=self.first,
-            second=self.second.sum(axis=-1),
-            scatter=self.scatter,
+            second=second,
         )
 
     def about(self, other: "SufficientStatistics") -> "SufficientStatistics":

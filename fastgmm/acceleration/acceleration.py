@@ -294,9 +294,14 @@ class Acceleration:
     def _first(self, state: Accelerated) -> Accelerated:
         """The first iteration of EM of a cycle."""
         after, bound = self._step(state.trial)
-        reference = state.trial
-        now = replace(state, phase="second", parameters=after, trial=after, bound=bound)
-        return replace(now, reference=reference)
+        return replace(
+            state,
+            phase="second",
+            parameters=after,
+            trial=after,
+            bound=bound,
+            reference=state.trial,
+        )
 
     def _second(self, state: Accelerated) -> Accelerated:
         """The second iteration of EM of a cycle, and the extrapolation of both."""

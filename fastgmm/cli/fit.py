@@ -123,7 +123,8 @@ def fit(
     model._listener = progress
     began = time.perf_counter()
     with _going_on(progress, checkpoint):
-        rows, known = open_rows(data, columns, weight, memory_limit, text, dtype, model, labels)
+        missing = missing_values or "error"
+        rows, known = open_rows(data, columns, weight, memory_limit, text, dtype, missing, labels)
         progress.opened(rows)
         model.fit(rows, labels=known, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     if out is not None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from fastgmm.families.noise import has_noise
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Wide = Annotated[
     bool, typer.Option("--wide", help="Show all features, however wide the terminal is.")
@@ -94,7 +96,7 @@ def text_of(model: Any, n_features_shown: int | None = None) -> str:
     shown = _n_that_fit(columns) if n_features_shown is None else 1 + n_features_shown
     more = "  ..." if len(columns) > shown else ""
     lines += ("".join(row) + more for row in zip(*columns[:shown], strict=True))
-    if hasattr(model, "noise_weight_"):
+    if has_noise(model):
         lines.append(f"noise: weight {model.noise_weight_:.5g}, volume {model.noise_volume_:.5g}")
     return "\n".join(lines)
 

@@ -120,16 +120,16 @@ def open_rows(
     memory_limit: str,
     text: "Text",
     dtype: str | None = None,
-    model: Any = None,
+    missing_values: str = "error",
     labels: str | None = None,
 ) -> tuple[RowSource, np.ndarray | None]:
-    """Rows, and their labels if any; the model to fit says whether values may be missing."""
+    """Rows to fit, and their labels, if a column holds them."""
     how = {
         "columns": None if columns is None else _columns(_words(columns), data),
         "weight": None if weight is None else _columns([weight], data)[0],
         "memory_limit": _for_rows(memory_limit),
         "dtype": dtype,
-        "missing_values": _missing_values(model),
+        "missing_values": missing_values,
         **text.options,
     }
     if labels is None:
@@ -146,8 +146,13 @@ def open_rows_for(
     text: "Text",
 ) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
+    # Some kinds of models take no missing values.
+    missing_values = getattr(model, "missing_values", "error")
     if columns is not None:
-        return open_rows(data, columns, weight, memory_limit, text, model=model)[0]
+        rows, _ = open_rows(
+            data, columns, weight, memory_limit, text, missing_values=missing_values
+        )
+        return rows
     names = getattr(model, "feature_names_in_", None)
     return open_for_model(
         _thing(data),
@@ -155,14 +160,9 @@ def open_rows_for(
         model.n_features_in_,
         None if weight is None else _columns([weight], data)[0],
         memory_limit=_for_rows(memory_limit),
-        missing=_missing_values(model) == "em",
+        missing=missing_values == "em",
         **text.options,
     )
-
-
-def _missing_values(model: Any) -> str:
-    """What missing values are to a model; some kinds take none."""
-    return getattr(model, "missing_values", "error")
 
 
 def _thing(data: list[Path]) -> Any:

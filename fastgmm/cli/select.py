@@ -161,9 +161,8 @@ def select(
     given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
     began = time.perf_counter()
     text = Text(no_header, delimiter, decimal)
-    taken = fastgmm.GaussianMixture(missing_values=missing_values or "error")
-    taken._validate_params()
-    rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype, taken)
+    missing = missing_values or "error"
+    rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype, missing)
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
     try:
         selection = fastgmm.select(

@@ -13,6 +13,7 @@ from fastgmm.estimator.conversion import drawable, from_sklearn, sample_with_noi
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.families import Family
+from fastgmm.families.noise import has_noise
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS
 from fastgmm.saved.models import save_model
 from fastgmm.sklearn_interface import left_to_sklearn
@@ -228,7 +229,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Their components; -1 for noise, whose rows come last.
         """
-        if hasattr(self, "noise_volume_"):
+        if has_noise(self):
             return sample_with_noise(self, n_samples)
         # scikit-learn draws, from a model that it knows.
         return super(MixtureEstimator, drawable(self)).sample(n_samples)

@@ -146,6 +146,11 @@ def check_resampled(estimator: Any, X: Any) -> None:
 
 def _blank(estimator: Any) -> Any:
     """An estimator of the same arguments that starts from the fitted parameters."""
+    return type(estimator)(**{**refit_arguments(estimator), "random_state": 0})
+
+
+def refit_arguments(estimator: Any) -> dict[str, Any]:
+    """Arguments of a fit that starts from the parameters of a fitted mixture."""
     given = {
         "n_components": len(estimator.means_),
         "n_init": 1,
@@ -155,9 +160,8 @@ def _blank(estimator: Any) -> Any:
         "means_init": np.asarray(estimator.means_),
         "precisions_init": np.asarray(estimator.precisions_),
         "init_params": "kmeans",
-        "random_state": 0,
     }
-    return type(estimator)(**{**estimator.get_params(deep=False), **given})
+    return {**estimator.get_params(deep=False), **given}
 
 
 def _weighing(data: FitRows, weights: np.ndarray) -> FitRows:

@@ -19,6 +19,7 @@ from fastgmm.estimator.conversion import copy_fitted
 from fastgmm.estimator.fitting import fitted_attributes, keep
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.rows import rows_to_accumulate
+from fastgmm.families.noise import has_noise
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import open_pass
 from fastgmm.passes.kernel_operands import kernels_for
@@ -196,7 +197,7 @@ def _with_background(estimator: Any, operands: Operands) -> Operands:
     ValueError
         If it has none, but is asked for it, or the other way round.
     """
-    fitted = hasattr(estimator, "noise_volume_")
+    fitted = has_noise(estimator)
     if (getattr(estimator, "noise", None) is not None) != fitted:
         raise ValueError(
             f"noise={estimator.noise!r}, but the model was fitted "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fastgmm.families.noise import has_noise
 from fastgmm.sklearn_interface import is_known_structure, knows_start
 from fastgmm.statistics import SufficientStatistics
 
@@ -21,7 +22,7 @@ def copy_fitted(target: Any, model: Any) -> Any:
 
 def to_sklearn(estimator: Any) -> Any:
     """See `MixtureEstimator.to_sklearn`."""
-    if hasattr(estimator, "noise_volume_") or getattr(estimator, "noise", None) is not None:
+    if has_noise(estimator) or getattr(estimator, "noise", None) is not None:
         raise ValueError("scikit-learn's mixtures have no noise component, and this one has.")
     sklearn_class = estimator._sklearn_class
     defaults = sklearn_class().get_params(deep=False)

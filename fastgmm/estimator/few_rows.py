@@ -6,6 +6,8 @@ import numpy as np
 
 from fastgmm.covariance.algebra import log_determinants
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.attributes import working_dtype
+from fastgmm.families.noise import has_noise
 from fastgmm.parameters import log_constants
 from fastgmm.passes.few_rows import are_few, squared_distances
 from fastgmm.sources.base import RowSource
@@ -26,7 +28,7 @@ def log_densities_of_few(estimator: Any, source: RowSource) -> np.ndarray | None
         None if rows are many, the mixture is small, or anything about the attributes is not as a
         fit leaves it: whoever checks all of them then says so, or puts it right.
     """
-    if source.missing or hasattr(estimator, "noise_weight_"):
+    if source.missing or has_noise(estimator):
         return None
     structure = estimator._structure
     means, factors = np.asarray(estimator.means_), np.asarray(estimator.precisions_cholesky_)
@@ -34,8 +36,7 @@ def log_densities_of_few(estimator: Any, source: RowSource) -> np.ndarray | None
     if means.ndim != 2 or not are_few(source.n_rows, density, means, factors):
         return None
     k, d = means.shape
-    single = means.dtype == source.dtype == np.float32
-    dtype = np.dtype(np.float32 if single else np.float64)
+    dtype = working_dtype(estimator, source.dtype)
     if source.n_features != d or not means.dtype == factors.dtype == dtype:
         return None
     roots = log_determinants(structure, factors, d)

@@ -27,7 +27,7 @@ from fastgmm.estimator.noise import NOISE_ATTRIBUTES, check_noise_left_rows, noi
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
 from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.estimator.starting import FoundStart, find_starts
-from fastgmm.families.noise import Noise
+from fastgmm.families.noise import Noise, has_noise
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
@@ -251,7 +251,7 @@ def _warm_parameters(
         )
     parameters: Parameters = estimator._family.parameters_of(estimator)
     check_set_by_hand(estimator._structure, parameters)
-    if (noise is None) == hasattr(estimator, "noise_weight_"):  # the model had it, or had it not
+    if (noise is None) == has_noise(estimator):  # the model had it, or had it not
         left = 1.0 if noise is None else 1.0 - noise.share
         shares = parameters.weights / parameters.weights.sum()
         parameters = replace(parameters, weights=left * shares)

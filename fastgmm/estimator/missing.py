@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.families.noise import has_noise
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.missing import MissingTally, seen_rows
 
@@ -21,7 +22,7 @@ def check_no_noise(estimator: Any) -> None:
     ------
     ValueError
     """
-    if hasattr(estimator, "noise_weight_"):
+    if has_noise(estimator):
         raise ValueError(
             "The model has a component of noise, which has no marginal or conditional density."
         )

@@ -32,7 +32,12 @@ def score(estimator: Any, X: Any, sample_weight: Any) -> tuple[float, float]:
 
     Rows without any value are not counted.
     """
-    source, choice = prepared(estimator, rows_to_predict(estimator, X, sample_weight).present())
+    return score_source(estimator, rows_to_predict(estimator, X, sample_weight).present())
+
+
+def score_source(estimator: Any, source: RowSource) -> tuple[float, float]:
+    """The same for the rows of a source, none of which weighs 0."""
+    source, choice = prepared(estimator, source)
     engine = ThreadEngine(estimator.n_jobs)
     if source.missing:
         by_marginals = marginal_predictions(estimator, choice)

@@ -70,13 +70,18 @@ class Noise(NamedTuple):
     @classmethod
     def of_fitted(cls, estimator: Any) -> Self | None:
         """The noise of a fitted estimator; None if it has none."""
-        if not hasattr(estimator, "noise_volume_"):
+        if not has_noise(estimator):
             return None
         return cls(estimator.noise_volume_, estimator.noise_box_)
 
     def log_density(self, weight: Any) -> float:
         """Weighted log-density; minus infinity for a weight of zero."""
         return math.log(weight) - math.log(self.volume) if weight > 0 else -math.inf
+
+
+def has_noise(estimator: Any) -> bool:
+    """Whether an estimator has been fitted with noise."""
+    return hasattr(estimator, "noise_volume_")
 
 
 def weight_left(weights: np.ndarray) -> float:

@@ -197,14 +197,4 @@ def _widened(
             diagonals(second)[...] += added
         else:
             second += added.sum(axis=-1) if record.form is MomentForm.TRACE else added
-    return SufficientStatistics.from_moments(
-        record.form,
-        record.reference,
-        log_likelihood=record.log_likelihood,
-        total_weight=record.total_weight,
-        n_rows=record.n_rows,
-        weight=record.weight,
-        first=record.first,
-        second=second,
-        scatter=scatter,
-    )
+    return record.with_second(record.form, second).with_scatter(scatter)

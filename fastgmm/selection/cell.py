@@ -9,8 +9,7 @@ import numpy as np
 from fastgmm.covariance.scales import RELATIVE_REGULARIZATION
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator import predicting
-from fastgmm.passes.marginal_predictions import mean_seen_log_likelihood
-from fastgmm.passes.predictions import classification_log_likelihood, mean_log_likelihood
+from fastgmm.passes.predictions import classification_log_likelihood
 from fastgmm.sources.base import RowSource
 
 OK, FEW_ROWS, NEAR_SINGULAR, FAILED = "ok", "few rows", "near singular", "failed"
@@ -93,31 +92,32 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
     source : RowSource
         That it was fitted to, without rows of weight 0.
     """
-    rows, choice = predicting.prepared(model, source)
-    engine = ThreadEngine(model.n_jobs)
-    if rows.missing:
-        by_marginals = predicting.marginal_predictions(model, choice)
-        mean, n = mean_seen_log_likelihood(rows, choice, by_marginals, engine)
-    else:
-        mean, n = mean_log_likelihood(rows, choice, engine), rows.total_weight
+    mean, n = predicting.score_source(model, source)
     k, d = np.shape(model.means_)
-    n_parameters = model._structure.n_free_parameters(k, d) + k * d + k - 1
     found = {
         "log_likelihood": mean * n,
         "n_iter": int(model.n_iter_),
         "converged": bool(model.converged_),
         "status": status_of(model, n),
-        "n_parameters": n_parameters,
+        "n_parameters": n_parameters_of(model, k, d),
     }
     if hasattr(model, "bic"):
+        rows, choice = predicting.prepared(model, source)
         n_parameters = found["n_parameters"] = model.n_parameters()
         penalty = n_parameters * math.log(n)
         found["bic"] = -2 * mean * n + penalty
         found["aic"] = -2 * mean * n + 2 * n_parameters
         found["icl"] = math.nan if rows.missing else found["bic"]
         if not rows.missing and (k > 1 or choice.operands.background is not None):
+            engine = ThreadEngine(model.n_jobs)
             found["icl"] = -2 * classification_log_likelihood(rows, choice, engine) + penalty
     return found
+
+
+def n_parameters_of(model: Any, n_components: int, n_features: int) -> int:
+    """Parameters of a mixture of this size, with the structure of a model and nothing frozen."""
+    of_covariances = model._structure.n_free_parameters(n_components, n_features)
+    return int(of_covariances + n_components * n_features + n_components - 1)
 
 
 def status_of(model: Any, total_weight: float) -> str:

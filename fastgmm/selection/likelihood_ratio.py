@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.batch import fit_many
 from fastgmm.estimator import predicting
-from fastgmm.estimator.bootstrap import check_resampled
+from fastgmm.estimator.bootstrap import check_resampled, refit_arguments
 from fastgmm.sklearn_interface import entropy_of
 from fastgmm.sources.optional import import_optional
 
@@ -134,22 +134,6 @@ def likelihood_ratio_tests(
     )
 
 
-def _refit_arguments(model: Any, tol: float) -> dict[str, Any]:
-    """Arguments of fits that start from a fitted mixture."""
-    given = {
-        "tol": tol,
-        "n_init": 1,
-        "warm_start": False,
-        "verbose": 0,
-        "init_params": "kmeans",
-        "weights_init": np.asarray(model.weights_) / np.sum(model.weights_),
-        "means_init": model.means_,
-        "precisions_init": model.precisions_,
-        "n_components": len(model.means_),
-    }
-    return {**model.get_params(deep=False), **given}
-
-
 def _on_rows(
     models: tuple[Any, Any], X: Any, sample_weight: Any
 ) -> tuple[list[tuple[Any, float]], int]:
@@ -157,7 +141,7 @@ def _on_rows(
     tol = min(model.tol for model in models)
     fitted, total = [], 0.0
     for model in models:
-        refitted = type(model)(**_refit_arguments(model, tol))
+        refitted = type(model)(**{**refit_arguments(model), "tol": tol})
         refitted.fit(X, sample_weight=sample_weight)
         mean, total = predicting.score(refitted, X, sample_weight)
         fitted.append((refitted, mean * total))

@@ -15,8 +15,7 @@ from fastgmm.estimator import predicting
 from fastgmm.estimator.fitting import fit_rows
 from fastgmm.estimator.progress import Messages
 from fastgmm.estimator.rows import FitRows, with_start
-from fastgmm.passes.predictions import mean_log_likelihood
-from fastgmm.selection.cell import FAILED, OK, Cell, figures
+from fastgmm.selection.cell import FAILED, OK, Cell, figures, n_parameters_of
 from fastgmm.selection.files import Keeper
 from fastgmm.selection.plan import Plan, name_of_start
 from fastgmm.selection.rows import Part
@@ -179,7 +178,7 @@ class Search:
             tol=float(model.tol),
             start=name_of_start(model.init_params) if start is None else start,
             seed=model.random_state,
-            n_parameters=self._n_parameters(model),
+            n_parameters=n_parameters_of(model, model.n_components, self._data.source.n_features),
         )
         began = time.perf_counter()
         try:
@@ -204,10 +203,6 @@ class Search:
         found = self._starts.of(data, part, model) if self._plan.share_starts else None
         listener = _UntilStopped(model, self._stop)
         fit_rows(model, data, None, 0.0, lambda attributes: listener, found)
-
-    def _n_parameters(self, model: Any) -> int:
-        k, d = model.n_components, self._data.source.n_features
-        return int(model._structure.n_free_parameters(k, d) + k * d + k - 1)
 
     # -- the criterion -----------------------------------------------------------------------------
     def _with_score(self, cell: Cell) -> Cell:
@@ -237,12 +232,11 @@ class Search:
             model = type(fitted)(**fitted.get_params(deep=False))
             try:
                 self._fit(model, part.train, number)
-                rows, choice = predicting.prepared(model, part.test)
-                mean = mean_log_likelihood(rows, choice, self._engine)
+                mean, n = predicting.score_source(model, part.test)
             except ValueError as error:
                 raise ValueError(f"fold {number}: {error}") from error
-            total += mean * rows.total_weight
-            weight += rows.total_weight
+            total += mean * n
+            weight += n
         return total / weight
 
     # -- splits ------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 A value that is missing is NaN. A row is seen if it has any value, and complete if it has all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -123,51 +123,30 @@ def _merged(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.stack([total, one[1] + share * shift, one[2] + other[2] + one[0] * share * shift**2])
 
 
-class SeenRows(SelectedRows):
-    """The rows of a reader that have any value.
+class ObservedRows(SelectedRows):
+    """The rows of a reader that have values enough.
 
     Parameters
     ----------
     reader : RowReader
-    tally : MissingTally
-        Of its rows.
+    ends : ndarray of int
+        How many of them there are up to the end of each block of rows.
+    enough : callable
+        `numpy.any` or `numpy.all`, of which features are observed.
     """
 
-    def __init__(self, reader: RowReader, tally: MissingTally):
-        super().__init__(reader, tally.seen_ends)
+    def __init__(self, reader: RowReader, ends: np.ndarray, enough: Callable[..., np.ndarray]):
+        super().__init__(reader, ends)
+        self._enough = enough
 
     def _selected(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return np.flatnonzero(~np.isnan(rows).all(axis=1))
+        return np.flatnonzero(self._enough(~np.isnan(rows), axis=1))
 
     def weights(self) -> Iterator[np.ndarray]:
-        return _weights(self)
-
-
-class CompleteRows(SelectedRows):
-    """The rows of a reader that have all values.
-
-    Parameters
-    ----------
-    reader : RowReader
-    tally : MissingTally
-        Of its rows.
-    """
-
-    def __init__(self, reader: RowReader, tally: MissingTally):
-        super().__init__(reader, tally.complete_ends)
-
-    def _selected(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return np.flatnonzero(~np.isnan(rows).any(axis=1))
-
-    def weights(self) -> Iterator[np.ndarray]:
-        return _weights(self)
-
-
-def _weights(reader: SelectedRows) -> Iterator[np.ndarray]:
-    """Weights of rows that cannot be told without reading these."""
-    step = rows_per_scan(reader.n_features)
-    for start in range(0, reader.n_rows if reader.weighted else 0, step):
-        yield reader.read(start, min(start + step, reader.n_rows))[1]
+        # Which rows they are of cannot be told without reading these.
+        step = rows_per_scan(self.n_features)
+        for start in range(0, self.n_rows if self.weighted else 0, step):
+            yield self.read(start, min(start + step, self.n_rows))[1]
 
 
 class FilledRows(RowReader):
@@ -213,12 +192,14 @@ def seen_rows(source: RowSource, tally: MissingTally) -> RowSource:
     """The source without rows that have no value."""
     if tally.n_seen == source.n_rows:
         return source
-    return source.with_reader(SeenRows(source.reader, tally), missing=True)
+    return source.with_reader(ObservedRows(source.reader, tally.seen_ends, np.any), missing=True)
 
 
 def complete_rows(source: RowSource, tally: MissingTally) -> RowSource:
     """Those rows of a source that have all values."""
-    return source.with_reader(CompleteRows(source.reader, tally), missing=False)
+    return source.with_reader(
+        ObservedRows(source.reader, tally.complete_ends, np.all), missing=False
+    )
 
 
 def filled_rows(source: RowSource, tally: MissingTally) -> RowSource:
