@@ -27,7 +27,7 @@ def box_around(source: RowSource) -> np.ndarray:
         1. Edges are zero along features that are constant.
     """
     d = source.n_features
-    low, high, axes = np.full(d, np.inf), np.full(d, -np.inf), np.eye(d)
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
     total, first, second, origin = 0.0, np.zeros(d), np.zeros((d, d)), None
     for chunk in scan(source):
         rows = chunk.rows.astype(np.float64)
