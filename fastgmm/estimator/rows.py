@@ -84,15 +84,12 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     if noise_init is not None:
         if estimator.noise is None:
             raise ValueError("noise_init says which rows are noise, but noise=None asks for none.")
-        every_row = data.source.n_rows == data.given.n_rows
-        present = slice(None) if every_row else fitted_mask(data.given)
-        data = data._replace(noise=checked_noise(noise_init, data.given.n_rows, present))
+        fitted = _fitted_rows(data.given, data.source)
+        data = data._replace(noise=checked_noise(noise_init, data.given.n_rows, fitted))
     if labels is None:
         return data
     labels = checked_labels(labels, data.given.n_rows, estimator.n_components)
-    of_source = labels
-    if data.source.n_rows < data.given.n_rows:
-        of_source = labels[fitted_mask(data.given)]
+    of_source = labels[_fitted_rows(data.given, data.source)]
     check_unlabelled(of_source, estimator.n_components)
     if (of_source < 0).all():
         of_source = None
@@ -134,7 +131,7 @@ def _rows_in_memory(estimator, X, sample_weight) -> FitRows:
     rows, given = X, array_source(X)
     if present is not None and n_present < len(X):
         given = array_source(X, weights)
-        rows, start = X[present], _of_present(start, present)
+        rows, start = X[present], start.take(present) if hasattr(start, "take") else start
         weights = None if weights is None else weights[present]
     source = array_source(rows, weights, estimator._family.fit_dtype)
     if not missing:
@@ -158,8 +155,8 @@ def _opened_rows(estimator, X, sample_weight) -> FitRows:
         check_features_seen(tally, source.feature_names or range(source.n_features), source.name)
     check_enough(source.n_rows, estimator.n_components)
     start = _checked_start(estimator, given.n_rows)
-    if source.n_rows < given.n_rows and not isinstance(start, str):
-        start = _of_present(start, fitted_mask(given))
+    if hasattr(start, "take"):
+        start = start.take(_fitted_rows(given, source))
     estimator.n_features_in_ = source.n_features
     if source.feature_names is not None:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
@@ -313,7 +310,7 @@ def with_start(data: FitRows, estimator) -> FitRows:
     check_enough(data.source.n_rows, estimator.n_components)
     start = _checked_start(estimator, data.given.n_rows)
     if hasattr(start, "take"):
-        start = start.take(data.given.present_mask())
+        start = start.take(_fitted_rows(data.given, data.source))
     return data._replace(start=start)
 
 
@@ -340,6 +337,6 @@ def _checked_start(estimator, n_rows: int):
     return given_start(start, n_rows, estimator.n_components)
 
 
-def _of_present(start, present: np.ndarray):
-    """A start for the rows that a mask chooses; what is no array sees those rows only anyway."""
-    return start.take(present) if hasattr(start, "take") else start
+def _fitted_rows(given: RowSource, source: RowSource) -> np.ndarray | slice:
+    """Which of the rows that were given are those of the source that is fitted."""
+    return slice(None) if source.n_rows == given.n_rows else fitted_mask(given)

@@ -371,3 +371,13 @@ def test_noise():
     assert frame["bic"].tolist() == [pytest.approx(m.bic(X)) for m in found.fits.values()]
     likeliest = np.log(model.predict_proba(X).max(axis=1)).sum()
     assert frame["icl"][1] == pytest.approx(model.bic(X) - 2 * likeliest)
+
+
+def test_labels_to_start_from_where_a_row_has_no_value():
+    X = IRIS.copy()
+    X[::7, 1], X[3] = np.nan, np.nan
+    labels = np.arange(len(X)) // 50
+    given = {"init_params": labels, "missing_values": "em", "random_state": 0}
+    best = fastgmm.select(X, [3], "diag", **given).best_estimator_
+    own = fastgmm.GaussianMixture(3, covariance_type="diag", tol=best.tol, **given).fit(X)
+    np.testing.assert_array_equal(best.means_, own.means_)
