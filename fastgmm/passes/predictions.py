@@ -116,12 +116,25 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
     return engine.reduce(weighted, len(grid)) / source.total_weight
 
 
-def classification_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:
+def classification_log_likelihood(
+    source: RowSource,
+    choice: KernelChoice,
+    engine: Engine,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
+) -> float:
     """Weighted sum of the rows' largest log-densities, weights of the components included.
 
     That is the log-likelihood of the rows together with their most probable components (Biernacki,
     Celeux & Govaert 2000, "Assessing a mixture model for clustering with the integrated completed
     likelihood", eq. 8).
+
+    Parameters
+    ----------
+    source : RowSource
+    choice : KernelChoice
+    engine : Engine
+    predict : callable, optional
+        See `predict_rows`.
     """
     source = source.astype(choice.dtype)
     k, background = len(choice.operands.means), choice.operands.background
@@ -130,7 +143,10 @@ def classification_log_likelihood(source: RowSource, choice: KernelChoice, engin
     def largest(index: int) -> float:
         chunk = source.read(*grid.bounds(index))
         values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
-        chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
+        if predict is None:
+            chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
+        else:
+            predict(chunk, "log_densities", values)
         largest = values[:, 0]
         for c in range(1, k):  # NumPy takes far longer over a short axis
             largest = np.maximum(largest, values[:, c])
