@@ -26,7 +26,7 @@ from fastgmm.covariance.estimates import CentredStatistics
 from fastgmm.covariance.linalg import diagonals, product
 from fastgmm.families.frozen import Frozen
 from fastgmm.families.noise import weight_left
-from fastgmm.parameters import Parameters
+from fastgmm.parameters import MixtureParameters, Parameters
 from fastgmm.statistics import MomentForm
 
 _LEAST_SHARE = np.finfo(np.float64).tiny
@@ -333,7 +333,10 @@ class Chart:
             covariances=covariances,
             precisions_cholesky=structure.factor(covariances),
         )
-        return mixture if self.frozen is None else self.frozen.holding(mixture)
+        if self.frozen is None:
+            return mixture
+        assert isinstance(mixture, MixtureParameters)
+        return self.frozen.holding(mixture)
 
 
 def _projected(

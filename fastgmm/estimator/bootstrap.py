@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.fitting import fit_rows
-from fastgmm.estimator.missing import tally_of
+from fastgmm.estimator.missing import allows_missing, tally_of
 from fastgmm.estimator.predicting import score
 from fastgmm.estimator.rows import FitRows, rows_to_fit
 from fastgmm.families.noise import has_noise, weight_left
@@ -189,7 +189,9 @@ def refit_arguments(estimator: Any) -> dict[str, Any]:
     if has_noise(estimator):  # a density that is part of the model, not of a sample
         given |= {"noise": None, "noise_init": None}
         if 0.0 < weights.sum() < 1.0:  # else it has no weight, and EM gives it none
-            given |= {"noise": float(estimator.noise_volume_), "weights_init": weights}
+            # Where values are missing, it has to be that of a box.
+            noise = "box" if allows_missing(estimator) else float(estimator.noise_volume_)
+            given |= {"noise": noise, "weights_init": weights}
     return {**estimator.get_params(deep=False), **given}
 
 

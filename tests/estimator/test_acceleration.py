@@ -81,11 +81,11 @@ def shares_of(iteration):
 ONE = [True, False]
 BESIDES = [
     {},
-    {"noise": Noise(4000.0, np.eye(4, 3))},
+    {"noise": Noise(4000.0, np.eye(4, 3), given=True)},
     {"freeze": {"means": ONE}},
     {"freeze": {"weights": ONE, "covariances": True}},
-    {"freeze": {"weights": True, "means": True}, "noise": Noise(4000.0, np.eye(4, 3))},
-    {"freeze": {"weights": ONE}, "noise": Noise(4000.0, np.eye(4, 3))},
+    {"freeze": {"weights": True, "means": True}, "noise": Noise(4000.0, np.eye(4, 3), given=True)},
+    {"freeze": {"weights": ONE}, "noise": Noise(4000.0, np.eye(4, 3), given=True)},
 ]
 
 
@@ -117,7 +117,7 @@ def test_a_unit_gradient_step_is_a_step_of_em(name, besides):
     after = chart.reference
     errors = []
     for _ in range(60):
-        before, (statistics, after, bound) = after, em_step(rows, model, after)
+        before, (statistics, after, _) = after, em_step(rows, model, after)
         shares = statistics.weight / statistics.total_weight
         about = replace(chart, reference=before, shares=shares)
         step, gradient = about.position(after), about.gradient(before, after, shares)

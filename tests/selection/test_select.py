@@ -367,6 +367,20 @@ def test_missing_values():
     np.testing.assert_allclose(frame["icl"], frame["bic"] - 2 * np.array(likeliest))
 
 
+def test_classes_of_rows_with_holes_and_noise():
+    X = np.r_[IRIS, np.random.RandomState(0).uniform(0, 9, (15, 4))]
+    X[::7, 1], X[::11, 0] = np.nan, np.nan
+    given = {"missing_values": "em", "noise": "box", "random_state": 0}
+    found = fastgmm.select(X, [1, 2], "diag", criterion="icl", **given)
+    frame = found.to_frame()
+    likeliest = [np.log(fit.predict_proba(X).max(axis=1)).sum() for fit in found.fits.values()]
+    np.testing.assert_allclose(frame["icl"], frame["bic"] - 2 * np.array(likeliest))
+    model = found.best_estimator_
+    result = model.bootstrap(X, n=20, random_state=0)
+    assert abs(result.noise_weight.mean() - model.noise_weight_) < 0.05
+    assert len(found.bootstrap(X, n=5, random_state=0).distribution[0]) == 5
+
+
 def test_held_out_rows_may_lack_values(tmp_path):
     X = IRIS.copy()
     X[::7, 1], X[5] = np.nan, np.nan
