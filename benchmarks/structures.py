@@ -25,7 +25,7 @@ BESIDE = {
     "diag": ("EEI", "VEI", "EVI", "VVI"),
     "full": ("VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"),
 }
-FIRST, LAST = 1, 4
+FIRST, LAST = 1, 9
 LIMIT = 1.15
 
 

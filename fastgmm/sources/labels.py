@@ -7,6 +7,9 @@ import numpy as np
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.opening import open_source
 
+_AS_NUMBERS = {"dtype": np.float64, "missing_values": "em"}
+"""How a column of labels is read: those that are missing get an error of their own."""
+
 
 def open_with_labels(
     thing: Any, labels: Any, *, columns: Any = None, weight: Any = None, **options: Any
@@ -36,7 +39,8 @@ def open_with_labels(
         )
     is_column = weight is None or np.ndim(weight) == 0
     if columns is None:
-        of_all = open_source(thing, weight=weight if is_column else None, **options)
+        seen = {**options, "missing_values": "em"}
+        of_all = open_source(thing, weight=weight if is_column else None, **seen)
         there: list[Any] = list(of_all.reader.columns)
         if labels not in there:
             raise ValueError(f"{of_all.name} has no column {labels!r} of labels; it has {there}.")
@@ -47,7 +51,7 @@ def open_with_labels(
         raise ValueError(f"Column {labels!r} is to hold labels, and cannot be a feature as well.")
     return (
         open_source(thing, columns=columns, weight=weight, **options),
-        _integers(open_source(thing, columns=[labels], **{**options, "dtype": np.float64}), labels),
+        _integers(open_source(thing, columns=[labels], **{**options, **_AS_NUMBERS}), labels),
     )
 
 
@@ -59,9 +63,11 @@ def _integers(source: RowSource, column: str | int) -> np.ndarray:
         wrong = np.flatnonzero((values != np.round(values)) | (np.abs(values) >= 2**31))
         if len(wrong):
             file, row = source.reader.locate(chunk.start + int(wrong[0]))
+            value = values[wrong[0]]
+            held = "nothing (NaN or null)" if np.isnan(value) else f"{value:.6g}"
             raise ValueError(
                 f"Labels should be integers, -1 where they are unknown, but column {column!r} of "
-                f"{file} holds {values[wrong[0]]:.6g} in row {row}, counted from 0."
+                f"{file} holds {held} in row {row}, counted from 0."
             )
         labels[chunk.start : chunk.stop] = values
     return labels
