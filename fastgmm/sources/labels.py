@@ -12,13 +12,19 @@ _AS_NUMBERS = {"dtype": np.float64, "missing_values": "em"}
 
 
 def open_with_labels(
-    thing: Any, labels: Any, *, columns: Any = None, weight: Any = None, **options: Any
+    thing: Any,
+    labels: Any,
+    *,
+    columns: Any = None,
+    exclude: Any = (),
+    weight: Any = None,
+    **options: Any,
 ) -> tuple[RowSource, np.ndarray]:
     """Rows, and the labels that one of their columns holds, which is then no feature.
 
     Parameters
     ----------
-    thing, columns, weight, **options
+    thing, columns, exclude, weight, **options
         See `fastgmm.open_source`.
     labels : str or int
         A column, as of weights.
@@ -37,29 +43,26 @@ def open_with_labels(
         raise ValueError(
             "The source is open already: its columns are its own. Give the labels themselves."
         )
-    is_column = weight is None or np.ndim(weight) == 0
     if columns is None:
-        seen = {**options, "missing_values": "em"}
-        of_all = open_source(thing, weight=weight if is_column else None, **seen)
-        there: list[Any] = list(of_all.reader.columns)
-        if labels not in there:
-            raise ValueError(f"{of_all.name} has no column {labels!r} of labels; it has {there}.")
-        columns = [column for column in there if column != labels]
-        if not columns:
-            raise ValueError(f"{of_all.name} has no column but that of the labels.")
+        exclude = [*exclude, labels]
     elif labels in list(columns):
         raise ValueError(f"Column {labels!r} is to hold labels, and cannot be a feature as well.")
-    return (
-        open_source(thing, columns=columns, weight=weight, **options),
-        _integers(open_source(thing, columns=[labels], **{**options, **_AS_NUMBERS}), labels),
-    )
+    asked = {"columns": columns, "exclude": exclude, "weight": weight, **options}
+    source = open_source(thing, **asked)
+    kept = np.ones(source.n_rows, dtype=bool)
+    if options.get("missing_values") == "drop":
+        chunks = scan(open_source(thing, **{**asked, "missing_values": "em"}))
+        kept = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
+    column = open_source(thing, columns=[labels], **{**options, **_AS_NUMBERS})
+    return source, _integers(column, labels, kept)[kept]
 
 
-def _integers(source: RowSource, column: str | int) -> np.ndarray:
-    """The only column of a source, which has to hold integers."""
+def _integers(source: RowSource, column: str | int, kept: np.ndarray) -> np.ndarray:
+    """The only column of a source, which has to hold integers in the rows that are kept."""
     labels = np.empty(source.n_rows, dtype=np.int64)
     for chunk in scan(source):
-        values = chunk.rows[:, 0]
+        of_chunk = kept[chunk.start : chunk.stop]
+        values = np.where(of_chunk, chunk.rows[:, 0], -1.0)
         wrong = np.flatnonzero((values != np.round(values)) | (np.abs(values) >= 2**31))
         if len(wrong):
             file, row = source.reader.locate(chunk.start + int(wrong[0]))
