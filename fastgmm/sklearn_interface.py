@@ -116,12 +116,13 @@ def check_arguments(estimator: Any, check: Callable[[], None]) -> None:
         scikit-learn's own check, which raises.
     """
     given = vars(estimator)
-    values = [given.get(name, ...) for name in _names_of_arguments(type(estimator))]
+    cls: Any = type(estimator)
+    values = [given.get(name, ...) for name in _names_of_arguments(cls)]
     types = [type(value) for value in values]
     if not _PLAIN.issuperset(types):
         check()
         return
-    arguments = (type(estimator), len(STRUCTURES), *types, *values)
+    arguments = (cls, len(STRUCTURES), *types, *values)
     if arguments not in _checked:
         check()
         if len(_checked) >= _MOST_CHECKED:
@@ -240,7 +241,8 @@ def random_state_of(random_state: Any) -> np.random.RandomState:
     """
     if type(random_state) is not int:
         return check_random_state(random_state)
-    made = np.random.RandomState(np.random.MT19937(_NoEntropy()))
+    nothing: Any = _NoEntropy()
+    made = np.random.RandomState(np.random.MT19937(nothing))
     made.seed(random_state)
     return made
 

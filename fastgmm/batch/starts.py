@@ -132,7 +132,9 @@ class ManyStarts:
     def _one_by_one(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
         engine = ThreadEngine(1)
         streams = [
-            make_starts(X, self._n_components, self._method, random_state_of(int(seed)), None, engine)
+            make_starts(
+                X, self._n_components, self._method, random_state_of(int(seed)), None, engine
+            )
             for X, seed in zip(self._arrays, self._seeds, strict=True)
         ]
         for _ in range(n_init):

@@ -1,8 +1,8 @@
 """K-means and k-means++, with the draws and the results of scikit-learn's.
 
-Of few rows, scikit-learn's own steps make them. Of many, the package's kernels do, and its arithmetic
-comes in only where a decision hangs on the last digits. That happens to rounded data, such as
-counts or ratings, and to rows of float32, and hardly ever to other rows of float64.
+Of few rows, scikit-learn's own steps make them. Of many, the package's kernels do, and its
+arithmetic comes in only where a decision hangs on the last digits. That happens to rounded data,
+such as counts or ratings, and to rows of float32, and hardly ever to other rows of float64.
 """
 
 import functools
