@@ -93,8 +93,6 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     check_unlabelled(of_source, estimator.n_components)
     if (of_source < 0).all():
         of_source = None
-    elif data.tally is not None:
-        raise ValueError("labels= does not go with rows in which values are missing (NaN).")
     return data._replace(labels=of_source, given_labels=labels)
 
 

@@ -116,19 +116,32 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
     return engine.reduce(weighted, len(grid)) / source.total_weight
 
 
-def classification_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:
+def classification_log_likelihood(
+    source: RowSource,
+    choice: KernelChoice,
+    engine: Engine,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
+) -> float:
     """Weighted sum of the rows' largest log-densities, weights of the components included.
 
     That is the log-likelihood of the rows together with their most probable components (Biernacki,
     Celeux & Govaert 2000, "Assessing a mixture model for clustering with the integrated completed
     likelihood", eq. 8).
+
+    Parameters
+    ----------
+    source : RowSource
+    choice : KernelChoice
+    engine : Engine
+    predict : callable, optional
+        See `predict_rows`.
     """
     source = source.astype(choice.dtype)
     k, background = len(choice.operands.means), choice.operands.background
     grid = RowGrid.of(source.n_rows, source.n_features, k)
 
-    def largest(index: int) -> float:
-        chunk = source.read(*grid.bounds(index))
+    def of_classes(chunk: Chunk) -> np.ndarray:
+        """The largest log-densities of a chunk."""
         values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
         chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
         largest = values[:, 0]
@@ -136,6 +149,20 @@ def classification_log_likelihood(source: RowSource, choice: KernelChoice, engin
             largest = np.maximum(largest, values[:, c])
         if background is not None:
             largest = np.maximum(largest, values.dtype.type(background))
+        return largest
+
+    def of_shares(chunk: Chunk) -> np.ndarray:
+        """The same where noise has another density for every row."""
+        assert predict is not None
+        shares = np.empty((len(chunk.rows), k + (background is not None)), dtype=choice.dtype)
+        likelihoods = np.empty(len(chunk.rows), dtype=choice.dtype)
+        predict(chunk, "responsibilities", shares)
+        predict(chunk, "log_likelihoods", likelihoods)
+        return likelihoods + np.log(shares.max(axis=1))
+
+    def largest(index: int) -> float:
+        chunk = source.read(*grid.bounds(index))
+        largest = of_classes(chunk) if predict is None else of_shares(chunk)
         if not len(chunk.weights):
             return float(largest.sum(dtype=np.float64))
         return float(largest.astype(np.float64) @ chunk.weights)

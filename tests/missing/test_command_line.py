@@ -53,6 +53,27 @@ def test_fit_predict_and_score(X, data, command, tmp_path):
     assert "has a missing value" in refused.err
 
 
+def test_noise_and_labels(X, command, tmp_path):
+    labels = np.where(np.arange(len(X)) % 5 == 0, np.arange(len(X)) % 2, -1)
+    columns = [pa.array(column, from_pandas=True) for column in X.T]
+    pq.write_table(pa.table([*columns, labels], [*NAMES, "kind"]), tmp_path / "rows.parquet")
+    path, rows = tmp_path / "model.npz", tmp_path / "rows.parquet"
+    options = ("--missing-values", "em", "--noise", "box", "--labels", "kind", "--out", path, "-q")
+    done = command("fit", rows, *FIT, *options)
+    assert done.code == 0, done.err
+    expected = GaussianMixture(2, random_state=0, max_iter=5, missing_values="em", noise="box")
+    with pytest.warns(match="did not converge"):
+        expected.fit(X, labels=labels)
+    model = load(path)
+    np.testing.assert_allclose(model.means_, expected.means_, rtol=1e-12)
+    assert model.noise_weight_ == pytest.approx(expected.noise_weight_, rel=1e-9)
+    assert command("predict", path, rows, "--proba", "--out", tmp_path / "p.npy").code == 0
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), expected.predict_proba(X), atol=1e-12)
+    done = command("fit", rows, *FIT, "--missing-values", "em", "--noise", 100)
+    assert done.code != 0
+    assert "noise='box' takes these" in " ".join(done.err.split())
+
+
 def test_bad_input(X, command, tmp_path):
     np.save(tmp_path / "rows.npy", X)
     fit = ("fit", tmp_path / "rows.npy", *FIT)
