@@ -25,8 +25,14 @@ from benchmarks.suite.problems import parse_shape
 STARTS = ("random_from_data", "kmeans")
 
 
-def peak_bytes(library: str, init_params: str, shape: str) -> int:
-    """Of a fit in this process."""
+def in_new_process(shape: str, init_params: str, library: str = OURS) -> int:
+    """Bytes beyond the rows at the peak of a fit."""
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawning) as process:
+        return process.submit(_in_this_process, shape, init_params, library).result()
+
+
+def _in_this_process(shape: str, init_params: str, library: str) -> int:
     return peak_memory(init_params=init_params, shape=shape, library=library)()
 
 
@@ -35,14 +41,11 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
     n, d, _ = parse_shape(asked.shape)
     for library in LIBRARIES if asked.scikit_learn else (OURS,):
         for start in STARTS:
-            spawning = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=spawning) as new_process:
-                peak = new_process.submit(peak_bytes, library, start, asked.shape).result()
             yield {
                 "rows x features x components": asked.shape,
                 "library": library,
                 "start": start,
-                "MB beyond X": peak / 1e6,
+                "MB beyond X": in_new_process(asked.shape, start, library) / 1e6,
                 "MB of X": 8 * n * d / 1e6,
             }
 

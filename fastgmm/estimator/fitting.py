@@ -268,12 +268,13 @@ def fitted_attributes(
         "weights_": parameters.weights,
         "means_": parameters.means,
         "covariances_": parameters.covariances,
-        "precisions_": precisions(model.structure, factors),
         "precisions_cholesky_": factors,
     }
+    products = precisions(model.structure, factors)  # which nobody else holds
     return {
         # [()] makes a number of an array of no dimension.
         **{name: array.astype(dtype)[()] for name, array in arrays.items()},
+        "precisions_": products.astype(dtype, copy=False)[()],
         "converged_": result.converged,
         "n_iter_": result.n_iter,
         "lower_bound_": result.lower_bound,
