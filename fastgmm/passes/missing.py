@@ -52,6 +52,7 @@ class MissingPass(Pass):
         engine: Engine,
         n_components: int,
     ):
+        source = source.at_home()  # what is found there about patterns stays there
         self._filled = DensePass(filled_rows(source, tally), forms, engine, n_components)
         self._source, self._tally = source.scaled(), tally
         self._forms, self._engine = forms, engine
