@@ -107,9 +107,14 @@ def refuse(model: Model, estimates: Estimates) -> Parameters:
     ValueError
         In scikit-learn's words.
     """
-    parameters = model.family.maximize(estimates)
+    parameters = maximize(model, estimates)
     check_defined(model, parameters)
     return parameters
+
+
+def maximize(model: Model, estimates: Estimates) -> Parameters:
+    """M-step that lets covariances pass that are singular to rounding, without factors."""
+    return model.family.maximize(estimates)
 
 
 def check_defined(model: Model, parameters: Parameters) -> None:

@@ -260,7 +260,7 @@ array-like or callable, default='kmeans'
         "The Bayesian bootstrap"; O'Hagan et al. 2019, "Investigation of parameter uncertainty in
         clustering using a Gaussian mixture model via jackknife, bootstrap and weighted likelihood
         bootstrap"). EM starts from the fitted parameters. Components are matched to the fitted ones
-        by the least sum of Kullback-Leibler divergences.
+        by the least sum of Kullback-Leibler divergences. Noise keeps its volume.
 
         Parameters
         ----------
@@ -277,13 +277,19 @@ array-like or callable, default='kmeans'
         -------
         result : BootstrapResult
             ``result.standard_error.means`` and the like for weights and covariances, in the shapes
-            of the attributes; ``low, high = result.interval(0.95)``; ``result.distribution``.
+            of the attributes; ``low, high = result.interval(0.95)``; ``result.distribution``; with
+            noise, ``result.noise_weight``.
 
         Raises
         ------
         ValueError
             If arguments are out of range, or fewer than two fits succeed.
         sklearn.exceptions.NotFittedError
+
+        Warns
+        -----
+        UserWarning
+            If X is far less likely than the rows that the mixture was fitted to.
         """
         return bootstrap(self, X, n, sample_weight, random_state)
 

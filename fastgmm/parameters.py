@@ -49,6 +49,40 @@ class MixtureParameters(Parameters):
             return np.log(self.weights)
 
 
+class Background(NamedTuple):
+    """Noise, as an E-step meets it.
+
+    Parameters
+    ----------
+    log_density : float, or ndarray with the axes in front
+        Weighted log-density of complete rows: the same everywhere.
+    log_weight : float
+    log_widths : tuple of float, or None
+        Logarithms of the widths of the box of noise along the features, which make the volume where
+        values are missing. None if the volume was given without them.
+    """
+
+    log_density: Any
+    log_weight: float
+    log_widths: tuple[float, ...] | None
+
+    def of_some(self, known: np.ndarray) -> "Background":
+        """The same of rows of which only some features (m, p) are known, with an axis in front.
+
+        Raises
+        ------
+        ValueError
+            If the volume was given.
+        """
+        if self.log_widths is None:
+            raise ValueError(
+                "The volume of noise was given, and does not tell what is left of it where values "
+                "are missing (NaN). Fit with noise='box', which knows the range of every feature."
+            )
+        widths = np.array(self.log_widths)[known].sum(axis=1)
+        return self._replace(log_density=self.log_weight - widths)
+
+
 class Operands(NamedTuple):
     """What an E-step reads of a mixture, in float64; of many, with an axis in front.
 
@@ -69,8 +103,8 @@ class Operands(NamedTuple):
         Means less the origin, as the density form meets them: whitened, scaled, or as they are.
     scales : ndarray of shape (k,)
     constants : ndarray of shape (k,)
-    background : float, optional
-        Weighted log-density of noise, which is the same everywhere; None where there is no noise.
+    background : Background, optional
+        None where there is no noise.
     """
 
     origin: np.ndarray
@@ -79,7 +113,7 @@ class Operands(NamedTuple):
     projected: np.ndarray
     scales: np.ndarray
     constants: np.ndarray
-    background: float | None = None
+    background: Background | None = None
 
 
 def log_constants(log_weights: np.ndarray, log_determinants: np.ndarray, n_features: int) -> Any:

@@ -27,7 +27,7 @@ from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import feature_scales, varying_features
 from fastgmm.em import EMResult, RestartFailed, RunState
 from fastgmm.em_start import pooled_estimates
-from fastgmm.em_step import Model, em_step
+from fastgmm.em_step import Iteration, Model, em_step, maximize
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.sources.base import RowSource
@@ -91,7 +91,8 @@ class Recovery:
         Parameters
         ----------
         em : callable
-            ``em(step, starts, resume=, observe=)``, as `fastgmm.em.best_of_restarts`.
+            ``em(starts, resume=, observe=)``, as `fastgmm.em.best_of_restarts` with a step that is
+            made of `step` and `attempt`.
         starts, resume, observe
             See there.
 
@@ -111,7 +112,7 @@ class Recovery:
 
         try:
             counted = self._counted(starts, following)
-            result = em(self._step, counted, resume=resume, observe=observe_with_records)
+            result = em(counted, resume=resume, observe=observe_with_records)
         except RestartFailed:
             raise ValueError(self._what_was_tried()) from None
         return replace(result, diagnostics=self.records)
@@ -142,23 +143,39 @@ class Recovery:
             self._note("widen", "to the covariance of all rows", reason, component)
         return family.start(estimates._replace(rounding=None), total_weight)
 
-    def _step(self, parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
+    def step(self, parameters: Parameters) -> Iteration:
+        """An iteration of EM, mended.
+
+        Raises
+        ------
+        RestartFailed
+            If nothing helps.
+        """
         self._iteration += 1
         if self._failed(parameters).any():
             raise self._given_up("the start has no covariances that are positive definite")
         while True:
             n_records = len(self.records)
-            model = self._model
-            if self._level:
-                added = LEVELS[self._level - 1] * self._scales
-                model = replace(model, reg_covar=model.reg_covar + added)
-            iteration = em_step(self._rows, model, parameters, self._mend)
+            iteration = em_step(self._rows, self.model, parameters, self._mend)
             parameters = iteration.parameters
             if not np.isfinite(iteration.lower_bound):
                 raise self._given_up(f"the lower bound is {iteration.lower_bound}")
             # Components that have moved or gone had no E-step yet, nor is this their bound.
             if all(record["component"] is None for record in self.records[n_records:]):
-                return parameters, iteration.lower_bound
+                return iteration
+
+    def attempt(self, parameters: Parameters) -> Iteration:
+        """An iteration that is not mended, of which nothing follows if it fails."""
+        self._iteration += 1
+        return em_step(self._rows, self.model, parameters, maximize)
+
+    @property
+    def model(self) -> Model:
+        """What is fitted at present, with the regularisation that it has come to."""
+        if not self._level:
+            return self._model
+        added = LEVELS[self._level - 1] * self._scales
+        return replace(self._model, reg_covar=self._model.reg_covar + added)
 
     def _mend(self, model: Model, estimates: Estimates) -> Parameters:
         """M-step, mended until every covariance is positive definite."""

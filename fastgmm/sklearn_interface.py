@@ -76,12 +76,7 @@ def constraints(sklearn_class: Any) -> dict:
             Hidden(Interval(Real, 0, None, closed="neither")),
         ],
         "reg_covar": [*theirs["reg_covar"], StrOptions({"scale"})],
-        "init_params": [
-            *theirs["init_params"],
-            Hidden(StrOptions(set(METHODS))),
-            "array-like",
-            callable,
-        ],
+        "init_params": [StrOptions(set(METHODS)), "array-like", callable],
         "on_failure": [StrOptions({"raise", "recover"})],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),

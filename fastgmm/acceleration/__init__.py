@@ -1,6 +1,6 @@
 """Steps that reach EM's fixed point in fewer passes: they wrap the step of the loop."""
 
-from fastgmm.acceleration.acceleration import METHODS, Acceleration, method_for
+from fastgmm.acceleration.acceleration import METHODS, Acceleration, Advance, method_for
 from fastgmm.acceleration.chart import Chart
 from fastgmm.acceleration.state import Accelerated, check_accelerated, rate_of, unwrapped
 
@@ -8,6 +8,7 @@ __all__ = [
     "METHODS",
     "Accelerated",
     "Acceleration",
+    "Advance",
     "Chart",
     "check_accelerated",
     "method_for",

@@ -7,7 +7,7 @@ is worse than the point before it is refused; the bound then stands, and so does
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,29 @@ _NEGLIGIBLE = 1e-4
 _FORGETTING = 0.95
 """Factor by which the slowest direction that SQUAREM has met counts less in every cycle."""
 
-Step = Callable[[Parameters], tuple[Parameters, float]]
+
+class Advance(NamedTuple):
+    """What a pass comes to.
+
+    Parameters
+    ----------
+    after : Parameters
+        The next step of EM.
+    bound : float
+        Of the parameters that it was made from.
+    shares : ndarray of shape (k,)
+        Of the rows, that the components had.
+    mended : bool
+        Whether something failed and was mended, so that another run begins.
+    """
+
+    after: Parameters
+    bound: float
+    shares: np.ndarray
+    mended: bool = False
+
+
+Step = Callable[[Parameters], Advance]
 
 
 def method_for(name: str, structure: CovarianceStructure) -> str:
@@ -91,13 +113,13 @@ class Acceleration:
     Parameters
     ----------
     step : callable
-        An iteration of EM: from parameters to the next, and the bound of the former. It raises
-        where there are no next ones.
+        An iteration of EM. It raises or mends where there are no next parameters.
     attempt : callable
         The same for a trial: parameters that are not finite where there are none.
+    chart : callable
+        Makes a chart, of a reference and the shares that the components have there.
     structure : CovarianceStructure
     method : {'lbfgs', 'squarem'}
-    reg_covar : float or ndarray of shape (d,)
     tol : float
     by_change : bool
         Whether `tol` is of changes of the bound, instead of its distance to the limit.
@@ -107,14 +129,14 @@ class Acceleration:
         self,
         step: Step,
         attempt: Step,
+        chart: Callable[[Parameters, np.ndarray], Chart],
         structure: CovarianceStructure,
         method: str,
-        reg_covar: Any,
         tol: float,
         by_change: bool,
     ):
-        self._step, self._attempt, self._structure = step, attempt, structure
-        self._method, self._reg_covar = method, reg_covar
+        self._step, self._attempt, self._chart = step, attempt, chart
+        self._structure, self._method = structure, method
         self._tol, self._by_change = tol, by_change
 
     def __call__(self, point: Any, running: Any) -> tuple[Accelerated, float]:
@@ -139,7 +161,9 @@ class Acceleration:
     # -- plain EM ----------------------------------------------------------------------------------
     def _plain(self, state: Accelerated) -> Accelerated:
         """An iteration of EM, after which it is called slow, or has converged, or goes on."""
-        after, bound = self._step(state.trial)
+        after, bound, shares, mended = self._step(state.trial)
+        if mended:
+            return _anew(after, bound)
         gains = np.array([state.gains[1], bound - state.bound])
         now = replace(
             state,
@@ -164,10 +188,11 @@ class Acceleration:
         warm = WARM if state.reference is None else _WARM_AGAIN
         if now.n_plain < warm or not self._is_slow(gains):
             return now
-        share = self._chart(state.trial).regularized_share
-        if self._method == "lbfgs" and share < _MATTERS:
-            return self._begin_lbfgs(replace(now, rate=rate), state.trial)
-        return replace(now, phase="second", reference=state.trial, rate=_known(rate), step=1.0)
+        now = replace(now, reference=state.trial, shares=shares)
+        chart = self._chart_of(now)
+        if self._method == "lbfgs" and chart.regularized_share < _MATTERS:
+            return self._begin_lbfgs(chart, replace(now, rate=rate))
+        return replace(now, phase="second", rate=_known(rate), step=1.0)
 
     def _has_settled(self, before: Accelerated, now: Accelerated) -> bool:
         """Whether plain EM has converged."""
@@ -194,14 +219,13 @@ class Acceleration:
         return bool(self._tol > 0.0 and abs(change) <= NOISE * abs(bound))
 
     # -- L-BFGS ------------------------------------------------------------------------------------
-    def _begin_lbfgs(self, state: Accelerated, best: Parameters) -> Accelerated:
+    def _begin_lbfgs(self, chart: Chart, state: Accelerated) -> Accelerated:
         """The first direction about a new reference: the best point, whose next step is known."""
-        chart = self._chart(best)
-        gradient = chart.gradient(best, state.parameters)
+        best = chart.reference
+        gradient = chart.gradient(best, state.parameters, state.shares)
         none = np.empty((0, len(gradient)))
         begun = replace(
             state,
-            reference=best,
             height=state.bound - chart.penalty(best),
             position=np.zeros(len(gradient)),
             gradient=gradient,
@@ -220,14 +244,14 @@ class Acceleration:
         return replace(state, phase="lbfgs", trial=trial, direction=towards, step=step)
 
     def _lbfgs_trial(self, state: Accelerated) -> Accelerated:
-        chart = self._chart(state.reference)
-        height, after, bound = self._tried(chart, state.trial)
+        chart = self._chart_of(state)
+        height, (after, bound, shares, _) = self._tried(chart, state.trial)
         slope = float((state.gradient * state.direction).sum())
         gain = height - state.height
         if not (gain >= _ENOUGH * state.step * slope and self._is_no_worse(chart, bound, state)):
             return self._shortened(chart, state, gain, slope)
         position = state.position + state.step * state.direction
-        gradient = chart.gradient(state.trial, after)
+        gradient = chart.gradient(state.trial, after, shares)
         moves, turns, step = state.moves, state.turns, 1.0
         move, turn = position - state.position, state.gradient - gradient
         if (move * turn).sum() > 1e-10 * (move**2).sum():
@@ -293,7 +317,9 @@ class Acceleration:
     # -- SQUAREM -----------------------------------------------------------------------------------
     def _first(self, state: Accelerated) -> Accelerated:
         """The first iteration of EM of a cycle."""
-        after, bound = self._step(state.trial)
+        after, bound, shares, mended = self._step(state.trial)
+        if mended:
+            return _anew(after, bound)
         return replace(
             state,
             phase="second",
@@ -301,13 +327,16 @@ class Acceleration:
             trial=after,
             bound=bound,
             reference=state.trial,
+            shares=shares,
         )
 
     def _second(self, state: Accelerated) -> Accelerated:
         """The second iteration of EM of a cycle, and the extrapolation of both."""
         first = state.trial
-        after, bound = self._step(first)
-        chart = self._chart(state.reference)
+        after, bound, _, mended = self._step(first)
+        if mended:
+            return _anew(after, bound)
+        chart = self._chart_of(state)
         r, both = chart.position(first), chart.position(after)
         v = both - 2.0 * r
         now = replace(state, parameters=after, trial=after, gains=np.array([np.inf, np.inf]))
@@ -334,31 +363,36 @@ class Acceleration:
 
     def _squarem_trial(self, state: Accelerated) -> Accelerated:
         """The extrapolation, from which a new cycle begins."""
-        chart = self._chart(state.reference)
-        height, after, bound = self._tried(chart, state.trial)
+        chart = self._chart_of(state)
+        height, (after, bound, *_) = self._tried(chart, state.trial)
         now = replace(state, phase="first")
         if not (height >= state.height and self._is_no_worse(chart, bound, state)):
             return replace(now, trial=state.parameters, step=max(state.step / _LONGER**2, 1.0))
         return replace(now, parameters=after, trial=after, bound=bound)
 
     # -- what both have in common ------------------------------------------------------------------
-    def _chart(self, reference: Parameters | None) -> Chart:
-        assert reference is not None
-        return Chart(self._structure, reference, self._reg_covar)
+    def _chart_of(self, state: Accelerated) -> Chart:
+        assert state.reference is not None
+        return self._chart(state.reference, state.shares)
 
     @staticmethod
     def _is_no_worse(chart: Chart, bound: float, state: Accelerated) -> bool:
         """Whether the bound itself stands or rises, where regularisation does not matter."""
         return bound >= state.bound or chart.regularized_share > _NEGLIGIBLE
 
-    def _tried(self, chart: Chart, trial: Parameters) -> tuple[float, Parameters, float]:
-        """What is climbed at a trial, its next step of EM, and its bound: NaN to be refused."""
-        after, bound = trial, np.nan
+    def _tried(self, chart: Chart, trial: Parameters) -> tuple[float, Advance]:
+        """What is climbed at a trial, and what its pass comes to; NaN to be refused."""
+        tried = Advance(trial, np.nan, trial.weights)
         if are_defined(self._structure, trial.precisions_cholesky):
-            after, bound = self._attempt(trial)
-            if not are_defined(self._structure, after.precisions_cholesky):
-                bound = np.nan
-        return bound - chart.penalty(trial), after, bound
+            tried = self._attempt(trial)
+            if not are_defined(self._structure, tried.after.precisions_cholesky):
+                tried = tried._replace(bound=np.nan)
+        return tried.bound - chart.penalty(trial), tried
+
+
+def _anew(parameters: Parameters, bound: float) -> Accelerated:
+    """Plain EM from parameters that have been mended, as if from a start."""
+    return Accelerated(parameters, "em", parameters, bound)
 
 
 def _known(rate: float) -> float:

@@ -45,6 +45,8 @@ class Accelerated:
         Changes of the bound by the last two of them.
     reference : Parameters or None
         Of the chart.
+    shares : ndarray of shape (k,)
+        Of the rows, that components had there.
     height : float
         What is climbed, at the best point: the bound less the chart's penalty.
     position, gradient, direction : ndarray of shape (p,)
@@ -66,6 +68,7 @@ class Accelerated:
     n_plain: int = 0
     gains: np.ndarray = field(default_factory=lambda: np.full(2, np.inf))
     reference: Parameters | None = None
+    shares: np.ndarray = field(default_factory=_nothing)
     height: float = -np.inf
     position: np.ndarray = field(default_factory=_nothing)
     gradient: np.ndarray = field(default_factory=_nothing)
@@ -114,6 +117,9 @@ def check_accelerated(state: Accelerated, chart_size: int) -> None:
         raise ValueError("its phase is none")
     if state.reference is None and state.phase != "em":
         raise ValueError("it has no reference")
+    k = len(state.parameters.means)
+    if state.reference is not None and state.shares.shape != (k,):
+        raise ValueError("its shares have another shape")
     for name in ("n_plain", "n_refused"):
         if type(getattr(state, name)) is not int:
             raise ValueError(f"its {name} is no number")
@@ -122,7 +128,7 @@ def check_accelerated(state: Accelerated, chart_size: int) -> None:
             raise ValueError(f"its {name} is no number")
     arrays = (state.gains, state.position, state.gradient, state.direction)
     pairs = state.moves, state.turns
-    for array in (*arrays, *pairs):
+    for array in (*arrays, *pairs, state.shares):
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             raise ValueError("its memory is no array of float64")
     if state.phase == "lbfgs":

@@ -204,11 +204,18 @@ class FitReport:
         ------
         ValueError, IndexError, KeyError
             If its fit failed, or there is no such data set.
+        TypeError
+            If it is a slice, which stands for several.
         ImportError
             If matplotlib is not installed.
         """
         from fastgmm.plotting import components
 
+        if isinstance(item, slice):
+            raise TypeError(
+                f"plot draws one mixture, but {item!r} stands for several: call it for each, with "
+                "an ax of its own."
+            )
         return components(self[item], X, features=features, levels=levels, ax=ax)
 
     def to_frame(self) -> Any:

@@ -77,8 +77,12 @@ def set_missing_values(model: Any, missing_values: str | None) -> None:
     """
     if missing_values is None:
         return
+    if missing_values == "drop":
+        missing_values = "error"
+        if not hasattr(model, "missing_values"):
+            return
     if not hasattr(model, "missing_values"):
         raise typer.BadParameter(
-            f"--missing-values does not go with a {type(model).__name__}, which takes none"
+            f"--missing does not go with a {type(model).__name__}, which takes none"
         )
     model.set_params(missing_values=missing_values)._validate_params()

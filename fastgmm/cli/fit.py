@@ -33,10 +33,11 @@ from fastgmm.cli.rows import (
     Data,
     Decimal,
     Delimiter,
+    Exclude,
     Labels,
     MemoryLimit,
     NoHeader,
-    Text,
+    RowOptions,
     Weight,
     open_rows,
 )
@@ -100,10 +101,11 @@ def fit(
     covariance_prior: options.Numbers = None,
     tol_per_sample: options.TolPerSample = False,
     columns: Columns = None,
+    exclude: Exclude = None,
     weight: Weight = None,
     labels: Labels = None,
     no_header: NoHeader = False,
-    delimiter: Delimiter = ",",
+    delimiter: Delimiter = None,
     decimal: Decimal = ".",
     dtype: Dtype = None,
     memory_limit: MemoryLimit = MEMORY_LIMIT,
@@ -115,7 +117,6 @@ def fit(
     """Fit a mixture to the rows of files, in bounded memory."""
     model = options.make_estimator(context.params, bayesian)
     check_output(out, data, "model")
-    text = Text(no_header, delimiter, decimal)
     written = [*data, *([] if out is None else [out])]
     check_output(checkpoint, written, "checkpoint")
     check_picture(plot, [*written, *([] if checkpoint is None else [checkpoint])])
@@ -123,8 +124,7 @@ def fit(
     model._listener = progress
     began = time.perf_counter()
     with _going_on(progress, checkpoint):
-        missing = missing_values or "error"
-        rows, known = open_rows(data, columns, weight, memory_limit, text, dtype, missing, labels)
+        rows, known = open_rows(RowOptions.of(context))
         progress.opened(rows)
         model.fit(rows, labels=known, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
     if out is not None:

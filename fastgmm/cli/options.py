@@ -99,22 +99,34 @@ OnFailure = Annotated[
         "on_failure", "What to do about collapsed components: raise or recover.", metavar="NAME"
     ),
 ]
+_MISSING = ("--missing", "--missing-values")
+_MISSING_METAVAR = "error|drop|em"
+
 MissingValues = Annotated[
     str | None,
     _argument(
         "missing_values",
-        "What NaN and empty cells are: an error, or values that are missing at random (em).",
-        metavar="NAME",
+        "What NaN and empty cells are: an error, a reason to drop their rows, or values that are "
+        "missing at random (em).",
+        *_MISSING,
+        metavar=_MISSING_METAVAR,
     ),
 ]
 MissingToPredict = Annotated[
     str | None,
     typer.Option(
-        "--missing-values",
-        help="As for fit: error or em; what the model was fitted with by default.",
-        metavar="NAME",
+        *_MISSING,
+        help="What NaN and empty cells are, as for fit. By default what they were to the fit.",
+        metavar=_MISSING_METAVAR,
     ),
 ]
+
+
+def missing_to_model(missing_values: str | None) -> str | None:
+    """What a model is told of missing values: of rows that are dropped it hears nothing."""
+    return None if missing_values == "drop" else missing_values
+
+
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
 Accelerate = Annotated[
@@ -191,6 +203,7 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     of_bayesian = set(fastgmm.BayesianGaussianMixture().get_params())
     # How much a command prints is no argument of a model that is kept.
     known = (plain | of_bayesian) - {"verbose"}
+    given = {**given, "missing_values": missing_to_model(given.get("missing_values"))}
     arguments = {
         name: value
         for name, value in given.items()
@@ -199,7 +212,8 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     unknown = sorted(set(arguments) - (of_bayesian if bayesian else plain))
     if unknown:
         goes = "does not go" if bayesian else "goes"
-        raise typer.BadParameter(f"--{unknown[0].replace('_', '-')} {goes} with --bayesian")
+        option = "--missing" if unknown[0] == "missing_values" else f"--{unknown[0]}"
+        raise typer.BadParameter(f"{option.replace('_', '-')} {goes} with --bayesian")
     if "freeze" in arguments:
         arguments["freeze"] = _frozen(arguments["freeze"], arguments["n_components"])
     model = (fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture)(**arguments)

@@ -14,9 +14,10 @@ from fastgmm.cli.rows import (
     Data,
     Decimal,
     Delimiter,
+    Exclude,
     MemoryLimit,
     NoHeader,
-    Text,
+    RowOptions,
     open_rows_for,
 )
 from fastgmm.outputs import output_suffix
@@ -30,6 +31,7 @@ RowsOut = Annotated[
 
 
 def predict(
+    context: typer.Context,
     model: Model,
     data: Data,
     out: RowsOut = None,
@@ -43,8 +45,9 @@ def predict(
         bool, typer.Option("--log-likelihood", help="The logarithm of the density.")
     ] = False,
     columns: Columns = None,
+    exclude: Exclude = None,
     no_header: NoHeader = False,
-    delimiter: Delimiter = ",",
+    delimiter: Delimiter = None,
     decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
@@ -58,8 +61,7 @@ def predict(
     check_output(out, [model, *data])
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
     set_missing_values(mixture, missing_values)
-    text = Text(no_header, delimiter, decimal)
-    rows = open_rows_for(mixture, data, columns, None, memory_limit, text)
+    rows = open_rows_for(mixture, RowOptions.of(context))
     method = mixture.predict
     if proba:
         method = mixture.predict_proba

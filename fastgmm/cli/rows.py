@@ -2,7 +2,6 @@
 
 import glob
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import typer
 
 from fastgmm.cli.errors import note
+from fastgmm.cli.pipes import without_pipes
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.memory import DEFAULT_MEMORY_LIMIT, LEAST_MEMORY_LIMIT, parse_memory_limit
@@ -46,8 +46,9 @@ Data = Annotated[
     list[Path],
     typer.Argument(
         metavar="DATA...",
-        help="Files of rows: .csv, .csv.gz, .npy, .parquet, a folder of .parquet files, a Zarr "
-        "array; or a quoted pattern, as 'data/*.csv'. The rows of several follow one another.",
+        help="Files of rows: .csv, .tsv, .tab (also with .gz), .npy, .parquet, a folder of "
+        ".parquet files, a Zarr array; a quoted pattern, as 'data/*.csv'; or -, the standard "
+        "input. The rows of several follow one another.",
         show_default=False,
         callback=_files,
     ),
@@ -58,6 +59,14 @@ Columns = Annotated[
         metavar="NAME,NAME,...",
         help="Columns to take as features, in this order; by number, from 0, in .npy and Zarr. "
         'Names that hold commas, or begin or end with a space, go in quotes: a,"b, c"," d".',
+    ),
+]
+Exclude = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="Columns that are no features, such as one of text, written as for --columns. All "
+        "others are.",
     ),
 ]
 Weight = Annotated[
@@ -80,11 +89,19 @@ MemoryLimit = Annotated[
 ]
 NoHeader = Annotated[
     bool,
-    typer.Option("--no-header", help="CSV files have no line of names; columns are 0, 1, ..."),
+    typer.Option(
+        "--no-header",
+        help="CSV files have no line of names: columns are 0, 1, ... For a model whose features "
+        "have names, they are these in their order.",
+    ),
 ]
 Delimiter = Annotated[
-    str,
-    typer.Option(metavar="CHARACTER", help=r"What separates values in CSV files, as ';' or '\t'."),
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help=r"What separates values in CSV files, as ';' or '\t'. By default a comma, in .tsv and "
+        ".tab files a tab.",
+    ),
 ]
 Decimal = Annotated[
     str,
@@ -93,103 +110,126 @@ Decimal = Annotated[
 MEMORY_LIMIT = f"{DEFAULT_MEMORY_LIMIT // 10**9}GB"
 
 
-class Text(NamedTuple):
-    """How values are written in CSV files.
+class RowOptions(NamedTuple):
+    """What rows to read, and how: the options of a command.
 
     Parameters
     ----------
+    data : list of Path
+    columns, exclude, weight, labels : str or None
+        As they are written.
     no_header : bool
-    delimiter, decimal : str
+    delimiter : str or None
+    decimal, memory_limit : str
+    dtype, missing_values : str or None
     """
 
-    no_header: bool
-    delimiter: str
-    decimal: str
+    data: list[Path]
+    columns: str | None = None
+    exclude: str | None = None
+    weight: str | None = None
+    labels: str | None = None
+    no_header: bool = False
+    delimiter: str | None = None
+    decimal: str = "."
+    memory_limit: str = MEMORY_LIMIT
+    dtype: str | None = None
+    missing_values: str | None = None
+
+    @classmethod
+    def of(cls, context: typer.Context) -> "RowOptions":
+        """The options that a command was called with; pipes are read to their ends."""
+        given = {name: context.params[name] for name in cls._fields if name in context.params}
+        return cls(**{**given, "data": without_pipes(given["data"], context)})
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The arguments of `open_source`."""
-        delimiter = "\t" if self.delimiter.lower() in ("\\t", "tab") else self.delimiter
+    def thing(self) -> Any:
+        """What to open."""
+        return self.data[0] if len(self.data) == 1 else self.data
+
+    @property
+    def text(self) -> dict[str, Any]:
+        """How values are written in CSV files, as arguments of `open_source`."""
+        given = self.delimiter
+        delimiter = "\t" if given is not None and given.lower() in ("\\t", "tab") else given
         return {"header": not self.no_header, "delimiter": delimiter, "decimal": self.decimal}
 
+    @property
+    def missing(self) -> str:
+        """What missing values are, as an argument of `open_source`."""
+        return self.missing_values or "error"
 
-def open_rows(
-    data: list[Path],
-    columns: str | None,
-    weight: str | None,
-    memory_limit: str,
-    text: "Text",
-    dtype: str | None = None,
-    missing_values: str = "error",
-    labels: str | None = None,
-) -> tuple[RowSource, np.ndarray | None]:
+    def names(self, option: str) -> list[Any] | None:
+        """Columns that an option names, as `open_source` takes them."""
+        given = getattr(self, option)
+        if given is None:
+            return None
+        is_one = option in ("weight", "labels")
+        words = [given] if is_one else column_names(given, option)
+        if has_column_names(self.data[0]):
+            return list(words)
+        return [int(word) if word.lstrip("-").isdecimal() else word for word in words]
+
+    def name(self, option: str) -> Any:
+        """The column that an option names."""
+        names = self.names(option)
+        return None if names is None else names[0]
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Arguments of `open_source` for any rows."""
+        return {
+            "weight": self.name("weight"),
+            "exclude": self.names("exclude") or (),
+            "memory_limit": _for_rows(self.memory_limit),
+            "dtype": self.dtype,
+            "missing_values": self.missing,
+            **self.text,
+        }
+
+
+def open_rows(options: RowOptions) -> tuple[RowSource, np.ndarray | None]:
     """Rows to fit, and their labels, if a column holds them."""
-    how = {
-        "columns": None if columns is None else _columns(_words(columns), data),
-        "weight": None if weight is None else _columns([weight], data)[0],
-        "memory_limit": _for_rows(memory_limit),
-        "dtype": dtype,
-        "missing_values": missing_values,
-        **text.options,
-    }
-    if labels is None:
-        return open_source(_thing(data), **how), None
-    return open_with_labels(_thing(data), _columns([labels], data)[0], **how)
+    how = {"columns": options.names("columns"), **options.how}
+    if options.labels is None:
+        return open_source(options.thing, **how), None
+    return open_with_labels(options.thing, options.name("labels"), **how)
 
 
-def open_rows_for(
-    model: Any,
-    data: list[Path],
-    columns: str | None,
-    weight: str | None,
-    memory_limit: str,
-    text: "Text",
-) -> RowSource:
+def open_rows_for(model: Any, options: RowOptions) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
-    # Some kinds of models take no missing values.
-    missing_values = getattr(model, "missing_values", "error")
-    if columns is not None:
-        rows, _ = open_rows(
-            data, columns, weight, memory_limit, text, missing_values=missing_values
-        )
-        return rows
+    options = options._replace(labels=None)  # which predictions mean something else by
+    if options.missing_values != "drop":
+        # Some kinds of models take no missing values.
+        of_model = getattr(model, "missing_values", "error")
+        options = options._replace(missing_values=of_model)
+    if options.columns is not None:
+        return open_rows(options)[0]
     names = getattr(model, "feature_names_in_", None)
-    return open_for_model(
-        _thing(data),
-        None if names is None else list(names),
-        model.n_features_in_,
-        None if weight is None else _columns([weight], data)[0],
-        memory_limit=_for_rows(memory_limit),
-        missing=missing_values == "em",
-        **text.options,
-    )
+    names = None if names is None else list(names)
+    return open_for_model(options.thing, names, model.n_features_in_, **options.how)
 
 
-def _thing(data: list[Path]) -> Any:
-    return data[0] if len(data) == 1 else data
+def column_names(text: str, option: str) -> list[str]:
+    """Words between commas, without the spaces around them; in quotes, as they stand.
 
-
-def _words(text: str) -> list[str]:
-    """Words between commas, without the spaces around them; in quotes, as they stand."""
+    Raises
+    ------
+    typer.BadParameter
+        If a quote does not end.
+    """
     words, place = [], 0
     while True:
         word = _WORD.match(text, place)
         if word is None:
             raise typer.BadParameter(
-                f"--columns {text!r} should be names between commas, or in double quotes."
+                f"--{option} {text!r} should be names between commas, or in double quotes."
             )
         quoted, plain = word.groups()
         words.append(plain.strip() if quoted is None else quoted.replace('""', '"'))
         if word.end() == len(text):
             return words
         place = word.end() + 1
-
-
-def _columns(words: Sequence[str], data: list[Path]) -> list[Any]:
-    """Columns as `open_source` takes them: numbers where they have no names."""
-    if has_column_names(data[0]):
-        return list(words)
-    return [int(word) if word.lstrip("-").isdecimal() else word for word in words]
 
 
 def _for_rows(memory_limit: str) -> int:

@@ -11,21 +11,24 @@ from fastgmm.cli.rows import (
     Data,
     Decimal,
     Delimiter,
+    Exclude,
     MemoryLimit,
     NoHeader,
-    Text,
+    RowOptions,
     Weight,
     open_rows_for,
 )
 
 
 def score(
+    context: typer.Context,
     model: Model,
     data: Data,
     columns: Columns = None,
+    exclude: Exclude = None,
     weight: Weight = None,
     no_header: NoHeader = False,
-    delimiter: Delimiter = ",",
+    delimiter: Delimiter = None,
     decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
@@ -35,8 +38,7 @@ def score(
     """Print the mean log-likelihood per row, in nats."""
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
     set_missing_values(mixture, missing_values)
-    text = Text(no_header, delimiter, decimal)
-    rows = open_rows_for(mixture, data, columns, weight, memory_limit, text)
+    rows = open_rows_for(mixture, RowOptions.of(context))
     log_likelihood = mixture.score(rows)
     if as_json:
         total_weight = rows.total_weight

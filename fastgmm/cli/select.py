@@ -24,9 +24,10 @@ from fastgmm.cli.rows import (
     Data,
     Decimal,
     Delimiter,
+    Exclude,
     MemoryLimit,
     NoHeader,
-    Text,
+    RowOptions,
     Weight,
     open_rows,
 )
@@ -140,9 +141,10 @@ def select(
     n_jobs: options.NJobs = None,
     bayesian: options.Bayesian = False,
     columns: Columns = None,
+    exclude: Exclude = None,
     weight: Weight = None,
     no_header: NoHeader = False,
-    delimiter: Delimiter = ",",
+    delimiter: Delimiter = None,
     decimal: Decimal = ".",
     dtype: Dtype = None,
     memory_limit: MemoryLimit = MEMORY_LIMIT,
@@ -159,10 +161,10 @@ def select(
     others += [] if plot is None else [plot]
     check_output(checkpoint, [*data, *others], "search")
     given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
+    if options.missing_to_model(missing_values) is None:
+        given.pop("missing_values", None)
     began = time.perf_counter()
-    text = Text(no_header, delimiter, decimal)
-    missing = missing_values or "error"
-    rows, _ = open_rows(data, columns, weight, memory_limit, text, dtype, missing)
+    rows, _ = open_rows(RowOptions.of(context))
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
     try:
         selection = fastgmm.select(

@@ -17,7 +17,7 @@ from fastgmm.covariance.linalg import (
     upper_precision_factors,
     whitened,
 )
-from fastgmm.parameters import LOG_TWO_PI, Operands
+from fastgmm.parameters import LOG_TWO_PI, Background, Operands
 
 _MATRICES = ("cholesky", "shared_cholesky")
 """Density forms in which features of a component may correlate."""
@@ -36,6 +36,8 @@ class Gaussians(NamedTuple):
     means : ndarray of shape (k, d)
     factors, covariances, precisions : ndarray of shape (k, d, d)
         Or (k, d) if features never correlate: square roots of precisions, and variances.
+    background : Background, optional
+        Noise; None where there is none.
     """
 
     correlated: bool
@@ -45,6 +47,7 @@ class Gaussians(NamedTuple):
     factors: np.ndarray
     covariances: np.ndarray
     precisions: np.ndarray
+    background: Background | None = None
 
     @classmethod
     def of(cls, operands: Operands, density: str) -> "Gaussians":
@@ -72,7 +75,7 @@ class Gaussians(NamedTuple):
             log_determinants = np.log(factors).sum(axis=1)
         log_weights = operands.constants - log_determinants + 0.5 * d * LOG_TWO_PI
         fields = (operands.origin, operands.means, factors, covariances, precisions)
-        return cls(correlated, log_weights, *fields)
+        return cls(correlated, log_weights, *fields, operands.background)
 
 
 class Conditionals(NamedTuple):
@@ -117,7 +120,12 @@ def marginals(gaussians: Gaussians, known: np.ndarray) -> Operands:
         log_determinants = log_diagonals(factors)
         projected = whitened(centred, factors)
     constants = gaussians.log_weights + log_determinants - 0.5 * p * LOG_TWO_PI
-    return Operands(origin, means, factors, projected, np.full((m, k), -0.5), constants)
+    background = gaussians.background
+    if background is not None and p == d:
+        background = background._replace(log_density=np.full(m, background.log_density))
+    elif background is not None:
+        background = background.of_some(known)
+    return Operands(origin, means, factors, projected, np.full((m, k), -0.5), constants, background)
 
 
 def conditionals(gaussians: Gaussians, known: np.ndarray, others: np.ndarray) -> Conditionals:

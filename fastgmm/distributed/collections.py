@@ -18,7 +18,7 @@ from fastgmm.distributed.client import (
 )
 from fastgmm.distributed.held import HeldReader, Partitions, joined
 from fastgmm.distributed.place import ClusterPlace
-from fastgmm.sources.array import ArrayReader, array_columns
+from fastgmm.sources.array import ArrayReader, array_columns, array_features
 from fastgmm.sources.cache import Block
 from fastgmm.sources.checks import check_distinct, check_number_type
 from fastgmm.sources.kinds import Kind, Request, package_of
@@ -230,11 +230,8 @@ def _asked_of_array(array: Any, request: Request) -> _Asked:
     column, beside = _weight(request.weight)
     if column is not None:
         (column,) = array_columns([column], d, name)
-    columns = request.columns
-    if columns is not None:
-        columns = array_columns(columns, d, name)
-    elif column is not None:
-        columns = [number for number in range(d) if number != column]
+    features = array_features(request.columns, column, request.exclude, d, name)
+    columns = None if features == list(range(d)) else features
     parts = array.to_delayed().ravel().tolist()
     weights, beside = _weights_by_partition(beside, lengths, len(parts), name)
     make = import_optional("dask", "Reading dask arrays", "dask").delayed(
@@ -243,9 +240,6 @@ def _asked_of_array(array: Any, request: Request) -> _Asked:
     blocks = [
         make(*pair, i, columns, column) for i, pair in enumerate(zip(parts, weights, strict=True))
     ]
-    features = range(d) if columns is None else columns
-    if not len(features):
-        raise ValueError(f"{name} has no columns of features.")
     weighted = column is not None or weights[0] is not None
     return _Asked(name, blocks, lengths, dtype, features, None, weighted, beside)
 
@@ -263,9 +257,10 @@ def _asked_of_frame(frame: Any, request: Request) -> _Asked:
     if columns is None:
         columns = [label for label in there if column is None or label != column]
     check_distinct(list(columns), name)
-    for label in [*columns, *([] if column is None else [column])]:
+    for label in [*columns, *request.exclude, *([] if column is None else [column])]:
         if label not in there:
             raise ValueError(f"{name} has no column {label!r}; it has {there}.")
+    columns = [label for label in columns if label not in request.exclude]
     if not columns:
         raise ValueError(f"{name} has no columns of features.")
     types = dict(zip(there, frame.dtypes, strict=True))

@@ -1,15 +1,19 @@
 """What `accelerate` and `tol_kind` make of the step of a fit, and of its end."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from fastgmm.acceleration import Acceleration, method_for
+import numpy as np
+
+from fastgmm.acceleration import Acceleration, Advance, Chart, method_for
 from fastgmm.convergence import aitken
 from fastgmm.em import Rule
-from fastgmm.em_step import Model, em_step
+from fastgmm.em_step import Iteration, Model, em_step, maximize
 from fastgmm.families import MaximumLikelihood
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
+from fastgmm.recovery import Recovery
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
@@ -28,27 +32,15 @@ def check_acceleration(estimator: Any) -> None:
     Raises
     ------
     ValueError
-        If another argument stands against it.
+        If the structure has no coordinates for the method.
     """
     accelerate = getattr(estimator, "accelerate", None)
-    if accelerate is None:
-        return
-    method_for(accelerate, estimator._structure)
-    for name in ("freeze", "noise"):
-        if getattr(estimator, name) is not None:
-            raise ValueError(
-                f"accelerate={accelerate!r} and {name} do not go together: its steps are made for "
-                "components that are all estimated. Leave one of them out."
-            )
-    if estimator.on_failure == "recover":
-        raise ValueError(
-            f"accelerate={accelerate!r} and on_failure='recover' do not go together: components "
-            "that are moved or pruned begin another run. Leave one of them out."
-        )
+    if accelerate is not None:
+        method_for(accelerate, estimator._structure)
 
 
-def accelerated(
-    estimator: Any, rows: Pass, model: Model, tol: float, step: Step
+def steps(
+    estimator: Any, rows: Pass, model: Model, tol: float, recovery: Recovery | None
 ) -> tuple[Step, Rule | None]:
     """The step of a fit, accelerated if that is asked for, and the rule for its end.
 
@@ -58,26 +50,45 @@ def accelerated(
     rows : Pass
     model : Model
     tol : float
-    step : callable
-        Of plain EM.
+    recovery : Recovery or None
+        If what fails is to be mended.
     """
+    iterate = partial(em_step, rows, model) if recovery is None else recovery.step
     kind = kind_of_tolerance(estimator)
     if getattr(estimator, "accelerate", None) is None:
+
+        def step(parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
+            iteration = iterate(parameters)
+            return iteration.parameters, iteration.lower_bound
+
         return step, aitken(tol) if kind == "aitken" else None
     family, structure = model.family, model.structure
     if type(family) is not MaximumLikelihood:
         raise ValueError("accelerate goes with plain maximum likelihood alone.")
 
-    def plain(parameters: Parameters) -> tuple[Parameters, float]:
-        after, bound = step(parameters, True)
-        return after, float(bound)
+    def plain(parameters: Parameters) -> Advance:
+        records = 0 if recovery is None else len(recovery.records)
+        advance = _advance(iterate(parameters))
+        if recovery is None:
+            return advance
+        return advance._replace(mended=len(recovery.records) > records)
 
-    def attempt(parameters: Parameters) -> tuple[Parameters, float]:
-        iteration = em_step(rows, model, parameters, lambda model, e: family.maximize(e))
-        return iteration.parameters, float(iteration.lower_bound)
+    def attempt(parameters: Parameters) -> Advance:
+        if recovery is not None:
+            return _advance(recovery.attempt(parameters))
+        return _advance(em_step(rows, model, parameters, maximize))
+
+    def chart(reference: Parameters, shares: np.ndarray) -> Chart:
+        reg_covar = model.reg_covar if recovery is None else recovery.model.reg_covar
+        has_noise = family.noise is not None
+        return Chart(structure, reference, reg_covar, shares, family.frozen, has_noise)
 
     method = method_for(estimator.accelerate, structure)
-    acceleration = Acceleration(
-        plain, attempt, structure, method, model.reg_covar, tol, kind == "change"
-    )
+    acceleration = Acceleration(plain, attempt, chart, structure, method, tol, kind == "change")
     return acceleration, acceleration.has_converged
+
+
+def _advance(iteration: Iteration) -> Advance:
+    statistics = iteration.statistics
+    shares = statistics.weight / statistics.total_weight
+    return Advance(iteration.parameters, float(iteration.lower_bound), shares)

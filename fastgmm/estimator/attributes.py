@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.checks import check_mixture
-from fastgmm.parameters import Parameters
+from fastgmm.parameters import Background, Parameters
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, needs_care
 from fastgmm.sources.base import RowSource
 
@@ -63,7 +63,7 @@ def kernels_set_by_hand(
     structure: CovarianceStructure,
     parameters: Parameters,
     dtype: np.dtype,
-    background: float | None = None,
+    background: Background | None = None,
 ) -> KernelChoice:
     """Kernels for predictions, and operands of checked parameters.
 
@@ -73,7 +73,7 @@ def kernels_set_by_hand(
     parameters : Parameters
     dtype : dtype
         Of the rows: float64 or float32.
-    background : float, optional
+    background : Background, optional
         See `fastgmm.parameters.Operands`.
 
     Raises

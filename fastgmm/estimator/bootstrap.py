@@ -1,5 +1,6 @@
 """The bootstrap of a fitted mixture: how uncertain its parameters are."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,8 +11,10 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from fastgmm.em import Listener
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.fitting import fit_rows
-from fastgmm.estimator.missing import allows_missing
+from fastgmm.estimator.missing import allows_missing, tally_of
+from fastgmm.estimator.predicting import score
 from fastgmm.estimator.rows import FitRows, rows_to_fit
+from fastgmm.families.noise import has_noise, weight_left
 from fastgmm.sklearn_interface import entropy_of, left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
@@ -41,10 +44,13 @@ class BootstrapResult:
         With an axis in front, for the fits.
     n_failed : int
         Fits that failed, and are not among them.
+    noise_weight : ndarray of shape (fits,), or None
+        Of noise, if the mixture has it.
     """
 
     distribution: MixtureParts
     n_failed: int
+    noise_weight: np.ndarray | None = None
 
     @property
     def standard_error(self) -> MixtureParts:
@@ -92,13 +98,15 @@ def bootstrap(
         raise ValueError(f"n should be an integer from 2, but got {n!r}.")
     seeds = np.random.SeedSequence(entropy_of(random_state)).spawn(int(n))
     check_resampled(estimator, X)
-    data = rows_to_fit(_blank(estimator), X, sample_weight)
+    blank = _blank(estimator)
+    data = rows_to_fit(blank, X, sample_weight)
     d = np.shape(estimator.means_)[1]
     if data.source.n_features != d:
         raise ValueError(
             f"X has {data.source.n_features} features, but {type(estimator).__name__} is expecting "
             f"{d} features as input."
         )
+    warn_of_other_rows(estimator, X, sample_weight, stacklevel=5)
     counts = data.arrays[1] if data.arrays is not None else all_weights(data.source)
     fitted: list[Any] = [None] * int(n)
     errors: list[Exception] = []
@@ -126,22 +134,38 @@ def bootstrap(
     good = [parts for parts in fitted if parts is not None]
     if len(good) < 2:
         raise ValueError(f"Only {len(good)} of {n} fits succeeded: {errors[0]}") from errors[0]
-    return BootstrapResult(MixtureParts(*map(np.stack, zip(*good, strict=True))), len(errors))
+    distribution = MixtureParts(*map(np.stack, zip(*good, strict=True)))
+    of_noise = None
+    if has_noise(estimator):
+        of_noise = np.array([weight_left(weights) for weights in distribution.weights])
+    return BootstrapResult(distribution, len(errors), of_noise)
 
 
 def check_resampled(estimator: Any, X: Any) -> None:
-    """Check that a model can be fitted again to resampled rows, and that X has its features.
+    """Check that X has the features of a model that is to be fitted again to resampled rows.
 
     Raises
     ------
     ValueError
     """
-    if getattr(estimator, "noise", None) is not None:
-        raise ValueError("bootstrap takes no models with noise.")
-    if allows_missing(estimator):
-        raise ValueError("bootstrap takes no models with missing_values='em'.")
     if not holds_rows(X):
         _check_feature_names(estimator, X, reset=False)
+
+
+def warn_of_other_rows(estimator: Any, X: Any, sample_weight: Any, stacklevel: int) -> None:
+    """Warn if rows are far less likely than those that a model was fitted to.
+
+    Fits would begin far from them, and what they vary by would be no answer.
+    """
+    bound = getattr(estimator, "lower_bound_", np.nan)
+    mean, _ = score(estimator, X, sample_weight)
+    if mean < bound - np.shape(estimator.means_)[1]:
+        warnings.warn(
+            f"The mean log-likelihood of X is {mean:.6g}, far below the {bound:.6g} of the rows "
+            "that the model was fitted to. bootstrap resamples those: are these others, or on "
+            "another scale?",
+            stacklevel=stacklevel,
+        )
 
 
 def _blank(estimator: Any) -> Any:
@@ -151,28 +175,38 @@ def _blank(estimator: Any) -> Any:
 
 def refit_arguments(estimator: Any) -> dict[str, Any]:
     """Arguments of a fit that starts from the parameters of a fitted mixture."""
+    weights = np.asarray(estimator.weights_)
     given = {
         "n_components": len(estimator.means_),
         "n_init": 1,
         "warm_start": False,
         "verbose": 0,
-        "weights_init": np.asarray(estimator.weights_) / np.sum(estimator.weights_),
+        "weights_init": weights / weights.sum(),
         "means_init": np.asarray(estimator.means_),
         "precisions_init": np.asarray(estimator.precisions_),
         "init_params": "kmeans",
     }
+    if has_noise(estimator):  # a density that is part of the model, not of a sample
+        given |= {"noise": None, "noise_init": None}
+        if 0.0 < weights.sum() < 1.0:  # else it has no weight, and EM gives it none
+            # Where values are missing, it has to be that of a box.
+            noise = "box" if allows_missing(estimator) else float(estimator.noise_volume_)
+            given |= {"noise": noise, "weights_init": weights}
     return {**estimator.get_params(deep=False), **given}
 
 
 def _weighing(data: FitRows, weights: np.ndarray) -> FitRows:
     """The same rows with other weights."""
+    arrays, tally = None, None
     if data.arrays is not None:
-        rows = data.arrays[0]
-        source = array_source(rows, weights, data.source.dtype)
-        return FitRows(source, source, data.start, (rows, weights))
-    reader = WithWeights(data.source.reader, weights, replacing=True)
-    source = RowSource(reader, data.source.dtype)
-    return FitRows(source, source, data.start, None)
+        arrays = data.arrays[0], weights
+        source = array_source(*arrays, data.source.dtype)
+    else:
+        reader = WithWeights(data.source.reader, weights, replacing=True)
+        source = RowSource(reader, data.source.dtype)
+    if data.tally is not None:
+        source, tally = tally_of(source.allowing_missing())
+    return FitRows(source, source, data.start, arrays, tally=tally)
 
 
 def _matched(estimator: Any, model: Any) -> MixtureParts:

@@ -13,9 +13,9 @@ from fastgmm.covariance.algebra import covariances_of_factors, precisions
 from fastgmm.covariance.conditioning import Gaussians, conditionals
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_set_by_hand
-from fastgmm.estimator.missing import check_no_noise
 from fastgmm.estimator.predicting import marginal_predictions, prepared
 from fastgmm.estimator.rows import rows_to_predict
+from fastgmm.families.noise import Noise
 from fastgmm.passes.imputation import Imputation, expected_values
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
@@ -29,10 +29,12 @@ class ConditionalMixture(NamedTuple):
     Parameters
     ----------
     weights : ndarray of shape (n, k)
-        Responsibilities of the components, given the features that are known.
+        Responsibilities of the components, given the features that are known. Noise, if the model
+        has any, is one more component, the last; here and in what follows.
     means : ndarray of shape (n, k, q)
+        Of noise, the middle of its box.
     covariances : ndarray of shape (k, q, q)
-        They do not depend on what is known.
+        They do not depend on what is known. Those of noise are of a uniform distribution.
     """
 
     weights: np.ndarray
@@ -59,11 +61,12 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
         raise TypeError(f"draws should be a number of draws or None, but got {draws!r}.")
     if draws is not None and draws < 1:
         raise ValueError(f"draws should be at least 1, but got {draws}.")
-    check_no_noise(estimator)
     source, choice = prepared(estimator, rows_to_predict(estimator, X, missing=True))
     given_type = source.dtype
     gaussians = _gaussians(estimator)
-    imputation = Imputation(gaussians, marginal_predictions(estimator, choice))
+    noise = Noise.of_fitted(estimator)
+    ends = None if noise is None else noise.ends
+    imputation = Imputation(gaussians, marginal_predictions(estimator, choice), ends)
     n, d = source.n_rows, source.n_features
     grid = RowGrid.of(n, d, len(gaussians.means))
     out = np.empty((n, d) if draws is None else (int(draws), n, d), given_type)
@@ -85,7 +88,6 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
 def marginal(estimator: Any, features: Any) -> Any:
     """See `GaussianMixture.marginal`."""
     check_is_fitted(estimator)
-    check_no_noise(estimator)
     chosen = numbers_of(estimator, features)
     structure = estimator._structure
     parameters = estimator._family.parameters_of(estimator)
@@ -111,6 +113,11 @@ def marginal(estimator: Any, features: Any) -> Any:
     model.covariances_ = np.asarray(covariances, dtype)
     model.precisions_cholesky_ = np.asarray(factors, dtype)
     model.precisions_ = np.asarray(precisions(model._structure, factors), dtype)
+    noise = Noise.of_fitted(estimator)
+    if noise is not None:
+        noise = noise.of_some(chosen)
+        model.noise_weight_ = estimator.noise_weight_
+        model.noise_volume_, model.noise_box_ = noise.volume, noise.box
     model.n_features_in_ = len(chosen)
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
@@ -122,7 +129,6 @@ def marginal(estimator: Any, features: Any) -> Any:
 def conditional(estimator: Any, X: Any, features: Any) -> ConditionalMixture:
     """See `GaussianMixture.conditional`."""
     check_is_fitted(estimator)
-    check_no_noise(estimator)
     known = numbers_of(estimator, features)
     X = _values_of(estimator, X, known)
     d = np.shape(estimator.means_)[1]
@@ -140,6 +146,12 @@ def conditional(estimator: Any, X: Any, features: Any) -> ConditionalMixture:
     covariances = given.covariances[0]
     if not gaussians.correlated:
         covariances = covariances[:, :, np.newaxis] * np.eye(len(others))
+    noise = Noise.of_fitted(estimator)
+    if noise is not None:
+        low, high = noise.ends[:, others]
+        middle = np.broadcast_to(0.5 * (low + high), (len(X), 1, len(others)))
+        means = np.concatenate([means, middle], axis=1)
+        covariances = np.concatenate([covariances, [np.diag((high - low) ** 2 / 12.0)]])
     return ConditionalMixture(weights, np.array(means), covariances)
 
 

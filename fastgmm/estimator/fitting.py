@@ -18,9 +18,9 @@ from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, best_of_restarts
 from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, refuse_start
-from fastgmm.em_step import Model, check_defined, em_step
+from fastgmm.em_step import Model, check_defined
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.estimator.accelerating import accelerated, check_acceleration
+from fastgmm.estimator.accelerating import check_acceleration, steps
 from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.noise import NOISE_ATTRIBUTES, check_noise_left_rows, noise_to_fit
@@ -159,9 +159,10 @@ def fit_rows(
         lower_bound=float(bound),
         listener=listener_for(attributes),
     )
-    step, rule = accelerated(estimator, rows, model, tolerance, _step(rows, model))
-    em = partial(em, rule=rule)
-    em = partial(em, step) if recovery is None else partial(recovery.run, em)
+    step, rule = steps(estimator, rows, model, tolerance, recovery)
+    em = partial(em, step, rule=rule)
+    if recovery is not None:
+        em = partial(recovery.run, em)
     if checkpoint is None:
         result = em(starts)
     else:
@@ -225,16 +226,6 @@ def _components_to_keep(model: Model, data: FitRows, n_components: int) -> np.nd
         return frozen
     of_labels = np.isin(np.arange(n_components), data.labels)
     return of_labels if frozen is None else of_labels | frozen
-
-
-def _step(rows: Pass, model: Model) -> Callable[[Parameters, Any], tuple]:
-    """The step of a fit that raises if a covariance is singular to rounding."""
-
-    def step(parameters: Parameters, running: Any) -> tuple[Parameters, Any]:
-        iteration = em_step(rows, model, parameters)
-        return iteration.parameters, iteration.lower_bound
-
-    return step
 
 
 def _warm_parameters(

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.families.noise import has_noise
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.missing import MissingTally, seen_rows
 
@@ -13,19 +12,6 @@ from fastgmm.sources.missing import MissingTally, seen_rows
 def allows_missing(estimator: Any) -> bool:
     """Whether NaN means a value that is missing at random."""
     return getattr(estimator, "missing_values", "error") == "em"
-
-
-def check_no_noise(estimator: Any) -> None:
-    """Refuse a model with noise, whose constant density has no marginal.
-
-    Raises
-    ------
-    ValueError
-    """
-    if has_noise(estimator):
-        raise ValueError(
-            "The model has a component of noise, which has no marginal or conditional density."
-        )
 
 
 def has_missing(X: np.ndarray) -> bool:

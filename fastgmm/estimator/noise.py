@@ -30,8 +30,12 @@ def noise_to_fit(estimator: Any, data: FitRows) -> Noise | None:
         return None
     if isinstance(noise, (bool, np.bool_)) or not (isinstance(noise, str) or _is_finite(noise)):
         raise ValueError(f"noise should be None, 'box' or a volume, but got {noise!r}.")
-    if allows_missing(estimator):
-        raise ValueError("noise and missing_values='em' do not go together. Leave one of them out.")
+    if allows_missing(estimator) and not isinstance(noise, str):
+        raise ValueError(
+            f"noise={noise!r} and missing_values='em' do not go together: where values are "
+            "missing, the volume of noise is made of the ranges of the features that are there. "
+            "noise='box' takes these."
+        )
     share = USUAL_SHARE
     if data.noise is not None:
         weights = all_weights(data.source)

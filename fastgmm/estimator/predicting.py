@@ -203,11 +203,12 @@ def marginal_predictions(
 
     def make() -> MarginalPredictions:
         made_of = parameters or family.parameters_of(estimator)
-        operands = structure.operands(made_of)
+        operands = structure.operands(made_of)._replace(background=background)
         return MarginalPredictions(operands, structure.forms.density, choice)
 
     attributes = [getattr(estimator, name) for name in family.density_attributes]
-    purpose = choice.dtype, estimator.covariance_type, parameters is None
+    background = family.background_of(estimator)
+    purpose = choice.dtype, estimator.covariance_type, parameters is None, background
     return _marginals.get(estimator, purpose, attributes, make)
 
 

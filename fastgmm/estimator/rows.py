@@ -93,8 +93,6 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     check_unlabelled(of_source, estimator.n_components)
     if (of_source < 0).all():
         of_source = None
-    elif data.tally is not None:
-        raise ValueError("labels= does not go with rows in which values are missing (NaN).")
     return data._replace(labels=of_source, given_labels=labels)
 
 
@@ -191,7 +189,10 @@ def rows_to_predict(estimator, X, sample_weight=None, *, missing=None) -> RowSou
         names = getattr(estimator, "feature_names_in_", None)
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
-        return open_for_model(X, names, n_features, weight=sample_weight, missing=missing)
+        missing_values = "em" if missing else "error"
+        return open_for_model(
+            X, names, n_features, weight=sample_weight, missing_values=missing_values
+        )
     X, weights = _validated(estimator, X, sample_weight, missing, reset=False)
     source = array_source(_as_numbers(X), weights)
     return source.allowing_missing() if missing and has_missing(X) else source

@@ -6,7 +6,7 @@ from fastgmm.engines.base import Engine
 from fastgmm.estimator.rows import FitRows
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes import Pass, open_pass
-from fastgmm.sources.base import RowSource
+from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.missing import complete_rows, filled, filled_rows
 
 ENOUGH_PER_COMPONENT = 50
@@ -39,12 +39,17 @@ def rows_to_start(
         return data, rows
     enough = max(ENOUGH_PER_COMPONENT * n_components, ENOUGH_SHARE * data.source.n_rows)
     arrays = data.arrays
-    if tally.n_complete >= enough and (isinstance(data.start, str) or callable(data.start)):
-        source = complete_rows(data.source, tally)
+    found = isinstance(data.start, str) or callable(data.start)
+    if tally.n_complete >= enough and found and data.labels is None:
+        source, noise = complete_rows(data.source, tally), data.noise
+        if arrays is not None or noise is not None:
+            chunks = scan(data.source)
+            complete = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
         if arrays is not None:
-            complete = ~np.isnan(arrays[0]).any(axis=1)
             arrays = arrays[0][complete], None if arrays[1] is None else arrays[1][complete]
-        data = data._replace(source=source, arrays=arrays, tally=None)
+        if noise is not None:
+            noise = noise[complete]
+        data = data._replace(source=source, arrays=arrays, tally=None, noise=noise)
         return data, open_pass(source, forms, engine, n_components)
     if arrays is not None:
         arrays = filled(arrays[0], tally.means), arrays[1]

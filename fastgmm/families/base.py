@@ -9,7 +9,7 @@ import numpy as np
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.estimates import Estimates, FixedMeans
 from fastgmm.families.noise import Noise
-from fastgmm.parameters import Operands, Parameters
+from fastgmm.parameters import Background, Operands, Parameters
 from fastgmm.statistics import SufficientStatistics
 
 
@@ -89,7 +89,7 @@ class Family(ABC):
     # -- noise -------------------------------------------------------------------------------------
     @classmethod
     @abstractmethod
-    def background_of(cls, estimator: Any) -> float | None:
+    def background_of(cls, estimator: Any) -> Background | None:
         """`Operands.background` of a fitted estimator."""
 
     @abstractmethod
@@ -97,7 +97,7 @@ class Family(ABC):
         """The same family with a component of noise."""
 
     @abstractmethod
-    def background(self, parameters: Any) -> float | None:
+    def background(self, parameters: Any) -> Background | None:
         """`Operands.background` of a mixture with these parameters."""
 
     # -- the M-step --------------------------------------------------------------------------------

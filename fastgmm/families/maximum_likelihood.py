@@ -95,7 +95,7 @@ class MaximumLikelihood(Family):
     @classmethod
     def background_of(cls, estimator):
         noise = Noise.of_fitted(estimator)
-        return None if noise is None else noise.log_density(estimator.noise_weight_)
+        return None if noise is None else noise.background(estimator.noise_weight_)
 
     def with_noise(self, noise):
         return replace(self, noise=noise)
@@ -103,7 +103,7 @@ class MaximumLikelihood(Family):
     def background(self, parameters):
         if self.noise is None:
             return None
-        return self.noise.log_density(weight_left(parameters.weights))
+        return self.noise.background(weight_left(parameters.weights))
 
     @classmethod
     def tolerance(cls, estimator, total_weight):

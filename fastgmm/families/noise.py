@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from fastgmm.parameters import Background
+
 USUAL_SHARE = 0.05
 """Weight that noise begins with, where the caller does not say which rows are noise."""
 
@@ -20,11 +22,14 @@ class Noise(NamedTuple):
         Where its rows are drawn: a corner, and edges.
     share : float
         The weight to begin with.
+    given : bool
+        Whether the volume was given, and so is no box's around the rows.
     """
 
     volume: float
     box: np.ndarray
     share: float = USUAL_SHARE
+    given: bool = False
 
     @classmethod
     def within(cls, box: np.ndarray, noise: str | float, share: float, names: Any) -> Self:
@@ -52,7 +57,8 @@ class Noise(NamedTuple):
             scale = math.exp((math.log(noise) - log_volume) / max(len(names) - len(flat), 1))
             middle = box[0] + 0.5 * edges.sum(axis=0)
             edges = edges * scale
-            return cls(float(noise), np.vstack([middle - 0.5 * edges.sum(axis=0), edges]), share)
+            box = np.vstack([middle - 0.5 * edges.sum(axis=0), edges])
+            return cls(float(noise), box, share, given=True)
         if flat:
             raise ValueError(
                 f"noise='box' needs a box around the rows, but {', '.join(map(str, flat))} is "
@@ -72,11 +78,39 @@ class Noise(NamedTuple):
         """The noise of a fitted estimator; None if it has none."""
         if not has_noise(estimator):
             return None
-        return cls(estimator.noise_volume_, estimator.noise_box_)
+        given = not isinstance(estimator.noise, str)
+        return cls(estimator.noise_volume_, estimator.noise_box_, given=given)
 
-    def log_density(self, weight: Any) -> float:
-        """Weighted log-density; minus infinity for a weight of zero."""
-        return math.log(weight) - math.log(self.volume) if weight > 0 else -math.inf
+    @property
+    def ends(self) -> np.ndarray:
+        """(2, d): from where to where the box reaches along the features."""
+        corner, edges = self.box[0], self.box[1:]
+        return corner + np.stack([np.minimum(edges, 0.0), np.maximum(edges, 0.0)]).sum(axis=1)
+
+    def of_some(self, chosen: np.ndarray) -> Self:
+        """Noise of some features (p,), or of all in another order.
+
+        Raises
+        ------
+        ValueError
+            If the volume was given, and a feature is left out.
+        """
+        d = self.box.shape[1]
+        if len(chosen) == d:
+            return self._replace(box=self.box[:, chosen])
+        self.background(1.0).of_some(chosen[np.newaxis])
+        low, high = self.ends[:, chosen]
+        return self._replace(
+            volume=float(np.prod(high - low)), box=np.vstack([low, np.diag(high - low)])
+        )
+
+    def background(self, weight: Any) -> Background:
+        """What an E-step reads of noise of a weight."""
+        log_weight = math.log(weight) if weight > 0 else -math.inf
+        widths = None
+        if not self.given:
+            widths = tuple(np.log(np.diff(self.ends, axis=0)[0]).tolist())
+        return Background(log_weight - math.log(self.volume), log_weight, widths)
 
 
 def has_noise(estimator: Any) -> bool:

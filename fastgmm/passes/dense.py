@@ -251,15 +251,15 @@ def _sums_with_labels(
 ) -> np.ndarray:
     """Sums of a chunk some of whose rows are known to be of a component."""
     known = labels >= 0
-    inside, its_labels = _part(chunk, known), labels[known]
+    inside, its_labels = part_of(chunk, known), labels[known]
     total = sums_of_chunk(inside, its_labels)
     log_densities = _log_densities(inside, choice)[np.arange(len(its_labels)), its_labels]
     weighted = len(inside.weights) > 0
     total[0] = inside.weights @ log_densities if weighted else log_densities.sum()
-    return total if known.all() else total + sums_of_chunk(_part(chunk, ~known), None)
+    return total if known.all() else total + sums_of_chunk(part_of(chunk, ~known), None)
 
 
-def _part(chunk: Chunk, chosen: np.ndarray) -> Chunk:
+def part_of(chunk: Chunk, chosen: np.ndarray) -> Chunk:
     """Those rows of a chunk that a mask chooses."""
     weights = chunk.weights[chosen] if len(chunk.weights) else chunk.weights
     return chunk._replace(rows=chunk.rows[chosen], weights=weights)

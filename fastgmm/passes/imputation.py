@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import ndtr
 
 from fastgmm.covariance.conditioning import Conditionals, Gaussians, conditionals
 from fastgmm.passes.marginal_predictions import MarginalPredictions
@@ -22,18 +23,28 @@ class Imputation:
         Of the mixture.
     predict : MarginalPredictions
         Of the same mixture.
+    ends : ndarray of shape (2, d), optional
+        From where to where noise reaches, if there is any: its values are uniform there.
     """
 
-    def __init__(self, gaussians: Gaussians, predict: MarginalPredictions):
-        self._gaussians, self._predict = gaussians, predict
+    def __init__(
+        self,
+        gaussians: Gaussians,
+        predict: MarginalPredictions,
+        ends: np.ndarray | None = None,
+    ):
+        self._gaussians, self._predict, self._ends = gaussians, predict, ends
 
     def means(self, chunk: Chunk) -> np.ndarray:
         """Rows (rows, d) with the conditional means of what is missing, weighted by component."""
         shares = self._predict.responsibilities(chunk)
+        k = len(self._gaussians.means)
         filled = chunk.rows.copy()
         for places, known, others, given in self._patterns(chunk):
             expected = expected_values(self._gaussians, given, chunk.rows[places], known, others)
-            values = (shares[places, :, np.newaxis] * expected).sum(axis=1)
+            values = (shares[places, :k, np.newaxis] * expected).sum(axis=1)
+            if self._ends is not None:
+                values += shares[places, k:] * self._ends[:, others].mean(axis=0)
             filled[places[:, np.newaxis], others] = values
         return filled
 
@@ -53,20 +64,26 @@ class Imputation:
         ends = np.cumsum(self._predict.responsibilities(chunk), axis=1)
         ends /= ends[:, -1:]
         components = (uniform >= ends[:, :-1]).sum(axis=-1)
+        is_noise = components == len(self._gaussians.means)
+        components[is_noise] = 0
         filled = np.repeat(chunk.rows[np.newaxis], n_draws, axis=0)
         for places, known, others, given in self._patterns(chunk):
             expected = expected_values(self._gaussians, given, chunk.rows[places], known, others)
             drawn = components[:, places]
-            noise = normal[:, places, : len(others)]
+            deviates = normal[:, places, : len(others)]
             if given.gains is None:
-                deviations = np.sqrt(given.covariances[0])[drawn] * noise
+                deviations = np.sqrt(given.covariances[0])[drawn] * deviates
             else:
                 roots = np.linalg.cholesky(given.covariances[0])
                 # Of one component after the other: a root for every row would take far more memory.
-                deviations = np.empty_like(noise)
+                deviations = np.empty_like(deviates)
                 for c, root in enumerate(roots):
-                    deviations[drawn == c] = noise[drawn == c] @ root.T
+                    deviations[drawn == c] = deviates[drawn == c] @ root.T
             values = expected[np.arange(len(places)), drawn] + deviations
+            if self._ends is not None:
+                low, high = self._ends[:, others]
+                of_noise = is_noise[:, places]
+                values[of_noise] = low + ndtr(deviates[of_noise]) * (high - low)
             filled[:, places[:, np.newaxis], others] = values
         return filled
 

@@ -199,7 +199,8 @@ def _constants(operands: Operands) -> np.ndarray:
     """The constants of the components, and behind them that of noise."""
     if operands.background is None:
         return operands.constants
-    return np.append(operands.constants, operands.background)
+    of_noise = np.asarray(operands.background.log_density)[..., np.newaxis]
+    return np.concatenate([operands.constants, of_noise], axis=-1)
 
 
 def about_means(operands: Operands, density: str) -> KernelOperands:

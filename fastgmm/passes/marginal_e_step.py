@@ -114,7 +114,7 @@ class MarginalEStep(NamedTuple):
         """Add the sums of each pattern over its own features."""
         sums = sums.reshape(len(group.offsets) - 1, -1)
         shares = None
-        if self.about:
+        if self.about or group.labels is not None:
             shares, log_likelihoods = self._shares(made, group)
             sums[:, 0] += log_likelihoods
         rows = group.rows
@@ -132,7 +132,8 @@ class MarginalEStep(NamedTuple):
             own = type(made.choice.operands)(*(a[i] for a in made.choice.operands))
             if stop > start:
                 choice = made.choice._replace(operands=own)
-                values, shares[start:stop] = shared_out(chunk, choice)
+                labels = None if group.labels is None else group.labels[start:stop]
+                values, shares[start:stop] = shared_out(chunk, choice, labels)
                 totals[i] = weights @ values if len(weights) else values.sum()
         return shares, totals
 

@@ -55,25 +55,31 @@ class MarginalPredictions:
         return total
 
     def responsibilities(self, chunk: Chunk) -> np.ndarray:
-        """Responsibilities (rows, k) in float64.
+        """Responsibilities (rows, k) in float64, with those of noise, if there is any, last.
 
         Raises
         ------
         ValueError
             If a row is so far from all components that it has none.
         """
-        shares = np.empty((len(chunk.rows), len(self._gaussians.means)), chunk.rows.dtype)
+        k, noisy = len(self._gaussians.means), self._gaussians.background is not None
+        shares = np.empty((len(chunk.rows), k + noisy), chunk.rows.dtype)
         if not np.isfinite(self(chunk, "responsibilities", shares)):
             check_responsibilities(shares, chunk.start)
         return shares.astype(np.float64, copy=False)
 
     def _predict_unseen(self, rows: np.ndarray, output: str, out: np.ndarray) -> None:
         """Of rows without any value, nothing but the weights of the components is known."""
-        log_weights = self._gaussians.log_weights
-        if output == "labels":
-            out[rows] = np.argmax(log_weights)
-        elif output == "log_densities":
+        log_weights, background = self._gaussians.log_weights, self._gaussians.background
+        k = len(log_weights)
+        if output == "log_densities":
             out[rows] = log_weights
+            return
+        if background is not None:
+            log_weights = np.append(log_weights, background.log_weight)
+        if output == "labels":
+            most = np.argmax(log_weights)
+            out[rows] = most if most < k else -1
         elif output == "log_likelihoods":
             out[rows] = 0.0
         else:

@@ -9,7 +9,7 @@ from fastgmm.covariance.linalg import diagonals
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass, Shares
-from fastgmm.passes.dense import DensePass
+from fastgmm.passes.dense import DensePass, part_of
 from fastgmm.passes.marginal_e_step import MarginalEStep
 from fastgmm.passes.patterns import Batch, Group, KnownPatterns, batches_of, groups_of, patterns_of
 from fastgmm.sources.base import RowGrid, RowSource
@@ -42,6 +42,8 @@ class MissingPass(Pass):
         Of the structure. Moments are outer ones where features may correlate, in place of none.
     engine : Engine
     n_components : int
+    labels : ndarray of int32, shape (n,), optional
+        See `DensePass`.
     """
 
     def __init__(
@@ -51,10 +53,11 @@ class MissingPass(Pass):
         forms: Forms,
         engine: Engine,
         n_components: int,
+        labels: np.ndarray | None = None,
     ):
         source = source.at_home()  # what is found there about patterns stays there
         self._filled = DensePass(filled_rows(source, tally), forms, engine, n_components)
-        self._source, self._tally = source.scaled(), tally
+        self._source, self._tally, self._labels = source.scaled(), tally, labels
         self._forms, self._engine = forms, engine
         # A chunk takes a call for each number of features: it is larger than those of other passes.
         grid = RowGrid.of(source.n_rows, source.n_features, n_components)
@@ -71,7 +74,7 @@ class MissingPass(Pass):
                 self._batches = batches_of(tally.patterns, n_components)
                 self._known = KnownPatterns(tally.patterns)
         self._keeps = source.n_rows * source.n_features * self.dtype.itemsize <= _MOST_KEPT
-        self._kept: dict[int, tuple[list[Batch], list[Group]]] = {}
+        self._kept: dict[int, tuple[list[Batch], list[tuple[Group, ...]]]] = {}
 
     def statistics(self, operands, about=None, careful=False):
         e_step = MarginalEStep.of(operands, self._forms.density, about, careful, self.dtype)
@@ -80,10 +83,11 @@ class MissingPass(Pass):
             def expanded(index: int) -> np.ndarray:
                 batches, groups = self._grouped(index)
                 total = np.zeros(e_step.form.n_sums(*e_step.reference.shape))
-                for batch, group in zip(batches, groups, strict=True):
+                for batch, of_batch in zip(batches, groups, strict=True):
                     made = e_step.kernels(batch)
                     sums = np.zeros(made.n_sums)
-                    e_step.add(made, group, sums)
+                    for group in of_batch:
+                        e_step.add(made, group, sums)
                     total += e_step.expanded(made, sums)
                 return total
 
@@ -95,8 +99,9 @@ class MissingPass(Pass):
             def sums(index: int) -> np.ndarray:
                 sums = np.zeros(ends[-1])
                 parts = zip(made, self._grouped(index)[1], np.split(sums, ends[:-1]), strict=True)
-                for of_batch, group, part in parts:
-                    e_step.add(of_batch, group, part)
+                for of_batch, groups, part in parts:
+                    for group in groups:
+                        e_step.add(of_batch, group, part)
                 return sums
 
             by_batch = np.split(self._engine.reduce(sums, len(self._grid)), ends[:-1])
@@ -122,8 +127,8 @@ class MissingPass(Pass):
     def centre(self):
         return self._filled.centre()
 
-    def _grouped(self, index: int) -> tuple[list[Batch], list[Group]]:
-        """Batches, and the rows of a chunk by batch."""
+    def _grouped(self, index: int) -> tuple[list[Batch], list[tuple[Group, ...]]]:
+        """Batches, and the rows of a chunk by batch: those without labels, and those with."""
         found = self._kept.get(index)
         if found is None:
             chunk = self._source.read(*self._grid.bounds(index))
@@ -135,7 +140,16 @@ class MissingPass(Pass):
                 numbers = self._known.numbers(chunk.rows)
                 if (numbers < 0).any():
                     raise ValueError(f"{self._source.name} has changed since it was opened.")
-            found = batches, groups_of(chunk, numbers, batches)
+            if self._labels is None:
+                parts = [groups_of(chunk, numbers, batches)]
+            else:
+                labels = self._labels[chunk.start : chunk.stop]
+                free, known = labels < 0, labels >= 0
+                parts = [groups_of(part_of(chunk, free), numbers[free], batches)]
+                if known.any():
+                    of_known = part_of(chunk, known), numbers[known], batches, labels[known]
+                    parts.append(groups_of(*of_known))
+            found = batches, list(zip(*parts, strict=True))
             if self._keeps:
                 self._kept[index] = found
         return found

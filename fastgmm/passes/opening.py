@@ -35,7 +35,7 @@ def open_pass(
         Of the source, if values are missing in it.
     """
     if tally is not None:
-        return MissingPass(source, tally, forms, engine, n_components)
+        return MissingPass(source, tally, forms, engine, n_components, labels)
     dense = DensePass(source, forms, engine, n_components, labels)
     if labels is None and CellPass.may_pay(source, n_components):
         return CellPass(dense, source, forms, engine)

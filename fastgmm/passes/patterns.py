@@ -44,12 +44,15 @@ class Group(NamedTuple):
     weights : ndarray of shape (n,), or (0,) when every row weighs 1
     offsets : ndarray of int, shape (m + 1,)
         Pattern i of the batch has the rows offsets[i] to offsets[i + 1].
+    labels : ndarray of int32, shape (n,), or None
+        Components that the rows are known to be of, if they are.
     """
 
     places: np.ndarray
     rows: np.ndarray
     weights: np.ndarray
     offsets: np.ndarray
+    labels: np.ndarray | None = None
 
 
 def batches_of(patterns: np.ndarray, n_components: int) -> list[Batch]:
@@ -105,7 +108,9 @@ class KnownPatterns:
         return np.array(known)[numbers]
 
 
-def groups_of(chunk: Chunk, numbers: np.ndarray, batches: list[Batch]) -> list[Group]:
+def groups_of(
+    chunk: Chunk, numbers: np.ndarray, batches: list[Batch], labels: np.ndarray | None = None
+) -> list[Group]:
     """The rows of a chunk by batch: a group for each.
 
     Parameters
@@ -114,6 +119,8 @@ def groups_of(chunk: Chunk, numbers: np.ndarray, batches: list[Batch]) -> list[G
     numbers : ndarray of int, shape (rows,)
         Of the rows' patterns.
     batches : list of Batch
+    labels : ndarray of int32, shape (rows,), optional
+        See `Group`.
     """
     n, d = chunk.rows.shape
     # NumPy sorts numbers of 16 bits several times as fast.
@@ -128,5 +135,6 @@ def groups_of(chunk: Chunk, numbers: np.ndarray, batches: list[Batch]) -> list[G
         columns = observed[ordered[offsets[0] : offsets[-1]] - first]
         rows = flat.take(places[:, np.newaxis] * d + columns)
         weights = chunk.weights[places] if len(chunk.weights) else NO_WEIGHTS
-        groups.append(Group(places, rows, weights, offsets - offsets[0]))
+        known = None if labels is None else labels[places]
+        groups.append(Group(places, rows, weights, offsets - offsets[0], known))
     return groups

@@ -119,20 +119,46 @@ def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
     return float(values.astype(np.float64) @ chunk.weights)
 
 
-def classification_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine) -> float:
+def classification_log_likelihood(
+    source: RowSource,
+    choice: KernelChoice,
+    engine: Engine,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
+) -> float:
     """Weighted sum of the rows' largest log-densities, weights of the components included.
 
     That is the log-likelihood of the rows together with their most probable components (Biernacki,
     Celeux & Govaert 2000, "Assessing a mixture model for clustering with the integrated completed
     likelihood", eq. 8).
+
+    Parameters
+    ----------
+    source : RowSource
+    choice : KernelChoice
+    engine : Engine
+    predict : callable, optional
+        See `predict_rows`.
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-    return float(merge_chunks(partial(_largest, choice=choice), source, grid, engine))
+    largest = partial(_largest, choice=choice, predict=predict)
+    return float(merge_chunks(largest, source, grid, engine))
 
 
-def _largest(chunk: Chunk, choice: KernelChoice) -> float:
+def _largest(
+    chunk: Chunk,
+    choice: KernelChoice,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None,
+) -> float:
     """Weighted sum of the largest log-densities of a chunk."""
+    largest = _of_classes(chunk, choice) if predict is None else _of_shares(chunk, choice, predict)
+    if not len(chunk.weights):
+        return float(largest.sum(dtype=np.float64))
+    return float(largest.astype(np.float64) @ chunk.weights)
+
+
+def _of_classes(chunk: Chunk, choice: KernelChoice) -> np.ndarray:
+    """The largest log-densities of a chunk."""
     k, background = len(choice.operands.means), choice.operands.background
     values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
     chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
@@ -141,6 +167,16 @@ def _largest(chunk: Chunk, choice: KernelChoice) -> float:
         largest = np.maximum(largest, values[:, c])
     if background is not None:
         largest = np.maximum(largest, values.dtype.type(background))
-    if not len(chunk.weights):
-        return float(largest.sum(dtype=np.float64))
-    return float(largest.astype(np.float64) @ chunk.weights)
+    return largest
+
+
+def _of_shares(
+    chunk: Chunk, choice: KernelChoice, predict: Callable[[Chunk, str, np.ndarray], float]
+) -> np.ndarray:
+    """The same where noise has another density for every row."""
+    k, background = len(choice.operands.means), choice.operands.background
+    shares = np.empty((len(chunk.rows), k + (background is not None)), dtype=choice.dtype)
+    likelihoods = np.empty(len(chunk.rows), dtype=choice.dtype)
+    predict(chunk, "responsibilities", shares)
+    predict(chunk, "log_likelihoods", likelihoods)
+    return likelihoods + np.log(shares.max(axis=1))

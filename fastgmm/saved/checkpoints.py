@@ -44,6 +44,8 @@ class Checkpoint:
 
     Raises
     ------
+    TypeError
+        If `path` is none.
     ValueError
         If `every_seconds` is no such time.
     OSError
@@ -65,6 +67,7 @@ class Checkpoint:
                 "The time between two writes of a checkpoint should be a number of seconds, not "
                 f"negative, but got {every_seconds!r}."
             )
+        check_path(path)
         check_writable(path)
         self.path = path
         self.every_seconds = every_seconds
@@ -201,6 +204,17 @@ class Checkpoint:
                 f"{'; '.join(different.values())}. "
                 "Give another path, or delete the file to begin anew."
             )
+
+
+def check_path(path: Any) -> None:
+    """Raise an error if a checkpoint is no path.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"checkpoint should be the path of a file, but got {path!r}.")
 
 
 def has_begun(path: str | os.PathLike) -> bool:

@@ -106,7 +106,8 @@ def check_state_of_run(
                 raise ValueError("it is that of an accelerated run")
             for mixture in parameters.mixtures:
                 _check_parameters(mixture, n_iter, structure, facts)
-            chart = Chart(structure, parameters.parameters, 0.0)
+            noise = facts.get("noise") is not None
+            chart = Chart(structure, parameters.parameters, 0.0, with_noise=noise)
             check_accelerated(parameters, chart.n_coordinates)
         else:
             _check_parameters(parameters, n_iter, structure, facts)

@@ -107,10 +107,12 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
         penalty = n_parameters * math.log(n)
         found["bic"] = -2 * mean * n + penalty
         found["aic"] = -2 * mean * n + 2 * n_parameters
-        found["icl"] = math.nan if rows.missing else found["bic"]
-        if not rows.missing and (k > 1 or choice.operands.background is not None):
+        found["icl"] = found["bic"]
+        if k > 1 or choice.operands.background is not None:
             engine = ThreadEngine(model.n_jobs)
-            found["icl"] = -2 * classification_log_likelihood(rows, choice, engine) + penalty
+            seen = predicting.marginal_predictions(model, choice) if rows.missing else None
+            likeliest = classification_log_likelihood(rows, choice, engine, seen)
+            found["icl"] = -2 * likeliest + penalty
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.estimator.rows import FitRows
 from fastgmm.files.atomic import check_writable
 from fastgmm.files.container import Contents, read_file, write_file
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.saved.checkpoints import DEFAULT_SECONDS, check_path, has_begun
 from fastgmm.saved.codec import Arrays, decode, encode
 from fastgmm.saved.fingerprints import Fingerprint, fingerprint_of
 from fastgmm.saved.models import describe_model, described_model, unusable
@@ -31,6 +31,8 @@ class Keeper:
 
     Raises
     ------
+    TypeError
+        If it is none.
     OSError
         If the file cannot be written there.
     ModelFileError
@@ -38,6 +40,7 @@ class Keeper:
     """
 
     def __init__(self, path: str | os.PathLike):
+        check_path(path)
         check_writable(path)
         self._path = path
         self._last_write = -np.inf

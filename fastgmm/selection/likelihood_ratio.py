@@ -3,15 +3,19 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgmm.batch import fit_many
 from fastgmm.estimator import predicting
-from fastgmm.estimator.bootstrap import check_resampled, refit_arguments
+from fastgmm.estimator.bootstrap import check_resampled, refit_arguments, warn_of_other_rows
+from fastgmm.estimator.missing import allows_missing
+from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.sklearn_interface import entropy_of
+from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.optional import import_optional
+from fastgmm.sources.sampling import all_weights
 
 LEVEL = 0.05
 """A larger p ends the tests."""
@@ -110,6 +114,11 @@ def likelihood_ratio_tests(
     if not hasattr(kind, "bic"):
         raise ValueError(f"A {kind.__name__} has no likelihood ratio; search by GaussianMixture.")
     check_resampled(fits[pairs[0], name], X)
+    first = fits[pairs[0], name]
+    warn_of_other_rows(first, X, sample_weight, stacklevel=4)
+    holes = None
+    if allows_missing(first):
+        holes = Holes.of(rows_to_predict(first, X, sample_weight).present())
     seeds = np.random.SeedSequence(entropy_of(random_state)).generate_state(len(pairs))
     tested: list[int] = []
     statistics, p_values, distribution = [], [], []
@@ -118,7 +127,7 @@ def likelihood_ratio_tests(
             break  # what is between has no fit
         models = fits[k, name], fits[k + 1, name]
         fitted, n_rows = _on_rows(models, X, sample_weight)
-        samples = _of_samples(fitted, n_rows, int(n), seed)
+        samples = _of_samples(fitted, n_rows, int(n), seed, holes)
         samples = samples[np.isfinite(samples)]
         if not len(samples):
             raise ValueError(f"All fits of samples from {k} components failed.")
@@ -148,7 +157,43 @@ def _on_rows(
     return fitted, round(total)
 
 
-def _of_samples(fitted: list[tuple[Any, float]], n_rows: int, n: int, seed: int) -> np.ndarray:
+class Holes(NamedTuple):
+    """Where values are missing in the rows, and so in samples.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (n, d)
+        Of the rows that have a value.
+    shares : ndarray of shape (n,), or None
+        Of the rows in their weight; None if they have none.
+    """
+
+    masks: np.ndarray
+    shares: np.ndarray | None
+
+    @classmethod
+    def of(cls, source: RowSource) -> "Holes | None":
+        """Those of a source; None if no value is missing."""
+        masks = np.concatenate([np.isnan(chunk.rows) for chunk in scan(source)])
+        weights, seen = all_weights(source), ~masks.all(axis=1)
+        if not masks[seen].any():
+            return None
+        if weights is None:
+            return cls(masks[seen], None)
+        return cls(masks[seen], weights[seen] / weights[seen].sum())
+
+    def punch(self, sets: np.ndarray, random_state: np.random.RandomState) -> None:
+        """Take the same values from samples (sets, n, d), in place; of weighted rows by lot."""
+        for rows in sets:
+            masks = self.masks
+            if self.shares is not None:
+                masks = masks[random_state.choice(len(masks), len(rows), p=self.shares)]
+            rows[masks] = np.nan
+
+
+def _of_samples(
+    fitted: list[tuple[Any, float]], n_rows: int, n: int, seed: int, holes: Holes | None
+) -> np.ndarray:
     """The statistics of samples from the smaller mixture; NaN where a fit failed."""
     smaller = copy.copy(fitted[0][0])
     random_state = np.random.RandomState(seed)
@@ -160,6 +205,8 @@ def _of_samples(fitted: list[tuple[Any, float]], n_rows: int, n: int, seed: int)
         n_sets = min(most, n - start)
         rows, _ = smaller.sample(n_sets * n_rows)  # component by component
         sets = rows[random_state.permutation(len(rows))].reshape(n_sets, n_rows, d)
+        if holes is not None:
+            holes.punch(sets, random_state)
         likelihoods = [_likelihoods(model, sets) for model, _ in fitted]
         statistics.append(2 * (likelihoods[1] - likelihoods[0]))
     return np.concatenate(statistics)

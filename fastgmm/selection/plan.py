@@ -165,10 +165,25 @@ def all_types(n_rows: int, n_features: int) -> tuple[str, ...]:
 
 
 def checked_starts(init_params: Any) -> tuple:
-    """The values of `init_params` to try: a list of names and functions is several."""
-    several = isinstance(init_params, (list, tuple)) and len(init_params) > 0
-    if several and all(isinstance(start, str) or callable(start) for start in init_params):
+    """The values of `init_params` to try: a list of names and functions is several.
+
+    Raises
+    ------
+    ValueError
+        If a list is empty, or holds names or functions and something else.
+    """
+    if not isinstance(init_params, (list, tuple)):
+        return (init_params,)
+    if not init_params:
+        raise ValueError("init_params is empty: there is no start to fit from.")
+    starts = [isinstance(start, str) or callable(start) for start in init_params]
+    if all(starts):
         return tuple(dict.fromkeys(init_params))
+    if any(starts):
+        raise ValueError(
+            "init_params should be a start, or a list of names and functions to try, but its entry "
+            f"{starts.index(False)} is {init_params[starts.index(False)]!r}."
+        )
     return (init_params,)
 
 

@@ -135,7 +135,8 @@ class Selection:
         ratio test statistic for the number of components in a normal mixture", Appl. Statist. 36).
         As in mclust, both mixtures are fitted again from the fitted parameters, to the rows and to
         every sample. From the smallest k on that has been fitted together with k + 1, the tests go
-        on until a p is larger than 0.05.
+        on until a p is larger than 0.05. Samples of rows with missing values lack the same values;
+        noise keeps its volume.
 
         Parameters
         ----------
@@ -158,6 +159,11 @@ class Selection:
         ValueError
             If the search has no two numbers of components in succession, or arguments are out of
             range.
+
+        Warns
+        -----
+        UserWarning
+            If X is far less likely than the rows that were searched.
         """
         name = self.cells[self.best_index_].covariance_type
         return likelihood_ratio_tests(self.fits, name, X, n, sample_weight, random_state)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.model_selection import KFold, check_cv
 
+from fastgmm.estimator.missing import check_features_seen, tally_of
 from fastgmm.estimator.rows import FitRows
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
@@ -55,19 +56,24 @@ def folds(data: FitRows, cv: Any, entropy: int) -> list[Part]:
 
 def _parts(data: FitRows, pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[Part]:
     source = data.source
-    if data.arrays is not None:
-        rows, weights = data.arrays
-        for train, test in pairs:
-            kept = rows[train], None if weights is None else weights[train]
-            held_out = array_source(rows[test], None if weights is None else weights[test])
-            fitted = array_source(*kept, source.dtype)
-            yield Part(FitRows(fitted.astype(data.given.dtype), fitted, data.start, kept), held_out)
-        return
-    own = all_weights(source)
-    for train, test in pairs:
-        fitted = _only(source, own, train)
+    own = all_weights(source) if data.arrays is None else data.arrays[1]
+    for number, (train, test) in enumerate(pairs, 1):
+        kept, tally = None, None
+        if data.arrays is None:
+            fitted, held_out = (_only(source, own, chosen) for chosen in (train, test))
+        else:
+            kept, left_out = (
+                (data.arrays[0][chosen], None if own is None else own[chosen])
+                for chosen in (train, test)
+            )
+            fitted, held_out = array_source(*kept, source.dtype), array_source(*left_out)
+        if source.missing:
+            held_out = held_out.allowing_missing()
+            fitted, tally = tally_of(fitted.allowing_missing())
+            names = source.feature_names or range(source.n_features)
+            check_features_seen(tally, names, f"What is left of X without fold {number}")
         given = fitted.astype(data.given.dtype)
-        yield Part(FitRows(given, fitted, data.start, None), _only(source, own, test))
+        yield Part(FitRows(given, fitted, data.start, kept, tally=tally), held_out)
 
 
 def _only(source: RowSource, own: np.ndarray | None, chosen: np.ndarray) -> RowSource:

@@ -246,11 +246,6 @@ def _check_together(plan: Plan) -> None:
         for name in ("freeze", "noise"):
             if given.get(name) is not None:
                 raise ValueError(f"share_starts='split' and {name} do not go together.")
-    if given.get("missing_values", "error") == "em" and plan.criterion in ("cv", "icl"):
-        raise ValueError(
-            f"criterion={plan.criterion!r} does not go with missing_values='em'; choose by 'bic' "
-            "or 'aic'."
-        )
     if given.get("noise_init") is not None and plan.criterion == "cv":
         raise ValueError(
             "criterion='cv' fits parts of the rows, and noise_init holds an array for all of them."

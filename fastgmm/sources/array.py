@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class ArrayReader(RowReader):
         Which to take, in this order; all but `weight` by default.
     weight : int, optional
         A column of weights.
+    exclude : sequence of int, optional
+        Columns that are no features.
     name : str, optional
     stamp : Stamp, optional
         Of the file that an array in memory shows.
@@ -45,6 +48,7 @@ class ArrayReader(RowReader):
         array: np.ndarray | StoredRows,
         columns: Sequence[int] | None = None,
         weight: int | None = None,
+        exclude: Sequence[int] = (),
         *,
         name: str = "The array",
         stamp: Stamp | None = None,
@@ -62,17 +66,12 @@ class ArrayReader(RowReader):
         self.weighted, self._weight = weight is not None, 0
         if weight is not None:
             (self._weight,) = array_columns([weight], n_columns, name)
-            if columns is None:
-                columns = [column for column in range(n_columns) if column != self._weight]
-        chosen = range(n_columns) if columns is None else array_columns(columns, n_columns, name)
-        if not chosen:
-            raise ValueError(f"{name} has no columns of features.")
+        chosen = array_features(columns, weight, exclude, n_columns, name)
         self.n_features, self.feature_names = len(chosen), names
         self.columns = chosen if names is None else names
         # A slice makes views where a list would make copies.
         first, end = chosen[0], chosen[0] + len(chosen)
-        neighbours = columns is None or list(chosen) == list(range(first, end))
-        self._columns = slice(first, end) if neighbours else list(chosen)
+        self._columns = slice(first, end) if chosen == list(range(first, end)) else chosen
         if isinstance(array, StoredRows) and array.fetches:
             row_bytes = max(n_columns * array.dtype.itemsize, 1)
             self.read_ahead_rows = max(_READ_AHEAD_BYTES // row_bytes, 1)
@@ -125,36 +124,63 @@ def array_source(
     return RowSource(reader, dtype, checked=True)
 
 
+def _columns_of(request: Request) -> tuple[Any, Any, Any]:
+    return request.columns, request.weight, request.exclude
+
+
 def _npy(path: Path, request: Request) -> ArrayReader:
     rows = StoredRows.of_npy(path)
-    return ArrayReader(rows, request.columns, request.weight, name=str(path))
+    return ArrayReader(rows, *_columns_of(request), name=str(path))
 
 
 def _memmap(array: np.memmap, request: Request) -> ArrayReader:
     """Reader of a memory map, which reads the file itself where that holds the same."""
     if array.filename is None:
         rows = np.asarray(array)
-        return ArrayReader(rows, request.columns, request.weight, name="The memory map")
+        return ArrayReader(rows, *_columns_of(request), name="The memory map")
     name = str(array.filename)
     # A slice of a memory map keeps its file name but not always its offset: then the file is known,
     # but not where the rows are in it.
     whole = array.ndim == 2 and not isinstance(array.base, np.ndarray)
     if whole and array.mode == "r":
         stored = StoredRows.of_map(array, Stamp.of(name))
-        return ArrayReader(stored, request.columns, request.weight, name=name)
+        return ArrayReader(stored, *_columns_of(request), name=name)
     stamp = Stamp.of(name, written=array.mode != "r")
     rows = np.asarray(array)
-    return ArrayReader(rows, request.columns, request.weight, name=name, stamp=stamp)
+    return ArrayReader(rows, *_columns_of(request), name=name, stamp=stamp)
 
 
 def _array(array: np.ndarray, request: Request) -> ArrayReader:
     # A mask is passed over, as by scikit-learn.
-    return ArrayReader(np.asarray(array), request.columns, request.weight)
+    return ArrayReader(np.asarray(array), *_columns_of(request))
 
 
 NPY = Kind(lambda thing: has_suffix(thing, ".npy"), _npy, "a .npy file", has_names=False)
 MEMMAP = Kind(lambda thing: isinstance(thing, np.memmap), _memmap, has_names=False)
 ARRAY = Kind(lambda thing: isinstance(thing, np.ndarray), _array, has_names=False)
+
+
+def array_features(
+    columns: Sequence[int] | None,
+    weight: int | None,
+    exclude: Sequence[int],
+    n_columns: int,
+    name: str,
+) -> list[int]:
+    """Numbers of the columns that are features: all but those that are none, by default.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or a number is no column.
+    """
+    others = [*exclude, *([] if weight is None or columns is not None else [weight])]
+    others = array_columns(others, n_columns, name)
+    chosen = array_columns(range(n_columns) if columns is None else columns, n_columns, name)
+    features = [column for column in chosen if column not in others]
+    if not features:
+        raise ValueError(f"{name} has no columns of features.")
+    return features
 
 
 def array_columns(columns: Sequence[int], n_columns: int, name: str) -> list[int]:

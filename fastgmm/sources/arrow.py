@@ -92,6 +92,7 @@ def choose_columns(
     weight: str | None,
     name: str,
     first_value: Callable[[str], object],
+    exclude: Sequence[str] = (),
 ) -> ColumnChoice:
     """Choose columns of numbers.
 
@@ -105,6 +106,8 @@ def choose_columns(
         Of the file, for errors.
     first_value : callable
         From a column's name to its value in row 0, for errors.
+    exclude : sequence of str, optional
+        Columns that are no features.
 
     Raises
     ------
@@ -117,12 +120,13 @@ def choose_columns(
         features = [name for name in names if name != weight and name not in index]
     else:
         features = list(columns)
+    features = [column for column in features if column not in exclude]
     if not features:
         raise ValueError(f"{name} has no columns of features.")
     place = {column: number for number, column in enumerate(names)}
     number_of = Counter(names)
     words = {kind: _number_type(kind) for kind in set(types)}
-    for column in [*features, *([] if weight is None else [weight])]:
+    for column in [*exclude, *features, *([] if weight is None else [weight])]:
         if not isinstance(column, str):
             raise ValueError(f"{name}: choose columns by name, not by {column!r}.")
         found = number_of[column]
@@ -131,16 +135,24 @@ def choose_columns(
                 f"{name} has {found or 'no'} column{'s' * (found > 1)} {column!r}; its columns "
                 f"are {_listed(names)}."
             )
-        if words[types[place[column]]] is None:
+        if words[types[place[column]]] is None and column not in exclude:
             raise ValueError(
                 f"{name}: column {column!r} holds {types[place[column]]}, not numbers "
                 f"({first_value(column)!r} in row 0, counted from 0). Choose columns of numbers, "
-                "or leave this one out."
+                f"or leave this one out by {excluding(column)}."
             )
     check_distinct(features, name)
     found_types = {words[types[place[column]]] for column in features}
     dtype = np.dtype(np.float32 if found_types == {"float"} else np.float64)
     return ColumnChoice(features, weight, dtype, found_types in ({"float"}, {"double"}))
+
+
+def excluding(column: str) -> str:
+    """How to say that a column is no feature."""
+    plain = column and column == column.strip() and not set(column) & set(",\"' ")
+    quoted = column.replace('"', '""')
+    shown = column if plain else f"'\"{quoted}\"'"
+    return f"exclude=[{column!r}] (--exclude {shown})"
 
 
 def to_numbers(array: Any) -> np.ndarray:
@@ -183,6 +195,8 @@ class TableReader(BlockReader):
     columns : sequence of str or None
     weight : str or None
     cache : BlockCache
+    exclude : sequence of str, optional
+        Columns that are no features.
     name : str, optional
     """
 
@@ -192,6 +206,7 @@ class TableReader(BlockReader):
         columns: Sequence[str] | None,
         weight: str | None,
         cache: BlockCache,
+        exclude: Sequence[str] = (),
         name: str = "The table",
     ):
         self.name = name
@@ -201,6 +216,7 @@ class TableReader(BlockReader):
             weight,
             name,
             lambda column: table.column(column)[0].as_py() if len(table) else None,
+            exclude,
         )
         self.n_features = len(self._choice.features)
         self.feature_names = self.columns = self._choice.features
@@ -235,7 +251,8 @@ def _table(thing: Any, request: Request) -> TableReader:
     pyarrow = import_optional("pyarrow", "Reading tables")
     thing = computed(thing)
     table = thing if isinstance(thing, pyarrow.Table) else pyarrow.table(thing)
-    return TableReader(table, request.named_columns, request.weight, request.cache)
+    columns, exclude = request.named_columns, request.exclude
+    return TableReader(table, columns, request.weight, request.cache, exclude)
 
 
 def _is_table(thing: object) -> bool:

@@ -13,7 +13,7 @@ def box_around(source: RowSource) -> np.ndarray:
 
     One is that of the features, the other that of the principal axes, as mclust's `hypvol` has it
     (Fraley and Raftery 2002, sec. 4). Rows count by their weights for the axes. All rows are read
-    twice.
+    twice. Where values are missing, it is the box of the features around those that are there.
 
     Parameters
     ----------
@@ -31,7 +31,11 @@ def box_around(source: RowSource) -> np.ndarray:
     total, first, second, origin = 0.0, np.zeros(d), np.zeros((d, d)), None
     for chunk in scan(source):
         rows = chunk.rows.astype(np.float64)
-        low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
+        # These pass over NaN.
+        low = np.fmin(low, np.fmin.reduce(rows, axis=0))
+        high = np.fmax(high, np.fmax.reduce(rows, axis=0))
+        if source.missing:
+            continue
         origin = rows[0] if origin is None else origin
         rows -= origin
         weighted = rows * chunk.weights[:, np.newaxis] if len(chunk.weights) else rows
@@ -39,7 +43,7 @@ def box_around(source: RowSource) -> np.ndarray:
         first += weighted.sum(axis=0)
         second += weighted.T @ rows
     box = np.vstack([low, np.diag(high - low)])
-    if d == 1 or not (high > low).all():
+    if d == 1 or source.missing or not (high > low).all():
         return box
     # Of features in units of their own, so that none is lost beside the others.
     with np.errstate(over="ignore", invalid="ignore"):

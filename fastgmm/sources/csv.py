@@ -21,6 +21,9 @@ from fastgmm.sources.stamp import Stamp
 from fastgmm.sources.stored_rows import StoredRows
 from fastgmm.sources.weights import NO_WEIGHTS
 
+_WITH_TABS = (".tsv", ".tab", ".tsv.gz", ".tab.gz")
+_SUFFIXES = (".csv", ".csv.gz", *_WITH_TABS)
+
 _BLOCK_BYTES = 1 << 22
 """Text that is parsed at a time; if a line is longer, more is."""
 
@@ -249,6 +252,13 @@ class CsvFile:
             ) from error
 
 
+def delimiter_of(path: Path, delimiter: str | None) -> str:
+    """What separates values in a file: by its name, if nobody says so."""
+    if delimiter is not None:
+        return delimiter
+    return "\t" if has_suffix(path, *_WITH_TABS) else ","
+
+
 def _as_array(batch: Any) -> np.ndarray:
     """Numbers of a record batch, row by row; those that are missing are NaN."""
     rows = np.empty((batch.num_rows, batch.num_columns))
@@ -266,17 +276,22 @@ def _reader(path: Path, request: Request) -> ArrayReader:
     By default all columns are features, but the weights and a first column without a name, which
     is where pandas and R keep an index.
     """
-    dialect = Dialect(request.header, request.delimiter, request.decimal, request.missing)
+    delimiter = delimiter_of(path, request.delimiter)
+    dialect = Dialect(request.header, delimiter, request.decimal, request.missing)
     file = CsvFile(path, dialect)
-    columns, weight = request.named_columns, request.weight
+    columns, weight, exclude = request.named_columns, request.weight, request.exclude
     if columns is None:
         columns = [name for j, name in enumerate(file.names) if name != weight and (j or name)]
     arrow = import_optional("pyarrow", "Reading CSV")
     schema = arrow.schema([(name, arrow.float64()) for name in file.names])
-    choice = choose_columns(schema, columns, weight, str(path), lambda column: None)
+    choice = choose_columns(schema, columns, weight, str(path), lambda column: None, exclude)
     numbers = file.numbers(choice.features, weight)
     column = None if weight is None else len(choice.features)
     return ArrayReader(numbers, weight=column, name=str(path), names=choice.features)
 
 
-CSV = Kind(lambda thing: has_suffix(thing, ".csv", ".csv.gz"), _reader, "a .csv or .csv.gz file")
+CSV = Kind(
+    lambda thing: has_suffix(thing, *_SUFFIXES),
+    _reader,
+    "a .csv, .tsv or .tab file, perhaps with .gz",
+)

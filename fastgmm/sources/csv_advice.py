@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fastgmm.sources.arrow import excluding
+
 _SAMPLE_BYTES = 1 << 16
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -120,7 +122,7 @@ def bad_cell(
     shown = what
     if what not in ("a missing value", "infinity"):
         shown = repr(what)
-        advice = _of_cell(what, dialect, len(names)) or advice
+        advice = _of_cell(what, dialect, len(names), column)
     elif not column and number == len(names) - 1:
         advice = (
             f"The line of names ends in {dialect.delimiter!r}, which makes one more column that "
@@ -133,8 +135,8 @@ def bad_cell(
     )
 
 
-def _of_cell(text: str, dialect: Any, n_columns: int) -> str:
-    """Advice on a cell that is no number; empty where there is none."""
+def _of_cell(text: str, dialect: Any, n_columns: int, column: str) -> str:
+    """Advice on a cell that is no number."""
     marks = [mark for mark in _DELIMITERS if mark in text]
     if n_columns == 1 and marks:
         decimal = dialect.decimal == "." and "," in text
@@ -149,7 +151,7 @@ def _of_cell(text: str, dialect: Any, n_columns: int) -> str:
         return "Write truth values as 1 and 0, or choose other columns."
     if _WITH_UNIT.fullmatch(stripped):
         return "Leave units and other signs out of the cells, so that they hold numbers alone."
-    return "If the column does not hold numbers, leave it out, by choosing columns."
+    return f"If the column does not hold numbers, leave it out by {excluding(column)}."
 
 
 def _line_of(path: Path, dialect: Any, record: int, column: int) -> int | None:

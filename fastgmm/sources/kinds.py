@@ -1,6 +1,6 @@
 """What a kind of storage tells of itself, so that opening can find it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +20,14 @@ class Request(NamedTuple):
     names : sequence of str or None
         Columns to take by default, where they have names.
     cache : BlockCache
+    exclude : sequence of str or int
+        Columns that are no features.
     header : bool
         Whether the first line of text names the columns.
-    delimiter, decimal : str
-        Characters of text between values, and before the digits of a fraction.
+    delimiter : str or None
+        Character of text between values; None for that which the name of a file stands for.
+    decimal : str
+        Character of text before the digits of a fraction.
     missing : bool
         Whether values may be missing, where that is looked at when a thing is opened.
     """
@@ -32,8 +36,9 @@ class Request(NamedTuple):
     weight: Any
     names: Any
     cache: BlockCache
+    exclude: Sequence[Any] = ()
     header: bool = True
-    delimiter: str = ","
+    delimiter: str | None = None
     decimal: str = "."
     missing: bool = False
 

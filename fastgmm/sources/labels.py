@@ -9,13 +9,19 @@ from fastgmm.sources.opening import open_source
 
 
 def open_with_labels(
-    thing: Any, labels: Any, *, columns: Any = None, weight: Any = None, **options: Any
+    thing: Any,
+    labels: Any,
+    *,
+    columns: Any = None,
+    exclude: Any = (),
+    weight: Any = None,
+    **options: Any,
 ) -> tuple[RowSource, np.ndarray]:
     """Rows, and the labels that one of their columns holds, which is then no feature.
 
     Parameters
     ----------
-    thing, columns, weight, **options
+    thing, columns, exclude, weight, **options
         See `fastgmm.open_source`.
     labels : str or int
         A column, as of weights.
@@ -34,19 +40,12 @@ def open_with_labels(
         raise ValueError(
             "The source is open already: its columns are its own. Give the labels themselves."
         )
-    is_column = weight is None or np.ndim(weight) == 0
     if columns is None:
-        of_all = open_source(thing, weight=weight if is_column else None, **options)
-        there: list[Any] = list(of_all.reader.columns)
-        if labels not in there:
-            raise ValueError(f"{of_all.name} has no column {labels!r} of labels; it has {there}.")
-        columns = [column for column in there if column != labels]
-        if not columns:
-            raise ValueError(f"{of_all.name} has no column but that of the labels.")
+        exclude = [*exclude, labels]
     elif labels in list(columns):
         raise ValueError(f"Column {labels!r} is to hold labels, and cannot be a feature as well.")
     return (
-        open_source(thing, columns=columns, weight=weight, **options),
+        open_source(thing, columns=columns, exclude=exclude, weight=weight, **options),
         _integers(open_source(thing, columns=[labels], **{**options, "dtype": np.float64}), labels),
     )
 

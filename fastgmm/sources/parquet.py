@@ -83,6 +83,8 @@ class ParquetReader(BlockReader):
     cache : BlockCache
     name : str
         What to call them all.
+    exclude : sequence of str, optional
+        Columns that are no features.
     schema : pyarrow.Schema, optional
         Columns of the whole, where the files do not tell.
 
@@ -99,12 +101,13 @@ class ParquetReader(BlockReader):
         weight: str | None,
         cache: BlockCache,
         name: str,
+        exclude: Sequence[str] = (),
         schema: Any = None,
     ):
         self.name = name
         self._files, self._of_dataset = files, schema is not None
         self._buffer_size = _LEAST_BUFFER_BYTES
-        self._choice, groups = self._survey(columns, weight, schema)
+        self._choice, groups = self._survey(columns, weight, exclude, schema)
         self._buffer_size = min(
             max(cache.n_bytes // 32 // len(self._choice.names), _LEAST_BUFFER_BYTES),
             _MOST_BUFFER_BYTES,
@@ -168,7 +171,7 @@ class ParquetReader(BlockReader):
             return opened.metadata
 
     def _survey(
-        self, columns: Sequence[str] | None, weight: str | None, schema: Any
+        self, columns: Sequence[str] | None, weight: str | None, exclude: Sequence[str], schema: Any
     ) -> tuple[ColumnChoice, list[tuple[int, int, int]]]:
         """The columns, and (file, row group, rows) of every row group that has rows."""
         choices: list[ColumnChoice] = []
@@ -182,8 +185,9 @@ class ParquetReader(BlockReader):
                 if schema is None or not choices:
                     stored = opened.schema_arrow if schema is None else schema
                     first_value = functools.partial(_first_value, opened)
-                    choices.append(choose_columns(stored, columns, weight, file.path, first_value))
-                    columns = choices[0].features
+                    wanted_columns = (columns, weight, file.path, first_value, exclude)
+                    choices.append(choose_columns(stored, *wanted_columns))
+                    columns, exclude = choices[0].features, ()
             wanted = file.row_groups
             for group in range(metadata.num_row_groups) if wanted is None else wanted:
                 n_rows = metadata.row_group(group).num_rows
@@ -290,7 +294,8 @@ def _errors_of(path: str) -> Iterator[None]:
 
 def _reader(path: Path, request: Request) -> ParquetReader:
     files = folder_files(path) if path.is_dir() else [ParquetFile.local(path)]
-    return ParquetReader(files, request.named_columns, request.weight, request.cache, str(path))
+    columns, exclude = request.named_columns, request.exclude
+    return ParquetReader(files, columns, request.weight, request.cache, str(path), exclude)
 
 
 def _dataset(dataset: Any, request: Request) -> RowReader:
@@ -302,6 +307,7 @@ def _dataset(dataset: Any, request: Request) -> RowReader:
         request.weight,
         request.cache,
         "The dataset",
+        request.exclude,
         dataset.schema,
     )
 

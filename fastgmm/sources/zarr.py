@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.sources.array import array_columns
+from fastgmm.sources.array import array_columns, array_features
 from fastgmm.sources.blocks import BlockReader, decoded_row_bytes, rows_per_block
 from fastgmm.sources.cache import Block, BlockCache
 from fastgmm.sources.checks import check_number_type
@@ -29,6 +29,8 @@ class ZarrReader(BlockReader):
     weight : int or None
         A column of weights.
     cache : BlockCache
+    exclude : sequence of int, optional
+        Columns that are no features.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class ZarrReader(BlockReader):
         columns: Sequence[int] | None,
         weight: int | None,
         cache: BlockCache,
+        exclude: Sequence[int] = (),
     ):
         self.name = str(array.store_path)
         if array.ndim != 2:
@@ -51,11 +54,8 @@ class ZarrReader(BlockReader):
             )
         n_columns = array.shape[1]
         self._weight = None if weight is None else array_columns([weight], n_columns, self.name)[0]
-        if columns is None:
-            columns = [column for column in range(n_columns) if column != self._weight]
-        self.columns = self._columns = array_columns(columns, n_columns, self.name)
-        if not self._columns:
-            raise ValueError(f"{self.name} has no columns of features.")
+        features = array_features(columns, weight, exclude, n_columns, self.name)
+        self.columns = self._columns = features
         self._array, self._chunks = array, ChunkFiles(array, self.name)
         self.dtype = check_number_type(np.dtype(array.dtype), self.name)
         self.n_features, self.weighted = len(self._columns), weight is not None
@@ -215,7 +215,7 @@ def _arrays_in(zarr: Any, path: Path) -> list[str] | None:
 
 
 def _reader(array: Any, request: Request) -> ZarrReader:
-    return ZarrReader(array, request.columns, request.weight, request.cache)
+    return ZarrReader(array, request.columns, request.weight, request.cache, request.exclude)
 
 
 def is_zarr(path: object) -> bool:

@@ -225,3 +225,9 @@ def test_a_mixture_of_fewer_components_than_the_others(order):
     assert report["few"].covariances_.shape == (2, 4, 4)
     np.testing.assert_array_equal(report["all"].means_, np.full((3, 4), 2.0))
     assert report["few"].lower_bounds_ == [0.5]
+
+
+def test_a_picture_is_of_one_mixture():
+    sets = np.random.default_rng(0).normal(size=(3, 20, 2))
+    with pytest.raises(TypeError, match=r"plot draws one mixture, but slice\(0, 2, None\)"):
+        fit_many(sets, random_state=0).plot(slice(0, 2))

@@ -434,7 +434,7 @@ def test_labels(command, files, rows, tmp_path):
     assert command("fit", tmp_path / "rows.npy", *FIT, "--labels", 3, "--out", out).code == 0
     assert load(out).predict(rows[:5]).tolist() == [1] * 5
     for path, column, words in [
-        ("rows.npy", "7", "has no column 7 of labels"),
+        ("rows.npy", "7", "has 4 columns, so none has the number 7"),
         ("rows.npy", "0", "Labels should be integers"),
     ]:
         failed = command("fit", tmp_path / path, *FIT, "--labels", column)

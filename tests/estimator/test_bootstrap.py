@@ -71,6 +71,40 @@ def test_weights_are_repeats_and_rows_may_be_in_files(tmp_path):
     np.testing.assert_allclose(of_file.distribution.means, result.distribution.means, rtol=1e-12)
 
 
+def test_errors_of_missing_values_are_larger():
+    X = blobs()
+    holed = X.copy()
+    holed[::3, 0] = np.nan
+    model = fitted(holed, missing_values="em", tol=1e-6)
+    result = model.bootstrap(holed, n=200, random_state=0)
+    counts = model.weights_ * len(X)
+    variances = np.einsum("kjj->kj", model.covariances_)
+    expected = np.sqrt(variances / counts[:, None] * [1.5, 1])  # the features hardly correlate
+    np.testing.assert_allclose(result.standard_error.means, expected, rtol=0.25)
+
+
+def test_noise_has_a_weight_of_its_own(tmp_path):
+    random = np.random.RandomState(0)
+    X = np.r_[blobs(300), random.uniform(-20, 40, (100, 2))]
+    model = fitted(X, noise="box", tol=1e-6)
+    result = model.bootstrap(X, n=200, random_state=0)
+    assert result.noise_weight.shape == (200,)
+    np.testing.assert_allclose(result.noise_weight + result.distribution.weights.sum(axis=1), 1)
+    share = model.noise_weight_
+    assert result.noise_weight.mean() == pytest.approx(share, rel=0.05)
+    assert result.noise_weight.std() == pytest.approx(np.sqrt(share * (1 - share) / 400), rel=0.25)
+    np.save(tmp_path / "rows.npy", X)
+    of_file = model.bootstrap(tmp_path / "rows.npy", 200, random_state=0)
+    np.testing.assert_allclose(of_file.noise_weight, result.noise_weight, rtol=1e-12)
+    assert fitted(blobs(60)).bootstrap(blobs(60), n=2).noise_weight is None
+
+
+def test_other_rows_are_noticed():
+    X = blobs(60)
+    with pytest.warns(UserWarning, match="on another scale"):
+        fitted(X).bootstrap(100 * X, n=2, random_state=0)
+
+
 def test_components_keep_their_places():
     """Concentric components of near weights would change places by their means alone."""
     random = np.random.default_rng(0)

@@ -287,10 +287,9 @@ def test_scikit_learn_and_bayesian_mixtures_have_none():
         ({"noise": 10**400}, None, "noise should be None, 'box' or a volume"),
         ({"noise_init": IS_NOISE}, np.where(IS_NOISE, 0.0, 1.0), "takes no row"),
         ({"noise_init": IS_NOISE}, np.where(IS_NOISE, 1.0, 0.0), "takes all rows"),
-        ({"accelerate": "auto"}, None, "do not go together"),
-        ({"missing_values": "em"}, None, "do not go together"),
+        ({"missing_values": "em", "noise": 400.0}, None, "do not go together"),
     ],
-    ids=["small", "huge", "no noise", "all noise", "accelerate", "missing"],
+    ids=["small", "huge", "no noise", "all noise", "missing"],
 )
 def test_what_noise_cannot_be(params, weights, words):
     with pytest.raises(ValueError, match=words):
@@ -303,12 +302,3 @@ def test_statistics_by_hand_of_another_noise():
         for method in (model.accumulate, model.partial_fit):
             with pytest.raises(ValueError, match="the model was fitted with"):
                 method(X)
-
-
-def test_what_a_model_with_noise_does_not_have():
-    model = make().fit(X)
-    for method in (model.bootstrap, model.impute, lambda X: model.conditional(X, [0])):
-        with pytest.raises(ValueError, match="noise"):
-            method(X)
-    with pytest.raises(ValueError, match="noise"):
-        model.marginal([0])

@@ -21,10 +21,12 @@ class EStep(NamedTuple):
     second: np.ndarray
 
 
-def e_step(X, weights, means, matrices, sample_weight=None):
+def e_step(X, weights, means, matrices, sample_weight=None, *, widths=None, labels=None):
     """Densities, responsibilities, expected rows (n, k, d) and moments, for covariances (k, d, d).
 
-    Rows that have no value count for nothing.
+    Rows that have no value count for nothing. With the widths (d,) of a box, noise has the weight
+    that the components leave, and the last column of the responsibilities. A row with a label that
+    is no -1 is of that component.
     """
     (n, d), k = X.shape, len(means)
     sample_weight = np.ones(n) if sample_weight is None else sample_weight
@@ -42,10 +44,17 @@ def e_step(X, weights, means, matrices, sample_weight=None):
             distance = z @ np.linalg.inv(S[np.ix_(o, o)]) @ z
             log_det = np.linalg.slogdet(2 * np.pi * S[np.ix_(o, o)])[1]
             log_densities[i, c] = np.log(weights[c]) - 0.5 * (log_det + distance)
+    if widths is not None:
+        volumes = [np.prod(widths[~np.isnan(x)]) for x in X]
+        log_densities = np.c_[log_densities, np.log((1.0 - np.sum(weights)) / np.array(volumes))]
+    if labels is not None:
+        columns = np.arange(log_densities.shape[1])
+        others = (labels[:, np.newaxis] >= 0) & (labels[:, np.newaxis] != columns)
+        log_densities[others] = -np.inf
     log_likelihoods = logsumexp(log_densities, axis=1)
     responsibilities = np.exp(log_densities - log_likelihoods[:, np.newaxis])
     seen = sample_weight * ~np.isnan(X).all(axis=1)
-    shares = responsibilities * seen[:, np.newaxis]
+    shares = responsibilities[:, :k] * seen[:, np.newaxis]
     centred = expected - means
     second = np.einsum("nk,nki,nkj->kij", shares, centred, centred)
     second += np.einsum("nk,nkij->kij", shares, left)
@@ -53,8 +62,11 @@ def e_step(X, weights, means, matrices, sample_weight=None):
     return EStep(log_likelihoods, responsibilities, expected, shares.sum(axis=0), first, second)
 
 
-def m_step(step, means, covariance_type):
-    """Weights, means and covariances as matrices, for scikit-learn's structures."""
+def m_step(step, means, covariance_type, total=None):
+    """Weights, means and covariances as matrices, for scikit-learn's structures.
+
+    The weight of all rows has to be given if some of it is that of noise.
+    """
     k, d = means.shape
     N = step.weight[:, np.newaxis, np.newaxis]
     shift = step.first / step.weight[:, np.newaxis]
@@ -66,7 +78,8 @@ def m_step(step, means, covariance_type):
     elif covariance_type == "spherical":
         variances = np.trace(covariances, axis1=1, axis2=2) / d
         covariances = variances[:, np.newaxis, np.newaxis] * np.eye(d)
-    return step.weight / step.weight.sum(), means + shift, covariances
+    total = step.weight.sum() if total is None else total
+    return step.weight / total, means + shift, covariances
 
 
 def with_holes(n, d, seed, share=0.15, k=2, dtype=np.float64):

@@ -1,4 +1,6 @@
-"""``--missing-values`` on the command line."""
+"""``--missing`` on the command line, and its other name."""
+
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +8,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from fastgmm import GaussianMixture, load
+from fastgmm import BayesianGaussianMixture, GaussianMixture, load
 from tests.cli.conftest import command
 from tests.missing.reference import with_holes
 
@@ -53,13 +55,54 @@ def test_fit_predict_and_score(X, data, command, tmp_path):
     assert "has a missing value" in refused.err
 
 
+def test_rows_with_holes_are_dropped(X, data, command, tmp_path):
+    path, whole = tmp_path / "model.npz", X[~np.isnan(X).any(axis=1)]
+    for kind, options in ((GaussianMixture, []), (BayesianGaussianMixture, ["--bayesian"])):
+        done = command("fit", data, *FIT, "--missing", "drop", *options, "--out", path, "-q")
+        assert done.code == 0, done.err
+        n_dropped = len(X) - len(whole)
+        assert f"{n_dropped} of {len(X)} rows have a missing value and are left out" in done.err
+        expected = kind(n_components=2, random_state=0, max_iter=5)
+        with warnings.catch_warnings(action="ignore"):
+            expected.fit(whole)
+        np.testing.assert_array_equal(load(path).means_, expected.means_)
+        assert float(command("score", path, data, "--missing", "drop").out) == expected.score(whole)
+        shown = command("predict", path, data, "--missing", "drop").out
+        assert shown.split()[1:] == list(map(str, expected.predict(whole)))
+    assert command("select", data, "-k", "1:2", "--missing", "drop", "-q").code == 0
+    np.save(tmp_path / "rows.npy", np.full((5, 4), np.nan))
+    refused = command("fit", tmp_path / "rows.npy", *FIT, "--missing", "drop")
+    assert "has no row without a missing value" in refused.err
+
+
+def test_noise_and_labels(X, command, tmp_path):
+    labels = np.where(np.arange(len(X)) % 5 == 0, np.arange(len(X)) % 2, -1)
+    columns = [pa.array(column, from_pandas=True) for column in X.T]
+    pq.write_table(pa.table([*columns, labels], [*NAMES, "kind"]), tmp_path / "rows.parquet")
+    path, rows = tmp_path / "model.npz", tmp_path / "rows.parquet"
+    options = ("--missing-values", "em", "--noise", "box", "--labels", "kind", "--out", path, "-q")
+    done = command("fit", rows, *FIT, *options)
+    assert done.code == 0, done.err
+    expected = GaussianMixture(2, random_state=0, max_iter=5, missing_values="em", noise="box")
+    with pytest.warns(match="did not converge"):
+        expected.fit(X, labels=labels)
+    model = load(path)
+    np.testing.assert_allclose(model.means_, expected.means_, rtol=1e-12)
+    assert model.noise_weight_ == pytest.approx(expected.noise_weight_, rel=1e-9)
+    assert command("predict", path, rows, "--proba", "--out", tmp_path / "p.npy").code == 0
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), expected.predict_proba(X), atol=1e-12)
+    done = command("fit", rows, *FIT, "--missing-values", "em", "--noise", 100)
+    assert done.code != 0
+    assert "noise='box' takes these" in " ".join(done.err.split())
+
+
 def test_bad_input(X, command, tmp_path):
     np.save(tmp_path / "rows.npy", X)
     fit = ("fit", tmp_path / "rows.npy", *FIT)
     for options, text in (
         ([], "has a missing value (NaN or null)"),
-        (["--missing-values", "drop"], "'missing_values' parameter"),
-        (["--missing-values", "em", "--bayesian"], "--missing-values does not go with --bayesian"),
+        (["--missing", "never"], "'missing_values' parameter"),
+        (["--missing", "em", "--bayesian"], "--missing does not go with --bayesian"),
     ):
         done = command(*fit, *options)
         assert done.code != 0
@@ -70,6 +113,4 @@ def test_bad_input(X, command, tmp_path):
     command("fit", tmp_path / "complete.npy", *FIT, "--bayesian", "--out", path)
     done = command("score", path, tmp_path / "rows.npy", "--missing-values", "em")
     assert done.code != 0
-    assert "--missing-values does not go with a BayesianGaussianMixture" in " ".join(
-        done.err.split()
-    )
+    assert "--missing does not go with a BayesianGaussianMixture" in " ".join(done.err.split())

@@ -6,6 +6,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 import fastgmm
+from fastgmm.selection.likelihood_ratio import Holes
 
 IRIS = load_iris().data
 
@@ -39,6 +40,38 @@ def test_the_first_that_is_not_rejected_ends_the_tests(tmp_path):
     np.save(tmp_path / "rows.npy", X)
     of_file = selection.bootstrap(tmp_path / "rows.npy", n=60, random_state=1)
     np.testing.assert_array_equal(of_file.p_value, tests.p_value)
+
+
+def test_samples_lack_the_values_that_rows_lack():
+    X = IRIS.copy()
+    X[::5, 0], X[1] = np.nan, np.nan
+    selection = fastgmm.select(X, [1, 2], "full", missing_values="em", random_state=0)
+    tests = selection.bootstrap(X, n=9, random_state=0)
+    lower = [fit.score(X) * 149 for fit in selection.fits.values()]
+    assert tests.statistic[0] == pytest.approx(2 * (lower[1] - lower[0]), rel=1e-3)
+    assert len(tests.distribution[0]) == 9
+    weighted = selection.bootstrap(X, n=5, random_state=0, sample_weight=np.full(len(X), 2.0))
+    assert weighted.statistic[0] == pytest.approx(2 * tests.statistic[0], rel=1e-3)
+    # The samples are those of complete rows, with the same holes.
+    punched = Holes.of(fastgmm.open_source(X, missing_values="em")).punch
+    sets = np.zeros((2, 149, 4))
+    punched(sets, np.random.RandomState(0))
+    np.testing.assert_array_equal(np.isnan(sets[1]), np.isnan(np.delete(X, 1, axis=0)))
+
+
+def test_noise_is_part_of_both_mixtures():
+    random = np.random.RandomState(0)
+    X = np.r_[random.standard_normal((150, 2)), random.uniform(-9, 9, (50, 2))]
+    selection = fastgmm.select(X, [1, 2], "full", noise="box", random_state=0)
+    tests = selection.bootstrap(X, n=39, random_state=0)
+    assert tests.p_value[0] > 0.05
+    assert len(tests.distribution[0]) == 39
+
+
+def test_other_rows_are_noticed():
+    selection = fastgmm.select(IRIS, [1, 2], "diag", random_state=0)
+    with pytest.warns(UserWarning, match="on another scale"):
+        selection.bootstrap(10.0 * IRIS, n=2, random_state=0)
 
 
 def test_bad_input():

@@ -234,7 +234,9 @@ def no_number(model, X):
         ({"init_params": ["kmeans", "best"]}, ValueError, "init_params"),
         ({"unknown": 1}, TypeError, "unknown"),
         ({"share_starts": "split", "noise": "box"}, ValueError, "do not go together"),
-        ({"criterion": "icl", "missing_values": "em"}, ValueError, "does not go with"),
+        ({"init_params": []}, ValueError, "init_params is empty"),
+        ({"init_params": ["kmeans", 3]}, ValueError, "entry 1 is 3"),
+        ({"checkpoint": 3}, TypeError, "checkpoint should be the path of a file, but got 3"),
         ({"criterion": "cv", "cv": 1}, ValueError, "cv should be from 2"),
         ({"estimator": dict}, TypeError, "estimator"),
         ({"estimator": fastgmm.BayesianGaussianMixture}, ValueError, "no 'bic'"),
@@ -357,10 +359,49 @@ def test_missing_values():
     X = IRIS.copy()
     X[::7, 1] = np.nan
     found = fastgmm.select(X, [1, 2], ("full", "diag"), missing_values="em", random_state=0)
-    model = found.fits[2, "full"]
-    assert found.to_frame()["bic"].min() == pytest.approx(found.best_estimator_.bic(X))
+    model, frame = found.fits[2, "full"], found.to_frame()
+    assert frame["bic"].min() == pytest.approx(found.best_estimator_.bic(X))
     assert model.missing_values == "em"
-    assert np.isnan(found.to_frame()["icl"]).all()
+    # Of the classes that are likeliest by what is observed.
+    likeliest = [np.log(fit.predict_proba(X).max(axis=1)).sum() for fit in found.fits.values()]
+    np.testing.assert_allclose(frame["icl"], frame["bic"] - 2 * np.array(likeliest))
+
+
+def test_classes_of_rows_with_holes_and_noise():
+    X = np.r_[IRIS, np.random.RandomState(0).uniform(0, 9, (15, 4))]
+    X[::7, 1], X[::11, 0] = np.nan, np.nan
+    given = {"missing_values": "em", "noise": "box", "random_state": 0}
+    found = fastgmm.select(X, [1, 2], "diag", criterion="icl", **given)
+    frame = found.to_frame()
+    likeliest = [np.log(fit.predict_proba(X).max(axis=1)).sum() for fit in found.fits.values()]
+    np.testing.assert_allclose(frame["icl"], frame["bic"] - 2 * np.array(likeliest))
+    model = found.best_estimator_
+    result = model.bootstrap(X, n=20, random_state=0)
+    assert abs(result.noise_weight.mean() - model.noise_weight_) < 0.05
+    assert len(found.bootstrap(X, n=5, random_state=0).distribution[0]) == 5
+
+
+def test_held_out_rows_may_lack_values(tmp_path):
+    X = IRIS.copy()
+    X[::7, 1], X[5] = np.nan, np.nan
+    weights = np.arange(len(X)) % 3 + 1.0
+    given = {"missing_values": "em", "criterion": "cv", "random_state": 0, "sample_weight": weights}
+    found = fastgmm.select(X, [2], "diag", **given)
+    rows, weights = np.delete(X, 5, axis=0), np.delete(weights, 5)
+    seed = np.random.SeedSequence(0, spawn_key=(0,)).generate_state(1)[0]
+    total = 0.0
+    for train, test in KFold(5, shuffle=True, random_state=int(seed)).split(rows):
+        model = fastgmm.GaussianMixture(**found.best_estimator_.get_params())
+        model.fit(rows[train], sample_weight=weights[train])
+        total += model.score(rows[test], sample_weight=weights[test]) * weights[test].sum()
+    assert found.scores[0, 0] == pytest.approx(total / weights.sum(), rel=1e-12)
+    np.save(tmp_path / "rows.npy", X)
+    of_file = fastgmm.select(tmp_path / "rows.npy", [2], "diag", **given)
+    np.testing.assert_allclose(of_file.scores, found.scores, rtol=1e-12)
+    sparse = IRIS.copy()
+    sparse[1:, 2] = np.nan
+    with pytest.raises(ValueError, match=r"without fold \d has no value in column '2'"):
+        fastgmm.select(sparse, [1], "diag", missing_values="em", criterion="cv")
 
 
 def test_noise():
