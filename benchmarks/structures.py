@@ -65,7 +65,7 @@ main = Command(
         "--shapes": command.shapes("500000x8x16", "100000x32x32"),
         "--structures": command.some_of(BESIDE),
         "--dtype": command.one_of(DTYPES),
-        "--iterations": command.iterations(1, 4),
+        "--iterations": command.iterations(1, 9),
         "--repeats": command.whole(5),
     },
 )
