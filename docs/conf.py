@@ -23,6 +23,7 @@ copyright = author
 version = release = fastgmm.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -43,6 +44,9 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+
+plot_formats = [("png", 150)]
+plot_html_show_formats = plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -92,6 +96,21 @@ def add_pages(app, docname, source):
         source[0] = source[0].replace("\n*\n", "\n" + "".join(f"{name}\n" for name in rest))
 
 
+def add_report(app, docname, source):
+    """The page on performance shows the drawings of the report, which is a page by itself."""
+    if docname == "performance":
+        report = (Path(app.srcdir) / "performance.html").read_text(encoding="utf-8")
+        drawings = re.findall(
+            r"<h2>([^<]*)</h2>(?:<p>(.*?)</p>)?\s*(<figure.*?</figure>)", report, re.S
+        )
+        shown = "".join(
+            f"<h3>{head}</h3><p>{text}</p>{drawing}" for head, text, drawing in drawings
+        )
+        raw = f"```{{raw}} html\n<div class='report'>{shown}</div>\n```\n"
+        source[0] = source[0].replace("<!-- the report's drawings -->\n", raw)
+
+
 def setup(app):
+    app.connect("source-read", add_report)
     app.connect("source-read", link_to_gallery)
     app.connect("source-read", add_pages)
