@@ -1,10 +1,12 @@
 """Predictions for the rows of a source, chunk by chunk."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from fastgmm.engines.base import Engine
+from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.passes.kernel_operands import KernelChoice
@@ -104,16 +106,17 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
+    total = merge_chunks(partial(_log_likelihood, choice=choice), source, grid, engine)
+    return float(total / source.total_weight)
 
-    def weighted(index: int) -> float:
-        chunk = source.read(*grid.bounds(index))
-        values = np.empty(len(chunk.rows), dtype=choice.dtype)
-        chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
-        if not len(chunk.weights):
-            return float(values.sum(dtype=np.float64))
-        return float(values.astype(np.float64) @ chunk.weights)
 
-    return engine.reduce(weighted, len(grid)) / source.total_weight
+def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
+    """Weighted sum of the log-likelihoods of a chunk."""
+    values = np.empty(len(chunk.rows), dtype=choice.dtype)
+    chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
+    if not len(chunk.weights):
+        return float(values.sum(dtype=np.float64))
+    return float(values.astype(np.float64) @ chunk.weights)
 
 
 def classified_log_likelihood(
@@ -140,24 +143,29 @@ def classified_log_likelihood(
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-
-    def sums(index: int) -> np.ndarray:
-        chunk = source.read(*grid.bounds(index))
-        values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
-        if predict is None:
-            chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
-        else:
-            predict(chunk, "certainties", values)
-        likelihoods, largest = values.T.copy()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            certainties = np.log(largest)
-        weights = chunk.weights
-        if not len(weights) and predict is not None:
-            weights = np.ones(len(values))
-        if not len(weights):
-            return np.array([part.sum(dtype=np.float64) for part in (likelihoods, certainties)])
-        return np.array([part.astype(np.float64) @ weights for part in (likelihoods, certainties)])
-
-    total, certainty = engine.reduce(sums, len(grid))
+    of_chunk = partial(_classified, choice=choice, predict=predict)
+    total, certainty = merge_chunks(of_chunk, source, grid, engine)
     weight = source.total_weight
     return float(total / weight), weight, float(total + certainty)
+
+
+def _classified(
+    chunk: Chunk,
+    choice: KernelChoice,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None,
+) -> np.ndarray:
+    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities."""
+    values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
+    if predict is None:
+        chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
+    else:
+        predict(chunk, "certainties", values)
+    likelihoods, largest = values.T.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = likelihoods, np.log(largest)
+    weights = chunk.weights
+    if not len(weights) and predict is not None:
+        weights = np.ones(len(values))
+    if not len(weights):
+        return np.array([part.sum(dtype=np.float64) for part in parts])
+    return np.array([part.astype(np.float64) @ weights for part in parts])
