@@ -64,7 +64,7 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
         raise ValueError(f"draws should be at least 1, but got {draws}.")
     generator = check_random_state(estimator.random_state if random_state is None else random_state)
     source, choice = prepared(estimator, rows_to_predict(estimator, X, missing=True))
-    given_type = source.dtype
+    given_type, source = source.dtype, source.astype(choice.dtype)  # which care may widen
     gaussians = _gaussians(estimator)
     noise = Noise.of_fitted(estimator)
     ends = None if noise is None else noise.ends
