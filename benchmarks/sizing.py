@@ -1,143 +1,89 @@
-"""``python -m benchmarks.sizing``: time of an iteration, and memory of a fit.
+"""``python -m benchmarks.sizing``: CPU time of an iteration and memory of a fit, with formulas.
 
-Times are CPU times on one thread, of fits of several iterations less fits of few, the median of
-the repeats. The formulas of ``docs/sizing.md`` are fitted to them, and printed beside them:
-nanoseconds for a row and a component are ``a + b d + c d^2`` for full covariances, and ``a + b d``
-for diagonal ones. Memory is the peak of a fit beyond its rows, each in a process of its own.
+Times are of one thread, of fits of several iterations less fits of few, the median of the repeats.
+The formulas of ``docs/sizing.md`` are fitted to them, and printed beside them: nanoseconds for a
+row and a component are ``a + b d + c d^2`` for full covariances, and ``a + b d`` for diagonal ones.
+Memory is the peak of a fit beyond its rows, each in a process of its own. Takes some two minutes.
 """
 
 import argparse
-import json
-import statistics
-import time
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 
-import fastgmm
-from benchmarks.fairness import restart_without_unfair_variables
+from benchmarks import command
+from benchmarks.command import Command, Record
 from benchmarks.memory import in_new_process
-from benchmarks.suite.data import make_mixture
-from benchmarks.suite.problems import quietly
+from benchmarks.suite.calls import em_iterations
+from benchmarks.suite.clock import CPU, Call, iterations_in_turn, seconds_of
+from benchmarks.suite.problems import parse_shape
 
 SHAPES = (
-    (400_000, 2, 8),
-    (200_000, 4, 8),
-    (100_000, 8, 8),
-    (100_000, 8, 32),
-    (50_000, 16, 16),
-    (20_000, 32, 32),
-    (10_000, 64, 16),
-    (5_000, 128, 16),
+    "400000x2x8",
+    "200000x4x8",
+    "100000x8x8",
+    "100000x8x32",
+    "50000x16x16",
+    "20000x32x32",
+    "10000x64x16",
+    "5000x128x16",
 )
-MEMORY_SHAPES = (
-    (200_000, 8, 8),
-    (800_000, 8, 8),
-    (200_000, 8, 128),
-    (200_000, 32, 32),
-    (50_000, 128, 32),
-)
+MEMORY_SHAPES = ("200000x8x8", "800000x8x8", "200000x8x128", "200000x32x32", "50000x128x32")
 POWERS = {"full": 3, "diag": 2}
 """Terms of the polynomial in the number of features."""
 
-FEW, SEVERAL = 2, 7
+ITERATIONS = (2, 7)
 
 
-def nanoseconds(coefficients: NDArray[Any], d: NDArray[Any] | int) -> NDArray[Any]:
-    """For a row and a component of d features, by the formula."""
-    return np.polynomial.polynomial.polyval(d, coefficients)
-
-
-def fitted(features: NDArray[Any], times: NDArray[Any], terms: int) -> NDArray[Any]:
+def fitted(features: NDArray, times: NDArray, terms: int) -> NDArray:
     """Coefficients that make the relative errors small, by least squares."""
     columns = np.vander(features, terms, increasing=True) / times[:, np.newaxis]
     return np.linalg.lstsq(columns, np.ones(len(times)))[0]
 
 
-def measured(shape: tuple[int, int, int], structure: str, repeats: int) -> float:
-    """Nanoseconds for a row and a component of an iteration."""
-    n, d, k = shape
-    X = make_mixture(n, d, k)
-    model = fastgmm.GaussianMixture(
-        k,
-        covariance_type=structure,
-        init_params="k-means++",
-        random_state=0,
-        tol=0.0,
-        n_jobs=1,
-    )
-    samples = []
-    with quietly():
-        clone(model).set_params(max_iter=1).fit(X)  # compiles
-        for _ in range(repeats):
-            seconds = []
-            for iterations in (FEW, SEVERAL):
-                one = clone(model).set_params(max_iter=iterations)
-                begin = time.process_time()
-                one.fit(X)
-                seconds.append(time.process_time() - begin)
-            samples.append((seconds[1] - seconds[0]) / (SEVERAL - FEW))
-    return 1e9 * statistics.median(samples) / (n * k)
+def nanoseconds(structure: str, repeats: int) -> NDArray:
+    """For a row and a component of an iteration, of every shape."""
+
+    def make(shape: str, iterations: int) -> Call:
+        return em_iterations(
+            iterations=iterations, shape=shape, covariance_type=structure, start="k-means++"
+        )
+
+    found = []
+    for shape in SHAPES:
+        n, _, k = parse_shape(shape)
+        makers = {shape: partial(make, shape)}
+        taken = iterations_in_turn(makers, ITERATIONS, repeats, partial(seconds_of, clock=CPU))
+        found.append(1e9 * taken.seconds(shape) / (n * k))
+    return np.array(found)
 
 
-def times(repeats: int) -> dict[str, Any]:
-    """What was measured of every structure, the coefficients, and what they say."""
-    found: dict[str, Any] = {}
-    features = np.array([d for _, d, _ in SHAPES])
+def measure(asked: argparse.Namespace) -> Iterator[Record]:
+    """A record for every formula, shape and peak of memory."""
+    features = np.array([parse_shape(shape)[1] for shape in SHAPES])
+    columns: dict[str, NDArray] = {}
     for structure, terms in POWERS.items():
-        taken = np.array([measured(shape, structure, repeats) for shape in SHAPES])
-        coefficients = fitted(features, taken, terms)
-        found[structure] = {
-            "coefficients": coefficients.tolist(),
-            "measured": taken.tolist(),
-            "formula": nanoseconds(coefficients, features).tolist(),
+        times = nanoseconds(structure, asked.repeats)
+        coefficients = fitted(features, times, terms)
+        columns[f"{structure}, ns"] = times
+        columns[f"{structure}, formula"] = np.polynomial.polynomial.polyval(features, coefficients)
+        powers = (f"{c:.3g} d^{power}" for power, c in enumerate(coefficients))
+        yield {"structure": structure, "ns for a row and a component": " + ".join(powers)}
+    for i, shape in enumerate(SHAPES):
+        figures = {name: float(values[i]) for name, values in columns.items()}
+        yield {"rows x features x components": shape, **figures}
+    for shape in MEMORY_SHAPES:
+        n, d, _ = parse_shape(shape)
+        yield {
+            "rows x features x components": shape,
+            "MB of rows": 8e-6 * n * d,
+            "MB beyond them": 1e-6 * in_new_process(shape, "kmeans"),
         }
-    return found
 
 
-def memory() -> list[int]:
-    """Bytes beyond the rows, per shape, of fits with the default start."""
-    return [in_new_process("fastgmm", shape, "kmeans") for shape in MEMORY_SHAPES]
-
-
-def as_markdown(found: dict[str, Any], beyond: list[int]) -> str:
-    """The tables of the page."""
-    lines = []
-    for structure, one in found.items():
-        terms = [f"{c:.3g} d^{power}" for power, c in enumerate(one["coefficients"])]
-        lines.append(f"{structure}: {' + '.join(terms)} ns for a row and a component")
-    lines += ["", "| rows, features, components | full | formula | diag | formula |"]
-    lines += ["|---" * 5 + "|"]
-    for i, (n, d, k) in enumerate(SHAPES):
-        cells = [
-            f"{one[which][i]:.3g} ns" for one in found.values() for which in ("measured", "formula")
-        ]
-        lines.append(f"| {n:,}, {d}, {k} | {' | '.join(cells)} |")
-    lines += ["", "| rows, features, components | rows | beyond them |", "|---|---|---|"]
-    for (n, d, k), extra in zip(MEMORY_SHAPES, beyond, strict=True):
-        lines.append(f"| {n:,}, {d}, {k} | {8e-6 * n * d:.0f} MB | {1e-6 * extra:.0f} MB |")
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sizing",
-        description="Measures the time of an EM iteration and the memory of a fit on this machine, "
-        "and fits the formulas of docs/sizing.md to them. Takes some two minutes.",
-    )
-    parser.add_argument("--repeats", type=int, default=5, help="of which the median counts")
-    parser.add_argument("--json", action="store_true", help="print JSON, not Markdown")
-    parsed = parser.parse_args(arguments)
-    found, beyond = times(parsed.repeats), memory()
-    if parsed.json:
-        print(json.dumps({"shapes": SHAPES, "times": found, "memory": beyond}, indent=2))
-    else:
-        print(as_markdown(found, beyond))
-
+main = Command("sizing", __doc__, measure, {"--repeats": command.whole(5)})
 
 if __name__ == "__main__":
-    restart_without_unfair_variables("benchmarks.sizing")
     main()

@@ -23,6 +23,7 @@ copyright = author
 version = release = fastgmm.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -43,6 +44,9 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+
+plot_formats = [("png", 150)]
+plot_html_show_formats = plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -257,10 +257,10 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     checked = copy.copy(estimator)
     if not is_known_structure(structure):
         checked.covariance_type = "full"
-    weights = getattr(checked, "weights_init", None)
-    if weights is not None and getattr(checked, "noise", None) is not None:
-        weights = _checked_shares(weights)
-        checked.weights_init = weights / weights.sum()  # a share is left to noise
+    shares = None
+    if getattr(checked, "noise", None) is not None and checked.weights_init is not None:
+        shares = _checked_shares(checked.weights_init)
+        checked.weights_init = shares / shares.sum()  # the rest is left to noise
     given = getattr(estimator, "precisions_init", None)
     shape = structure.shape(estimator.n_components, n_features)
     if isinstance(given, Real) and shape != ():
@@ -275,8 +275,8 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     else:
         checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
         check_held(structure, "precisions_init", getattr(checked, "precisions_init", None))
-    if weights is not None and getattr(checked, "noise", None) is not None:
-        checked.weights_init = weights
+    if shares is not None:
+        checked.weights_init = shares
     if getattr(estimator, "covariance_prior", None) is not None:
         prior = checked.covariance_prior_  # scikit-learn lets any shape pass for 'spherical'
         shape = structure.of_one(np.empty(structure.shape(1, n_features))).shape

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from fastgmm.batch.datasets import data_sets, of_each_set
+from fastgmm.batch.datasets import data_sets
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
@@ -30,7 +30,7 @@ def fit_many(
     columns: Any = None,
     random_state: Any = None,
     sample_weight: Sequence | Mapping | str | None = None,
-    labels: Sequence | Mapping | None = None,
+    labels: Sequence | Mapping | str | None = None,
     **parameters: Any,
 ) -> FitReport:
     """Fit a mixture to each of many data sets.
@@ -66,8 +66,9 @@ def fit_many(
     sample_weight : sequence or dict of (array-like or None), str, or array-like, optional
         Weights of the rows of every data set; in a dict, by the keys of these. Of a table, also the
         column of weights, or weights of all of its rows. A name holds for every file of a list.
-    labels : sequence or dict of (array-like or None), optional
-        What is known of the components of the rows of every data set; see `fit`.
+    labels : sequence or dict of (array-like or None), str, or array-like, optional
+        What is known of the components of the rows of every data set; see `fit`. It is given as
+        weights are.
     **parameters
         All other arguments of the estimator.
 
@@ -107,15 +108,13 @@ def fit_many(
     validate_parameter_constraints(
         {"n_jobs": estimator._parameter_constraints["n_jobs"]}, {"n_jobs": n_jobs}, "fit_many"
     )
-    items = data_sets(datasets, by, columns, sample_weight)
-    if labels is not None:
-        labels = of_each_set(labels, "labels", items.keys)
+    items = data_sets(datasets, by, columns, sample_weight, labels)
     seeds = item_seeds(random_state, len(items.data))
     report = FitReport(make, items.keys, seeds, items.feature_names)
     with Progress(len(report), progress) as bar, warnings.catch_warnings():
         # What they say is in the report; the filter holds for all threads.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        run = Run(items, labels, report, bar, on_error == "raise")
+        run = Run(items, report, bar, on_error == "raise")
         engine = ThreadEngine(n_jobs)
         groups = run.groups(engine.n_threads)
         engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))
