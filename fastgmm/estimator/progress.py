@@ -25,13 +25,15 @@ class Messages(Listener):
         self._estimator = estimator
 
     def restart_begins(self, number):
-        self._estimator._print_verbose_msg_init_beg(number)
+        if self._estimator.verbose:
+            self._estimator._print_verbose_msg_init_beg(number)
 
     def iteration_ends(self, result, change):
-        self._estimator._print_verbose_msg_iter_end(result.n_iter, change)
+        if self._estimator.verbose:
+            self._estimator._print_verbose_msg_iter_end(result.n_iter, change)
 
     def restart_ends(self, result):
-        if result.n_iter:
+        if self._estimator.verbose and result.n_iter:
             self._estimator._print_verbose_msg_init_end(result.lower_bound, result.converged)
 
 
