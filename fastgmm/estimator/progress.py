@@ -25,15 +25,13 @@ class Messages(Listener):
         self._estimator = estimator
 
     def restart_begins(self, number):
-        if self._estimator.verbose:
-            self._estimator._print_verbose_msg_init_beg(number)
+        self._estimator._print_verbose_msg_init_beg(number)
 
     def iteration_ends(self, result, change):
-        if self._estimator.verbose:
-            self._estimator._print_verbose_msg_iter_end(result.n_iter, change)
+        self._estimator._print_verbose_msg_iter_end(result.n_iter, change)
 
     def restart_ends(self, result):
-        if self._estimator.verbose and result.n_iter:
+        if result.n_iter:
             self._estimator._print_verbose_msg_init_end(result.lower_bound, result.converged)
 
 
@@ -116,7 +114,7 @@ def telling(estimator: Any, X, y, sample_weight, labels) -> Iterator[Callable[..
     callable
         Makes a listener from a function that makes fitted attributes from an `EMResult`.
     """
-    listener = estimator._listener or Messages(estimator)
+    listener = estimator._listener or (Messages(estimator) if estimator.verbose else Listener())
     if not hasattr(estimator, "_skl_callbacks"):
         yield lambda attributes: listener
         return
