@@ -1,10 +1,12 @@
 """Predictions for the rows of a source, chunk by chunk."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from fastgmm.engines.base import Engine
+from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.passes.kernel_operands import KernelChoice
@@ -104,67 +106,66 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-
-    def weighted(index: int) -> float:
-        chunk = source.read(*grid.bounds(index))
-        values = np.empty(len(chunk.rows), dtype=choice.dtype)
-        chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
-        if not len(chunk.weights):
-            return float(values.sum(dtype=np.float64))
-        return float(values.astype(np.float64) @ chunk.weights)
-
-    return engine.reduce(weighted, len(grid)) / source.total_weight
+    total = merge_chunks(partial(_log_likelihood, choice=choice), source, grid, engine)
+    return float(total / source.total_weight)
 
 
-def classification_log_likelihood(
+def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
+    """Weighted sum of the log-likelihoods of a chunk."""
+    values = np.empty(len(chunk.rows), dtype=choice.dtype)
+    chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
+    if not len(chunk.weights):
+        return float(values.sum(dtype=np.float64))
+    return float(values.astype(np.float64) @ chunk.weights)
+
+
+def classified_log_likelihood(
     source: RowSource,
     choice: KernelChoice,
     engine: Engine,
     predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
-) -> float:
-    """Weighted sum of the rows' largest log-densities, weights of the components included.
+) -> tuple[float, float, float]:
+    """Mean log-likelihood of rows, their weight, and the log-likelihood together with classes.
 
-    That is the log-likelihood of the rows together with their most probable components (Biernacki,
-    Celeux & Govaert 2000, "Assessing a mixture model for clustering with the integrated completed
-    likelihood", eq. 8).
+    The last is of the rows and their most probable components (Biernacki, Celeux & Govaert 2000,
+    "Assessing a mixture model for clustering with the integrated completed likelihood", eq. 8):
+    the sum of their largest log-densities, weights of the components included. The mean has the
+    bits of `mean_log_likelihood`.
 
     Parameters
     ----------
     source : RowSource
+        Without rows of weight 0, or without any value.
     choice : KernelChoice
     engine : Engine
     predict : callable, optional
         See `predict_rows`.
     """
     source = source.astype(choice.dtype)
-    k, background = len(choice.operands.means), choice.operands.background
-    grid = RowGrid.of(source.n_rows, source.n_features, k)
+    grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
+    of_chunk = partial(_classified, choice=choice, predict=predict)
+    total, certainty = merge_chunks(of_chunk, source, grid, engine)
+    weight = source.total_weight
+    return float(total / weight), weight, float(total + certainty)
 
-    def of_classes(chunk: Chunk) -> np.ndarray:
-        """The largest log-densities of a chunk."""
-        values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
-        chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
-        largest = values[:, 0]
-        for c in range(1, k):  # NumPy takes far longer over a short axis
-            largest = np.maximum(largest, values[:, c])
-        if background is not None:
-            largest = np.maximum(largest, values.dtype.type(background))
-        return largest
 
-    def of_shares(chunk: Chunk) -> np.ndarray:
-        """The same where noise has another density for every row."""
-        assert predict is not None
-        shares = np.empty((len(chunk.rows), k + (background is not None)), dtype=choice.dtype)
-        likelihoods = np.empty(len(chunk.rows), dtype=choice.dtype)
-        predict(chunk, "responsibilities", shares)
-        predict(chunk, "log_likelihoods", likelihoods)
-        return likelihoods + np.log(shares.max(axis=1))
-
-    def largest(index: int) -> float:
-        chunk = source.read(*grid.bounds(index))
-        largest = of_classes(chunk) if predict is None else of_shares(chunk)
-        if not len(chunk.weights):
-            return float(largest.sum(dtype=np.float64))
-        return float(largest.astype(np.float64) @ chunk.weights)
-
-    return float(engine.reduce(largest, len(grid)))
+def _classified(
+    chunk: Chunk,
+    choice: KernelChoice,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None,
+) -> np.ndarray:
+    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities."""
+    values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
+    if predict is None:
+        chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
+    else:
+        predict(chunk, "certainties", values)
+    likelihoods, largest = values.T.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = likelihoods, np.log(largest)
+    weights = chunk.weights
+    if not len(weights) and predict is not None:
+        weights = np.ones(len(values))
+    if not len(weights):
+        return np.array([part.sum(dtype=np.float64) for part in parts])
+    return np.array([part.astype(np.float64) @ weights for part in parts])
