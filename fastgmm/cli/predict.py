@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fastgmm.cli.files import Model, check_output, load_fitted, set_missing_values
+from fastgmm.cli.kept import beside
 from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.rows import (
     MEMORY_LIMIT,
@@ -25,7 +26,10 @@ from fastgmm.outputs import output_suffix
 RowsOut = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="File ending in .npy, .parquet or .csv; without it, CSV is printed."
+        "--out",
+        "-o",
+        help="File ending in .npy, .parquet or .csv. Without it, or to -, CSV is printed.",
+        callback=lambda path: None if path == Path("-") else path,
     ),
 ]
 
@@ -44,6 +48,14 @@ def predict(
     log_likelihood: Annotated[
         bool, typer.Option("--log-likelihood", help="The logarithm of the density.")
     ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME,...",
+            help="Columns of the rows to copy beside the predictions, in this order, so that these "
+            "can be joined.",
+        ),
+    ] = None,
     columns: Columns = None,
     exclude: Exclude = None,
     no_header: NoHeader = False,
@@ -61,10 +73,12 @@ def predict(
     check_output(out, [model, *data])
     mixture = load_fitted(model).set_params(n_jobs=n_jobs)
     set_missing_values(mixture, missing_values)
-    rows = open_rows_for(mixture, RowOptions.of(context))
+    options = RowOptions.of(context)
+    rows = open_rows_for(mixture, options)
     method = mixture.predict
     if proba:
         method = mixture.predict_proba
     elif log_likelihood:
         method = mixture.score_samples
-    method(rows, out=sys.stdout.buffer if out is None else out)
+    to = sys.stdout.buffer if out is None else out
+    method(rows, out=to if keep is None else beside(to, options, rows))

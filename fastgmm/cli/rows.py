@@ -116,7 +116,7 @@ class RowOptions(NamedTuple):
     Parameters
     ----------
     data : list of Path
-    columns, exclude, weight, labels : str or None
+    columns, exclude, weight, labels, keep : str or None
         As they are written.
     no_header : bool
     delimiter : str or None
@@ -129,6 +129,7 @@ class RowOptions(NamedTuple):
     exclude: str | None = None
     weight: str | None = None
     labels: str | None = None
+    keep: str | None = None
     no_header: bool = False
     delimiter: str | None = None
     decimal: str = "."
@@ -140,6 +141,8 @@ class RowOptions(NamedTuple):
     def of(cls, context: typer.Context) -> "RowOptions":
         """The options that a command was called with; pipes are read to their ends."""
         given = {name: context.params[name] for name in cls._fields if name in context.params}
+        if isinstance(given.get("labels"), bool):  # a flag of `predict`
+            del given["labels"]
         return cls(**{**given, "data": without_pipes(given["data"], context)})
 
     @property
@@ -198,7 +201,6 @@ def open_rows(options: RowOptions) -> tuple[RowSource, np.ndarray | None]:
 
 def open_rows_for(model: Any, options: RowOptions) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
-    options = options._replace(labels=None)  # which predictions mean something else by
     if options.missing_values != "drop":
         # Some kinds of models take no missing values.
         of_model = getattr(model, "missing_values", "error")
