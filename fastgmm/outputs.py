@@ -85,9 +85,8 @@ def open_output(
         If pyarrow is needed and missing.
     """
     names = [columns] if isinstance(columns, str) else columns
-    beside = None
-    if isinstance(path, Beside):
-        beside, path = path, path.path
+    beside = path if isinstance(path, Beside) else None
+    path = path.path if isinstance(path, Beside) else path
     if not isinstance(path, (str, os.PathLike)):
         if not hasattr(path, "write"):
             raise TypeError(f"out should be the path of a file, but got a {type(path).__name__}.")

@@ -39,7 +39,7 @@ def beside(out: Any, options: RowOptions, rows: RowSource) -> Beside:
     assert names is not None
     parts = [_columns(path, names, options) for path in options.data]
     schema = parts[0][0]
-    batches = (batch.cast(schema) for _, part in parts for batch in part)
+    batches: Iterator[Any] = (batch.cast(schema) for _, part in parts for batch in part)
     if options.missing_values == "drop":
         batches = _complete(batches, options, list(rows.reader.columns))
     return Beside(out, schema, batches)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fastgmm.cli.files import Model, check_output, load_fitted, set_missing_values
+from fastgmm.cli.files import Key, Model, check_output, load_fitted, set_missing_values
 from fastgmm.cli.kept import beside
 from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.rows import (
@@ -38,6 +38,7 @@ def predict(
     context: typer.Context,
     model: Model,
     data: Data,
+    key: Key = None,
     out: RowsOut = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="The most probable component; the default.")
@@ -71,7 +72,7 @@ def predict(
     if out is not None:
         output_suffix(out)
     check_output(out, [model, *data])
-    mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    mixture = load_fitted(model, key).set_params(n_jobs=n_jobs)
     set_missing_values(mixture, missing_values)
     options = RowOptions.of(context)
     rows = open_rows_for(mixture, options)
