@@ -1,11 +1,15 @@
 """How fast fastgmm is, and whether it stays so. Run from the top of the repository.
 
-- ``suite``: the asv benchmarks, ``asv run``; it imports nothing from the folders above it.
-- ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.
+- ``suite``: what a timing is: problems, calls, the clock, and the list of all timings, which asv
+  runs at every commit (``asv run``). It imports nothing from the folders above it.
 - ``gate``: ``python -m benchmarks.gate BASE HEAD`` fails when HEAD is slower; ``prove_gate`` plants
   regressions and shows that it does.
+- ``iteration``, ``calls``, ``few_rows``, ``many``, ``missing``, ``selection``, ``structures``,
+  ``startup``, ``memory``, ``sizing``, ``acceleration``: comparisons with scikit-learn or among
+  ourselves, each a function that yields records, which ``command`` prints; ``figures`` runs those
+  of the README.
 - ``peers``: fastgmm beside other libraries, as far as they are installed.
+- ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.
 - ``history``, ``report``: the figures of all commits, and a page that shows them.
-- ``iteration``, ``startup``, ``memory``, and ``figures`` for all three: the tables of the
-  documentation.
+- ``batch_job``: rows larger than memory, and a job that is killed.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.acceleration``: passes of plain and accelerated EM to the same optimum.
+"""``python -m benchmarks.acceleration``: Passes of plain and accelerated EM to the same optimum.
 
 Every problem is fitted from the same k-means start by EM, by SQUAREM and by L-BFGS, to a tolerance
 far below those of the table. Features have the variance 1. Counted are passes over the rows, those
@@ -8,17 +8,17 @@ where plain EM ends. Passes are the same on every machine, but for rounding.
 
 import argparse
 import math
-import warnings
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from sklearn import datasets
-from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm import GaussianMixture
+from benchmarks.command import Command, Record
+from benchmarks.suite.calls import OURS, mixture
 
-METHODS = (None, "squarem", "lbfgs")
+METHODS = {None: "EM", "squarem": "SQUAREM", "lbfgs": "L-BFGS"}
 GAPS = (1e-6, 1e-8)
 END = 1e-11
 """The tolerance that runs end at."""
@@ -30,17 +30,7 @@ SLOW = 60
 
 
 class Problem(NamedTuple):
-    """Rows, and what is fitted to them.
-
-    Parameters
-    ----------
-    name : str
-    kind : {'apart', 'overlap'}
-        Whether clusters lie apart.
-    rows : callable
-    n_components : int
-    covariance_type : str, optional
-    """
+    """Rows, of clusters that lie apart or overlap, and what is fitted to them."""
 
     name: str
     kind: str
@@ -96,76 +86,72 @@ PROBLEMS = (
 )
 
 
-class Outcome(NamedTuple):
-    """Of a problem: passes by method and gap, and ends less that of plain EM."""
-
-    passes: dict[str | None, list[int]]
-    ends: dict[str | None, float]
-
-
-def solve(problem: Problem) -> Outcome:
-    """Fit a problem by all methods."""
+def bounds(problem: Problem, method: str | None) -> np.ndarray:
+    """The lower bound after every pass."""
     rows = problem.rows()
-    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
-    bounds = {}
-    for method in METHODS:
-        model = GaussianMixture(
-            problem.n_components,
-            covariance_type=problem.covariance_type,
-            accelerate=method,
-            tol=END,
-            tol_kind="aitken",
-            max_iter=MOST_PASSES,
-            random_state=0,
-        )
-        bounds[method] = np.array(model.fit(rows).lower_bounds_)
-    end = bounds[None][-1]
-    passes = {
-        method: [int(np.argmax(b >= end - gap)) + 1 if b.max() >= end - gap else -1 for gap in GAPS]
-        for method, b in bounds.items()
-    }
-    return Outcome(passes, {method: float(b[-1] - end) for method, b in bounds.items()})
+    model = mixture(
+        OURS,
+        n_components=problem.n_components,
+        covariance_type=problem.covariance_type,
+        accelerate=method,
+        tol=END,
+        tol_kind="aitken",
+        max_iter=MOST_PASSES,
+        random_state=0,
+    )
+    return np.array(model.fit((rows - rows.mean(axis=0)) / rows.std(axis=0)).lower_bounds_)
 
 
-def table(problems: tuple[Problem, ...]) -> str:
-    """The table in Markdown, and what it comes to."""
-    lines = [
-        "| Problem | k | EM | SQUAREM | L-BFGS | end of SQUAREM | end of L-BFGS |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    outcomes = [(problem, solve(problem)) for problem in problems]
-    for problem, outcome in outcomes:
-        counts = [" / ".join(map(_count, outcome.passes[method])) for method in METHODS]
-        ends = [f"{outcome.ends[method]:+.0e}" for method in METHODS[1:]]
-        cells = [problem.name, str(problem.n_components), *counts, *ends]
-        lines.append(f"| {' | '.join(cells)} |")
-    for method in METHODS[1:]:
+def reached(bounds: np.ndarray, least: float) -> int:
+    """The number of the first pass whose bound is no less; 0 if there is none."""
+    return int(np.argmax(bounds >= least)) + 1 if bounds.max() >= least else 0
+
+
+def measure(asked: argparse.Namespace) -> Iterator[Record]:
+    """A record for every problem, and what they come to."""
+    passes: dict[str, dict[str, list[int]]] = {}
+    for problem in PROBLEMS:
+        if asked.only not in problem.name:
+            continue
+        found = {METHODS[method]: bounds(problem, method) for method in METHODS}
+        end = found["EM"][-1]
+        counts = {
+            name: [
+                int(np.argmax(b >= end - gap)) + 1 if b.max() >= end - gap else 0 for gap in GAPS
+            ]
+            for name, b in found.items()
+        }
+        if problem.kind == "overlap":
+            passes[problem.name] = counts
+        ends = {f"end of {name}": f"{each[-1] - end:+.0e}" for name, each in found.items()}
+        del ends["end of EM"]
+        shown = {
+            name: " / ".join(str(count or "never") for count in each)
+            for name, each in counts.items()
+        }
+        yield {"problem": problem.name, "k": problem.n_components, **shown, **ends}
+    for name in list(METHODS.values())[1:]:
         for least in (0, SLOW):
             ratios = [
-                outcome.passes[None][1] / outcome.passes[method][1]
-                for problem, outcome in outcomes
-                if problem.kind == "overlap" and outcome.passes[None][1] > least
-                if outcome.passes[method][1] > 0
+                each["EM"][1] / each[name][1]
+                for each in passes.values()
+                if each["EM"][1] > least and each[name][1]
             ]
             if ratios:
-                mean = math.exp(np.log(ratios).mean())
-                which = f"{len(ratios)} problems that overlap and take EM more than {least} passes"
-                lines.append(f"\n{method}: {mean:.1f} times fewer passes to 1e-8 in {which}")
-    return "\n".join(lines)
+                yield {
+                    "to 1e-8": name,
+                    "problems that overlap": len(ratios),
+                    "and take EM more than": least,
+                    "times fewer passes": statistics.geometric_mean(ratios),
+                }
 
 
-def _count(passes: int) -> str:
-    return "never" if passes < 0 else str(passes)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", help="problems whose names hold this")
-    only = parser.parse_args().only or ""
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    print(table(tuple(problem for problem in PROBLEMS if only in problem.name)))
-
+main = Command(
+    "acceleration",
+    __doc__,
+    measure,
+    {"--only": {"default": "", "help": "problems whose names hold this"}},
+)
 
 if __name__ == "__main__":
     main()

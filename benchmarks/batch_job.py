@@ -1,7 +1,7 @@
-"""A data set larger than memory, fitted by the command line within its limit, and killed twice.
+"""``python -m benchmarks.batch_job``: A fit of rows larger than memory, killed twice on the way.
 
-``python -m benchmarks.batch_job --gigabytes 20 --directory /tmp/rows`` writes a folder of Parquet
-files, fits them by one command, does so again in a job that is killed with -9 twice on the way,
+Writes a folder of Parquet files, ``--gigabytes 20 --directory /tmp/rows``, fits them by the command
+line within a limit of memory, does so again in a job that is killed with -9 twice on the way,
 compares the bits of both models, and prints what it saw. The files are removed unless ``--keep``;
 kept, they are taken again.
 """
@@ -120,16 +120,20 @@ def same_bits(one: Path, other: Path) -> bool:
     return arrays[0] == arrays[1]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Make the data, run the jobs, and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.batch_job",
+        usage="%(prog)s [options]",
+        description=__doc__.partition("``: ")[2],
+    )
     parser.add_argument("--gigabytes", type=float, default=20.0)
     parser.add_argument("--directory", type=Path, required=True, help="a folder to be made")
     parser.add_argument("--memory-limit", default="1GB")
     parser.add_argument("--keep", action="store_true")
-    arguments = parser.parse_args()
-    folder, rows = arguments.directory, arguments.directory / "rows"
-    n_rows = int(arguments.gigabytes * 1e9 / ROW_BYTES)
+    asked = parser.parse_args(arguments)
+    folder, rows = asked.directory, asked.directory / "rows"
+    n_rows = int(asked.gigabytes * 1e9 / ROW_BYTES)
     try:
         began = time.monotonic()
         write_rows(rows, n_rows)
@@ -143,7 +147,7 @@ def main() -> None:
 
         def command(name: str) -> list[str]:
             line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit", str(rows)]
-            line += [*OPTIONS.split(), "--memory-limit", arguments.memory_limit]
+            line += [*OPTIONS.split(), "--memory-limit", asked.memory_limit]
             return [
                 *line,
                 "--checkpoint",
@@ -165,13 +169,13 @@ def main() -> None:
             f"{n_bytes / 1e9 / seconds:.2f} GB/s"
         )
         peaks = ", ".join(f"{each.peak_bytes / 1e6:.0f} MB" for each in (undisturbed, *runs))
-        print(f"peak memory of the processes, --memory-limit {arguments.memory_limit}: {peaks}")
+        print(f"peak memory of the processes, --memory-limit {asked.memory_limit}: {peaks}")
         equal = same_bits(folder / "undisturbed.npz", folder / "disturbed.npz")
         print(f"the same bits: {'yes' if equal else 'NO'}")
         if not equal:
             raise SystemExit(1)
     finally:
-        if not arguments.keep:
+        if not asked.keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 

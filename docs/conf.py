@@ -12,7 +12,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "_extensions")]
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # examples need no more
 
 import fastgmm  # noqa: E402
@@ -23,15 +23,17 @@ copyright = author
 version = release = fastgmm.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
+    "mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_gallery.gen_gallery",
 ]
+html_math_renderer = "mathml"
 root_doc = "index"
-exclude_patterns = ["_build", "examples", "auto_examples/*.ipynb", "auto_examples/*.py*"]
+exclude_patterns = ["_build", "examples", "backreferences", "auto_examples/**.[ip]*"]
 templates_path = ["_templates"]
 default_role = "literal"
 myst_heading_anchors = 3
@@ -43,19 +45,25 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 
+plot_formats = [("png", 150)]
+plot_html_show_formats = plot_html_show_source_link = False
+
 sphinx_gallery_conf = {
-    "examples_dirs": str(ROOT / "examples"),
+    "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "subsection_order": ["../examples/lessons", "../examples/gallery"],
+    "within_subsection_order": "reading_order.ReadingOrder",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,
     "show_signature": False,
     "remove_config_comments": True,
+    # The pages of functions show the examples that call them, and code links to those pages.
     "doc_module": ("fastgmm",),
-    "backreferences_dir": None,
+    "reference_url": {"fastgmm": None},
+    "backreferences_dir": "backreferences",
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -76,8 +84,18 @@ html_theme_options = {
 
 def link_to_gallery(app, docname, source):
     """Links to scripts, as they are in the repository, become links to their pages."""
-    source[0] = re.sub(r"\(\.\./examples/(\w+)\.py\)", r"(auto_examples/\1.rst)", source[0])
+    source[0] = re.sub(r"\(\.\./examples/([\w/]+)\.py\)", r"(auto_examples/\1.rst)", source[0])
+
+
+def add_pages(app, docname, source):
+    """The table of contents ends with the pages that it does not name."""
+    if docname == root_doc:
+        named = set(source[0].split())
+        others = sorted(path.stem for path in Path(app.srcdir).glob("*.md"))
+        rest = [name for name in others if name not in named | {root_doc}]
+        source[0] = source[0].replace("\n*\n", "\n" + "".join(f"{name}\n" for name in rest))
 
 
 def setup(app):
     app.connect("source-read", link_to_gallery)
+    app.connect("source-read", add_pages)

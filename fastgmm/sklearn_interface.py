@@ -1,13 +1,17 @@
 """Dealings with scikit-learn that the estimators share: versions, constraints, checks."""
 
 import copy
+import functools
 import inspect
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import sklearn.mixture
+from numpy.random.bit_generator import ISeedSequence
 from sklearn import get_config
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Hidden, Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
@@ -84,6 +88,46 @@ def constraints(sklearn_class: Any) -> dict:
             None,
         ],
     }
+
+
+_PLAIN = {int, float, str, bool, type(None), np.int64, np.float64}
+"""Types of arguments whose values alone say whether they are right."""
+
+_MOST_CHECKED = 4096
+
+_checked: set[tuple] = set()
+"""Arguments that have been found right, with the class that they are of."""
+
+
+def check_arguments(estimator: Any, check: Callable[[], None]) -> None:
+    """Check the arguments of an estimator, unless the same plain ones have been found right before.
+
+    scikit-learn's checks take as long as an iteration of a small fit, or two.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    check : callable
+        scikit-learn's own check, which raises.
+    """
+    given = vars(estimator)
+    cls: Any = type(estimator)
+    values = [given.get(name, ...) for name in _names_of_arguments(cls)]
+    types = [type(value) for value in values]
+    if not _PLAIN.issuperset(types):
+        check()
+        return
+    arguments = (cls, len(STRUCTURES), *types, *values)
+    if arguments not in _checked:
+        check()
+        if len(_checked) >= _MOST_CHECKED:
+            _checked.clear()
+        _checked.add(arguments)
+
+
+@functools.lru_cache(maxsize=64)
+def _names_of_arguments(cls: Any) -> list[str]:
+    return cls._get_param_names()
 
 
 def knows_start(sklearn_class: Any, init_params: Any) -> bool:
@@ -175,6 +219,29 @@ def entropy_of(random_state: Any) -> int:
     return int(random_state)
 
 
+class _NoEntropy(ISeedSequence):
+    """Seeds a generator that is to be seeded anew at once: with nothing, in no time."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return np.zeros(n_words, dtype)
+
+
+def random_state_of(random_state: Any) -> np.random.RandomState:
+    """What scikit-learn's `check_random_state` makes, without asking the system for entropy first.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None, a RandomState nor a seed.
+    """
+    if type(random_state) is not int:
+        return check_random_state(random_state)
+    nothing: Any = _NoEntropy()
+    made = np.random.RandomState(np.random.MT19937(nothing))
+    made.seed(random_state)
+    return made
+
+
 def is_known_structure(structure: CovarianceStructure) -> bool:
     """Whether scikit-learn has a covariance structure of this name."""
     return structure.name in _KNOWN_STRUCTURES
@@ -190,10 +257,10 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     checked = copy.copy(estimator)
     if not is_known_structure(structure):
         checked.covariance_type = "full"
-    weights = getattr(checked, "weights_init", None)
-    if weights is not None and getattr(checked, "noise", None) is not None:
-        weights = _checked_shares(weights)
-        checked.weights_init = weights / weights.sum()  # a share is left to noise
+    shares = None
+    if getattr(checked, "noise", None) is not None and checked.weights_init is not None:
+        shares = _checked_shares(checked.weights_init)
+        checked.weights_init = shares / shares.sum()  # the rest is left to noise
     given = getattr(estimator, "precisions_init", None)
     shape = structure.shape(estimator.n_components, n_features)
     if isinstance(given, Real) and shape != ():
@@ -208,8 +275,8 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     else:
         checked._check_parameters(np.zeros((2, n_features)), **NAMESPACE)
         check_held(structure, "precisions_init", getattr(checked, "precisions_init", None))
-    if weights is not None and getattr(checked, "noise", None) is not None:
-        checked.weights_init = weights
+    if shares is not None:
+        checked.weights_init = shares
     if getattr(estimator, "covariance_prior", None) is not None:
         prior = checked.covariance_prior_  # scikit-learn lets any shape pass for 'spherical'
         shape = structure.of_one(np.empty(structure.shape(1, n_features))).shape

@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 
 from fastgmm.files.container import Contents, write_file
-from fastgmm.kernels.layout import HEADER, outer_place, outer_size
+from fastgmm.kernels.layout import BLOCK, HEADER, LARGE, outer_place, outer_size
 
 _N_ROWS = 2
 """Place of the number of rows among the sums."""
 
 
 @functools.lru_cache(maxsize=4)
-def _outer_places(d: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Where the weight, the first (d,) and the second moments (d, d) stand in a block."""
+def _first_places(d: int) -> np.ndarray:
+    """Where the first moments (d,) stand among a component's outer moments."""
+    return outer_place(d, np.arange(d))
+
+
+@functools.lru_cache(maxsize=16)
+def _second_places(d: int) -> np.ndarray:
+    """The same of the second moments (d, d)."""
     features = np.arange(d)
     columns = features[:, np.newaxis]
-    second = outer_place(np.maximum(features, columns), np.minimum(features, columns))
-    return outer_place(d, d), outer_place(d, features), second
+    return outer_place(np.maximum(features, columns), np.minimum(features, columns))
 
 
 class MomentForm(StrEnum):
@@ -352,7 +357,7 @@ class SufficientStatistics:
         r"""(k,): :math:`N_c = \sum_t w_t r_{tc}` (Bishop 2006, eq. 9.27)."""
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks[..., _outer_places(d)[0]]
+            return self._blocks[..., outer_place(d, d)]
         return self._blocks[..., d]
 
     @property
@@ -360,7 +365,7 @@ class SufficientStatistics:
         r"""(k, d): :math:`\sum_t w_t r_{tc} (x_t - \text{reference}_c)`."""
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks.take(_outer_places(d)[1], axis=-1)
+            return self._blocks.take(_first_places(d), axis=-1)
         return self._blocks[..., :d]
 
     @property
@@ -372,7 +377,7 @@ class SufficientStatistics:
         """
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks.take(_outer_places(d)[2], axis=-1)
+            return _matrices(self._blocks, d)
         if self.form is MomentForm.DIAGONAL:
             return self._blocks[..., d + 1 :]
         if self.form is MomentForm.TRACE:
@@ -380,13 +385,31 @@ class SufficientStatistics:
         raise AttributeError("These statistics hold no second moments.")
 
 
+def _matrices(blocks: np.ndarray, d: int) -> np.ndarray:
+    """Second moments (k, d, d) from all outer moments (k, blocks)."""
+    if d <= LARGE:
+        return blocks.take(_second_places(d), axis=-1)
+    # A table would be as large as the result, and take longer to make than the result.
+    leading = blocks.shape[:-1]
+    second = np.empty((*leading, d, d))
+    for row in range(0, d, BLOCK):
+        last = min(row + BLOCK, d)
+        begin, diagonal = outer_place(row, 0), outer_place(row, row)
+        on_left = blocks[..., begin:diagonal].reshape(*leading, -1, BLOCK, BLOCK)
+        on_left = on_left.swapaxes(-3, -2).reshape(*leading, BLOCK, row)[..., : last - row, :]
+        second[..., row:last, :row] = on_left
+        second[..., :row, row:last] = on_left.swapaxes(-1, -2)
+        places = diagonal + _second_places(last - row)
+        second[..., row:last, row:last] = blocks.take(places, axis=-1)
+    return second
+
+
 def _blocks_of_outer(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Lower triangles (k, blocks) of all outer moments, in blocks."""
     d = first.shape[-1]
-    at_weight, at_first, at_second = _outer_places(d)
     lower = np.tril_indices(d)
     blocks = np.zeros((*weight.shape, outer_size(d)))
-    blocks[..., at_weight] = weight
-    blocks[..., at_first] = first
-    blocks[..., at_second[lower]] = second[..., *lower]
+    blocks[..., outer_place(d, d)] = weight
+    blocks[..., _first_places(d)] = first
+    blocks[..., outer_place(*lower)] = second[..., *lower]
     return blocks

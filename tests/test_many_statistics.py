@@ -6,7 +6,7 @@ import pytest
 from fastgmm.covariance import STRUCTURES
 from fastgmm.passes.cells import distance_spreads
 from fastgmm.passes.many import ManyPass
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures
 
 SETS, K, D = 3, 2, 4
@@ -74,3 +74,24 @@ def test_spreads_of_many_mixtures(covariance_type):
     assert found.shape == (SETS, K)
     for i, own in enumerate(operands):
         np.testing.assert_array_equal(found[i], distance_spreads(own, structure.forms, units))
+
+
+@pytest.mark.parametrize("d", [1, 3, 4, 6, 513, 515, 516])
+@pytest.mark.parametrize("sets", [1, 2])
+def test_outer_moments_come_back_whatever_the_number_of_features(sets, d):
+    random = np.random.RandomState(0)
+    first, second = random.standard_normal((sets, 2, d)), random.standard_normal((sets, 2, d, d))
+    second += second.swapaxes(-1, -2)
+    record = SufficientStatistics.from_moments(
+        MomentForm.OUTER,
+        np.zeros_like(first),
+        log_likelihood=np.zeros(sets),
+        total_weight=np.ones(sets),
+        n_rows=np.ones(sets),
+        weight=random.uniform(size=(sets, 2)),
+        first=first,
+        second=second,
+    )
+    np.testing.assert_array_equal(record.first, first)
+    np.testing.assert_array_equal(record.second, second)
+    assert not np.shares_memory(record.second, record.sums)

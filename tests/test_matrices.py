@@ -81,7 +81,9 @@ def test_panels_hold_the_columns_of_matrices_and_give_them_back(leading, d):
     np.testing.assert_array_equal(from_panels(panels, d), matrices)
 
 
-@pytest.mark.parametrize("shape", [(65, 65, 65), (3, 70, 2000), (128, 17, 131), (1, 600, 600)])
+@pytest.mark.parametrize(
+    "shape", [(65, 65, 65), (3, 70, 2000), (128, 17, 131), (1, 600, 600), (259, 195, 521)]
+)
 @pytest.mark.parametrize("leading", [(), (3,), (2, 2)], ids=str)
 def test_products_of_large_matrices(leading, shape):
     p, q, r = shape

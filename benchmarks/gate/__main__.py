@@ -17,10 +17,10 @@ from rich.console import Console
 
 from benchmarks.gate import verdict
 from benchmarks.gate.errors import GateError
-from benchmarks.gate.processes import stopped_by_signals
 from benchmarks.gate.run import KINDS, Options, compare
 from benchmarks.gate.table import markdown
 from benchmarks.gate.trees import open_tree
+from benchmarks.processes import stopped_by_signals
 
 OK, WORSE, NO_ANSWER = 0, 1, 2
 

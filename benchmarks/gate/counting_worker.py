@@ -9,11 +9,9 @@ Valgrind collects only while a kernel runs, and writes one file per call, named 
 
 import argparse
 import ctypes
-import itertools
 import json
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import llvmlite.binding
@@ -28,15 +26,6 @@ FEATURES = (
 # Client requests of callgrind.h: ('C' << 24) + ('T' << 16) + number.
 _CALLGRIND = 0x43540000
 TOGGLE_COLLECT, DUMP_AT, START_INSTRUMENTATION = _CALLGRIND + 2, _CALLGRIND + 3, _CALLGRIND + 4
-
-USUAL = "2048x8x8"
-SHAPES = ("2048x2x8", USUAL, "1024x33x5")
-"""Few features, a usual number, and many with remainders in every block."""
-
-PREDICTIONS = ("predict", "predict_proba", "score_samples")
-
-CLUSTERED = "10000x4x4"
-"""Fewer rows are left to scikit-learn's k-means."""
 
 
 def compile_for_one_processor() -> None:
@@ -109,41 +98,6 @@ class Valgrind:
             self._request(DUMP_AT, ctypes.addressof(text))
 
 
-def problems_by_name() -> dict[str, Callable[[], Callable[[], Any]]]:
-    """Makers of calls to the public estimator, that between them run every kernel."""
-    from benchmarks.suite import problems
-
-    def em(structure: str, dtype: str, shape: str, weighted: bool = False) -> Callable[[], Any]:
-        model = problems.mixture(1, **problems.from_truth(shape, structure, iterations=1))
-        X = problems.rows(shape, dtype)
-        weights = problems.row_weights(len(X)) if weighted else None
-        return partial(model.fit, X, sample_weight=weights)
-
-    def prediction(method: str, structure: str) -> Callable[[], Any]:
-        model = em(structure, "float64", USUAL)()
-        return partial(getattr(model, method), problems.rows(USUAL))
-
-    def kmeans_start(dtype: str) -> Callable[[], Any]:
-        model = problems.mixture(1, n_components=4, max_iter=1, random_state=0)
-        return partial(model.fit, problems.rows(CLUSTERED, dtype))
-
-    structures, dtypes = problems.STRUCTURES, problems.DTYPES
-    return {
-        **{
-            f"{structure}, {dtype}, {shape}": partial(em, structure, dtype, shape)
-            for shape, dtype, structure in itertools.product(SHAPES, dtypes, structures)
-        },
-        f"full, weighted rows, {USUAL}": partial(em, "full", "float64", USUAL, weighted=True),
-        **{
-            f"{method}, {structure}, {USUAL}": partial(prediction, method, structure)
-            for structure, method in itertools.product(structures, PREDICTIONS)
-        },
-        **{
-            f"k-means start, {dtype}, {CLUSTERED}": partial(kmeans_start, dtype) for dtype in dtypes
-        },
-    }
-
-
 def main() -> None:
     """Run every problem once, and under valgrind once more, collecting; print rows by name."""
     parser = argparse.ArgumentParser()
@@ -153,16 +107,16 @@ def main() -> None:
     compile_for_one_processor()
     from benchmarks.gate.plants import plant_what_is_asked_for
     from benchmarks.gate.recorder import Recorder
-    from benchmarks.suite import problems
+    from benchmarks.suite.clock import quietly
+    from benchmarks.suite.timings import COUNTED
 
     plant_what_is_asked_for()
     valgrind = Valgrind()
     recorder = Recorder(valgrind.collect if parsed.collect else None)
-    with problems.quietly():
-        makers = {f"instructions: {name}": make for name, make in problems_by_name().items()}
+    with quietly():
         # What selects no problem selects kernels; the caller then picks from all.
-        names = [name for name in makers if re.search(parsed.select, name)] or list(makers)
-        calls = {name: makers[name]() for name in names}
+        names = [name for name in COUNTED if re.search(parsed.select, name)] or list(COUNTED)
+        calls = {name: COUNTED[name]() for name in names}
         for call in calls.values():
             call()
         if not parsed.collect:

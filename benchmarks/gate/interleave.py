@@ -5,19 +5,16 @@ is settled at the start), and takes samples in pairs: one of each tree, some mil
 which of them first alternating.
 """
 
-import json
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.gate import processes
 from benchmarks.gate.errors import GateError, last_lines
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Pairs
+from benchmarks.processes import NoAnswer, Worker
 
 
 class BenchmarkError(GateError):
@@ -28,36 +25,29 @@ class NotHere(Exception):
     """This machine cannot run a benchmark."""
 
 
-class Worker:
-    """A process of `benchmarks.gate.worker` on one tree."""
+class Side:
+    """A process of `benchmarks.gate.worker` on one tree.
 
-    def __init__(self, tree: Tree):
+    Parameters
+    ----------
+    tree : Tree
+    opened : ExitStack
+        Ends the process.
+    """
+
+    def __init__(self, tree: Tree, opened: ExitStack):
         self.tree = tree
-        self._open = ExitStack()
-
-    def __enter__(self) -> "Worker":
-        with ExitStack() as stack:
-            # A file, for nobody empties a pipe while samples are taken.
-            self._messages = stack.enter_context((self.tree.work / "worker.log").open("w+"))
-            self._process = stack.enter_context(
-                processes.started(
-                    [sys.executable, "-m", "benchmarks.gate.worker"],
-                    cwd=self.tree.work,
-                    env=self.tree.environment(),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._messages,
-                )
+        self._worker = opened.enter_context(
+            Worker(
+                "benchmarks.gate.worker",
+                [],
+                tree.work / "worker.log",
+                cwd=tree.work,
+                env=tree.environment(),
             )
-            self._open = stack.pop_all()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._open.close()
-
-    def start(self) -> dict[str, float]:
-        """What the process measured of its own start; comes first."""
-        return self._answer("its start")["start"]
+        )
+        self.start = self._answer("its start", self._worker.answer)["start"]
+        """Seconds that the process measured of its own start."""
 
     def sample(self, name: str) -> float:
         """One sample.
@@ -71,10 +61,7 @@ class Worker:
         GateError
             If the process ends.
         """
-        assert self._process.stdin is not None
-        with suppress(OSError):  # the reason is told below
-            print(name, file=self._process.stdin, flush=True)
-        answer = self._answer(name)
+        answer = self._answer(name, lambda: self._worker.ask(name))
         if "error" in answer:
             raise BenchmarkError(
                 f"benchmark {name!r} failed on {self.tree.role} {self.tree.name}:\n"
@@ -84,19 +71,14 @@ class Worker:
             raise NotHere(answer["absent"])
         return answer["sample"]
 
-    def _answer(self, what: str) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        with processes.patience(self._process) as late:
-            line = self._process.stdout.readline()
-        if not line:
-            code = self._process.wait()
-            end = f"took over {processes.PATIENCE:.0f} s" if late.is_set() else "ended"
-            self._messages.seek(0)
+    def _answer(self, what: str, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except NoAnswer as ended:
             raise GateError(
-                f"{self.tree.role} {self.tree.name}: the process {end} in {what}, exit code "
-                f"{code}\n{last_lines(self._messages.read())}"
-            )
-        return json.loads(line)
+                f"{self.tree.role} {self.tree.name}: the process {ended}, in {what}\n"
+                f"{last_lines(ended.messages)}"
+            ) from None
 
 
 def prepare(base: Tree, head: Tree, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
@@ -131,11 +113,11 @@ def prepare(base: Tree, head: Tree, names: Iterable[str]) -> tuple[list[str], di
 def _failures(tree: Tree, names: list[str]) -> dict[str, BenchmarkError | NotHere]:
     """Run every benchmark once; what did not run."""
     failures: dict[str, BenchmarkError | NotHere] = {}
-    with Worker(tree) as worker:
-        worker.start()
+    with ExitStack() as stack:
+        side = Side(tree, stack)
         for name in names:
             try:
-                worker.sample(name)
+                side.sample(name)
             except (BenchmarkError, NotHere) as failure:
                 failures[name] = failure
     return failures
@@ -169,19 +151,16 @@ def take_samples(
     for number in range(rounds):
         progress(f"times, round {number + 1} of {rounds}")
         with ExitStack() as stack:
-            workers: dict[Tree, Worker] = {}
-            starts: dict[Tree, dict[str, float]] = {}
             # One after the other: they must not wait for each other's imports.
-            for tree in (base, head) if number % 2 == 0 else (head, base):
-                workers[tree] = stack.enter_context(Worker(tree))
-                starts[tree] = workers[tree].start()
-            for name in starts[base]:
-                samples[name].add(starts[base][name], starts[head][name])
+            order = (base, head) if number % 2 == 0 else (head, base)
+            sides = {tree: Side(tree, stack) for tree in order}
+            for name in sides[base].start:
+                samples[name].add(sides[base].start[name], sides[head].start[name])
             for name in names:
-                for worker in workers.values():
-                    worker.sample(name)  # the first one sets up
+                for side in sides.values():
+                    side.sample(name)  # the first one sets up
                 for index in range(pairs):
                     order = (base, head) if (index + number) % 2 == 0 else (head, base)
-                    taken = {tree: workers[tree].sample(name) for tree in order}
+                    taken = {tree: sides[tree].sample(name) for tree in order}
                     samples[name].add(taken[base], taken[head])
     return dict(samples)

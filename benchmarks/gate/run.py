@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from benchmarks.gate import verdict
 from benchmarks.gate.accepted import accept
-from benchmarks.gate.core_set import core_set
 from benchmarks.gate.errors import GateError
 from benchmarks.gate.instructions import Figures, alike, count_instructions, why_not
 from benchmarks.gate.interleave import prepare, take_samples
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Limit, Line, Pairs, Verdict
+from benchmarks.suite.timings import CORE, RATIOS
 
 KINDS = ("figures", "instructions", "times")
 
@@ -136,7 +136,7 @@ def _on_both(measure: Callable[[Tree], T], base: Tree, head: Tree) -> tuple[T, T
 
 def _times(base: Tree, head: Tree, options: Options, progress: Progress) -> list[Line]:
     """Verdicts on times; what seems slower is measured again, in new processes."""
-    units = {name: benchmark.unit for name, benchmark in core_set().items()}
+    units = dict.fromkeys(CORE, "s") | dict.fromkeys(RATIOS, "of scikit-learn")
     progress("times: compiling")
     names, left_out = prepare(base, head, [name for name in units if options.selected(name)])
 

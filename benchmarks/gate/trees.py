@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gate import processes
+from benchmarks import processes
 from benchmarks.gate.accepted import FILE, Acceptance, parse
 from benchmarks.gate.errors import GateError, last_lines
 from benchmarks.gate.plants import VARIABLE

@@ -5,20 +5,28 @@ Reads the name of a benchmark per line, answers with a line of JSON: ``{"sample"
 line it writes are its measurements of itself: the import, and the first fit of the process.
 """
 
-import json
-import os
+import math
 import sys
 import time
 import traceback
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any
 
 from benchmarks.gate.plants import plant_what_is_asked_for
+from benchmarks.processes import answers
+from benchmarks.suite.calls import LIBRARIES, em_iterations
+from benchmarks.suite.clock import Call, quietly, seconds_of
+from benchmarks.suite.timings import CORE, RATIOS
+
+Sample = Callable[[], float]
+
+LEAST_SECONDS = 8e-3
+"""That a sample takes."""
 
 
 def own_start() -> dict[str, float]:
     """Seconds of importing fastgmm after scikit-learn, and of a first fit, kernels compiled."""
     import numpy as np
-    import sklearn.mixture  # noqa: F401  (not what is measured)
 
     started = time.perf_counter()
     import fastgmm
@@ -33,36 +41,44 @@ def own_start() -> dict[str, float]:
     }
 
 
-def serve(requests: TextIO, answers: TextIO) -> None:
-    """Answer until there are no more requests."""
+def sampler(name: str) -> Sample:
+    """What takes a sample of a benchmark."""
+    if name in CORE:
+        return timed(CORE[name]())
+    ours, theirs = (timed(em_iterations(library=each, **RATIOS[name])) for each in LIBRARIES)
+    return lambda: ours() / theirs()
 
-    def answer(**content: Any) -> None:
-        print(json.dumps(content), file=answers, flush=True)
 
-    answer(start=own_start())
-    from benchmarks.gate.core_set import core_set
+def timed(call: Call) -> Sample:
+    """Seconds of a call, the mean of as many as take some milliseconds."""
+    call()  # compiles, and fills caches
+    number = 2 ** max(0, math.ceil(math.log2(LEAST_SECONDS / seconds_of(call))))
 
-    benchmarks = core_set()
-    samplers: dict[str, Any] = {}
-    for line in requests:
-        name = line.strip()
-        try:
-            if name not in samplers:
-                samplers[name] = benchmarks[name].make()
-                samplers[name]()  # compiles, and fills caches
-            answer(sample=samplers[name]())
-        except NotImplementedError as error:
-            answer(absent=str(error))
-        except Exception:
-            answer(error=traceback.format_exc())
+    def repeated() -> None:
+        for _ in range(number):
+            call()
+
+    return lambda: seconds_of(repeated) / number
 
 
 def main() -> None:
-    """Run with standard output kept for answers, whatever else may print."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    serve(sys.stdin, answers)
+    """Answer until there are no more requests."""
+    answer = answers()
+    answer({"start": own_start()})
+    samplers: dict[str, Any] = {}
+    for line in sys.stdin:
+        name = line.strip()
+        try:
+            if name not in samplers:
+                samplers[name] = sampler(name)
+                samplers[name]()
+            answer({"sample": samplers[name]()})
+        except NotImplementedError as error:
+            answer({"absent": str(error)})
+        except Exception:
+            answer({"error": traceback.format_exc()})
 
 
 if __name__ == "__main__":
-    main()
+    with quietly():
+        main()

@@ -13,72 +13,54 @@ import pytest
 
 import fastgmm
 from benchmarks.gate.recorder import Recorder
-from benchmarks.suite import problems
+from benchmarks.suite.calls import em_iterations, kmeans_start, mixture, prediction
+from benchmarks.suite.clock import Call, quietly
+from benchmarks.suite.problems import DTYPES, STRUCTURES, Problem, parse_shape
+from benchmarks.suite.timings import METHODS
 
 SHAPE, SHAPE_APART = "20000x8x8", "20000x8x64"
-METHODS = ["predict", "predict_proba", "score_samples"]
-
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-def em_iteration(structure: str, dtype: str) -> Callable[[], Any]:
-    model = problems.mixture(1, **problems.from_truth(SHAPE, structure, iterations=1))
-    return functools.partial(model.fit, problems.rows(SHAPE, dtype))
-
-
-def iteration_by_cells(structure: str, dtype: str) -> Callable[[], Any]:
+def iteration_by_cells(covariance_type: str, dtype: str) -> Call:
     """Components so far apart that each has rows of its own."""
-    n, _, k = problems.parse_shape(SHAPE_APART)
+    n, _, k = parse_shape(SHAPE_APART)
     labels = np.arange(n) % k
-    X = (problems.rows(SHAPE, "float64") + 1000.0 * labels[:, np.newaxis]).astype(dtype)
-    arguments = {"n_components": k, "covariance_type": structure, "init_params": labels}
-    return functools.partial(problems.mixture(1, max_iter=1, **arguments).fit, X)
+    X = (Problem(SHAPE).rows + 1000.0 * labels[:, np.newaxis]).astype(dtype)
+    arguments = {"n_components": k, "covariance_type": covariance_type, "init_params": labels}
+    return functools.partial(mixture(max_iter=1, **arguments).fit, X)
 
 
-def prediction(method: str, structure: str, dtype: str) -> Callable[[], Any]:
-    model = em_iteration(structure, dtype)()
-    return functools.partial(getattr(model, method), problems.rows(SHAPE, dtype))
-
-
-def kmeans_start(dtype: str) -> Callable[[], Any]:
-    model = problems.mixture(1, n_components=8, max_iter=1, random_state=0)
-    return functools.partial(model.fit, problems.rows(SHAPE, dtype))
-
-
-def many_fits(structure: str, dtype: str) -> Callable[[], Any]:
-    sets = problems.rows(SHAPE, dtype).reshape(40, 500, 8)
-    arguments = {"n_components": 3, "covariance_type": structure, "max_iter": 1}
+def many_fits(covariance_type: str, dtype: str) -> Call:
+    sets = Problem(SHAPE, dtype=dtype).rows.reshape(40, 500, 8)
+    arguments = {"n_components": 3, "covariance_type": covariance_type, "max_iter": 1}
     return functools.partial(fastgmm.fit_many, sets, n_jobs=1, random_state=0, **arguments)
 
 
-CASES = [
-    *(
-        ("statistics_pass", em_iteration, each)
-        for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
-    ),
-    *(
-        ("near_statistics_pass", iteration_by_cells, each)
-        for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
-    ),
-    *(
-        ("statistics_pass", many_fits, each)
-        for each in itertools.product(problems.STRUCTURES, problems.DTYPES)
-    ),
-    *(("scatter_pass", em_iteration, ("tied", dtype)) for dtype in problems.DTYPES),
-    *(
-        ("prediction_pass", prediction, each)
-        for each in itertools.product(METHODS, problems.STRUCTURES, problems.DTYPES)
-    ),
-    ("seeding_pass", kmeans_start, ("float64",)),  # float32 seeds by scikit-learn's own sums
-    *(("lloyd_pass", kmeans_start, (dtype,)) for dtype in problems.DTYPES),
+BOTH = [
+    {"covariance_type": structure, "dtype": dtype}
+    for structure, dtype in itertools.product(STRUCTURES, DTYPES)
 ]
-"""Kernel, what makes an action that calls it, and the arguments of that."""
+one_iteration = functools.partial(em_iterations, iterations=1, shape=SHAPE)
+CASES = [
+    *(("statistics_pass", one_iteration, each) for each in BOTH),
+    *(("near_statistics_pass", iteration_by_cells, each) for each in BOTH),
+    *(("statistics_pass", many_fits, each) for each in BOTH),
+    *(("scatter_pass", one_iteration, each) for each in BOTH if each["covariance_type"] == "tied"),
+    *(
+        ("prediction_pass", prediction, {"method": method, "shape": SHAPE, **each})
+        for method, each in itertools.product(METHODS, BOTH)
+    ),
+    # Rows in float32 are seeded by scikit-learn's own sums.
+    ("seeding_pass", kmeans_start, {"shape": SHAPE, "dtype": "float64"}),
+    *(("lloyd_pass", kmeans_start, {"shape": SHAPE, "dtype": dtype}) for dtype in DTYPES),
+]
+"""Kernel, what makes a call that runs it, and what that is made with."""
 
 
 @functools.cache
-def watched() -> tuple[Recorder, dict[str, Call]]:
-    """The recorder of this process, and the call of each kernel with most rows."""
-    calls: dict[str, Call] = {}
+def watched() -> tuple[Recorder, dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]]:
+    """The recorder of this process, and of each kernel the arguments with most rows."""
+    calls: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
 
     def remember(name: str, kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         if name not in calls or len(arguments[0]) > len(calls[name][1][0]):
@@ -90,22 +72,23 @@ def watched() -> tuple[Recorder, dict[str, Call]]:
     return recorder, calls
 
 
+def named(kernel: str, make: Callable[..., Call], arguments: dict[str, str]) -> str:
+    values = [value for value in arguments.values() if value != SHAPE]
+    return "-".join([kernel, *(["many"] if make is many_fits else []), *values])
+
+
 @pytest.mark.parametrize(
-    ("kernel", "maker", "arguments"),
-    [
-        pytest.param(
-            *case, id="-".join([case[0], *(["many"] if case[1] is many_fits else []), *case[2]])
-        )
-        for case in CASES
-    ],
+    ("kernel", "make", "arguments"), [pytest.param(*case, id=named(*case)) for case in CASES]
 )
-def test_pass(benchmark: Any, kernel: str, maker: Callable, arguments: tuple[str, ...]) -> None:
-    shape = SHAPE_APART if maker is iteration_by_cells else SHAPE
+def test_pass(
+    benchmark: Any, kernel: str, make: Callable[..., Call], arguments: dict[str, str]
+) -> None:
+    shape = SHAPE_APART if make is iteration_by_cells else SHAPE
     benchmark.group = f"{kernel}, {shape}"
     recorder, calls = watched()
-    with problems.quietly(), recorder.counting():
-        action = maker(*arguments)
+    with quietly(), recorder.counting():
+        call = make(**arguments)
         calls.clear()
-        action()
+        call()
     function, values = calls[kernel]
     benchmark(function, *values)

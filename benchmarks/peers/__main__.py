@@ -1,122 +1,192 @@
-"""The command line; see ``python -m benchmarks.peers --help``."""
+"""The command line, and the times of libraries in turn."""
 
 import argparse
-import json
+import itertools
 import os
-import sys
+import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks import peers
-from benchmarks.iteration import SHAPES, parse_shape
-from benchmarks.peers import problem, registry
-from benchmarks.peers.processes import Settings, compare
-from benchmarks.peers.registry import ESTIMATORS, GAUSSIAN, OURS, PEERS, STRUCTURES
-from benchmarks.peers.table import Result, conditions, tables
+import numpy as np
 
+from benchmarks import command, peers
+from benchmarks.command import SHAPES, UNFAIR_VARIABLES, Command, Record
+from benchmarks.peers.libraries import PEERS
+from benchmarks.processes import NoAnswer, Worker
+from benchmarks.suite.calls import ESTIMATORS, GAUSSIAN, OURS
+from benchmarks.suite.clock import iterations_in_turn
+from benchmarks.suite.problems import STRUCTURES
 
-def a_shape(text: str) -> tuple[int, int, int]:
-    """Rows, features, components: ``1e6,2,8``."""
-    try:
-        n, d, k = parse_shape(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not N,D,K, as 1e6,2,8") from None
-    if min(d, k) < 1 or n < 10 * k:
-        raise argparse.ArgumentTypeError(f"{text!r}: need D, K >= 1 and N >= 10 K")
-    return n, d, k
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
+"""How far means may lie apart, relative to the largest, by the type that a library works in."""
 
+LONGEST_ERROR = 44
 
-def at_least_one(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
+Case = tuple[str, str, str, int]
+"""Shape, structure, estimator, threads."""
 
 
-def available_bytes() -> int:
-    """Memory of the machine that is free now."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+class Library:
+    """A running worker, which fails at most once, and is asked no more then."""
+
+    def __init__(self, worker: Worker):
+        self.error: str | None = None
+        self._worker = worker
+        self._ask(worker.answer)
+
+    def run(self, iterations: int) -> dict[str, Any]:
+        """Seconds and means after some iterations; NaN from a library that failed."""
+        return self._ask(partial(self._worker.ask, str(iterations)))
+
+    def _ask(self, ask: Any) -> dict[str, Any]:
+        if self.error is None:
+            try:
+                answer = ask()
+                self.error = answer.get("error")
+            except NoAnswer as failure:
+                self.error = str(failure)
+        return {"seconds": float("nan")} if self.error else answer
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers",
-        usage="%(prog)s [options]",
-        description=peers.__doc__.split("\n\n")[1],
-    )
-    add = parser.add_argument
-    add("--shapes", type=a_shape, nargs="+", default=SHAPES, metavar="N,D,K", help="as 1e6,2,8")
-    add("--structures", choices=STRUCTURES, nargs="+", default=["full", "diag"])
-    add("--estimators", choices=ESTIMATORS, nargs="+", default=[GAUSSIAN])
-    others = [name for name in PEERS if name != OURS]
-    add("--peers", choices=others, nargs="+", default=others)
-    add("--threads", type=at_least_one, nargs="+", default=[2])
-    add("--repeats", type=at_least_one, default=5)
-    add(
-        "--iterations",
-        type=at_least_one,
-        nargs=2,
-        default=(1, 6),
-        metavar=("FIRST", "LAST"),
-        help="iterations of the two fits whose difference is taken",
-    )
-    add("--timeout", type=float, default=300.0, metavar="S", help="of a single fit")
-    add("--memory", type=float, metavar="GB", help="of one process; default: half of what is free")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON, with every sample")
-    form.add_argument("--markdown", action="store_true", help="print tables in Markdown")
-    parsed = parser.parse_args(arguments)
-    if parsed.iterations[0] >= parsed.iterations[1]:
-        parser.error("--iterations: need FIRST < LAST")
-    cores = len(os.sched_getaffinity(0))
-    if max(parsed.threads) > cores:
-        parser.error(f"--threads {max(parsed.threads)}: this process may use {cores} cores")
-    if not parsed.timeout > 0:
-        parser.error("--timeout: need more than 0 seconds")
-    if parsed.memory is not None and not parsed.memory > 0:
-        parser.error("--memory: need more than 0 GB")
-    return parsed
+def compare(
+    names: list[str],
+    case: Case,
+    iterations: tuple[int, int] = (1, 6),
+    repeats: int = 5,
+    timeout: float = 300.0,
+    memory: int = 1 << 36,
+) -> dict[str, Record]:
+    """Time libraries, fastgmm first, and compare where they arrive.
 
+    Returns
+    -------
+    dict of dict by name
+        The median ``seconds`` of an iteration (NaN with an ``error``), the ``samples``, and
+        ``means_differ``, relative to fastgmm's largest, and whether that ``agrees``.
+    """
+    environment = {k: v for k, v in os.environ.items() if k not in UNFAIR_VARIABLES}
+    environment |= dict.fromkeys(THREAD_VARIABLES, str(case[-1]))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
-def results(parsed: argparse.Namespace) -> Iterator[Result]:
-    """Run what was asked for, one comparison after the other."""
-    memory = available_bytes() // 2 if parsed.memory is None else int(parsed.memory * 1e9)
-    first, last = parsed.iterations
-    settings = Settings(parsed.repeats, first, last, parsed.timeout, memory)
-    for shape in parsed.shapes:
-        with tempfile.TemporaryDirectory() as folder:
-            for structure in parsed.structures:
-                problem.write(Path(folder), shape, structure)
-                for estimator in parsed.estimators:
-                    for threads in parsed.threads:
-                        case = (structure, estimator, threads)
-                        names = [
-                            name
-                            for name in (OURS, *parsed.peers)
-                            if PEERS[name].version() and PEERS[name].fits(structure, estimator)
-                        ]
-                        print(f"running {shape} {case} ...", file=sys.stderr, flush=True)
-                        yield Result(shape, *case, compare(names, Path(folder), case, settings))
+        def start(name: str) -> Library:
+            arguments = [name, *map(str, case), str(memory)]
+            worker = Worker(
+                "benchmarks.peers.worker", arguments, folder / name, timeout, env=environment
+            )
+            return Library(stack.enter_context(worker))
 
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command."""
-    parsed = parse_arguments(arguments)
-    columns = [registry.PEERS[name] for name in (OURS, *parsed.peers)]
-    found = list(results(parsed))
-    if parsed.json:
-        document = {
-            "conditions": conditions(columns, parsed.repeats).splitlines(),
-            "results": [asdict(result) for result in found],
+        libraries = {name: start(name) for name in names}
+        taken = iterations_in_turn(
+            {name: partial(_run, library) for name, library in libraries.items()},
+            iterations,
+            repeats,
+            lambda call: call()["seconds"],
+        )
+    outcomes: dict[str, Record] = {}
+    for name, library in libraries.items():
+        apart = _apart(taken.values[name], taken.values[names[0]])
+        outcomes[name] = {
+            "seconds": statistics.median(taken.samples[name]),
+            "samples": taken.samples[name],
+            "error": library.error,
+            "means_differ": apart,
+            "agrees": apart is None or apart <= TOLERANCES[taken.values[name]["dtype"]],
         }
-        print(json.dumps(document, indent=2))
-    else:
-        print(tables(found, columns, parsed.markdown), end="\n\n")
-        print(conditions(columns, parsed.repeats))
+    return outcomes
 
+
+def _run(library: Library, iterations: int) -> Any:
+    return partial(library.run, iterations)
+
+
+def _apart(answer: Record, ours: Record) -> float | None:
+    """How far means are from fastgmm's; None without both."""
+    if "means" not in answer or "means" not in ours:
+        return None
+    return command.difference(np.array(answer["means"]), np.array(ours["means"]))
+
+
+def told(name: str, outcomes: dict[str, Record]) -> str | float:
+    """What the table says of a library."""
+    outcome, ours = outcomes[name], outcomes[OURS]["seconds"]
+    if outcome["error"] is not None:
+        text = outcome["error"]
+        return text if len(text) <= LONGEST_ERROR else text[: LONGEST_ERROR - 1] + "…"
+    if name == OURS:
+        return 1e3 * ours
+    # A difference of two noisy times can come out as nothing at all for tiny shapes.
+    seconds = outcome["seconds"]
+    figure = f"{seconds / ours:.1f}x" if ours > 0 else f"{1e3 * seconds:.2f} ms"
+    return figure if outcome["agrees"] else f"{figure} *"
+
+
+def measure(asked: argparse.Namespace) -> Iterator[Record]:
+    """A record for every case."""
+    memory = _half_of_what_is_free() if asked.memory is None else int(asked.memory * 1e9)
+    cases = itertools.product(asked.shapes, asked.structures, asked.estimators, asked.threads)
+    for case in cases:
+        _, structure, estimator, _ = case
+        columns = {name: PEERS[name] for name in (OURS, *asked.peers)}
+        fitting = [name for name, peer in columns.items() if peer.fits(structure, estimator)]
+        names = [name for name in fitting if columns[name].version()]
+        outcomes = compare(names, case, asked.iterations, asked.repeats, asked.timeout, memory)
+        yield {
+            **dict(zip(("rows x features x components", "covariance", "estimator", "threads"), case,
+                       strict=True)),
+            **{
+                f"{OURS}, ms" if name == OURS else f"{name} {peer.version() or ''}".strip(): (
+                    told(name, outcomes) if name in names
+                    else "not installed" if name in fitting else "-"
+                )
+                for name, peer in columns.items()
+            },
+            "outcomes": [{"library": name, **outcome} for name, outcome in outcomes.items()],
+        }  # fmt: skip
+
+
+def _half_of_what_is_free() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def some_cores(text: str) -> int:
+    """As many threads as there are cores, or fewer."""
+    threads, cores = command.at_least_one(text), len(os.sched_getaffinity(0))
+    if threads > cores:
+        raise argparse.ArgumentTypeError(f"this process may use {cores} cores")
+    return threads
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return float(text)
+
+
+OTHERS = [name for name in PEERS if name != OURS]
+main = Command(
+    "peers",
+    peers.__doc__,
+    measure,
+    {
+        "--shapes": command.shapes(*SHAPES),
+        "--structures": command.some_of(STRUCTURES, ["full", "diag"]),
+        "--estimators": command.some_of(ESTIMATORS, [GAUSSIAN]),
+        "--peers": command.some_of(OTHERS),
+        "--threads": {"type": some_cores, "nargs": "+", "default": [2]},
+        "--repeats": command.whole(5),
+        "--iterations": command.iterations(1, 6),
+        "--timeout": {"type": positive, "default": 300.0, "help": "seconds of a single fit"},
+        "--memory": {"type": positive, "help": "GB of one process; default: half of what is free"},
+    },
+    limited=False,
+)
 
 if __name__ == "__main__":
     main()

@@ -1,22 +1,17 @@
-"""``python -m benchmarks.peers.worker``: one library in a process of its own.
+"""``python -m benchmarks.peers.worker``: One library in a process of its own.
 
-Started by `benchmarks.peers.processes`, which sets the environment. Each line of standard input is
-a number of iterations, each line of standard output the answer as JSON: seconds, and means if the
-library got that far, or what went wrong.
+Started by `benchmarks.peers`, which sets the environment. Each line of standard input is a number
+of iterations, each line of standard output the answer: seconds and means, or what went wrong.
 """
 
-import argparse
-import importlib
-import json
 import os
 import resource
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+import warnings
 from typing import Any
 
-from benchmarks.fairness import seconds_of
-from benchmarks.peers.registry import PEERS
+from benchmarks.processes import answers
+from benchmarks.suite.clock import rested
 
 
 def one_line(error: BaseException) -> str:
@@ -25,41 +20,35 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
-def serve(name: str, folder: Path, *case: Any) -> Iterator[dict[str, Any]]:
-    """Yield an answer for the preparation, and then for every line of standard input."""
-    from benchmarks.peers.problem import read
+def serve(answer: Any, name: str, shape: str, structure: str, estimator: str, threads: int) -> None:
+    """Answer once for the preparation, and then for every line of standard input."""
+    from benchmarks.peers.libraries import PEERS, Posed
 
-    problem = read(folder, *case)
-    adapter = importlib.import_module(f"benchmarks.peers.adapters.{PEERS[name].adapter}")
-    run = adapter.prepare(problem)
-    yield {}
+    run = PEERS[name].prepare(Posed(shape, structure, estimator, threads))
+    answer({})
     for line in sys.stdin:
-        iterations = int(line)
-        seconds, means = seconds_of(lambda: run(iterations), lambda: run(1))  # noqa: B023
-        yield {"seconds": seconds, "means": means.tolist(), "dtype": str(means.dtype)}
+        fitted: list[Any] = []
+
+        def fit(iterations: int = int(line), fitted: list[Any] = fitted) -> None:
+            fitted.append(run(iterations))
+
+        seconds = rested(fit, lambda: run(1))
+        (means,) = fitted
+        answer({"seconds": seconds, "means": means.tolist(), "dtype": str(means.dtype)})
 
 
-def main() -> None:
+def main(name: str, shape: str, structure: str, estimator: str, threads: str, memory: str) -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=PEERS)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("structure")
-    parser.add_argument("estimator")
-    parser.add_argument("threads", type=int)
-    parser.add_argument("memory", type=int)
-    *case, memory = vars(parser.parse_args()).values()
     # Before any library is loaded: some count the cores when they are.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: case[-1]])
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may print what they like
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+    resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    answer = answers()
+    warnings.simplefilter("ignore")
     try:
-        for answer in serve(*case):
-            print(json.dumps(answer), file=answers, flush=True)
+        serve(answer, name, shape, structure, estimator, int(threads))
     except Exception as error:  # whatever a library raises stands in the table
-        print(json.dumps({"error": one_line(error)}), file=answers, flush=True)
+        answer({"error": one_line(error)})
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -7,11 +7,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from benchmarks.report.results import Commit
 from benchmarks.report.style import COLOURS, GREY, INK, LIGHT, MARKERS, label_ends, panels
+from benchmarks.suite.calls import ITERATIONS
 from benchmarks.suite.problems import (
     ARMS,
     CENTRE,
     COMPARED,
-    ITERATIONS,
     STRUCTURES,
     parse_shape,
 )

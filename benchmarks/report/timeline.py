@@ -8,7 +8,8 @@ from matplotlib.ticker import MaxNLocator
 from benchmarks.report.charts import EM, MEMORY, RATIO
 from benchmarks.report.results import History
 from benchmarks.report.style import COLOURS, GREY, panels
-from benchmarks.suite.problems import CENTRE, ITERATIONS
+from benchmarks.suite.calls import ITERATIONS
+from benchmarks.suite.problems import CENTRE
 
 FIT = "fits.DefaultFit.time_fit"
 START = "fits.KMeansStart.time_start"

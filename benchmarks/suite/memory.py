@@ -8,10 +8,10 @@ import ctypes
 import ctypes.util
 import gc
 from pathlib import Path
-from typing import Any
 
-from . import problems
-from .data import make_mixture
+from .calls import OURS, em_iterations
+from .clock import Call, quietly
+from .problems import parse_shape
 
 COMPILING_ROWS = 1 << 14
 """From here on k-means starts, and passes over many components, have kernels of their own."""
@@ -36,45 +36,28 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def make_model(library: str, k: int, init_params: str) -> Any:
-    """Return an estimator that runs three iterations."""
-    arguments: dict[str, Any] = {
-        "n_components": k,
-        "init_params": init_params,
-        "tol": 0.0,
-        "max_iter": 3,
-        "random_state": 0,
-    }
-    if library == "scikit-learn":
-        return problems.scikit_learn_mixture(**arguments)
-    return problems.mixture(None, **arguments)
+def peak_memory(*, init_params: str, shape: str, library: str = OURS) -> Call:
+    """Bytes beyond the rows at the peak of three iterations.
 
+    A call is right once in a process, for memory that is free then is no more afterwards.
+    """
+    if not STATUS.exists():
+        raise NotImplementedError("needs Linux's /proc")
 
-def extra_bytes(library: str, shape: tuple[int, int, int], init_params: str) -> int:
-    """Fit in this process and return the peak beyond the rows, in bytes."""
-    n, d, k = shape
-    with problems.quietly():
-        # So many rows that every kernel of the fit is compiled, and compiling is not counted.
-        make_model(library, k, init_params).fit(make_mixture(COMPILING_ROWS, d, k))
-        X = make_mixture(n, d, k)
-        model = make_model(library, k, init_params)
-        forget_peak()
-        before = process_bytes("VmRSS")
-        model.fit(X)
-    return process_bytes("VmHWM") - before
+    def fit(of_shape: str) -> Call:
+        return em_iterations(
+            iterations=3, shape=of_shape, start=init_params, library=library, threads=None
+        )
 
+    def measure() -> int:
+        _, d, k = parse_shape(shape)
+        with quietly():
+            # So many rows that every kernel of the fit is compiled, and compiling is not counted.
+            fit(f"{COMPILING_ROWS}x{d}x{k}")()
+            call = fit(shape)
+            forget_peak()
+            before = process_bytes("VmRSS")
+            call()
+        return process_bytes("VmHWM") - before
 
-class PeakMemory:
-    """For EM alone (`random_from_data`), and with the default start."""
-
-    version = "2"
-    params = (["random_from_data", "kmeans"], ["100000x8x8", "400000x8x8", "100000x8x64"])
-    param_names = ("init_params", "shape")
-    unit = "bytes"
-
-    def setup(self, init_params: str, shape: str) -> None:
-        if not STATUS.exists():
-            raise NotImplementedError("needs Linux's /proc")
-
-    def track_peak_beyond_rows(self, init_params: str, shape: str) -> int:
-        return extra_bytes("fastgmm", problems.parse_shape(shape), init_params)
+    return measure

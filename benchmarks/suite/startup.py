@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tempfile
 
+from .clock import Call
+
 FIRST_FIT = """
 import time
 from sklearn.datasets import load_iris
@@ -28,38 +30,19 @@ def run_python(code: str, **variables: str) -> str:
     return finished.stdout
 
 
-class Import:
-    """Each sample is a new process."""
-
-    version = "1"
-    rounds = 1
-    repeat = (3, 5, 10.0)
-    number = 1
-
-    def timeraw_import_fastgmm(self) -> str:
-        return "import fastgmm"
+def importing() -> Call:
+    """What asv then runs in new processes."""
+    return lambda: "import fastgmm"
 
 
-class FirstFit:
+def first_fits(repeats: int) -> list[float]:
+    """Seconds of first fits of iris, one a process; the very first finds nothing compiled."""
+    with tempfile.TemporaryDirectory() as cache:
+        return [float(run_python(FIRST_FIT, NUMBA_CACHE_DIR=cache)) for _ in range(1 + repeats)]
+
+
+def first_fit(*, cache: str) -> Call:
     """The first fit of a process: of iris, with default arguments, imports not counted."""
-
-    version = "1"
-    params = (["nothing compiled", "compiled before"],)
-    param_names = ("cache",)
-    unit = "seconds"
-    timeout = 300
-
-    def setup(self, cache: str) -> None:
-        self.directory = tempfile.TemporaryDirectory()
-        if cache == "compiled before":
-            run_python(FIRST_FIT, NUMBA_CACHE_DIR=self.directory.name)
-
-    def teardown(self, cache: str) -> None:
-        self.directory.cleanup()
-
-    def track_first_fit(self, cache: str) -> float:
-        samples = 1 if cache == "nothing compiled" else 3
-        return min(
-            float(run_python(FIRST_FIT, NUMBA_CACHE_DIR=self.directory.name))
-            for _ in range(samples)
-        )
+    if cache == "nothing compiled":
+        return lambda: first_fits(0)[0]
+    return lambda: min(first_fits(3)[1:])

@@ -26,17 +26,20 @@ class DataSetList(NamedTuple):
         Whatever `fit` of an estimator takes.
     feature_names : list of list of str, or None
         Of every data set, if it comes from a frame.
-    weights : list or None
-        What `fit` takes as `sample_weight`, for every data set.
+    weights, labels : list or None
+        What `fit` takes as `sample_weight` and as `labels`, for every data set.
     """
 
     keys: list
     data: list
     feature_names: list | None
     weights: list | None = None
+    labels: list | None = None
 
 
-def data_sets(datasets: Any, by: Any, columns: Any, sample_weight: Any = None) -> DataSetList:
+def data_sets(
+    datasets: Any, by: Any, columns: Any, sample_weight: Any = None, labels: Any = None
+) -> DataSetList:
     """Take apart what `fit_many` is given; see there.
 
     Raises
@@ -54,7 +57,7 @@ def data_sets(datasets: Any, by: Any, columns: Any, sample_weight: Any = None) -
     table = None if is_whole or isinstance(datasets, (list, tuple)) else read_table(datasets)
     frame = datasets if table is None else table
     if table is not None or _is_frame(frame):
-        found = _of_frame(frame, by, columns, sample_weight)
+        found = _of_frame(frame, by, columns, {"sample_weight": sample_weight, "labels": labels})
     elif by is not None:
         raise TypeError(
             f"by={by!r} needs a DataFrame, a table of Arrow, or a file with names of columns, but "
@@ -69,33 +72,59 @@ def data_sets(datasets: Any, by: Any, columns: Any, sample_weight: Any = None) -
         found = DataSetList(list(range(len(data))), data, None)
     if not found.data:
         raise ValueError("There is no data set to fit.")
-    if sample_weight is None or found.weights is not None:
-        return found
-    if columns is not None and _is_per_row(sample_weight):
-        return found._replace(weights=[sample_weight] * len(found.data))
-    return found._replace(weights=_weights_of_sets(sample_weight, found))
+    if sample_weight is not None and found.weights is None:
+        found = found._replace(weights=_of_sets(sample_weight, "sample_weight", columns, found))
+    if labels is not None and found.labels is None:
+        found = found._replace(labels=_of_sets(labels, "labels", columns, found))
+        if isinstance(labels, str):
+            found = _with_columns_of_labels(found, labels)
+    return found
 
 
-def _weights_of_sets(sample_weight: Any, found: DataSetList) -> list:
-    """Weights of every data set, in their order; they are checked by `fit`.
+def _with_columns_of_labels(found: DataSetList, column: str) -> DataSetList:
+    """Data sets of which frames lack the column of labels, which is no feature.
+
+    Files keep it, as features are chosen from them by name.
+    """
+    data, labels = list(found.data), [column] * len(found.data)
+    for i, X in enumerate(data):
+        if _is_frame(X) and column in list(X.columns):  # else fit says that there is none
+            data[i] = X[[name for name in X.columns if name != column]]
+            labels[i] = X[column].to_numpy()
+    return found._replace(data=data, labels=labels)
+
+
+def _of_sets(given: Any, name: str, columns: Any, found: DataSetList) -> list:
+    """What is given beside the rows of every data set, in their order; `fit` checks it.
+
+    Parameters
+    ----------
+    given, name
+        An argument.
+    columns
+        See `fit_many`.
+    found : DataSetList
 
     Raises
     ------
     ValueError
-        If there are none for a data set.
+        If there is none for a data set.
     """
-    if isinstance(sample_weight, str):
+    if columns is not None and _is_per_row(given):
+        return [given] * len(found.data)
+    if isinstance(given, str):
+        takes_frames = name == "labels"
         for key, data in zip(found.keys, found.data, strict=True):
-            if not holds_rows(data):
+            if not (holds_rows(data) or (takes_frames and _is_frame(data))):
                 raise ValueError(
-                    f"sample_weight={sample_weight!r} would be the name of a column, but data set "
-                    f"{key!r} is a {type(data).__name__}, whose columns are not chosen by name."
+                    f"{name}={given!r} would be the name of a column, but data set {key!r} is a "
+                    f"{type(data).__name__}, whose columns are not chosen by name."
                 )
-        return [sample_weight] * len(found.keys)
-    return of_each_set(sample_weight, "sample_weight", found.keys)
+        return [given] * len(found.keys)
+    return _of_each_set(given, name, found.keys)
 
 
-def of_each_set(given: Any, name: str, keys: list) -> list:
+def _of_each_set(given: Any, name: str, keys: list) -> list:
     """An entry for every data set, in their order; the entries are checked by `fit`.
 
     Parameters
@@ -131,11 +160,16 @@ def of_each_set(given: Any, name: str, keys: list) -> list:
     return entries
 
 
-def _is_per_row(sample_weight: Any) -> bool:
-    """Whether weights are those of rows, not a collection with some for every data set."""
-    if isinstance(sample_weight, (str, bytes, Mapping)) or not hasattr(sample_weight, "__len__"):
+def _is_column(given: Any) -> bool:
+    """Whether an argument is the name of a column."""
+    return given is not None and np.ndim(given) == 0 and not isinstance(given, Mapping)
+
+
+def _is_per_row(given: Any) -> bool:
+    """Whether an argument is about rows, not a collection with an entry for every data set."""
+    if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__len__"):
         return False
-    entries = getattr(sample_weight, "to_numpy", lambda: sample_weight)()
+    entries = getattr(given, "to_numpy", lambda: given)()
     return len(entries) > 0 and entries[0] is not None and np.ndim(entries[0]) == 0
 
 
@@ -193,7 +227,7 @@ def _of_array_columns(datasets: Any, columns: Any) -> DataSetList:
     return DataSetList(numbers, [datasets[:, [number]] for number in numbers], None)
 
 
-def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetList:
+def _of_frame(frame: Any, by: Any, columns: Any, besides: dict[str, Any]) -> DataSetList:
     if by is None and columns is None:
         raise ValueError(
             "Of a DataFrame, by='name of a column' fits one mixture per group of rows, and "
@@ -203,9 +237,8 @@ def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetL
     group_names = [] if by is None else [by] if np.ndim(by) == 0 else list(by)
     if by is not None and not group_names:
         raise ValueError("by should name at least one column.")
-    is_column = sample_weight is not None and np.ndim(sample_weight) == 0
-    is_column = is_column and not isinstance(sample_weight, Mapping)
-    others = [*group_names, *([sample_weight] if is_column else [])]
+    of_rows = {name: given for name, given in besides.items() if _is_column(given)}
+    others = [*group_names, *of_rows.values()]
     asked = None if columns is None or _each(columns) else list(columns)
     missing = [name for name in [*others, *(asked or [])] if name not in names]
     if missing:
@@ -215,22 +248,36 @@ def _of_frame(frame: Any, by: Any, columns: Any, sample_weight: Any) -> DataSetL
     for name in (*others, *features):
         if counts[name] > 1:
             raise ValueError(f"There are {counts[name]} columns of name {name!r}.")
-    arguments = ["by"] * len(group_names) + ["sample_weight"] * is_column
+    arguments = ["by"] * len(group_names) + list(of_rows)
     _check_asked_once([*others, *features], [*arguments, *["columns"] * len(features)])
     if not features:
-        raise ValueError("The DataFrame has no column but those of by and sample_weight.")
-    weights = _numbers(frame, sample_weight) if is_column else None
-    if weights is None and _is_per_row(sample_weight):
-        weights = np.asarray(sample_weight)
-        if len(weights) != len(frame):
-            raise ValueError(f"sample_weight has {len(weights)} numbers, for {len(frame)} rows.")
+        raise ValueError("The DataFrame has no column but those of by, sample_weight and labels.")
+    values = [_beside(frame, name, given) for name, given in besides.items()]
     if by is not None:
         if columns is not None and _each(columns):
             raise ValueError("by and columns='each' exclude each other.")
-        return _groups(frame, by if np.ndim(by) == 0 else group_names, features, weights)
+        return _groups(frame, by if np.ndim(by) == 0 else group_names, features, values)
     data = [_values(frame, name)[:, np.newaxis] for name in features]
-    of_sets = None if weights is None else [weights] * len(data)
-    return DataSetList(features, data, [[name] for name in features], of_sets)
+    of_sets = (None if each is None else [each] * len(data) for each in values)
+    return DataSetList(features, data, [[name] for name in features], *of_sets)
+
+
+def _beside(frame: Any, name: str, given: Any) -> np.ndarray | None:
+    """What an argument says of all rows of a table; None if it is by data set, or nothing.
+
+    Raises
+    ------
+    ValueError
+        If it has another length.
+    """
+    if _is_column(given):
+        return _values(frame, given) if name == "labels" else _numbers(frame, given)
+    if not _is_per_row(given):
+        return None
+    values = np.asarray(given)
+    if len(values) != len(frame):
+        raise ValueError(f"{name} has {len(values)} numbers, for {len(frame)} rows.")
+    return values
 
 
 def _check_asked_once(columns: list, arguments: list[str]) -> None:
@@ -245,7 +292,9 @@ def _check_asked_once(columns: list, arguments: list[str]) -> None:
         asked[column] = argument
 
 
-def _groups(frame: Any, by: str | list, features: list, weights: np.ndarray | None) -> DataSetList:
+def _groups(
+    frame: Any, by: str | list, features: list, besides: list[np.ndarray | None]
+) -> DataSetList:
     """One data set per group, in the order of sorted keys; rows without a key are left out."""
     values = np.column_stack([_numbers(frame, name) for name in features])
     if _is_arrow(frame):
@@ -255,9 +304,9 @@ def _groups(frame: Any, by: str | list, features: list, weights: np.ndarray | No
     else:
         groups = _groups_of_polars(frame, by)
     places = list(groups.values())
-    of_sets = None if weights is None else [weights[where] for where in places]
+    of_sets = (None if each is None else [each[where] for where in places] for each in besides)
     names = [features] * len(places)
-    return DataSetList(list(groups), [values[where] for where in places], names, of_sets)
+    return DataSetList(list(groups), [values[where] for where in places], names, *of_sets)
 
 
 def _groups_of_polars(frame: Any, by: str | list) -> dict:

@@ -223,8 +223,8 @@ def _digest(items: DataSetList) -> str:
     """Of the names and the numbers of data sets; of what is no array, of its own text."""
     digest = hashlib.sha256()
     for i, (key, data) in enumerate(zip(items.keys, items.data, strict=True)):
-        weights = None if items.weights is None else items.weights[i]
-        for part in (repr(key), data, weights):
+        besides = (None if of is None else of[i] for of in (items.weights, items.labels))
+        for part in (repr(key), data, *besides):
             if isinstance(part, np.ndarray):
                 digest.update(f"{part.shape} {part.dtype}".encode())
                 digest.update(np.ascontiguousarray(part).tobytes())

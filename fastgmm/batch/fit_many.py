@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from fastgmm.batch.datasets import data_sets, of_each_set
+from fastgmm.batch.datasets import data_sets
 from fastgmm.batch.files import Keeper, mark_undone
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
@@ -33,7 +33,7 @@ def fit_many(
     columns: Any = None,
     random_state: Any = None,
     sample_weight: Sequence | Mapping | str | None = None,
-    labels: Sequence | Mapping | None = None,
+    labels: Sequence | Mapping | str | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: float = DEFAULT_SECONDS,
     **parameters: Any,
@@ -71,8 +71,9 @@ def fit_many(
     sample_weight : sequence or dict of (array-like or None), str, or array-like, optional
         Weights of the rows of every data set; in a dict, by the keys of these. Of a table, also the
         column of weights, or weights of all of its rows. A name holds for every file of a list.
-    labels : sequence or dict of (array-like or None), optional
-        What is known of the components of the rows of every data set; see `fit`.
+    labels : sequence or dict of (array-like or None), str, or array-like, optional
+        What is known of the components of the rows of every data set; see `fit`. It is given as
+        weights are.
     checkpoint : path, optional
         File that keeps the fits that are done: the same call goes on with the others, also after
         Ctrl-C or a kill.
@@ -121,9 +122,7 @@ def fit_many(
     validate_parameter_constraints(
         {"n_jobs": estimator._parameter_constraints["n_jobs"]}, {"n_jobs": n_jobs}, "fit_many"
     )
-    items = data_sets(datasets, by, columns, sample_weight)
-    if labels is not None:
-        labels = of_each_set(labels, "labels", items.keys)
+    items = data_sets(datasets, by, columns, sample_weight, labels)
     keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every)
     seed = checked_seed(random_state)
     if seed is None and keeper is not None:
@@ -139,7 +138,7 @@ def fit_many(
         # What they say is in the report; the filter holds for all threads.
         warnings.simplefilter("ignore", ConvergenceWarning)
         keep = None if keeper is None else keeper.update
-        run = Run(items, labels, report, bar, on_error == "raise", done, keep)
+        run = Run(items, report, bar, on_error == "raise", done, keep)
         engine = ThreadEngine(n_jobs)
         groups = run.groups(engine.n_threads)
         try:

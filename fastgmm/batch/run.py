@@ -42,7 +42,6 @@ class Run:
     Parameters
     ----------
     items : DataSetList
-    labels : list or None
     report : FitReport
         To be filled.
     bar : Progress
@@ -57,7 +56,6 @@ class Run:
     def __init__(
         self,
         items: DataSetList,
-        labels: list | None,
         report: FitReport,
         bar: Progress,
         raises: bool,
@@ -65,7 +63,7 @@ class Run:
         keep: Callable[[FitReport, np.ndarray], None] | None = None,
     ):
         self._done, self._keep = done, keep
-        self._items, self._weights, self._labels = items, items.weights, labels
+        self._items = items
         self._report, self._bar, self._raises = report, bar, raises
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -78,7 +76,7 @@ class Run:
     @property
     def _besides(self) -> tuple[list | None, list | None]:
         """What data sets have beside their rows."""
-        return self._weights, self._labels
+        return self._items.weights, self._items.labels
 
     # -- which run together ------------------------------------------------------------------------
     def groups(self, n_threads: int) -> list[list[int]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.sklearn_interface import random_state_of
 from fastgmm.starts import LabelledRows, SingleRows, Start, make_starts
 from fastgmm.starts.lloyd import MAX_ITER, TOL
 from fastgmm.starts.plusplus import n_draws, rounding_of_distances
@@ -122,7 +123,7 @@ class ManyStarts:
 
     def _own_starts(self, i: int, n_drawn: int) -> Iterator[Start]:
         """Starts of one data set, after a number of draws."""
-        random_state = _seeded(self._seeds[i])
+        random_state = random_state_of(int(self._seeds[i]))
         random_state.random_sample(n_drawn)
         X, engine = self._arrays[i], ThreadEngine(1)
         return make_starts(X, self._n_components, self._method, random_state, None, engine)
@@ -131,7 +132,9 @@ class ManyStarts:
     def _one_by_one(self, n_init: int) -> Iterator[ManyShares | SingleRows]:
         engine = ThreadEngine(1)
         streams = [
-            make_starts(X, self._n_components, self._method, _seeded(seed), None, engine)
+            make_starts(
+                X, self._n_components, self._method, random_state_of(int(seed)), None, engine
+            )
             for X, seed in zip(self._arrays, self._seeds, strict=True)
         ]
         for _ in range(n_init):
@@ -158,10 +161,3 @@ class ManyStarts:
             if not isinstance(start, SingleRows)
         ]
         return ManyShares(np.concatenate(shares), in_order=starts[0].in_order)
-
-
-def _seeded(seed: int) -> np.random.RandomState:
-    """``RandomState(seed)``, without asking the system for entropy first."""
-    random_state = np.random.RandomState(np.random.MT19937(0))
-    random_state.seed(int(seed))
-    return random_state

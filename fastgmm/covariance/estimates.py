@@ -159,9 +159,11 @@ def scatter_within(statistics: SufficientStatistics, shift: np.ndarray) -> np.nd
     counts = statistics.weight[..., np.newaxis]
     first = statistics.first + counts * offsets
     means = offsets + shift
-    cross = product(first.swapaxes(-1, -2), means)
-    squares = product((counts * means).swapaxes(-1, -2), means)
-    return total.second[..., 0, :, :] - (cross + cross.swapaxes(-1, -2) - squares)
+    half = first - 0.5 * counts * means
+    cross = product(half.swapaxes(-1, -2), means)
+    within = total.second[..., 0, :, :]
+    within -= cross + cross.swapaxes(-1, -2)
+    return within
 
 
 def _guard_residue(guard: np.ndarray, means: np.ndarray) -> np.ndarray:

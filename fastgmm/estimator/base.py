@@ -16,7 +16,7 @@ from fastgmm.families import Family
 from fastgmm.families.noise import has_noise
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS
 from fastgmm.saved.models import save_model
-from fastgmm.sklearn_interface import left_to_sklearn
+from fastgmm.sklearn_interface import check_arguments, left_to_sklearn
 from fastgmm.statistics import SufficientStatistics
 
 
@@ -36,6 +36,9 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
     __metadata_request__fit: ClassVar[dict] = {"checkpoint": UNUSED, "checkpoint_every": UNUSED}
     __metadata_request__predict: ClassVar[dict] = {"out": UNUSED}
     __metadata_request__predict_proba: ClassVar[dict] = {"out": UNUSED}
+
+    def _validate_params(self):
+        check_arguments(self, super()._validate_params)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(

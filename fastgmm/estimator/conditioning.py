@@ -61,6 +61,7 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
         raise TypeError(f"draws should be a number of draws or None, but got {draws!r}.")
     if draws is not None and draws < 1:
         raise ValueError(f"draws should be at least 1, but got {draws}.")
+    generator = check_random_state(estimator.random_state if random_state is None else random_state)
     source, choice = prepared(estimator, rows_to_predict(estimator, X, missing=True))
     given_type = source.dtype
     gaussians = _gaussians(estimator)
@@ -78,7 +79,6 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
     if draws is None:
         ThreadEngine(estimator.n_jobs).for_each(fill, len(grid))
         return out
-    generator = check_random_state(estimator.random_state if random_state is None else random_state)
     for index in range(len(grid)):  # in order, as numbers are drawn
         chunk = source.read(*grid.bounds(index))
         out[:, chunk.start : chunk.stop] = imputation.draws(chunk, int(draws), generator)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from fastgmm.acceleration import rate_of, unwrapped
 from fastgmm.covariance import CovarianceStructure
@@ -33,7 +32,13 @@ from fastgmm.passes import Pass, open_pass
 from fastgmm.recovery import Recovery
 from fastgmm.saved.checkpoints import Checkpoint
 from fastgmm.saved.fingerprints import fingerprint_of
-from fastgmm.sklearn_interface import checked_copy, knows_start, left_to_sklearn, underflow_is_zero
+from fastgmm.sklearn_interface import (
+    checked_copy,
+    knows_start,
+    left_to_sklearn,
+    random_state_of,
+    underflow_is_zero,
+)
 from fastgmm.sources.base import RowGrid
 
 _NOT_CONVERGED = (
@@ -127,7 +132,7 @@ def fit_rows(
     rows = open_pass(data.source, structure.forms, engine, k, data.labels, data.tally)
     noise = noise_to_fit(estimator, data)
     model = model_to_fit(estimator, structure, rows, data.given.dtype, noise)
-    random_state = check_random_state(estimator.random_state)
+    random_state = random_state_of(estimator.random_state)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
         recovery = Recovery(rows, rows_to_draw(data), model, random_state, kept)
@@ -268,12 +273,13 @@ def fitted_attributes(
         "weights_": parameters.weights,
         "means_": parameters.means,
         "covariances_": parameters.covariances,
-        "precisions_": precisions(model.structure, factors),
         "precisions_cholesky_": factors,
     }
+    products = precisions(model.structure, factors)  # which nobody else holds
     return {
         # [()] makes a number of an array of no dimension.
         **{name: array.astype(dtype)[()] for name, array in arrays.items()},
+        "precisions_": products.astype(dtype, copy=False)[()],
         "converged_": result.converged,
         "n_iter_": result.n_iter,
         "lower_bound_": result.lower_bound,

@@ -242,34 +242,56 @@ def _validated(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows and weights after scikit-learn's checks; rows of weight 0 may hold any number.
 
-    scikit-learn looks for NaN on one thread; large arrays are searched on all, and left to it only
-    if there may be one.
+    scikit-learn looks for NaN on one thread, and takes long for few rows; plain arrays are searched
+    on all threads, and left to it only if there may be one.
     """
     if sample_weight is None:
-        if missing:
-            checks["ensure_all_finite"] = "allow-nan"
-        if _is_large(X) and _sums_are_finite(X, ThreadEngine(estimator.n_jobs)):
+        if _is_plain(X) and _sums_are_finite(X, ThreadEngine(estimator.n_jobs)):
+            if _is_as_expected(estimator, X, **checks):
+                return X, None
             checks["ensure_all_finite"] = False
+        elif missing:
+            checks["ensure_all_finite"] = "allow-nan"
         return validate_data(estimator, X, **checks), None
     X = validate_data(estimator, X, ensure_all_finite=False, **checks)
     weights = checked_weights(sample_weight, X)
     assert weights is not None
     present = weights > 0
     counting = X if present.all() else X[present]
-    if not (_is_large(counting) and _sums_are_finite(counting, ThreadEngine(estimator.n_jobs))):
+    if not (_is_plain(counting) and _sums_are_finite(counting, ThreadEngine(estimator.n_jobs))):
         name = type(estimator).__name__
         assert_all_finite(counting, allow_nan=missing, input_name="X", estimator_name=name)
     return X, weights
 
 
-def _is_large(X: Any) -> bool:
-    """Whether X is an array for which it pays to look for NaN on all threads."""
-    is_plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
-    return is_plain and X.size >= _LARGE
+def _is_plain(X: Any) -> bool:
+    """Whether X is an array of which scikit-learn would check the numbers alone."""
+    is_matrix = type(X) is np.ndarray and X.ndim == 2 and X.size > 0
+    return is_matrix and X.dtype in (np.float64, np.float32)
+
+
+def _is_as_expected(estimator, X, reset=True, ensure_min_samples=1, dtype=None) -> bool:
+    """Whether plain X has rows and features as scikit-learn's check asks for.
+
+    What the estimator remembers of them is then set, as by that check. Whatever it would warn of,
+    or raise, is left to it.
+    """
+    known = vars(estimator)
+    if len(X) < ensure_min_samples:
+        return False
+    if not reset:
+        return "feature_names_in_" not in known and known.get("n_features_in_") == X.shape[1]
+    if "feature_names_in_" in known:
+        del estimator.feature_names_in_
+    estimator.n_features_in_ = X.shape[1]
+    return True
 
 
 def _sums_are_finite(X: np.ndarray, engine: ThreadEngine) -> bool:
     """Whether all numbers are finite; False also if they are merely so large that sums overflow."""
+    if X.size <= _LARGE:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(X.sum()))
     step = max(_LARGE // X.shape[1], 1)
     n_chunks = -(-len(X) // step)
     finite = np.zeros(n_chunks, dtype=bool)

@@ -7,6 +7,9 @@ import numpy as np
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.opening import open_source
 
+_AS_NUMBERS = {"dtype": np.float64, "missing_values": "em"}
+"""How a column of labels is read: those that are missing get an error of their own."""
+
 
 def open_with_labels(
     thing: Any,
@@ -44,23 +47,30 @@ def open_with_labels(
         exclude = [*exclude, labels]
     elif labels in list(columns):
         raise ValueError(f"Column {labels!r} is to hold labels, and cannot be a feature as well.")
-    return (
-        open_source(thing, columns=columns, exclude=exclude, weight=weight, **options),
-        _integers(open_source(thing, columns=[labels], **{**options, "dtype": np.float64}), labels),
-    )
+    asked = {"columns": columns, "exclude": exclude, "weight": weight, **options}
+    source = open_source(thing, **asked)
+    kept = np.ones(source.n_rows, dtype=bool)
+    if options.get("missing_values") == "drop":
+        chunks = scan(open_source(thing, **{**asked, "missing_values": "em"}))
+        kept = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
+    column = open_source(thing, columns=[labels], **{**options, **_AS_NUMBERS})
+    return source, _integers(column, labels, kept)[kept]
 
 
-def _integers(source: RowSource, column: str | int) -> np.ndarray:
-    """The only column of a source, which has to hold integers."""
+def _integers(source: RowSource, column: str | int, kept: np.ndarray) -> np.ndarray:
+    """The only column of a source, which has to hold integers in the rows that are kept."""
     labels = np.empty(source.n_rows, dtype=np.int64)
     for chunk in scan(source):
-        values = chunk.rows[:, 0]
+        of_chunk = kept[chunk.start : chunk.stop]
+        values = np.where(of_chunk, chunk.rows[:, 0], -1.0)
         wrong = np.flatnonzero((values != np.round(values)) | (np.abs(values) >= 2**31))
         if len(wrong):
             file, row = source.reader.locate(chunk.start + int(wrong[0]))
+            value = values[wrong[0]]
+            held = "nothing (NaN or null)" if np.isnan(value) else f"{value:.6g}"
             raise ValueError(
                 f"Labels should be integers, -1 where they are unknown, but column {column!r} of "
-                f"{file} holds {values[wrong[0]]:.6g} in row {row}, counted from 0."
+                f"{file} holds {held} in row {row}, counted from 0."
             )
         labels[chunk.start : chunk.stop] = values
     return labels

@@ -1,8 +1,8 @@
 """K-means and k-means++, with the draws and the results of scikit-learn's.
 
-Of few rows, scikit-learn itself makes them. Of many, the package's kernels do, and its arithmetic
-comes in only where a decision hangs on the last digits. That happens to rounded data, such as
-counts or ratings, and to rows of float32, and hardly ever to other rows of float64.
+Of few rows, scikit-learn's own steps make them. Of many, the package's kernels do, and its
+arithmetic comes in only where a decision hangs on the last digits. That happens to rounded data,
+such as counts or ratings, and to rows of float32, and hardly ever to other rows of float64.
 """
 
 import functools
@@ -10,14 +10,15 @@ import threading
 import warnings
 
 import numpy as np
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
 
+from fastgmm.covariance.linalg import BY_ONE_THREAD
 from fastgmm.engines.base import Engine
 from fastgmm.starts.chunks import Chunks, Undecided
-from fastgmm.starts.lloyd import TOL, QuickSteps, SklearnSteps, lloyd
-from fastgmm.starts.plusplus import Seeding, SingleSeeding, n_trials, sklearn_seeds
+from fastgmm.starts.few_rows import sklearn_labels, sklearn_seeds
+from fastgmm.starts.lloyd import SKLEARN_CHUNK, TOL, QuickSteps, SklearnSteps, lloyd
+from fastgmm.starts.plusplus import Seeding, SingleSeeding, n_trials
 from fastgmm.starts.records import LabelledRows, SingleRows
 
 _OWN_ROWS = 8192
@@ -72,13 +73,10 @@ def kmeans(
     sample_weight : ndarray of shape (n,) or None
     engine : Engine
     """
-    # One thread: scikit-learn's sums then have one order, and a fit has the same bits every time.
-    if len(X) < _OWN_ROWS:
-        with _thread_controller().limit(limits=1, user_api="openmp"):
-            model = KMeans(n_clusters=n_clusters, n_init=1, random_state=random_state)
-            labels = model.fit(X, sample_weight=sample_weight).labels_
-        return LabelledRows(labels, n_clusters)
-    labels = _labels(X, n_clusters, random_state, sample_weight, engine)
+    if len(X) >= _OWN_ROWS:
+        labels = _labels(X, n_clusters, random_state, sample_weight, engine)
+    else:
+        labels = _labels_of_few(X, n_clusters, random_state, sample_weight)
     n_distinct = np.count_nonzero(np.bincount(labels, minlength=n_clusters))
     if n_distinct < n_clusters:
         warnings.warn(
@@ -117,6 +115,14 @@ def kmeans_plusplus(
     if rows is None:
         rows = sklearn_seeds(X, n_clusters, random_state, sample_weight)
     return SingleRows(X[rows])
+
+
+def _labels_of_few(X, n_clusters, random_state, sample_weight) -> np.ndarray:
+    # So small a product BLAS makes on one thread by itself.
+    if SKLEARN_CHUNK * n_clusters * X.shape[1] <= BY_ONE_THREAD:
+        return sklearn_labels(X, n_clusters, random_state, sample_weight)
+    with _one_blas_thread:
+        return sklearn_labels(X, n_clusters, random_state, sample_weight)
 
 
 def _labels(X, n_clusters, random_state, sample_weight, engine) -> np.ndarray:

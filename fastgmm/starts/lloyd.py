@@ -22,7 +22,7 @@ TOL = 1e-4
 _LEAST_SHARE = 1 / 64
 """Of the weight that a cluster had: with less left, its sums have too much old rounding."""
 
-_SKLEARN_CHUNK = 256
+SKLEARN_CHUNK = 256
 """Rows that scikit-learn multiplies with the centers at a time."""
 
 
@@ -237,10 +237,10 @@ class SklearnSteps:
         rows = np.flatnonzero(np.isneginf(self._bounded.limits))
         norms = row_norms(centers, squared=True)[:, np.newaxis]
         found = np.empty_like(self.labels[rows])
-        firsts, begins = np.unique(rows // _SKLEARN_CHUNK * _SKLEARN_CHUNK, return_index=True)
+        firsts, begins = np.unique(rows // SKLEARN_CHUNK * SKLEARN_CHUNK, return_index=True)
         ends = np.append(begins[1:], len(rows))
         for first, begin, end in zip(firsts.tolist(), begins, ends, strict=True):
-            chunk = self._rows[first : first + _SKLEARN_CHUNK]
+            chunk = self._rows[first : first + SKLEARN_CHUNK]
             scores = np.empty((len(centers), len(chunk)), centers.dtype, order="F")
             scores[:] = norms
             self._multiply(-2.0, centers.T, chunk.T, 1.0, scores, trans_a=True, overwrite_c=True)

@@ -6,7 +6,6 @@ scikit-learn's. Where that is not enough, scikit-learn itself has to choose.
 """
 
 import numpy as np
-from sklearn.cluster import kmeans_plusplus
 
 from fastgmm.sources.base import Chunk
 from fastgmm.starts.chunks import EPS, Chunks, Undecided, rounding_of_sums
@@ -31,17 +30,6 @@ def rounding_of_distances(n_features: int) -> float:
     scikit-learn takes |x|^2 - 2 x c + |c|^2, of which each part is rounded.
     """
     return 12 * EPS * (n_features + 4)
-
-
-def sklearn_seeds(
-    X: np.ndarray,
-    n_clusters: int,
-    random_state: np.random.RandomState,
-    sample_weight: np.ndarray | None,
-) -> np.ndarray:
-    """Rows that scikit-learn's own k-means++ chooses, by number."""
-    _, rows = kmeans_plusplus(X, n_clusters, random_state=random_state, sample_weight=sample_weight)
-    return rows
 
 
 class Seeding:

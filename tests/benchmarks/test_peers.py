@@ -1,92 +1,81 @@
 """`benchmarks.peers`: libraries go the same way, and the table says which cannot."""
 
-import importlib
 import json
 
 import numpy as np
 import pytest
 
-from benchmarks.peers import problem
-from benchmarks.peers.__main__ import main
-from benchmarks.peers.processes import Outcome, Settings, compare
-from benchmarks.peers.registry import ESTIMATORS, OURS, PEERS, STRUCTURES
-from benchmarks.peers.table import Result, tables
+from benchmarks.command import Table
+from benchmarks.peers.__main__ import compare, main, told
+from benchmarks.peers.libraries import PEERS, Posed
+from benchmarks.suite.calls import ESTIMATORS, OURS
+from benchmarks.suite.problems import STRUCTURES
 from tests.systems import linux_only
 
-SHAPE = (600, 3, 2)
+SHAPE = "600x3x2"
 CASES = [
-    pytest.param(peer, structure, estimator, id=f"{peer.name}-{structure}-{estimator}")
-    for peer in PEERS.values()
+    pytest.param(peer, structure, estimator, id=f"{name}-{structure}-{estimator}")
+    for name, peer in PEERS.items()
     for structure in STRUCTURES
     for estimator in ESTIMATORS
-    if peer.name != OURS and peer.version() and peer.fits(structure, estimator)
+    if name != OURS and peer.version() and peer.fits(structure, estimator)
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("problem")
-    for structure in STRUCTURES:
-        problem.write(path, SHAPE, structure)
-    return path
-
-
-def prepared(peer, posed):
-    return importlib.import_module(f"benchmarks.peers.adapters.{peer.adapter}").prepare(posed)
-
-
+@pytest.mark.filterwarnings("ignore")  # as in the worker; the table says what failed
 @pytest.mark.parametrize(("peer", "structure", "estimator"), CASES)
-def test_every_library_goes_the_same_way(folder, peer, structure, estimator):
-    posed = problem.read(folder, structure, estimator, threads=1)
-    ours, theirs = prepared(PEERS[OURS], posed), prepared(peer, posed)
-    for iterations in (1, 4):
-        expected, got = ours(iterations), theirs(iterations)
+def test_every_library_goes_the_same_way(peer, structure, estimator):
+    posed = Posed(SHAPE, structure, estimator, threads=1)
+    ours, theirs = PEERS[OURS].prepare(posed), peer.prepare(posed)
+    means = {n: (ours(n), theirs(n)) for n in (1, 4)}
+    for expected, got in means.values():
         tolerance = 1e-6 if got.dtype == np.float64 else 1e-3
         np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
-    assert not np.allclose(ours(1), ours(4), rtol=0, atol=1e-3), "nothing moves in this problem"
+    moved = means[1][0] - means[4][0]
+    assert not np.allclose(moved, 0, atol=1e-3), "nothing moves in this problem"
 
 
 @linux_only
 def test_processes_are_timed_and_agree(capsys):
     options = "--shapes 5e3,3,2 --structures full --peers scikit-learn --threads 1 --repeats 2"
     main([*options.split(), "--json"])
-    (result,) = json.loads(capsys.readouterr().out)["results"]
-    theirs = result["outcomes"]["scikit-learn"]
+    (result,) = json.loads(capsys.readouterr().out)["records"]
+    ours, theirs = result["outcomes"]
+    assert (ours["library"], theirs["library"]) == (OURS, "scikit-learn")
     assert len(theirs["samples"]) == 2
     assert all(np.isfinite(theirs["samples"]))
-    assert theirs["means_difference"] < 1e-12
+    assert theirs["means_differ"] < 1e-12
     assert theirs["agrees"]
 
 
 @linux_only
 @pytest.mark.parametrize(
     ("change", "error"),
-    [({"timeout": 1e-3}, "over 0.001 s"), ({"memory": 1 << 20}, "")],
+    [({"timeout": 1e-3}, "took over 0.001 s"), ({"memory": 1 << 20}, "")],
     ids=["too slow", "too large"],
 )
-def test_a_library_that_fails_says_so(folder, change, error):
-    settings = Settings(
-        **{"repeats": 1, "first": 1, "last": 2, "timeout": 60, "memory": 1 << 36} | change
-    )
-    outcome = compare([OURS], folder, ("full", "gaussian", 1), settings)[OURS]
-    assert outcome.seconds is None
-    assert outcome.error.startswith(error)
+def test_a_library_that_fails_says_so(change, error):
+    outcome = compare([OURS], (SHAPE, "full", "GaussianMixture", 1), repeats=1, **change)[OURS]
+    assert np.isnan(outcome["seconds"])
+    assert outcome["error"].startswith(error)
 
 
-def test_failures_and_differences_stand_in_the_table():
+def test_failures_and_differences_stand_in_the_table(capsys):
+    fine = {"seconds": 0.002, "error": None, "agrees": True}
     outcomes = {
-        OURS: Outcome(seconds=0.002),
-        "scikit-learn": Outcome(seconds=0.05, agrees=False),
-        "oneDAL": Outcome(error="RuntimeError: ill-conditioned | covariance " + 100 * "x"),
+        OURS: fine,
+        "scikit-learn": {**fine, "seconds": 0.05, "agrees": False},
+        "oneDAL": {**fine, "error": "RuntimeError: ill-conditioned | covariance " + 100 * "x"},
     }
-    results = [Result(SHAPE, each, "gaussian", 1, outcomes) for each in ("full", "spherical")]
-    columns = [PEERS[name] for name in (*outcomes, "tgmm")]
-    full, spherical = tables(results, columns, markdown=True).split("\n\n### spherical")
-    assert full.startswith("### full covariance, gaussian, 1 thread each")
-    assert "| 2.00 ms | 25.0x * | RuntimeError: ill-conditioned / covariance" in full
-    assert full.endswith("… | not installed |")
-    assert spherical.endswith("| 2.00 ms | 25.0x * | - | not installed |")
-    assert len(set(map(len, tables(results[:1], columns, markdown=False).splitlines()[1:]))) == 1
+    Table().print({name: told(name, outcomes) for name in outcomes})
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert [cell.strip() for cell in row.split("|")] == [
+        "",
+        "2",
+        "25.0x *",
+        "RuntimeError: ill-conditioned / covariance …",
+        "",
+    ]
 
 
 @linux_only

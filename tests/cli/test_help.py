@@ -34,11 +34,8 @@ def test_help(command, name):
     text = shown.out.partition("\n\n")[2]
     assert not re.search(r"\[(default|required|env var|x>=)|\]\n", text)
     options, _, examples = text.partition("\nExamples:\n")
-    assert (
-        examples.strip().splitlines()
-        == [mock.strip() for mock in EXAMPLES[name].strip().splitlines()]
-        != []
-    )
+    shown_lines = [line.strip() for line in examples.strip().splitlines()]
+    assert shown_lines == EXAMPLES[name].strip().splitlines()
     for option in re.split(r"\n  -", options)[1:]:
         assert option.strip().split("\n\n")[0].endswith("."), option
 

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm.sources.labels import open_with_labels
 from tests import structures
 from tests.estimator.helpers import STARTS, assert_identical_fit, quiet_fit
 
@@ -241,3 +242,52 @@ def test_a_subclass_of_private_steps_has_no_labels():
 
     with pytest.raises(NotImplementedError, match="labels is not supported"):
         Own(K).fit(X, labels=PART)
+
+
+def test_many_fits_take_a_column_of_labels(tmp_path):
+    frame = pd.DataFrame(np.r_[X, X + 1], columns=["a", "b"])
+    frame["kind"], frame["shop"] = np.tile(PART, 2), np.repeat(["x", "y"], len(X))
+    arguments = {"random_state": 0, "tol": 1e-8, "max_iter": 60}
+    expected = fit_many([X, X + 1], K, labels=[PART, PART], **arguments)
+    assert expected.errors == [None, None]
+    parts = [part[["a", "b", "kind"]] for _, part in frame.groupby("shop")]
+    paths = [tmp_path / "x.parquet", tmp_path / "y.parquet"]
+    for part, path in zip(parts, paths, strict=True):
+        part.to_parquet(path)
+    for data, labels, by in (
+        (frame, "kind", "shop"),
+        (pl.from_pandas(frame), "kind", "shop"),
+        (pa.Table.from_pandas(frame), "kind", "shop"),
+        (frame[["a", "b", "shop"]], frame["kind"].to_numpy(), "shop"),
+        (parts, "kind", None),
+        ({"x": parts[0], "y": pl.from_pandas(parts[1])}, "kind", None),
+        (paths, "kind", None),
+    ):
+        report = fit_many(data, K, labels=labels, by=by, **arguments)
+        assert report.errors == [None, None]
+        np.testing.assert_allclose(report.means_, expected.means_, rtol=1e-12)
+        np.testing.assert_allclose(report.bic_, expected.bic_, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"labels='kind' would be the name of a column"):
+        fit_many([X], K, labels="kind")
+    with pytest.raises(ValueError, match="There is no column 'sort'"):
+        fit_many(frame, K, labels="sort", by="shop")
+    assert "no column 'sort' of labels" in str(fit_many(parts, K, labels="sort").errors[0])
+
+
+def test_a_label_that_is_missing(tmp_path):
+    frame = pd.DataFrame(X, columns=["a", "b"]).assign(kind=PART.astype(float))
+    frame.loc[5, "kind"] = np.nan
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    for name in ("rows.csv", "rows.parquet"):
+        with pytest.raises(ValueError, match=r"-1 where they are unknown.* holds nothing.* row 5"):
+            make().fit(tmp_path / name, labels="kind")
+
+
+def test_labels_beside_rows_that_are_dropped(tmp_path):
+    frame = pd.DataFrame(X, columns=["a", "b"]).assign(kind=PART)
+    frame.loc[3:5, "a"] = np.nan
+    frame.to_parquet(tmp_path / "rows.parquet")
+    source, labels = open_with_labels(tmp_path / "rows.parquet", "kind", missing_values="drop")
+    assert source.n_rows == len(labels) == len(X) - 3
+    np.testing.assert_array_equal(labels, np.delete(PART, [3, 4, 5]))

@@ -16,8 +16,14 @@ from fastgmm.kernels.tiles import aligned_rows
 DEPTH = 96
 """Rows of the matrix on the right that are gone through at a time.
 
-So much of a group of columns stays in the L1 cache, while all rows on the left meet it.
+So much of a group of columns stays in the L1 cache, while rows on the left meet it.
 """
+
+_ROWS = 128
+"""Rows of the matrix on the left whose `DEPTH` numbers stay in the L2 cache meanwhile."""
+
+_GROUPS = 8
+"""Groups of columns that they meet before the next rows are read."""
 
 
 def _subtract_definition(left, right, upper, row, start, stop, column, end, out):
@@ -90,36 +96,58 @@ def stacked_product():
     def multiply(left, right, upper, out):
         _, p, q = left.shape
         r = right.shape[2]
-        n_columns = GROUP_BYTES // 8
-        rows = aligned_rows((p + BLOCK - 1) // BLOCK * BLOCK, q, out)
-        sums, columns = aligned_rows(len(rows), n_columns, out), aligned_rows(q, n_columns, out)
-        begins = np.empty(len(rows) // BLOCK, dtype=np.int64)
-        rows[:] = 0.0
+        width = GROUP_BYTES // 8
+        n_rows = (p + BLOCK - 1) // BLOCK * BLOCK
+        n_groups = min((r + width - 1) // width, _GROUPS)
+        sums = aligned_rows(n_groups * n_rows, width, out)
+        columns = aligned_rows(n_groups * q, width, out)
+        rows = aligned_rows(min(n_rows, _ROWS), DEPTH, out)
+        begins = np.empty(n_rows // BLOCK, dtype=np.int64)
         for c in range(len(out)):
             begins[:] = q
             for i in range(p):
-                for m in range(q):
-                    rows[i, m] = left[c, i, m]
                 first = 0
-                while first < q and rows[i, first] == 0.0:
+                while first < begins[i // BLOCK] and left[c, i, first] == 0.0:
                     first += 1
-                begins[i // BLOCK] = min(begins[i // BLOCK], first)
-            for j in range(0, r, n_columns):
-                width = min(n_columns, r - j)
+                begins[i // BLOCK] = first
+            for begin in range(0, r, n_groups * width):
+                end = min(begin + n_groups * width, r)
                 sums[:] = columns[:] = 0.0
-                below = min(q, j + n_columns) if upper else q
-                for m in range(below):
-                    for h in range(width):
-                        columns[m, h] = right[c, m, j + h]
-                for m in range(0, below, DEPTH):
-                    for i in range(0, p, BLOCK):
-                        start, stop = max(m, begins[i // BLOCK]), min(m + DEPTH, below)
-                        if start < stop:
-                            subtract_product(
-                                rows, columns, False, i, start, stop, 0, n_columns, sums
-                            )
-                for i in range(p):
-                    for h in range(width):
-                        out[c, i, j + h] = -sums[i, h]
+                for j in range(begin, end, width):
+                    at = (j - begin) // width * q
+                    for m in range(min(q, j + width) if upper else q):
+                        for h in range(min(width, r - j)):
+                            columns[at + m, h] = right[c, m, j + h]
+                for m in range(0, q, DEPTH):
+                    until = min(m + DEPTH, q)
+                    for i in range(0, n_rows, _ROWS):
+                        last = min(i + _ROWS, n_rows)
+                        for row in range(i, last):
+                            for h in range(m, until):
+                                rows[row - i, h - m] = left[c, row, h] if row < p else 0.0
+                        for j in range(begin, end, width):
+                            group = (j - begin) // width
+                            stop = (min(until, j + width) if upper else until) - m
+                            right_part = columns[group * q + m : (group + 1) * q]
+                            out_part = sums[group * n_rows + i : group * n_rows + last]
+                            for row in range(i, last, BLOCK):
+                                start = max(begins[row // BLOCK] - m, 0)
+                                if start < stop:
+                                    subtract_product(
+                                        rows,
+                                        right_part,
+                                        False,
+                                        row - i,
+                                        start,
+                                        stop,
+                                        0,
+                                        width,
+                                        out_part,
+                                    )
+                for j in range(begin, end, width):
+                    at = (j - begin) // width * n_rows
+                    for i in range(p):
+                        for h in range(min(width, r - j)):
+                            out[c, i, j + h] = -sums[at + i, h]
 
     return multiply

@@ -1,0 +1,57 @@
+"""K-means of few rows has scikit-learn's labels, whatever decides."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans, kmeans_plusplus
+from threadpoolctl import threadpool_limits
+
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.starts.few_rows import sklearn_seeds
+from fastgmm.starts.kmeans import kmeans
+
+N_SETS = 30
+
+
+def _gaussian(random, shape):
+    return random.standard_normal(shape) + 4.0 * random.integers(0, 3, (shape[0], 1))
+
+
+ROWS = {
+    "gaussian": _gaussian,
+    "far": lambda random, shape: 1e7 + _gaussian(random, shape),
+    "integers": lambda random, shape: random.integers(0, 4, shape).astype(float),
+    "one digit": lambda random, shape: np.round(_gaussian(random, shape), 1),
+    "repeated": lambda random, shape: np.repeat(
+        _gaussian(random, shape)[: shape[0] // 8 + 1], 8, 0
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_labels_and_draws_are_those_of_scikit_learn(kind, dtype, weighted):
+    random = np.random.default_rng(0)
+    for seed in range(N_SETS):
+        shape = int(random.integers(20, 600)), int(random.integers(1, 7))
+        X = ROWS[kind](random, shape).astype(dtype)
+        k = int(random.integers(1, 8))
+        weights = random.uniform(0.5, 2.0, len(X)) if weighted else None
+        states = [np.random.RandomState(seed) for _ in range(2)]
+        with threadpool_limits(1, "openmp"):  # so that its sums have one order
+            expected = KMeans(k, n_init=1, random_state=states[0]).fit(X, sample_weight=weights)
+        found = kmeans(X, k, states[1], weights, ThreadEngine(1))
+        np.testing.assert_array_equal(found.labels, expected.labels_)
+        assert states[0].random_sample() == states[1].random_sample()
+        _, rows = kmeans_plusplus(X, k, random_state=seed, sample_weight=weights)
+        np.testing.assert_array_equal(
+            sklearn_seeds(X, k, np.random.RandomState(seed), weights), rows
+        )
+
+
+def test_one_thread_of_blas_for_wide_rows():
+    X = np.random.default_rng(0).standard_normal((400, 300))
+    expected = KMeans(8, n_init=1, random_state=0).fit(X).labels_
+    found = kmeans(X, 8, np.random.RandomState(0), None, ThreadEngine(1))
+    np.testing.assert_array_equal(found.labels, expected)
