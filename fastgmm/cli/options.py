@@ -176,7 +176,10 @@ Bayesian = Annotated[
 PriorType = Annotated[
     str | None, typer.Option(metavar="TYPE", help="dirichlet_process or dirichlet_distribution.")
 ]
-Prior = Annotated[float | None, typer.Option()]
+Prior = Annotated[
+    float | None,
+    typer.Option(help="Argument of BayesianGaussianMixture by this name; with --bayesian."),
+]
 Numbers = Annotated[
     np.ndarray | None,
     typer.Option(parser=_numbers, metavar="NUMBERS", help="As 1,2.5,3, or in a .npy file."),
