@@ -10,28 +10,33 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.report.changes import REPOSITORY
 from benchmarks.report.page import render
 from benchmarks.report.results import ReportError, load_history
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 NO_PAGE = 2
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(stderr=True, highlight=False)
 
 
-@app.command(help="Write what asv measured as one HTML page that needs no network.")
+@app.command(help="Write a page that says whether fastgmm got faster: one file, no network.")
 def report(
     results: Annotated[
         Path | None, typer.Option(help="asv's results; by default where asv.conf.json says.")
     ] = None,
     machine: Annotated[str | None, typer.Option(help="Whose results.")] = None,
-    output: Annotated[Path, typer.Option(help="The page.")] = Path("performance.html"),
+    output: Annotated[Path, typer.Option("--out", "--output", help="The page.")] = REPOSITORY
+    / "build"
+    / "performance.html",
 ) -> None:
     """Run the command."""
     try:
         history = load_history(results or configured_results(), machine, tags())
-        write_whole(output, render(history))
+        page = render(history)
+        if output.parent == REPOSITORY / "build":  # which git ignores
+            output.parent.mkdir(exist_ok=True)
+        write_whole(output, page)
     except (ReportError, OSError) as error:
         reason = error if isinstance(error, ReportError) else f"{type(error).__name__}: {error}"
         console.print(f"report: no page: {reason}", style="bold", markup=False, soft_wrap=True)
