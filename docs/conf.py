@@ -96,6 +96,21 @@ def add_pages(app, docname, source):
         source[0] = source[0].replace("\n*\n", "\n" + "".join(f"{name}\n" for name in rest))
 
 
+def add_report(app, docname, source):
+    """The page on performance shows the drawings of the report, which is a page by itself."""
+    if docname == "performance":
+        report = (Path(app.srcdir) / "performance.html").read_text(encoding="utf-8")
+        drawings = re.findall(
+            r"<h2>([^<]*)</h2>(?:<p>(.*?)</p>)?\s*(<figure.*?</figure>)", report, re.S
+        )
+        shown = "".join(
+            f"<h3>{head}</h3><p>{text}</p>{drawing}" for head, text, drawing in drawings
+        )
+        raw = f"```{{raw}} html\n<div class='report'>{shown}</div>\n```\n"
+        source[0] = source[0].replace("<!-- the report's drawings -->\n", raw)
+
+
 def setup(app):
+    app.connect("source-read", add_report)
     app.connect("source-read", link_to_gallery)
     app.connect("source-read", add_pages)

@@ -170,7 +170,7 @@ def whitened(means: np.ndarray, factors: np.ndarray) -> np.ndarray:
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
+        return np.log(factors.diagonal(axis1=-2, axis2=-1)).sum(axis=-1)
 
 
 def diagonals(matrices: np.ndarray) -> np.ndarray:
