@@ -1,11 +1,8 @@
 """What goes wrong on a cluster: nothing is lost, no bit changes, and errors name the partition."""
 
 import signal
-import subprocess
-import sys
 import threading
 import time
-import warnings
 from importlib.metadata import version
 
 import dask.array as da
@@ -16,12 +13,11 @@ import pytest
 from dask import delayed
 from distributed import Client, LocalCluster
 
-from fastgmm import GaussianMixture, open_source
+from fastgmm import open_source
 from fastgmm.distributed import workers
 from fastgmm.passes.chunks import SumsOfChunks
 from tests.distributed import faults
 from tests.distributed.data import assert_same_bits, blobs, fitted
-from tests.systems import unix_only
 
 #: Dask restarts workers in this process, and must not fail over what it warns of itself.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -169,43 +165,3 @@ def test_a_client_that_is_closed():
         client.close()
         with pytest.raises(OSError, match="The Dask client is closed"):
             fitted(source)
-
-
-_RUN = """
-import os, signal, sys
-import dask.array as da
-import numpy as np
-from distributed import Client, LocalCluster
-from fastgmm import GaussianMixture, open_source
-from fastgmm.em import Listener
-
-class Deadly(Listener):
-    def iteration_ends(self, result, change):
-        if result.n_iter == 3:
-            os.killpg(0, signal.SIGKILL)
-
-if __name__ == "__main__":
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    client = Client(cluster)
-    X = da.from_array(np.load(sys.argv[1]), chunks=(7777, 3))
-    model = GaussianMixture(3, max_iter=4, tol=0, random_state=0)
-    model._listener = Deadly()
-    model.fit(X, checkpoint=sys.argv[2], checkpoint_every=0)
-"""
-
-
-@unix_only
-def test_the_whole_cluster_dies(usable, tmp_path):
-    np.save(tmp_path / "rows.npy", X)
-    (tmp_path / "run.py").write_text(_RUN)
-    paths = [tmp_path / name for name in ("run.py", "rows.npy", "run.ckpt")]
-    done = subprocess.run(
-        [sys.executable, *paths], start_new_session=True, capture_output=True, timeout=120
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert paths[2].exists()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = GaussianMixture(3, max_iter=4, tol=0, random_state=0)
-        model.fit(da.from_array(X, chunks=(7_777, 3)), checkpoint=paths[2])
-    assert_same_bits(model, fitted(open_source(X)))
