@@ -122,6 +122,8 @@ class RowOptions(NamedTuple):
     delimiter : str or None
     decimal, memory_limit : str
     dtype, missing_values : str or None
+    dask : str or None
+        The cluster to work on.
     """
 
     data: list[Path]
@@ -136,6 +138,7 @@ class RowOptions(NamedTuple):
     memory_limit: str = MEMORY_LIMIT
     dtype: str | None = None
     missing_values: str | None = None
+    dask: str | None = None
 
     @classmethod
     def of(cls, context: typer.Context) -> "RowOptions":
@@ -148,7 +151,9 @@ class RowOptions(NamedTuple):
     @property
     def thing(self) -> Any:
         """What to open."""
-        return self.data[0] if len(self.data) == 1 else self.data
+        # Workers may run in other folders.
+        data = self.data if self.dask is None else [path.absolute() for path in self.data]
+        return data[0] if len(data) == 1 else data
 
     @property
     def text(self) -> dict[str, Any]:
@@ -194,6 +199,8 @@ class RowOptions(NamedTuple):
 def open_rows(options: RowOptions) -> tuple[RowSource, np.ndarray | None]:
     """Rows to fit, and their labels, if a column holds them."""
     how = {"columns": options.names("columns"), **options.how}
+    if options.dask is not None:
+        how["engine"] = "dask"
     if options.labels is None:
         return open_source(options.thing, **how), None
     return open_with_labels(options.thing, options.name("labels"), **how)
