@@ -1,9 +1,7 @@
 """The command line of the report."""
 
 import json
-import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +11,11 @@ from rich.console import Console
 from benchmarks.report.changes import REPOSITORY
 from benchmarks.report.page import render
 from benchmarks.report.results import ReportError, load_history
+from fastgmm.files.atomic import atomic_write
 
 NO_PAGE = 2
+PAGE = REPOSITORY / "build" / "performance.html"
+"""Where git ignores it."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(stderr=True, highlight=False)
@@ -26,17 +27,15 @@ def report(
         Path | None, typer.Option(help="asv's results; by default where asv.conf.json says.")
     ] = None,
     machine: Annotated[str | None, typer.Option(help="Whose results.")] = None,
-    output: Annotated[Path, typer.Option("--out", "--output", help="The page.")] = REPOSITORY
-    / "build"
-    / "performance.html",
+    output: Annotated[Path, typer.Option("--out", "--output", help="The page.")] = PAGE,
 ) -> None:
     """Run the command."""
     try:
         history = load_history(results or configured_results(), machine, tags())
         page = render(history)
-        if output.parent == REPOSITORY / "build":  # which git ignores
+        if output == PAGE:
             output.parent.mkdir(exist_ok=True)
-        write_whole(output, page)
+        write(output, page)
     except (ReportError, OSError) as error:
         reason = error if isinstance(error, ReportError) else f"{type(error).__name__}: {error}"
         console.print(f"report: no page: {reason}", style="bold", markup=False, soft_wrap=True)
@@ -63,20 +62,12 @@ def tags() -> dict[str, str]:
     return {commit: name for commit, _, name in pairs}
 
 
-def write_whole(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Write a file such that there is never half of it; devices are written to as they are."""
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
-        return
-    descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, suffix=".html")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    else:
+        atomic_write(path, text.encode())
 
 
 if __name__ == "__main__":
