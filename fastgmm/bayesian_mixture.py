@@ -28,8 +28,8 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
         Added to every variance. 'scale' is 1e-6 of the feature's variance in X with its weights, so
         that a model follows the units of the features; 'spherical' takes the mean over features. A
         constant feature gets the mean of the others, or 1e-6 if there are none.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hierarchical'}, \
-array-like or callable, default='kmeans'
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hierarchical', \
+'k-means||'}, array-like or callable, default='kmeans'
         As for :class:`fastgmm.GaussianMixture`.
     weight_concentration_prior_type, weight_concentration_prior, mean_precision_prior
         As in scikit-learn.

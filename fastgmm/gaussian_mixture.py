@@ -46,10 +46,11 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         Added to every variance. 'scale' is 1e-6 of the feature's variance in X with its weights, so
         that a model follows the units of the features; 'spherical' takes the mean over features. A
         constant feature gets the mean of the others, or 1e-6 if there are none.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hierarchical'}, \
-array-like or callable, default='kmeans'
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hierarchical', \
+'k-means||'}, array-like or callable, default='kmeans'
         The methods are scikit-learn's, but for 'hierarchical': Ward's clusters of at most 2000
-        rows, of features scaled as mclust does for its own start. Besides: labels of shape
+        rows, of features scaled as mclust does for its own start; and 'k-means||' (Bahmani et al.
+        2012), which clusters candidates from all rows, wherever they are. Besides: labels of shape
         (n_samples,); responsibilities of shape (n_samples, n_components), every row summing to 1;
         or a callable ``(X, n_components, random_state)`` that returns responsibilities.
     weights_init, means_init, precisions_init, random_state, warm_start, verbose, verbose_interval

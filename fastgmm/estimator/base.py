@@ -63,7 +63,8 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             Its rows are read chunk by chunk, again in every iteration. Of more than 262,144 rows,
             or more than fit in 128 MiB, ``init_params="kmeans"``, ``"k-means++"``,
             ``"hierarchical"`` and callables see a random sample; ``"random_from_data"`` does of
-            more than 16,777,216, or 4,194,304 with weights; ``"random"`` never does.
+            more than 16,777,216, or 4,194,304 with weights; ``"random"`` and ``"k-means||"``
+            never do.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), str or int, default=None
             How often each row counts; any non-negative numbers. A row of weight 0 is as good as

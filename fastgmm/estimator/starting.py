@@ -74,7 +74,7 @@ def find_starts(
     elif not (isinstance(method, str) or callable(method)):
         found = make(None, None)
     elif _is_drawn(method, data.source) and not with_noise:  # which looks at the rows
-        found = draw_starts(data.source.astype(dtype), n_components, method, random_state)
+        found = draw_starts(data.source.astype(dtype), n_components, method, random_state, engine)
         if known is not None:
             found = known_starts(found, known, method, None, random_state, None)
     else:

@@ -2,20 +2,21 @@
 
 import numpy as np
 
+from fastgmm.engines.base import Engine
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.sampling import all_weights, rows_at
 from fastgmm.starts.records import RandomResponsibilities, SingleRows
 
 
 def random(
-    source: RowSource, n_components: int, random_state: np.random.RandomState
+    source: RowSource, n_components: int, random_state: np.random.RandomState, engine: Engine
 ) -> RandomResponsibilities:
     """Responsibilities that are uniform random numbers, divided by their sum."""
     return RandomResponsibilities(random_state, n_components, source.dtype)
 
 
 def random_from_data(
-    source: RowSource, n_components: int, random_state: np.random.RandomState
+    source: RowSource, n_components: int, random_state: np.random.RandomState, engine: Engine
 ) -> SingleRows:
     """A row for every component, drawn without replacement and by weight."""
     weights = unequal(all_weights(source))

@@ -16,6 +16,7 @@ from fastgmm.starts.drawn import bytes_of_permutation, random, random_from_data,
 from fastgmm.starts.given import given_start
 from fastgmm.starts.hierarchical import hierarchical
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
+from fastgmm.starts.oversampled import kmeans_parallel
 from fastgmm.starts.records import Start
 
 
@@ -26,8 +27,8 @@ class Method(NamedTuple):
     ----------
     make : callable
         Of a method that looks at all rows: ``make(X, n_components, random_state, sample_weight,
-        engine)``, with rows in memory. Of one that draws first, so that rows may be anywhere:
-        ``make(source, n_components, random_state)``.
+        engine)``, with rows in memory. Of one whose rows may be anywhere:
+        ``make(source, n_components, random_state, engine)``.
     bytes_to_draw : callable, optional
         Memory that a method which draws takes for a source; None for the others.
     """
@@ -42,6 +43,7 @@ METHODS = {
     "random": Method(random, lambda source: 0),
     "random_from_data": Method(random_from_data, bytes_of_permutation),
     "hierarchical": Method(hierarchical),
+    "k-means||": Method(kmeans_parallel, lambda source: 0),
 }
 """By the names that `init_params` may have."""
 
@@ -59,7 +61,11 @@ def bytes_to_draw(method: str, source: RowSource) -> float:
 
 
 def draw_starts(
-    source: RowSource, n_components: int, method: str, random_state: np.random.RandomState
+    source: RowSource,
+    n_components: int,
+    method: str,
+    random_state: np.random.RandomState,
+    engine: Engine,
 ) -> Iterator[Start]:
     """Starts without end, as `make_starts` makes them of the same rows in memory.
 
@@ -71,9 +77,10 @@ def draw_starts(
     method : str
         One for which `bytes_to_draw` is finite.
     random_state : RandomState
+    engine : Engine
     """
     while True:
-        yield METHODS[method].make(source, n_components, random_state)
+        yield METHODS[method].make(source, n_components, random_state, engine)
 
 
 def make_starts(
@@ -104,7 +111,8 @@ def make_starts(
         If what the callable returns does not fit the data.
     """
     if isinstance(method, str) and METHODS[method].bytes_to_draw is not None:
-        yield from draw_starts(array_source(X, sample_weight), n_components, method, random_state)
+        source = array_source(X, sample_weight)
+        yield from draw_starts(source, n_components, method, random_state, engine)
     sample_weight = unequal(sample_weight)
     while True:
         if isinstance(method, str):

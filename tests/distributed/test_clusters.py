@@ -10,9 +10,6 @@ from distributed import Client, LocalCluster
 from fastgmm import fit_many, open_source, select
 from tests.distributed.data import assert_same_bits, blobs, fitted
 
-#: Another cluster may be running, whose port Dask would have taken.
-pytestmark = pytest.mark.filterwarnings("ignore:Port .* is already in use")
-
 X = blobs()
 WEIGHTS = np.random.default_rng(1).integers(0, 4, len(X)).astype(float)
 
@@ -21,7 +18,7 @@ WEIGHTS = np.random.default_rng(1).integers(0, 4, len(X)).astype(float)
 def test_the_bits_do_not_depend_on_workers(n_workers, threads, processes):
     shape = {"n_workers": n_workers, "threads_per_worker": threads, "processes": processes}
     with (
-        LocalCluster(**shape, dashboard_address=None, silence_logs=50) as cluster,
+        LocalCluster(**shape, dashboard_address=":0", silence_logs=50) as cluster,
         Client(cluster),
     ):
         assert_same_bits(fitted(da.from_array(X, chunks=(7_777, 3))), fitted(open_source(X)))

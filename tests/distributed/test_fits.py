@@ -50,7 +50,9 @@ def test_families_and_structures(client, kind, covariance_type):
     assert_same_bits(model, local(X, **arguments))
 
 
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize(
+    "init_params", ["kmeans", "k-means++", "random", "random_from_data", "k-means||"]
+)
 def test_starts(client, init_params):
     arguments = {"init_params": init_params, "max_iter": 2, "n_init": 2}
     model = fitted(da.from_array(X, chunks=(9_000, 3)), **arguments)

@@ -13,7 +13,7 @@ from fastgmm.starts.methods import Method
 
 def test_every_method_of_scikit_learn_is_there():
     (names,) = SklearnGaussianMixture._parameter_constraints["init_params"]
-    assert set(METHODS) == names.options | {"hierarchical"}
+    assert set(METHODS) == names.options | {"hierarchical", "k-means||"}
 
 
 def by_first_feature(X, n_components, random_state, sample_weight, engine):
