@@ -38,6 +38,8 @@ LAYERS = [
     ["starts"],
     ["passes"],
     ["outputs"],
+    ["distributed"],
+    ["merging"],
     ["engines", "sources"],
     ["covariance"],
     ["statistics", "parameters", "records", "caching", "import_hooks"],

@@ -36,12 +36,12 @@ class MergeTree:
         self._waiting: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
 
-    def add(self, leaf: int, record: Any) -> None:
+    def add(self, index: int, record: Any, level: int = 0) -> None:
         """Enter the record of a leaf, and merge upwards as far as both sides are there.
 
-        The record is the tree's from then on, which may write to it.
+        The record is the tree's from then on, which may write to it. That of a node above the
+        leaves stands for all leaves below it.
         """
-        level, index = 0, leaf
         while level < len(self._widths) - 1:
             sibling = index ^ 1
             if sibling < self._widths[level]:
@@ -55,6 +55,11 @@ class MergeTree:
                 record = first
             level, index = level + 1, index // 2
         self._waiting[level, 0] = record
+
+    @property
+    def nodes(self) -> dict[tuple[int, int], Any]:
+        """What has been merged so far: records by level and index, to be added to another tree."""
+        return dict(self._waiting)
 
     @property
     def total(self) -> Any:

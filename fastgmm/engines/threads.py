@@ -87,10 +87,16 @@ class ThreadEngine:
     ----------
     n_jobs : int or None, optional
         See `resolve_n_jobs`.
+    submit : callable, optional
+        ``submit(function, copies, size)`` runs copies of a function on other threads than those of
+        the process's pool, and returns their futures.
     """
 
-    def __init__(self, n_jobs: int | None = None):
+    def __init__(
+        self, n_jobs: int | None = None, submit: Callable[..., list[Future]] | None = None
+    ):
         self._n_jobs = n_jobs
+        self._submit = _pool.submit if submit is None else submit
 
     @cached_property
     def n_threads(self) -> int:
@@ -132,7 +138,7 @@ class ThreadEngine:
             finally:
                 _in_worker.flag = was_worker
 
-        futures = _pool.submit(work, n_threads - 1, self.n_threads - 1)
+        futures = self._submit(work, n_threads - 1, self.n_threads - 1)
         try:
             work()
         finally:

@@ -133,7 +133,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         with telling(self, X, y, sample_weight, labels) as listener_for:
             arguments = (X, sample_weight, labels, checkpoint, checkpoint_every, listener_for)
             data = fitting.fit(self, *arguments, predicted=True)
-        return predicting.labels_of_fit(self, data)
+        return predicting.labels_of_fit(self, X, data)
 
     def predict(self, X, *, out=None):
         """Label of the most probable component of every row; -1 for noise.

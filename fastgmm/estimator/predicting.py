@@ -1,10 +1,14 @@
 """Predictions and scores from the public attributes alone, because people assign those by hand."""
 
+import copy
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.distributed import is_collection, mapped
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_features, kernels_set_by_hand, working_dtype
 from fastgmm.estimator.few_rows import log_densities_of_few
@@ -63,7 +67,51 @@ def predict(estimator: Any, X: Any, output: str, out: Any) -> np.ndarray | None:
     """
     if isinstance(out, (str, os.PathLike)) and overwrites(out, files_of(X)):
         raise ValueError(f"out={os.fspath(out)!r} is among the files that rows are read from.")
+    if out is None and is_collection(X):
+        return predict_later(estimator, X, output)
     return predict_source(estimator, rows_to_predict(estimator, X), output, out=out)
+
+
+def predict_later(estimator: Any, X: Any, output: str) -> Any:
+    """Predictions that are made when they are asked for, by the model as it is now.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    X : dask array or dataframe
+    output : str
+    """
+    check_is_fitted(estimator)
+    k, d = np.shape(estimator.means_)
+    names = getattr(X, "columns", None)
+    n_features = X.shape[1] if names is None else len(names)
+    if n_features != d:
+        raise ValueError(
+            f"X has {n_features} features, but the model is expecting {d} features as input."
+        )
+    types = [X.dtype] if names is None else list(X.dtypes)
+    single = all(dtype == np.float32 for dtype in types)
+    dtype = working_dtype(estimator, np.dtype(np.float32 if single else np.float64))
+    width = None
+    if output == "labels":
+        dtype = np.dtype(np.int64)
+    elif output == "responsibilities":
+        width = k + (estimator._family.background_of(estimator) is not None)
+    model = copy.copy(estimator)
+    model._listener, model.n_jobs = None, 1  # Dask has threads of its own
+    function = partial(_predict_part, model=model, output=output, width=width, dtype=dtype)
+    return mapped(X, function, width, dtype)
+
+
+def _predict_part(
+    X: Any, model: Any, output: str, width: int | None, dtype: np.dtype
+) -> np.ndarray:
+    """Predictions for a part of the rows, which may be empty."""
+    if not len(X):
+        return np.empty((0,) if width is None else (0, width), dtype)
+    predictions = predict_source(model, rows_to_predict(model, X), output)
+    assert predictions is not None
+    return predictions.astype(dtype, copy=False)
 
 
 @underflow_is_zero
@@ -94,8 +142,10 @@ def predict_source(
     return None
 
 
-def labels_of_fit(estimator: Any, data: FitRows) -> np.ndarray:
+def labels_of_fit(estimator: Any, X: Any, data: FitRows) -> np.ndarray:
     """Labels of all rows of a fit; those that were given stay as they are."""
+    if is_collection(X) and data.given_labels is None:
+        return predict_later(estimator, X, "labels")
     labels = predict_source(estimator, data.given, "labels")
     assert labels is not None
     if data.given_labels is not None:

@@ -8,9 +8,9 @@ import numpy as np
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.rows import FitRows
 from fastgmm.families.noise import USUAL_SHARE
+from fastgmm.merging import sample_of
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.sampling import sample_rows
 from fastgmm.starts import Known, Start, bytes_to_draw, draw_starts, known_starts, make_starts
 from fastgmm.starts.noise import without_noise
 
@@ -78,7 +78,7 @@ def find_starts(
         if known is not None:
             found = known_starts(found, known, method, None, random_state, None)
     else:
-        yield from _sampled_starts(data.source, make, random_state)
+        yield from _sampled_starts(data.source, make, random_state, engine)
         return
     yield from ((None, start) for start in found)
 
@@ -92,11 +92,12 @@ def _sampled_starts(
     source: RowSource,
     make: Callable[..., Iterator[Start]],
     random_state: np.random.RandomState,
+    engine: ThreadEngine,
 ) -> Iterator[FoundStart]:
     """Starts from samples of the rows, each drawn before its start; of all rows if they are few."""
     most = max(min(START_ROWS, START_BYTES // (8 * source.n_features)), 1)
     while True:
-        sample, weights, numbers = sample_rows(source, most, random_state)
+        sample, weights, numbers = sample_of(source, most, random_state, engine)
         drawn = None
         if len(sample) < source.n_rows:
             drawn = array_source(sample, weights, source.dtype)

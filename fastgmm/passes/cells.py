@@ -103,7 +103,10 @@ class CellPass(Pass):
     @staticmethod
     def may_pay(source: RowSource, n_components: int) -> bool:
         """Whether a problem of this size is worth a closer look."""
-        return n_components >= LEAST_COMPONENTS and _LEAST_ROWS <= source.n_rows <= _MOST_ROWS
+        here = source.place is None
+        return (
+            here and n_components >= LEAST_COMPONENTS and _LEAST_ROWS <= source.n_rows <= _MOST_ROWS
+        )
 
     def statistics(self, operands, about=None, careful=False):
         if about is None and not careful:

@@ -26,13 +26,11 @@ def _one_set(n_rows: int) -> np.ndarray:
     return offsets
 
 
-def sums_of_chunks(
-    forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool = False
-) -> Callable[[Chunk, np.ndarray | None], np.ndarray]:
+class SumsOfChunks:
     """The E-step of chunks, as a function: what they share is made once.
 
     Its bare sums are merged as they are; records of every chunk would double the time, some 6 us a
-    chunk, that a pass spends outside of kernels.
+    chunk, that a pass spends outside of kernels. It pickles, without the kernel.
 
     Parameters
     ----------
@@ -42,34 +40,46 @@ def sums_of_chunks(
         Of the rows: float64 or float32.
     careful : bool
         Take all moments about the components' own means, those near the origin too.
-
-    Returns
-    -------
-    callable (chunk, shares) -> ndarray
-        `SufficientStatistics.sums` of a chunk about ``operands.reference``. `shares`, unless None,
-        are responsibilities (rows, k), or labels (rows,), taken instead of the operands' own; the
-        log-likelihood is then 0.
     """
-    from fastgmm.kernels.em_pass import statistics_pass
 
-    add_statistics = statistics_pass(forms, dtype)
-    with_axis = [array[np.newaxis] for array in operands]
-    n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
+    def __init__(
+        self, forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool = False
+    ):
+        from fastgmm.kernels.em_pass import statistics_pass
 
-    def sums_of_chunk(chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
-        sums = np.zeros((1, n_sums))
+        self._arguments = forms, operands, dtype, careful
+        self._add_statistics = statistics_pass(forms, dtype)
+        self._with_axis = [array[np.newaxis] for array in operands]
+        self._n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
+        self._careful = careful
+
+    def __reduce__(self) -> tuple:
+        return SumsOfChunks, self._arguments
+
+    def __call__(self, chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
+        """`SufficientStatistics.sums` of a chunk about ``operands.reference``.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Of rows in the type of the kernels.
+        shares : ndarray of shape (rows, k) or (rows,), or None
+            Responsibilities, or labels, taken instead of the operands' own; the log-likelihood is
+            then 0.
+        """
+        sums = np.zeros((1, self._n_sums))
         offsets = _one_set(len(chunk.rows))
-        given = *_labels_and_responsibilities(shares), careful
-        add_statistics(chunk.rows, chunk.weights, offsets, _FIRST, *given, *with_axis, sums)
+        given = *_labels_and_responsibilities(shares), self._careful
+        self._add_statistics(
+            chunk.rows, chunk.weights, offsets, _FIRST, *given, *self._with_axis, sums
+        )
         return sums[0]
-
-    return sums_of_chunk
 
 
 def adder_of_sets(
     forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, np.ndarray], None]:
-    """The E-step of some data sets of weighted rows, as a function; see `sums_of_chunks`.
+    """The E-step of some data sets of weighted rows, as a function; see `SumsOfChunks`.
 
     Parameters
     ----------
@@ -125,7 +135,7 @@ def statistics_of_each(
         With an axis of length m in front.
     shares : ndarray of shape (n, k) or (n,), optional
     careful : bool, optional
-        See `sums_of_chunks`.
+        See `SumsOfChunks`.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 

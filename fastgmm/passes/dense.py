@@ -1,6 +1,8 @@
 """The pass over the rows of a source: every row by every component, chunk by chunk."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,12 @@ from fastgmm.caching import cached_property
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kernels.layout import Forms
+from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
+    SumsOfChunks,
     chunk_predictions,
     chunk_scatter,
-    sums_of_chunks,
     totals_of_each,
 )
 from fastgmm.passes.kernel_operands import (
@@ -70,69 +73,37 @@ class DensePass(Pass):
         return self._summed(kernels_for_given(self._forms, self.centre(), about, careful), shares)
 
     def scatter(self, point):
-        reference = point[np.newaxis]
-
-        def scatter(index: int) -> SufficientStatistics:
-            return chunk_scatter(self._source.read(*self._grid.bounds(index)), reference)
-
-        return self._engine.reduce(scatter, len(self._grid))
+        return self._merged(partial(chunk_scatter, reference=point[np.newaxis]))
 
     def centre(self):
         return self._centre
 
     @cached_property
     def _centre(self) -> np.ndarray:
-        def total(index: int) -> np.ndarray:
-            rows = self._source.read(*self._grid.bounds(index)).rows
-            return totals_of_each(rows, np.array([0, len(rows)]))[0]
+        return self._merged(_total) / self.n_rows
 
-        return self._engine.reduce(total, len(self._grid)) / self.n_rows
+    def _merged(self, function: Callable[[Chunk], Any]) -> Any:
+        """Merge of a function of every chunk."""
+        return merge_chunks(function, self._source, self._grid, self._engine)
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
-        sums_of_chunk = sums_of_chunks(choice.forms, choice.operands, choice.dtype, choice.careful)
-
-        def sums(index: int) -> np.ndarray:
-            chunk = self._read(index, choice.dtype)
-            if shares is not None:
-                return sums_of_chunk(chunk, shares.chunk(chunk.start, chunk.stop))
-            labels = self._known(chunk)
-            if labels is None:
-                return sums_of_chunk(chunk, None)
-            return _sums_with_labels(chunk, labels, choice, sums_of_chunk)
-
-        in_order = shares is not None and shares.in_order
-        engine = ThreadEngine(1) if in_order else self._engine
-        total = engine.reduce(sums, len(self._grid))
+        sums = SumsOfChunks(choice.forms, choice.operands, choice.dtype, choice.careful)
+        if shares is None:
+            total = self._merged(_EStep(sums, choice, self._labels))
+        elif shares.in_order:
+            given, source = _Given(sums, choice.dtype, shares), self._source.at_home()
+            total = merge_chunks(given, source, self._grid, ThreadEngine(1))
+        else:
+            total = self._merged(_Given(sums, choice.dtype, shares))
         return self._record(choice, choice.operands.reference, total)
 
     def _summed_about(self, choice: KernelChoice, about: np.ndarray) -> SufficientStatistics:
         """One pass over the rows, with moments about other points than the means."""
         # Points that the new means are about are no reason to be less careful than about means.
         made = choice._replace(operands=moment_operands(about), dtype=np.dtype(np.float64))
-        sums_of_chunk = sums_of_chunks(made.forms, made.operands, made.dtype)
-
-        def sums(index: int) -> np.ndarray:
-            chunk = self._read(index, made.dtype)
-            log_likelihoods, responsibilities = shared_out(chunk, choice, self._known(chunk))
-            total = sums_of_chunk(chunk, responsibilities)
-            weighted = len(chunk.weights) > 0
-            total[0] = chunk.weights @ log_likelihoods if weighted else log_likelihoods.sum()
-            return total
-
-        return self._record(made, about, self._engine.reduce(sums, len(self._grid)))
-
-    def _known(self, chunk: Chunk) -> np.ndarray | None:
-        """Labels of a chunk; None if it has none."""
-        if self._labels is None:
-            return None
-        labels = self._labels[chunk.start : chunk.stop]
-        return labels if (labels >= 0).any() else None
-
-    def _read(self, index: int, dtype: np.dtype) -> Chunk:
-        """A chunk of rows in the type that kernels work in."""
-        chunk = self._source.read(*self._grid.bounds(index))
-        return chunk if dtype == self.dtype else chunk._replace(rows=chunk.rows.astype(dtype))
+        sums = SumsOfChunks(made.forms, made.operands, made.dtype)
+        return self._record(made, about, self._merged(_EStepAbout(sums, choice, self._labels)))
 
     def _record(
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
@@ -157,6 +128,119 @@ def as_asked(record: SufficientStatistics, forms: Forms, rows: Pass) -> Sufficie
     if record.form is MomentForm.DIAGONAL and forms.moments == MomentForm.TRACE:
         return record.traced()
     return record
+
+
+def _total(chunk: Chunk) -> np.ndarray:
+    """Sum (d,) of the rows of a chunk."""
+    return totals_of_each(chunk.rows, np.array([0, len(chunk.rows)]))[0]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Given:
+    """Sums of a chunk under given shares.
+
+    Parameters
+    ----------
+    sums : SumsOfChunks
+    dtype : dtype
+        That its kernel works in.
+    shares : Shares
+    """
+
+    sums: SumsOfChunks
+    dtype: np.dtype
+    shares: Shares
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        shares = self.shares.chunk(chunk.start, chunk.stop)
+        return self.sums(_in_type(chunk, self.dtype), shares)
+
+    def of_chunks(self, bounds: Bounds) -> "_Given":
+        """The same with the shares of some chunks only."""
+        return replace(self, shares=RowsOfChunks.of(self.shares.chunk, bounds))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _EStep:
+    """Sums of a chunk under a mixture's own responsibilities.
+
+    Parameters
+    ----------
+    sums : SumsOfChunks
+    choice : KernelChoice
+    labels : ndarray of int32, shape (n,), RowsOfChunks or None
+        What is known of rows.
+    """
+
+    sums: SumsOfChunks
+    choice: KernelChoice
+    labels: Any
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        chunk = _in_type(chunk, self.choice.dtype)
+        labels = _known(self.labels, chunk)
+        if labels is None:
+            return self.sums(chunk, None)
+        return _sums_with_labels(chunk, labels, self.choice, self.sums)
+
+    def of_chunks(self, bounds: Bounds) -> "_EStep":
+        """The same with the labels of some chunks only."""
+        return replace(self, labels=_labels_of_chunks(self.labels, bounds))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _EStepAbout:
+    """Sums of a chunk about other points than a mixture's means, under its responsibilities.
+
+    Parameters
+    ----------
+    sums : SumsOfChunks
+        About these points, in float64.
+    choice : KernelChoice
+        Of the mixture.
+    labels : ndarray of int32, shape (n,), RowsOfChunks or None
+        What is known of rows.
+    """
+
+    sums: SumsOfChunks
+    choice: KernelChoice
+    labels: Any
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        chunk = _in_type(chunk, np.dtype(np.float64))
+        log_likelihoods, responsibilities = shared_out(
+            chunk, self.choice, _known(self.labels, chunk)
+        )
+        total = self.sums(chunk, responsibilities)
+        weighted = len(chunk.weights) > 0
+        total[0] = chunk.weights @ log_likelihoods if weighted else log_likelihoods.sum()
+        return total
+
+    def of_chunks(self, bounds: Bounds) -> "_EStepAbout":
+        """The same with the labels of some chunks only."""
+        return replace(self, labels=_labels_of_chunks(self.labels, bounds))
+
+
+def _in_type(chunk: Chunk, dtype: np.dtype) -> Chunk:
+    """A chunk of rows in the type that kernels work in."""
+    return chunk if chunk.rows.dtype == dtype else chunk._replace(rows=chunk.rows.astype(dtype))
+
+
+def _labels_of_chunks(labels: Any, bounds: Bounds) -> RowsOfChunks | None:
+    if labels is None:
+        return None
+    return RowsOfChunks.of(lambda start, stop: labels[start:stop], bounds)
+
+
+def _known(labels: Any, chunk: Chunk) -> np.ndarray | None:
+    """Labels of a chunk; None if it has none."""
+    if labels is None:
+        return None
+    if isinstance(labels, RowsOfChunks):
+        labels = labels.chunk(chunk.start, chunk.stop)
+    else:
+        labels = labels[chunk.start : chunk.stop]
+    return labels if (labels >= 0).any() else None
 
 
 def _sums_with_labels(

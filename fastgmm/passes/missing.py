@@ -55,6 +55,7 @@ class MissingPass(Pass):
         n_components: int,
         labels: np.ndarray | None = None,
     ):
+        source = source.at_home()  # what is found there about patterns stays there
         self._filled = DensePass(filled_rows(source, tally), forms, engine, n_components)
         self._source, self._tally, self._labels = source.scaled(), tally, labels
         self._forms, self._engine = forms, engine

@@ -1,10 +1,12 @@
 """Predictions for the rows of a source, chunk by chunk."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from fastgmm.engines.base import Engine
+from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import chunk_predictions
 from fastgmm.passes.kernel_operands import KernelChoice
@@ -104,16 +106,17 @@ def mean_log_likelihood(source: RowSource, choice: KernelChoice, engine: Engine)
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
+    total = merge_chunks(partial(_log_likelihood, choice=choice), source, grid, engine)
+    return float(total / source.total_weight)
 
-    def weighted(index: int) -> float:
-        chunk = source.read(*grid.bounds(index))
-        values = np.empty(len(chunk.rows), dtype=choice.dtype)
-        chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
-        if not len(chunk.weights):
-            return float(values.sum(dtype=np.float64))
-        return float(values.astype(np.float64) @ chunk.weights)
 
-    return engine.reduce(weighted, len(grid)) / source.total_weight
+def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
+    """Weighted sum of the log-likelihoods of a chunk."""
+    values = np.empty(len(chunk.rows), dtype=choice.dtype)
+    chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
+    if not len(chunk.weights):
+        return float(values.sum(dtype=np.float64))
+    return float(values.astype(np.float64) @ chunk.weights)
 
 
 def classification_log_likelihood(
@@ -137,34 +140,43 @@ def classification_log_likelihood(
         See `predict_rows`.
     """
     source = source.astype(choice.dtype)
+    grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
+    largest = partial(_largest, choice=choice, predict=predict)
+    return float(merge_chunks(largest, source, grid, engine))
+
+
+def _largest(
+    chunk: Chunk,
+    choice: KernelChoice,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None,
+) -> float:
+    """Weighted sum of the largest log-densities of a chunk."""
+    largest = _of_classes(chunk, choice) if predict is None else _of_shares(chunk, choice, predict)
+    if not len(chunk.weights):
+        return float(largest.sum(dtype=np.float64))
+    return float(largest.astype(np.float64) @ chunk.weights)
+
+
+def _of_classes(chunk: Chunk, choice: KernelChoice) -> np.ndarray:
+    """The largest log-densities of a chunk."""
     k, background = len(choice.operands.means), choice.operands.background
-    grid = RowGrid.of(source.n_rows, source.n_features, k)
+    values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
+    chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
+    largest = values[:, 0]
+    for c in range(1, k):  # NumPy takes far longer over a short axis
+        largest = np.maximum(largest, values[:, c])
+    if background is not None:
+        largest = np.maximum(largest, values.dtype.type(background))
+    return largest
 
-    def of_classes(chunk: Chunk) -> np.ndarray:
-        """The largest log-densities of a chunk."""
-        values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
-        chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
-        largest = values[:, 0]
-        for c in range(1, k):  # NumPy takes far longer over a short axis
-            largest = np.maximum(largest, values[:, c])
-        if background is not None:
-            largest = np.maximum(largest, values.dtype.type(background))
-        return largest
 
-    def of_shares(chunk: Chunk) -> np.ndarray:
-        """The same where noise has another density for every row."""
-        assert predict is not None
-        shares = np.empty((len(chunk.rows), k + (background is not None)), dtype=choice.dtype)
-        likelihoods = np.empty(len(chunk.rows), dtype=choice.dtype)
-        predict(chunk, "responsibilities", shares)
-        predict(chunk, "log_likelihoods", likelihoods)
-        return likelihoods + np.log(shares.max(axis=1))
-
-    def largest(index: int) -> float:
-        chunk = source.read(*grid.bounds(index))
-        largest = of_classes(chunk) if predict is None else of_shares(chunk)
-        if not len(chunk.weights):
-            return float(largest.sum(dtype=np.float64))
-        return float(largest.astype(np.float64) @ chunk.weights)
-
-    return float(engine.reduce(largest, len(grid)))
+def _of_shares(
+    chunk: Chunk, choice: KernelChoice, predict: Callable[[Chunk, str, np.ndarray], float]
+) -> np.ndarray:
+    """The same where noise has another density for every row."""
+    k, background = len(choice.operands.means), choice.operands.background
+    shares = np.empty((len(chunk.rows), k + (background is not None)), dtype=choice.dtype)
+    likelihoods = np.empty(len(chunk.rows), dtype=choice.dtype)
+    predict(chunk, "responsibilities", shares)
+    predict(chunk, "log_likelihoods", likelihoods)
+    return likelihoods + np.log(shares.max(axis=1))

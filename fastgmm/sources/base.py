@@ -3,14 +3,14 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgmm.sources.checks import describe_bad_value, find_bad_value
 from fastgmm.sources.present import PresentRows, WeightTally
 from fastgmm.sources.read_ahead import ReadAhead
-from fastgmm.sources.reader import RowReader, rows_per_scan
+from fastgmm.sources.reader import RowReader, readers_below, rows_per_scan
 from fastgmm.sources.weights import divided
 
 _CHUNKS = 64
@@ -122,6 +122,8 @@ class RowSource:
         Whether NaN is in order, and stands for a value that is missing; see `allowing_missing`.
     on_read : callable or None
         Called with the number of rows of every read, from any thread.
+    place : object or None
+        Where the rows are worked on, if not in this process: see `fastgmm.distributed`.
 
     Raises
     ------
@@ -138,6 +140,8 @@ class RowSource:
         self.total_weight, self.weight_scale, self.n_absent = float(reader.n_rows), 1.0, 0
         self.missing = False
         self.on_read: Callable[[int], None] | None = None
+        *_, stored = readers_below(reader)
+        self.place, self._partial = stored.place, False
         self._exponent = 0
         self._unchecked = not checked
         if reader.weighted:
@@ -154,6 +158,14 @@ class RowSource:
             self._ahead = ReadAhead(
                 reader.prefetch, self.n_rows, reader.read_ahead_rows, reader.read_ahead_step
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For the process that some of the rows are worked on in.
+        return {**vars(self), "_ahead": None, "_in_order": None, "on_read": None, "place": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _partial=True)
+        self._take(self.reader)
 
     def __repr__(self) -> str:
         weighted = ", weighted" if self.weighted else ""
@@ -175,7 +187,10 @@ class RowSource:
         rows, weights = self.reader.read(start, stop)
         rows = self._converted(rows)
         if self._unchecked and (start, stop) not in self._in_order:
-            if find_bad_value(rows, weights, self.missing) is not None:
+            found = find_bad_value(rows, weights, self.missing)
+            if found is not None and self._partial:
+                raise self._bad_value(rows, start, found)
+            if found is not None:
                 self._raise_first_bad_value()
             if stop - start >= _REMEMBERED_ROWS:
                 self._in_order.add((start, stop))
@@ -205,6 +220,14 @@ class RowSource:
         other.missing, other._in_order = missing, set()
         return other
 
+    def at_home(self) -> "RowSource":
+        """The same rows, worked on in this process wherever they are stored."""
+        if self.place is None:
+            return self
+        other = copy.copy(self)
+        other.place = None
+        return other
+
     def with_reader(self, reader: RowReader, *, missing: bool) -> "RowSource":
         """Rows of a reader that makes them of this source's own.
 
@@ -215,7 +238,7 @@ class RowSource:
             Whether values are missing in them.
         """
         other = RowSource(reader, self.dtype, checked=not self._unchecked)
-        other.missing, other.on_read = missing, self.on_read
+        other.missing, other.on_read, other.place = missing, self.on_read, self.place
         return other
 
     def present(self) -> "RowSource":
@@ -266,10 +289,12 @@ class RowSource:
             rows = self._converted(rows)
             found = find_bad_value(rows, weights, self.missing)
             if found is not None:
-                value, column = rows[found], self.reader.columns[found[1]]
-                raise ValueError(
-                    describe_bad_value(value, column, *self.reader.locate(start + found[0]))
-                )
+                raise self._bad_value(rows, start, found)
+
+    def _bad_value(self, rows: np.ndarray, start: int, found: tuple[int, int]) -> ValueError:
+        """The error that says where a bad value stands."""
+        value, column = rows[found], self.reader.columns[found[1]]
+        return ValueError(describe_bad_value(value, column, *self.reader.locate(start + found[0])))
 
 
 def scan(source: RowSource) -> Iterator[Chunk]:

@@ -15,8 +15,8 @@ class Request(NamedTuple):
     ----------
     columns : sequence of str or int, or None
         The features.
-    weight : str, int or None
-        Column of weights.
+    weight : str, int, array or None
+        Column of weights; an array where the kind of storage says that it takes such.
     names : sequence of str or None
         Columns to take by default, where they have names.
     cache : BlockCache
@@ -61,12 +61,15 @@ class Kind(NamedTuple):
         What errors call the files of this kind; empty for things that have no name.
     has_names : bool
         Whether columns are chosen by name, not by number.
+    weighs : bool
+        Whether a request may hold weights beside the rows, too.
     """
 
     takes: Callable[[Any], bool]
     reader: Callable[[Any, Request], RowReader]
     words: str = ""
     has_names: bool = True
+    weighs: bool = False
 
 
 def package_of(thing: object) -> str:

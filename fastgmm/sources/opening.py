@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from fastgmm.sources import array, arrow, csv, parquet, zarr
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
+from fastgmm.sources.elsewhere import engine_named
 from fastgmm.sources.kinds import Kind, Request, is_query, package_of
 from fastgmm.sources.memory import parse_memory_limit
 from fastgmm.sources.missing import MissingTally, complete_rows
@@ -50,6 +52,7 @@ def open_source(
     delimiter: str | None = None,
     decimal: str = ".",
     missing_values: str = "error",
+    engine: str | None = None,
 ) -> RowSource:
     r"""Rows to fit or predict, from a file or an object, without loading them as a whole.
 
@@ -60,7 +63,8 @@ def open_source(
         compressed as ``.csv.gz``, a folder of Parquet files (and of folders of them), or a Zarr
         array; a two-dimensional ``numpy.memmap`` or array; a pyarrow Table or Dataset of Parquet
         files; a pandas or polars frame; a LazyFrame of polars or a relation of DuckDB, which are
-        computed once; a ``zarr.Array``; or a list of such parts, whose rows follow one another.
+        computed once; a ``zarr.Array``; a dask array or dataframe; or a list of such parts, whose
+        rows follow one another.
     columns : sequence of str or int, optional
         The features, in this order: names where columns have names, numbers elsewhere. All columns
         but the weights by default.
@@ -85,6 +89,9 @@ def open_source(
         What NaN, null and empty cells are: an error; a reason to leave out their rows, which a
         warning counts; or values that are missing, for an estimator with the same argument. Such
         estimators open paths and tables that way by themselves.
+    engine : {None, "dask"}, optional
+        "dask" has the workers of the current Dask client read the files and sum over their rows;
+        they need to see the same files. `memory_limit` is then that of every worker.
 
     Returns
     -------
@@ -111,7 +118,7 @@ def open_source(
     """
     request: dict[str, Any] = {"columns": columns, "exclude": tuple(exclude), "names": None}
     request |= {"header": header, "delimiter": delimiter, "decimal": decimal}
-    return _open(thing, weight, dtype, memory_limit, missing_values, **request)
+    return _open(thing, weight, dtype, memory_limit, missing_values, engine, **request)
 
 
 def open_for_model(
@@ -148,7 +155,7 @@ def open_for_model(
     by_order = not (options.get("header", True) or numbered)
     names = None if by_order else feature_names
     request = {"columns": None, "names": names, **options}
-    source = _open(thing, weight, dtype, memory_limit, missing_values, **request)
+    source = _open(thing, weight, dtype, memory_limit, missing_values, None, **request)
     if source.n_features != n_features:
         raise ValueError(
             f"X has {source.n_features} features, but the model is expecting {n_features} features "
@@ -164,7 +171,13 @@ def open_for_model(
 
 
 def _open(
-    thing: Any, weight: Any, dtype: Any, memory_limit: Any, missing_values: str, **request: Any
+    thing: Any,
+    weight: Any,
+    dtype: Any,
+    memory_limit: Any,
+    missing_values: str,
+    engine: str | None,
+    **request: Any,
 ) -> RowSource:
     if missing_values not in ("error", "drop", "em"):
         raise ValueError(
@@ -180,11 +193,12 @@ def _open(
         thing = thing if dtype is None else thing.astype(dtype)
         return _with_missing(thing, missing_values)
     is_column = weight is None or isinstance(weight, (str, bytes)) or np.ndim(weight) == 0
-    column = weight if is_column else None
-    cache = BlockCache(n_bytes)
-    missing = missing_values != "error"
-    reader = _reader(thing, Request(weight=column, cache=cache, missing=missing, **request))
-    if not is_column:
+    kind = kind_of(thing)
+    asked = weight if is_column or (kind is not None and kind.weighs) else None
+    request |= {"weight": asked, "missing": missing_values != "error"}
+    opens = partial(_reader_of, thing, n_bytes, **request)
+    reader = opens() if engine is None else engine_named(engine)(opens)
+    if not is_column and asked is None:
         reader = WithWeights(reader, np.asarray(weight))
     return _with_missing(RowSource(reader, dtype), missing_values)
 
@@ -204,6 +218,16 @@ def _with_missing(source: RowSource, missing_values: str) -> RowSource:
     return complete_rows(source, tally)
 
 
+def _reader_of(thing: Any, n_bytes: int, **request: Any) -> RowReader:
+    """Reader of a thing that keeps so many bytes of decoded rows."""
+    return _reader(thing, Request(cache=BlockCache(n_bytes), **request))
+
+
+def kind_of(thing: Any) -> Kind | None:
+    """The kind of storage that reads a thing; None if it is of no kind, or a list."""
+    return next((kind for kind in KINDS if kind.takes(thing)), None)
+
+
 def holds_rows(thing: object) -> bool:
     """Whether something is to be opened, and is no array or frame that is in memory anyway.
 
@@ -218,7 +242,7 @@ def holds_rows(thing: object) -> bool:
         return len(thing) > 0 and all(map(_has_columns, thing))
     if isinstance(thing, (str, os.PathLike, RowSource, RowReader)):
         return True
-    return package_of(thing) in ("pyarrow", "zarr") or is_query(thing)
+    return package_of(thing) in ("pyarrow", "zarr", "dask", "dask_expr") or is_query(thing)
 
 
 def files_of(thing: object) -> list[str | os.PathLike]:
@@ -256,9 +280,9 @@ def _reader(thing: Any, request: Request) -> RowReader:
                 f"{thing} is a pipe or a device, which can be read only once. Rows are read many "
                 "times: write them to a file first."
             )
-    for kind in KINDS:
-        if kind.takes(thing):
-            return kind.reader(thing, request)
+    kind = kind_of(thing)
+    if kind is not None:
+        return kind.reader(thing, request)
     if isinstance(thing, Path):
         raise ValueError(f"{thing} is of no kind that rows are read from, by its name: {_WORDS}.")
     raise _no_rows(thing)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,10 @@ class RowReader(ABC):
         How many rows to call `prefetch` for, beyond those that are read; 0 for never.
     read_ahead_step : int
         By how many rows reading should have moved on before it is called again.
+    wrapped : RowReader or None
+        The one whose rows these are, or some of these.
+    place : object or None
+        Where the rows are worked on, if not in this process: see `fastgmm.distributed`.
     """
 
     name: str
@@ -40,6 +45,8 @@ class RowReader(ABC):
     weighted: bool = False
     read_ahead_rows: int = 0
     read_ahead_step: int = 0
+    wrapped: "RowReader | None" = None
+    place: Any = None
 
     @abstractmethod
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +67,14 @@ class RowReader(ABC):
     @abstractmethod
     def check_unchanged(self) -> None:
         """Raise ValueError if what is stored is no longer what was opened."""
+
+
+def readers_below(reader: RowReader) -> Iterator[RowReader]:
+    """A reader, and those that it wraps, down to the one that looks at what is stored."""
+    below: RowReader | None = reader
+    while below is not None:
+        yield below
+        below = below.wrapped
 
 
 def rows_per_scan(n_features: int) -> int:

@@ -34,8 +34,8 @@ def sample_rows(source: RowSource, n_rows: int, random_state: np.random.RandomSt
         How many. If the source has no more, all are taken, and nothing is drawn.
     random_state : RandomState
     """
+    chosen = draw_numbers(source.n_rows, n_rows, random_state)
     n_rows = min(n_rows, source.n_rows)
-    chosen = _draw(source.n_rows, n_rows, random_state) if n_rows < source.n_rows else None
     rows = np.empty((n_rows, source.n_features), source.dtype)
     weights = np.empty(n_rows) if source.weighted else None
     filled = 0
@@ -50,6 +50,13 @@ def sample_rows(source: RowSource, n_rows: int, random_state: np.random.RandomSt
             weights[filled : filled + n_local] = chunk.weights[local]
         filled += n_local
     return Sample(rows, weights, chosen)
+
+
+def draw_numbers(
+    n_total: int, n_rows: int, random_state: np.random.RandomState
+) -> np.ndarray | None:
+    """Numbers of the rows that `sample_rows` takes, in order; None if these are all."""
+    return _draw(n_total, n_rows, random_state) if n_rows < n_total else None
 
 
 def rows_at(source: RowSource, numbers: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ class SelectedRows(RowReader):
 
     def __init__(self, reader: RowReader, ends: np.ndarray):
         self._reader, self._ends = reader, ends
+        self.wrapped = reader
         self.name, self.n_rows, self.dtype = reader.name, int(ends[-1]), reader.dtype
         self.n_features, self.columns = reader.n_features, reader.columns
         self.feature_names, self.weighted = reader.feature_names, reader.weighted
@@ -35,24 +36,24 @@ class SelectedRows(RowReader):
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         if start == stop:
             return self._reader.read(0, 0)
-        begin, end, skip = self._span(start, stop)
+        begin, end, skip = self.span(start, stop)
         rows, weights = self._reader.read(begin, end)
         chosen = self._selected(rows, weights)[skip : skip + stop - start]
         return rows[chosen], weights[chosen] if self.weighted else weights
 
     def locate(self, row: int) -> tuple[str, int]:
-        begin, end, skip = self._span(row, row + 1)
+        begin, end, skip = self.span(row, row + 1)
         chosen = self._selected(*self._reader.read(begin, end))
         return self._reader.locate(begin + int(chosen[skip]))
 
     def prefetch(self, start: int, stop: int) -> None:
-        begin, end, _ = self._span(start, stop)
+        begin, end, _ = self.span(start, stop)
         self._reader.prefetch(begin, end)
 
     def check_unchanged(self) -> None:
         self._reader.check_unchanged()
 
-    def _span(self, start: int, stop: int) -> tuple[int, int, int]:
+    def span(self, start: int, stop: int) -> tuple[int, int, int]:
         """Rows of the reader that hold rows start to stop, and how many selected ones to skip."""
         first = int(np.searchsorted(self._ends, start, side="right"))
         last = int(np.searchsorted(self._ends, stop - 1, side="right"))

@@ -36,6 +36,7 @@ class WithWeights(RowReader):
             )
         check_number_type(weights.dtype, "The array of weights")
         self._reader, self._weights, self.weighted = reader, weights, True
+        self.wrapped = reader
         self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
         self.n_features, self.columns = reader.n_features, reader.columns
         self.feature_names = reader.feature_names

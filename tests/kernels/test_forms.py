@@ -11,7 +11,7 @@ import fastgmm
 from fastgmm.covariance import STRUCTURES
 from fastgmm.kernels import em_pass, near_pass
 from fastgmm.kernels.layout import DENSITY_FORMS, FORMS, Forms, check_forms
-from fastgmm.passes.chunks import sums_of_chunks
+from fastgmm.passes.chunks import SumsOfChunks
 from fastgmm.statistics import MomentForm
 from tests import mixtures
 from tests.kernels.passes import every_dtype
@@ -88,7 +88,7 @@ def test_careful_moments_keep_the_digits_of_a_component_near_the_origin(covarian
 
     def found(careful):
         operands = mixtures.operands_of(structure, parameters, dtype)
-        return sums_of_chunks(structure.forms, operands, np.dtype(dtype), careful)(chunk, None)
+        return SumsOfChunks(structure.forms, operands, np.dtype(dtype), careful)(chunk, None)
 
     assert not np.array_equal(found(True), found(False))
     np.testing.assert_allclose(found(True), found(False), rtol=0, atol=1e-3 * n)

@@ -1,0 +1,13 @@
+"""Rows on a Dask cluster: a kind of storage, and the place where such rows are worked on."""
+
+from fastgmm.distributed.collections import COLLECTION, is_collection
+from fastgmm.distributed.files import on_cluster
+from fastgmm.distributed.lazily import mapped
+from fastgmm.sources.elsewhere import ENGINES
+from fastgmm.sources.opening import KINDS
+
+__all__ = ["is_collection", "mapped"]
+
+if COLLECTION not in KINDS:
+    KINDS.append(COLLECTION)
+ENGINES["dask"] = on_cluster

@@ -1,0 +1,155 @@
+"""Dask's client: which one there is, and tasks that are waited for."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from fastgmm.sources.optional import import_optional
+
+
+class ClusterError(OSError):
+    """What goes wrong on a cluster and is about no argument and no single row."""
+
+
+class PartitionError(ValueError):
+    """What is wrong with the rows of a partition; the text names it."""
+
+
+def distributed() -> Any:
+    """The package dask.distributed."""
+    return import_optional("distributed", "Working on a Dask cluster", "dask")
+
+
+def current_client() -> Any:
+    """The client that Dask uses at present; None if there is none.
+
+    Raises
+    ------
+    ImportError
+        If dask.distributed is not installed.
+    """
+    try:
+        return distributed().Client.current()
+    except ValueError:
+        return None
+
+
+def check_open(client: Any) -> None:
+    """Check that a client is connected.
+
+    Raises
+    ------
+    ClusterError
+    """
+    if client.status != "running":
+        raise ClusterError(
+            f"The Dask client is {client.status}, so that nothing can be computed with it. Make a "
+            "new one, dask.distributed.Client(...), and make the rows anew."
+        )
+
+
+@contextmanager
+def scheduler_errors() -> Iterator[None]:
+    """Say in plain words that the scheduler is gone.
+
+    Raises
+    ------
+    ClusterError
+    """
+    try:
+        yield
+    except ClusterError:
+        raise
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(
+            f"The scheduler of the Dask cluster cannot be reached: {error}"
+        ) from error
+
+
+def completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
+    """Futures, as they are done; if that is interrupted or left, the others are cancelled."""
+    waiting = {future.key: future for future in futures}
+    try:
+        for future in distributed().as_completed(futures):
+            del waiting[future.key]
+            yield future
+    finally:
+        if waiting:
+            with suppress(Exception):  # of a client that is closed
+                client.cancel(list(waiting.values()))
+
+
+def result_of(client: Any, future: Any, words: str) -> Any:
+    """What a future that is done came to.
+
+    Parameters
+    ----------
+    client : Client
+    future : Future
+    words : str
+        What it is about, as the subject of a sentence.
+
+    Raises
+    ------
+    PartitionError
+        That the task raised.
+    ClusterError
+        If it was cancelled, or raised anything else.
+    """
+    if future.status == "finished":
+        with scheduler_errors():
+            return future.result()
+    if future.status != "error":
+        check_open(client)
+        raise ClusterError(
+            f"{words}: the work on the cluster was cancelled, or its scheduler is gone."
+        )
+    error = future.exception()
+    if isinstance(error, PartitionError):
+        raise error
+    if type(error).__name__ == "KilledWorker":
+        raise ClusterError(
+            f"{words}: every worker that took up the work died, most often for lack of memory. "
+            "Give the workers more of it, or make the partitions smaller."
+        ) from error
+    raise ClusterError(f"{words} cannot be computed: {type(error).__name__}: {error}") from error
+
+
+def results(client: Any, futures: Sequence[Any], words: str = "Partition") -> list[Any]:
+    """Wait for a future of every partition.
+
+    Raises
+    ------
+    PartitionError, ClusterError
+        Naming the first partition that is known to fail.
+    """
+    wait_for(client, futures, words)
+    with scheduler_errors():
+        return list(client.gather(list(futures)))
+
+
+def wait_for(client: Any, futures: Sequence[Any], words: str = "Partition") -> None:
+    """The same, without fetching what comes out.
+
+    Raises
+    ------
+    PartitionError, ClusterError
+    """
+    for future in completed(client, futures):
+        if future.status != "finished":
+            failed = [i for i, f in enumerate(futures) if f.status not in ("finished", "pending")]
+            first = failed[0] if failed else list(futures).index(future)
+            result_of(client, futures[first], f"{words} {first}")
+
+
+def counted(numbers: Sequence[int]) -> str:
+    """Partitions, by their numbers, as the beginning of a sentence."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    plural = "s" if len(runs) > 1 or len(runs[0]) > 1 else ""
+    return f"Partition{plural} {', '.join(words)}"

@@ -1,0 +1,85 @@
+"""Rows in files that all workers can read: every worker reads those that it sums."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from fastgmm.distributed.client import ClusterError, current_client, distributed
+from fastgmm.distributed.place import ClusterPlace
+from fastgmm.sources.reader import RowReader
+
+
+class ReopenedReader(RowReader):
+    """The rows of a reader that workers open for themselves.
+
+    Parameters
+    ----------
+    opens : callable
+        Makes the reader; it pickles.
+    place : ClusterPlace or None
+        None on a worker.
+    n_rows : int, optional
+        That there have to be.
+
+    Raises
+    ------
+    ValueError
+        If what is opened has another number of rows.
+    """
+
+    def __init__(
+        self, opens: Callable[[], RowReader], place: ClusterPlace | None, n_rows: int | None = None
+    ):
+        self._reader, self._opens, self.place = opens(), opens, place
+        reader = self._reader
+        if n_rows is not None and reader.n_rows != n_rows:
+            raise ValueError(
+                f"{reader.name} has {reader.n_rows} rows on a worker, but had {n_rows} when it was "
+                "opened."
+            )
+        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
+        self.n_features, self.columns = reader.n_features, reader.columns
+        self.feature_names, self.weighted = reader.feature_names, reader.weighted
+        self.read_ahead_rows = reader.read_ahead_rows
+        self.read_ahead_step = reader.read_ahead_step
+
+    def __reduce__(self) -> tuple:
+        return ReopenedReader, (self._opens, None, self.n_rows)
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._reader.read(start, stop)
+
+    def weights(self) -> Iterator[np.ndarray]:
+        return self._reader.weights()
+
+    def locate(self, row: int) -> tuple[str, int]:
+        return self._reader.locate(row)
+
+    def prefetch(self, start: int, stop: int) -> None:
+        self._reader.prefetch(start, stop)
+
+    def check_unchanged(self) -> None:
+        self._reader.check_unchanged()
+
+
+def on_cluster(opens: Callable[[], RowReader]) -> RowReader:
+    """A reader of files whose rows are worked on by the workers of the current client.
+
+    Parameters
+    ----------
+    opens : callable
+        Makes the reader, here and on every worker.
+
+    Raises
+    ------
+    ClusterError
+        If there is no client.
+    """
+    distributed()
+    client = current_client()
+    if client is None:
+        raise ClusterError(
+            "engine='dask' works on the current Dask client, but there is none. Make one first: "
+            "from dask.distributed import Client; client = Client()"
+        )
+    return ReopenedReader(opens, ClusterPlace(client))

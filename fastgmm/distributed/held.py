@@ -1,0 +1,263 @@
+"""What a worker does: sums over the chunks whose rows it holds.
+
+Rows come as the arguments of a task and are let go with it, so that Dask knows of all memory that
+they take, and of all that a worker which dies takes along.
+"""
+
+import pickle
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgmm.distributed.client import distributed
+from fastgmm.engines.base import MergeTree
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.sources.base import RowGrid, RowSource
+from fastgmm.sources.cache import Block
+from fastgmm.sources.reader import RowReader
+
+_MOST_SOURCES = 8
+"""Sources that a process remembers: those of files have their rows in memory, up to a limit."""
+
+Piece = tuple[int, int]
+"""Number of a partition, and the first of its rows that is meant."""
+
+
+class Partitions(NamedTuple):
+    """Rows in partitions, as far as they are known where they are not.
+
+    Parameters
+    ----------
+    token : str
+        Tells them from others.
+    name : str
+        What to call them.
+    starts : ndarray of int, shape (partitions + 1,)
+        First row of every partition, and the number of all rows.
+    dtype : dtype
+    columns : sequence of str or int
+        Of the features.
+    feature_names : list of str or None
+    weighted : bool
+    """
+
+    token: str
+    name: str
+    starts: np.ndarray
+    dtype: np.dtype
+    columns: Any
+    feature_names: list[str] | None
+    weighted: bool
+
+    def parts(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """(partition, its first row, the row after its last) of rows start to stop."""
+        number = int(np.searchsorted(self.starts, start, side="right")) - 1
+        while start < stop:
+            first, end = int(self.starts[number]), min(stop, int(self.starts[number + 1]))
+            if start < end:
+                yield number, start - first, end - first
+            start, number = end, number + 1
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """The partition of a row in words, and the row's number in it."""
+        ((number, begin, _),) = self.parts(row, row + 1)
+        return f"Partition {number}", begin
+
+
+class _Held:
+    """Pieces of partitions that tasks of this process hold at present."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pieces: dict[tuple[str, int], dict[int, tuple[Block, int]]] = {}
+
+    @contextmanager
+    def lending(self, token: str, pieces: dict[Piece, Block]) -> Iterator[None]:
+        """Hold pieces while a task is at work; another may hold the same."""
+        with self._lock:
+            for (number, first), block in pieces.items():
+                of_partition = self._pieces.setdefault((token, number), {})
+                known, n_tasks = of_partition.get(first, (block, 0))
+                longest = max(known, block, key=lambda piece: len(piece.rows))
+                of_partition[first] = longest, n_tasks + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                for number, first in pieces:
+                    of_partition = self._pieces[token, number]
+                    block, n_tasks = of_partition.pop(first)
+                    if n_tasks > 1:
+                        of_partition[first] = block, n_tasks - 1
+                    if not of_partition:
+                        del self._pieces[token, number]
+
+    def rows(self, token: str, number: int, start: int, stop: int) -> Block:
+        """Rows start to stop of a partition.
+
+        Raises
+        ------
+        LookupError
+            If no task holds them.
+        """
+        with self._lock:
+            for first, (block, _) in self._pieces.get((token, number), {}).items():
+                if first <= start and stop <= first + len(block.rows):
+                    rows = slice(start - first, stop - first)
+                    return Block(block.rows[rows], block.weights[rows])
+        raise LookupError(f"Rows {start} to {stop} of partition {number} are not at hand.")
+
+
+_held = _Held()
+
+
+class HeldReader(RowReader):
+    """Rows of partitions, on a worker that holds those that are asked for.
+
+    Parameters
+    ----------
+    partitions : Partitions
+    """
+
+    def __init__(self, partitions: Partitions):
+        self._partitions = partitions
+        self.name, self.n_rows = partitions.name, int(partitions.starts[-1])
+        self.dtype, self.weighted = partitions.dtype, partitions.weighted
+        self.columns, self.feature_names = partitions.columns, partitions.feature_names
+        self.n_features = len(partitions.columns)
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        token = self._partitions.token
+        blocks = [_held.rows(token, *part) for part in self._partitions.parts(start, stop)]
+        return joined(blocks, self.n_features, self.dtype)
+
+    def weights(self) -> Iterator[np.ndarray]:
+        yield self.read(0, self.n_rows)[1]
+
+    def locate(self, row: int) -> tuple[str, int]:
+        return self._partitions.locate(row)
+
+    def prefetch(self, start: int, stop: int) -> None:
+        pass
+
+    def check_unchanged(self) -> None:
+        pass
+
+
+def joined(blocks: list[Block], n_features: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and weights of blocks that follow one another."""
+    if len(blocks) == 1:
+        return blocks[0].rows, blocks[0].weights
+    if not blocks:
+        return np.empty((0, n_features), dtype), np.empty(0)
+    with np.errstate(over="ignore"):
+        rows = np.concatenate([block.rows for block in blocks], dtype=dtype, casting="unsafe")
+    return rows, np.concatenate([block.weights for block in blocks])
+
+
+class Failed(NamedTuple):
+    """What is wrong with the rows of a chunk: no fault of the worker.
+
+    Parameters
+    ----------
+    leaf : int
+    error : ValueError
+    """
+
+    leaf: int
+    error: ValueError
+
+
+def sums_of_leaves(
+    token: str,
+    of_rows: str,
+    stored: bytes,
+    function: bytes,
+    grid: RowGrid,
+    leaves: list[int],
+    places: list[Piece],
+    blocks: list[Block],
+) -> list[tuple[tuple[int, int], Any]] | Failed:
+    """The nodes of the merge tree that follow from some of its leaves.
+
+    Parameters
+    ----------
+    token : str
+        Of the source.
+    of_rows : str
+        Token of the partitions.
+    stored : bytes
+        The source, pickled.
+    function : bytes
+        Of a chunk, pickled.
+    grid : RowGrid
+    leaves : list of int
+        Numbers of chunks.
+    places : list of (int, int)
+        Which pieces of partitions the blocks are.
+    blocks : list of Block
+
+    Returns
+    -------
+    nodes : list of ((level, index), record)
+        Or what is wrong with the rows.
+    """
+    source, of_chunk = _source(token, stored), pickle.loads(function)
+    tree = MergeTree(len(grid))
+
+    def enter(number: int) -> None:
+        leaf = leaves[number]
+        tree.add(leaf, of_chunk(source.read(*grid.bounds(leaf))))
+
+    with _held.lending(of_rows, dict(zip(places, blocks, strict=True))):
+        try:
+            _engine().for_each(enter, len(leaves))
+        except ValueError as error:
+            return _first_failure(error, source, grid, leaves)
+    return list(tree.nodes.items())
+
+
+def _first_failure(
+    error: ValueError, source: RowSource, grid: RowGrid, leaves: list[int]
+) -> Failed:
+    """The first chunk that cannot be read, whatever thread was the first to find one."""
+    for leaf in leaves:
+        try:
+            source.read(*grid.bounds(leaf))
+        except ValueError as first:
+            return Failed(leaf, first)
+    return Failed(leaves[0], error)
+
+
+_sources: OrderedDict[str, RowSource] = OrderedDict()
+_opening = threading.Lock()
+
+
+def _source(token: str, stored: bytes) -> RowSource:
+    """A source, which is remembered: that its rows are in order, and blocks of files."""
+    with _opening:
+        if token not in _sources:
+            _sources[token] = pickle.loads(stored)
+            while len(_sources) > _MOST_SOURCES:
+                _sources.popitem(last=False)
+        _sources.move_to_end(token)
+        return _sources[token]
+
+
+def _engine() -> ThreadEngine:
+    """The threads that Dask gives this worker, the present one among them."""
+    try:
+        worker = distributed().get_worker()
+    except ValueError:
+        return ThreadEngine(1)
+    executor = worker.executors["default"]
+
+    def submit(function: Any, copies: int, size: int) -> list[Future]:
+        return [executor.submit(function) for _ in range(copies)]
+
+    return ThreadEngine(worker.state.nthreads, submit)

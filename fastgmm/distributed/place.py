@@ -1,0 +1,321 @@
+"""The place of rows on a cluster: which worker sums which chunks, and what comes home."""
+
+import uuid
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastgmm.distributed.client import (
+    ClusterError,
+    check_open,
+    completed,
+    counted,
+    distributed,
+    result_of,
+    scheduler_errors,
+)
+from fastgmm.distributed.held import Failed, Partitions, Piece, sums_of_leaves
+from fastgmm.distributed.workers import check_workers
+from fastgmm.engines.base import MergeTree
+from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.cache import Block
+from fastgmm.sources.elsewhere import Place
+from fastgmm.sources.reader import readers_below
+from fastgmm.sources.selected import SelectedRows
+
+_LEEWAY = 1.05
+"""How much more than its share a worker gets of rows that it holds already."""
+
+
+@dataclass(eq=False)
+class Bundle:
+    """Chunks that one task sums.
+
+    Parameters
+    ----------
+    worker : str
+        Where the task should run.
+    leaves : list of int
+        Numbers of the chunks.
+    places : list of (int, int)
+        The pieces of partitions that they need...
+    blocks : list of Future
+        ...and these.
+    """
+
+    worker: str
+    leaves: list[int]
+    places: list[Piece] = field(default_factory=list)
+    blocks: list[Any] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class _Job:
+    """A source that is worked on: as workers get it, and how its chunks are bundled.
+
+    Parameters
+    ----------
+    token : str
+    stored : Future
+        The source, pickled.
+    bundles : dict
+        By grid.
+    """
+
+    token: str
+    stored: Any
+    bundles: dict[RowGrid, list[Bundle]] = field(default_factory=dict)
+
+
+class ClusterPlace(Place):
+    """Rows that the workers of a cluster hold, or read for themselves.
+
+    Parameters
+    ----------
+    client : Client
+    partitions : Partitions, optional
+        None for rows in files, which every worker can read.
+    blocks : list of Future, optional
+        The rows of the partitions.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        partitions: Partitions | None = None,
+        blocks: Sequence[Any] = (),
+    ):
+        self.client, self.partitions, self.blocks = client, partitions, list(blocks)
+        self._jobs: weakref.WeakKeyDictionary[RowSource, _Job] = weakref.WeakKeyDictionary()
+        self._checked: set[str] = set()
+
+    def __reduce__(self) -> tuple:
+        return type(None), ()  # a worker works where it is
+
+    def workers(self) -> dict[str, int]:
+        """Threads of every worker by its address; new workers are looked at first.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster is gone, or a worker has other versions of packages.
+        """
+        check_open(self.client)
+        with scheduler_errors():
+            workers: dict[str, int] = self.client.nthreads()
+            if not workers:
+                self.client.wait_for_workers(1)
+                workers = self.client.nthreads()
+        if new := workers.keys() - self._checked:
+            check_workers(self.client, new)
+            self._checked |= new
+        return workers
+
+    def merge(self, function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid) -> Any:
+        workers, job = self.workers(), self._job(source)
+        if grid not in job.bundles:
+            job.bundles[grid] = self._bundles(source, grid, workers)
+        bundles = job.bundles[grid]
+        _move_from_the_dead(bundles, workers)
+        tasks = self._tasks(function, grid, job, bundles)
+        tree, failures = MergeTree(len(grid)), []
+        for future in completed(self.client, list(tasks)):
+            bundle = tasks[future]
+            nodes = result_of(self.client, future, self._words(bundle))
+            if isinstance(nodes, Failed):
+                failures.append(nodes)
+                continue
+            for (level, index), record in nodes:
+                tree.add(index, _own(record), level)
+            if source.on_read is not None:
+                source.on_read(sum(stop - start for start, stop in _bounds(grid, bundle)))
+        if failures:
+            raise min(failures, key=lambda failed: failed.leaf).error
+        return tree.total
+
+    def _tasks(
+        self, function: Callable, grid: RowGrid, job: _Job, bundles: list[Bundle]
+    ) -> dict[Any, Bundle]:
+        """A task for every bundle."""
+        pickle = distributed().protocol.pickle.dumps
+        narrowed = getattr(function, "of_chunks", None)
+        pickled = pickle(function) if narrowed is None else b""
+        tasks = {}
+        for bundle in bundles:
+            of_bundle = pickled
+            if narrowed is not None:
+                of_bundle = pickle(narrowed(_bounds(grid, bundle)))
+            token = "" if self.partitions is None else self.partitions.token
+            future = self.client.submit(
+                sums_of_leaves,
+                job.token,
+                token,
+                job.stored,
+                of_bundle,
+                grid,
+                bundle.leaves,
+                bundle.places,
+                bundle.blocks,
+                key=f"fastgmm-sums-{uuid.uuid4().hex}",
+                workers=[bundle.worker],
+                allow_other_workers=True,
+            )
+            tasks[future] = bundle
+        return tasks
+
+    def _job(self, source: RowSource) -> _Job:
+        if source not in self._jobs:
+            stored = distributed().protocol.pickle.dumps(source)
+            token = uuid.uuid4().hex
+            # A task, unlike data that is scattered, is done again when its worker has died.
+            future = self.client.submit(_same, stored, key=f"fastgmm-source-{token}")
+            self._jobs[source] = _Job(token, future)
+        return self._jobs[source]
+
+    # -- who sums what -----------------------------------------------------------------------------
+    def _bundles(self, source: RowSource, grid: RowGrid, workers: dict[str, int]) -> list[Bundle]:
+        if self.partitions is None:
+            return _neighbours(grid, workers)
+        parts = [
+            list(self.partitions.parts(*_stored_span(source, *grid.bounds(leaf))))
+            for leaf in range(len(grid))
+        ]
+        with scheduler_errors():
+            holders = self.client.who_has(self.blocks)
+        at = [set(holders.get(block.key, ())) for block in self.blocks]
+        bundles = _by_place(parts, at, workers)
+        for bundle in bundles:
+            self._give_pieces(bundle, parts, at)
+        return bundles
+
+    def _give_pieces(
+        self, bundle: Bundle, parts: list[list[tuple[int, int, int]]], at: list[set[str]]
+    ) -> None:
+        """The pieces of partitions that the chunks of a bundle need, on its worker."""
+        assert self.partitions is not None
+        needed: dict[int, tuple[int, int]] = {}
+        for leaf in bundle.leaves:
+            for number, start, stop in parts[leaf]:
+                first, end = needed.get(number, (start, stop))
+                needed[number] = min(first, start), max(end, stop)
+        lengths = np.diff(self.partitions.starts).tolist()
+        for number, (start, stop) in sorted(needed.items()):
+            block = self.blocks[number]
+            if (start, stop) != (0, lengths[number]) or bundle.worker not in at[number]:
+                block = self.client.submit(
+                    _piece,
+                    block,
+                    start,
+                    stop,
+                    key=f"fastgmm-piece-{uuid.uuid4().hex}",
+                    workers=[bundle.worker],
+                    allow_other_workers=True,
+                )
+            bundle.places.append((number, start))
+            bundle.blocks.append(block)
+
+    def _words(self, bundle: Bundle) -> str:
+        """What a bundle is about: the partition that is known to fail, or all of them."""
+        if self.partitions is None:
+            return f"Chunk {bundle.leaves[0]} to chunk {bundle.leaves[-1]}"
+        for number, block in enumerate(self.blocks):
+            if block.status == "error":
+                return f"Partition {number}"
+        return counted([number for number, _ in bundle.places])
+
+
+def _same(stored: bytes) -> bytes:
+    return stored
+
+
+def _piece(block: Block, start: int, stop: int) -> Block:
+    """Some rows of a partition, for a worker of their own."""
+    return Block(block.rows[start:stop].copy(), block.weights[start:stop].copy())
+
+
+def _own(record: Any) -> Any:
+    """A record that may be written to; what came in a message may not."""
+    if isinstance(record, np.ndarray) and not record.flags.writeable:
+        return record.copy()
+    return record
+
+
+def _bounds(grid: RowGrid, bundle: Bundle) -> list[tuple[int, int]]:
+    return [grid.bounds(leaf) for leaf in bundle.leaves]
+
+
+def _stored_span(source: RowSource, start: int, stop: int) -> tuple[int, int]:
+    """The stored rows that rows start to stop of a source are among."""
+    for reader in readers_below(source.reader):
+        if isinstance(reader, SelectedRows):
+            start, stop, _ = reader.span(start, stop)
+    return start, stop
+
+
+def _neighbours(grid: RowGrid, workers: dict[str, int]) -> list[Bundle]:
+    """Chunks that follow one another for every worker, as many as it has threads for."""
+    addresses = sorted(workers)
+    ends = np.cumsum([workers[address] for address in addresses])
+    ends = np.round(ends * (len(grid) / ends[-1])).astype(int)
+    starts = [0, *ends[:-1].tolist()]
+    return [
+        Bundle(address, list(range(start, end)))
+        for address, start, end in zip(addresses, starts, ends.tolist(), strict=True)
+        if start < end
+    ]
+
+
+def _by_place(
+    parts: list[list[tuple[int, int, int]]], at: list[set[str]], workers: dict[str, int]
+) -> list[Bundle]:
+    """Chunks for the workers that hold most of their rows, as long as no one has too many.
+
+    Parameters
+    ----------
+    parts : list of list of (int, int, int)
+        For every chunk: partitions, first rows and ends in them.
+    at : list of set of str
+        Who holds every partition.
+    workers : dict
+        Threads of every worker.
+    """
+    n_rows = [sum(stop - start for _, start, stop in pieces) for pieces in parts]
+    share = sum(n_rows) / sum(workers.values())
+    taken = dict.fromkeys(sorted(workers), 0)
+    leaves: dict[str, list[int]] = {address: [] for address in taken}
+    left = []
+
+    def take(address: str, leaf: int) -> None:
+        leaves[address].append(leaf)
+        taken[address] += n_rows[leaf]
+
+    for leaf, pieces in enumerate(parts):
+        held = dict.fromkeys(taken, 0)
+        for number, start, stop in pieces:
+            for address in at[number] & held.keys():
+                held[address] += stop - start
+        best = max(taken, key=lambda address: (held[address], -taken[address] / workers[address]))
+        if held[best] and taken[best] + n_rows[leaf] / 2 <= _LEEWAY * share * workers[best]:
+            take(best, leaf)
+        else:
+            left.append(leaf)
+    for leaf in left:
+        take(min(taken, key=lambda address: taken[address] / workers[address]), leaf)
+    return [Bundle(address, sorted(numbers)) for address, numbers in leaves.items() if numbers]
+
+
+def _move_from_the_dead(bundles: list[Bundle], workers: dict[str, int]) -> None:
+    """Give the bundles of workers that are gone to those that have least to do."""
+    if not workers:
+        raise ClusterError("The Dask cluster has no workers.")
+    load = dict.fromkeys(sorted(workers), 0.0)
+    for bundle in bundles:
+        if bundle.worker in load:
+            load[bundle.worker] += len(bundle.leaves) / workers[bundle.worker]
+    for bundle in bundles:
+        if bundle.worker not in load:
+            bundle.worker = min(load, key=lambda address: load[address])
+            load[bundle.worker] += len(bundle.leaves) / workers[bundle.worker]

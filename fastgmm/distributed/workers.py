@@ -1,0 +1,83 @@
+"""The workers of a cluster: whether they have the same packages and processors."""
+
+import sys
+import warnings
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgmm.distributed.client import ClusterError, scheduler_errors
+
+
+class Facts(NamedTuple):
+    """What the bits of a result may depend on, of one process.
+
+    Parameters
+    ----------
+    versions : dict
+        Of packages, by name.
+    processor : tuple of str
+        Kind of machine, name of the processor, and its features, as the compiler knows them.
+    """
+
+    versions: dict[str, str]
+    processor: tuple[str, ...]
+
+
+def facts_here() -> Facts:
+    """Facts of this process."""
+    from fastgmm.kernels.target import describe  # Numba takes its time
+
+    versions = {"fastgmm": sys.modules["fastgmm"].__version__, "numpy": np.__version__}
+    versions["numba"] = version("numba")
+    return Facts(versions, tuple(describe()))
+
+
+def check_workers(client: Any, addresses: Collection[str]) -> None:
+    """Compare workers with this process.
+
+    Parameters
+    ----------
+    client : Client
+    addresses : collection of str
+
+    Raises
+    ------
+    ClusterError
+        If one has another version of a package, or lacks it.
+
+    Warns
+    -----
+    UserWarning
+        If one has another processor, so that last digits may be different.
+    """
+    with scheduler_errors():
+        found = client.run(facts_here, workers=list(addresses), on_error="return")
+    here = facts_here()
+    others = set()
+    for address, facts in sorted(found.items()):
+        if isinstance(facts, OSError):
+            continue  # it died meanwhile
+        if isinstance(facts, Exception):
+            raise ClusterError(
+                f"The worker at {address} cannot run fastgmm {here.versions['fastgmm']}: "
+                f"{type(facts).__name__}: {facts}"
+            )
+        for name, expected in here.versions.items():
+            if facts.versions.get(name) != expected:
+                raise ClusterError(
+                    f"The worker at {address} has {name} {facts.versions.get(name)}, but this "
+                    f"process has {expected}. Both need the same, or results would depend on where "
+                    "rows are worked on."
+                )
+        if facts.processor != here.processor:
+            others.add(facts.processor[1] or facts.processor[0])
+    if others:
+        warnings.warn(
+            f"Workers have other processors ({', '.join(sorted(others))}, with their features) "
+            f"than this process ({here.processor[1]}): last digits of results may depend on where "
+            "rows are worked on.",
+            stacklevel=2,
+        )

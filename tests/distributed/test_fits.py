@@ -1,0 +1,177 @@
+"""Fits of dask collections, and of files by a cluster: the bits of local fits."""
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fastgmm import open_source
+from fastgmm.passes.chunks import SumsOfChunks
+from tests.distributed.data import assert_same_bits, blobs, fitted
+
+X = blobs()
+WEIGHTS = np.random.default_rng(1).integers(0, 4, len(X)).astype(float)
+NAMES = ["a", "b", "c"]
+
+
+def frame_of(X, npartitions=5):
+    return dd.from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=npartitions, sort=False)
+
+
+def local(X, weights=None, **arguments):
+    """A fit of the same rows, opened as files would be."""
+    return fitted(open_source(X, weight=weights), **arguments)
+
+
+PARTITIONS = {
+    "one": 60_000,
+    "many": 1_000,
+    "odd": 7_777,
+    "uneven": (1, 20_000, 9_999, 30_000),
+}
+
+
+@pytest.mark.parametrize("chunks", PARTITIONS.values(), ids=list(PARTITIONS))
+def test_the_bits_do_not_depend_on_partitions(client, chunks):
+    assert_same_bits(fitted(da.from_array(X, chunks=(chunks, 3))), local(X))
+
+
+@pytest.mark.parametrize("kind", ["likelihood", "bayesian"])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VVI"])
+def test_families_and_structures(client, kind, covariance_type):
+    if (kind, covariance_type) == ("bayesian", "VVI"):
+        covariance_type = "full"
+    arguments = {"kind": kind, "covariance_type": covariance_type, "max_iter": 2}
+    model = fitted(da.from_array(X, chunks=(9_000, 2)), **arguments)
+    assert_same_bits(model, local(X, **arguments))
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_starts(client, init_params):
+    arguments = {"init_params": init_params, "max_iter": 2, "n_init": 2}
+    model = fitted(da.from_array(X, chunks=(9_000, 3)), **arguments)
+    assert_same_bits(model, local(X, **arguments))
+
+
+def test_a_start_from_a_sample(client, monkeypatch):
+    monkeypatch.setattr("fastgmm.estimator.starting.START_ROWS", 5_000)
+    weights = da.from_array(WEIGHTS, chunks=9_000)
+    model = fitted(da.from_array(X, chunks=(9_000, 3)), sample_weight=weights)
+    assert_same_bits(model, local(X, WEIGHTS))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [WEIGHTS, da.from_array(WEIGHTS, chunks=9_000), da.from_array(WEIGHTS, chunks=7_000)],
+    ids=["array", "same chunks", "other chunks"],
+)
+def test_weights_beside_an_array(client, weights):
+    model = fitted(da.from_array(X, chunks=(9_000, 3)), sample_weight=weights)
+    assert_same_bits(model, local(X, WEIGHTS))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_other_types(client, dtype):
+    rows = (10 * X).astype(dtype)
+    assert_same_bits(fitted(da.from_array(rows, chunks=(9_000, 3))), local(rows))
+
+
+def test_frames(client):
+    model = fitted(frame_of(X))
+    assert_same_bits(model, local(X))
+    assert model.feature_names_in_.tolist() == NAMES
+
+
+def test_a_column_of_weights(client):
+    frame = frame_of(X).assign(w=dd.from_pandas(pd.Series(WEIGHTS), npartitions=5, sort=False))
+    model = fitted(frame, sample_weight="w")
+    assert_same_bits(model, local(X, WEIGHTS))
+    assert model.feature_names_in_.tolist() == NAMES
+
+
+def test_weights_of_a_frame_from_elsewhere(client):
+    series = dd.from_pandas(pd.Series(WEIGHTS), npartitions=5, sort=False)
+    for weights in (WEIGHTS, series):
+        assert_same_bits(fitted(frame_of(X), sample_weight=weights), local(X, WEIGHTS))
+
+
+def test_unknown_chunks_and_empty_partitions(client):
+    array = frame_of(X).to_dask_array()
+    assert_same_bits(fitted(array), local(X))
+    frame = frame_of(X)
+    some = frame[frame["a"] > 3]
+    assert_same_bits(fitted(some), local(X[X[:, 0] > 3]))
+    by_value = dd.concat([frame[frame["a"] > 1e9], frame])
+    assert_same_bits(fitted(by_value), local(X))
+
+
+def test_labels(client):
+    labels = np.where(np.arange(len(X)) % 3 == 0, (X[:, 0] > 4).astype(int), -1)
+    model = fitted(da.from_array(X, chunks=(9_000, 3)), labels=labels)
+    assert_same_bits(model, fitted(open_source(X), labels=labels))
+
+
+def test_scale_and_noise(client):
+    arguments = {"reg_covar": "scale", "noise": "box"}
+    model = fitted(da.from_array(X, chunks=(9_000, 3)), **arguments)
+    assert_same_bits(model, local(X, **arguments))
+
+
+def test_missing_values(client):
+    holed = X.copy()
+    holed[::7, 1] = np.nan
+    arguments = {"missing_values": "em", "max_iter": 2}
+    model = fitted(da.from_array(holed, chunks=(9_000, 3)), **arguments)
+    assert_same_bits(model, fitted(holed, **arguments))
+
+
+@pytest.fixture
+def files(tmp_path):
+    for number, part in enumerate(np.array_split(np.column_stack([X, WEIGHTS]), 5)):
+        table = pa.table(dict(zip([*NAMES, "w"], part.T, strict=True)))
+        pq.write_table(table, tmp_path / f"part{number}.parquet")
+    return sorted(tmp_path.glob("*.parquet"))
+
+
+def test_files_that_workers_read(client, files):
+    opened = {"columns": NAMES, "weight": "w"}
+    model = fitted(open_source(files, **opened, engine="dask"))
+    assert_same_bits(model, fitted(open_source(files, **opened)))
+    assert model.feature_names_in_.tolist() == NAMES
+
+
+def test_rows_of_files_stay_with_the_workers(client, files, monkeypatch):
+    calls = []
+    call = SumsOfChunks.__call__
+
+    def watched(self, *arguments):
+        calls.append(self)
+        return call(self, *arguments)
+
+    source = open_source(files, columns=NAMES, engine="dask")
+    monkeypatch.setattr(SumsOfChunks, "__call__", watched)
+    fitted(source, n_components=2, init_params="random_from_data")
+    assert not calls
+
+
+def test_the_engine_is_one_that_there_is(files):
+    with pytest.raises(ValueError, match="engine should be None or 'dask', but got 'spark'"):
+        open_source(files, engine="spark")
+
+
+def test_checkpoints_are_those_of_local_fits(client, tmp_path):
+    array, path = da.from_array(X, chunks=(9_000, 3)), tmp_path / "run.ckpt"
+    fitted(array, checkpoint=path, max_iter=2)
+    model = fitted(open_source(X), checkpoint=path, max_iter=4)
+    assert_same_bits(model, local(X))
+
+
+def test_data_that_a_user_persists_is_not_computed_again(client):
+    array = dask.persist(da.from_array(X, chunks=(9_000, 3)))[0]
+    before = {key for key, value in client.who_has().items() if value}
+    assert_same_bits(fitted(array), local(X))
+    assert before <= set(client.who_has())
