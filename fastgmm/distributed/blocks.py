@@ -11,7 +11,12 @@ from fastgmm.sources.weights import NO_WEIGHTS
 
 
 def block_of_array(
-    rows: Any, weights: Any, number: int, columns: list[int] | None, weight: int | None
+    rows: Any,
+    weights: Any,
+    number: int,
+    shape: tuple[int | None, int],
+    columns: list[int] | None,
+    weight: int | None,
 ) -> Block:
     """Block of a partition of a dask array.
 
@@ -21,6 +26,8 @@ def block_of_array(
     weights : array of shape (n,) or None
     number : int
         Of the partition.
+    shape : tuple of int
+        That the collection promises; it may not know how many rows there are.
     columns : list of int or None
         Features; None for all.
     weight : int or None
@@ -37,6 +44,11 @@ def block_of_array(
             f"Partition {number} holds an array of {rows.dtype} with {rows.ndim} dimensions, but "
             "rows and columns of numbers are needed."
         )
+    for found, promised, what in zip(rows.shape, shape, ("rows", "columns"), strict=True):
+        if promised is not None and found != promised:
+            raise PartitionError(
+                f"Partition {number} has {found} {what}, not {promised} as its collection says."
+            )
     if weight is not None:
         weights = rows[:, weight]
     if columns is not None:
@@ -94,9 +106,9 @@ def with_weights(block: Block, weights: np.ndarray) -> Block:
     return Block(block.rows, weights)
 
 
-def size_of(block: Block) -> tuple[int, int]:
-    """Rows and columns of a block."""
-    return block.rows.shape
+def length_of(block: Block) -> int:
+    """Rows of a block."""
+    return len(block.rows)
 
 
 def _block(rows: np.ndarray, weights: Any, number: int) -> Block:

@@ -1,12 +1,12 @@
 """Rows of a dask array or a dask dataframe: the kind of storage."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.distributed.blocks import block_of_array, block_of_frame, size_of, with_weights
+from fastgmm.distributed.blocks import block_of_array, block_of_frame, length_of, with_weights
 from fastgmm.distributed.client import (
     ClusterError,
     PartitionError,
@@ -147,13 +147,9 @@ def _reader_on_cluster(asked: _Asked, client: Any) -> RowReader:
     with scheduler_errors():
         blocks = client.compute(asked.blocks)
     wait_for(client, blocks)
-    lengths, d = asked.lengths, len(asked.columns)
+    lengths = asked.lengths
     if lengths is None:
-        sizes = results(client, client.map(size_of, blocks, pure=False))
-        lengths = [n for n, _ in sizes]
-        for number, (_, width) in enumerate(sizes):
-            if width != d:
-                raise PartitionError(f"Partition {number} has {width} columns, not {d}.")
+        lengths = results(client, client.map(length_of, blocks, pure=False))
     if asked.weights is not None:
         _check_number_of_weights(asked.weights, asked.name, sum(lengths))
         pieces = np.split(asked.weights, np.cumsum(lengths)[:-1])
@@ -237,8 +233,12 @@ def _asked_of_array(array: Any, request: Request) -> _Asked:
     make = import_optional("dask", "Reading dask arrays", "dask").delayed(
         block_of_array, pure=False
     )
+    promised: Sequence[int | None] = [None] * len(parts) if lengths is None else lengths
     blocks = [
-        make(*pair, i, columns, column) for i, pair in enumerate(zip(parts, weights, strict=True))
+        make(part, weights_of_part, number, (n, d), columns, column)
+        for number, (part, weights_of_part, n) in enumerate(
+            zip(parts, weights, promised, strict=True)
+        )
     ]
     weighted = column is not None or weights[0] is not None
     return _Asked(name, blocks, lengths, dtype, features, None, weighted, beside)

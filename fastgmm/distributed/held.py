@@ -242,7 +242,7 @@ def _source(token: str, stored: bytes) -> RowSource:
     """A source, which is remembered: that its rows are in order, and blocks of files."""
     with _opening:
         if token not in _sources:
-            _sources[token] = pickle.loads(stored)
+            _sources[token] = pickle.loads(stored).arrived()
             while len(_sources) > _MOST_SOURCES:
                 _sources.popitem(last=False)
         _sources.move_to_end(token)

@@ -18,7 +18,7 @@ from fastgmm.distributed.client import (
     scheduler_errors,
 )
 from fastgmm.distributed.held import Failed, Partitions, Piece, sums_of_leaves
-from fastgmm.distributed.workers import check_workers
+from fastgmm.distributed.workers import check_workers, facts_here
 from fastgmm.engines.base import MergeTree
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.cache import Block
@@ -110,7 +110,7 @@ class ClusterPlace(Place):
                 self.client.wait_for_workers(1)
                 workers = self.client.nthreads()
         if new := workers.keys() - self._checked:
-            check_workers(self.client, new)
+            check_workers(self.client, new, facts_here())
             self._checked |= new
         return workers
 
@@ -168,7 +168,7 @@ class ClusterPlace(Place):
 
     def _job(self, source: RowSource) -> _Job:
         if source not in self._jobs:
-            stored = distributed().protocol.pickle.dumps(source)
+            stored = distributed().protocol.pickle.dumps(source.to_send())
             token = uuid.uuid4().hex
             # A task, unlike data that is scattered, is done again when its worker has died.
             future = self.client.submit(_same, stored, key=f"fastgmm-source-{token}")

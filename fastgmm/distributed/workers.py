@@ -35,13 +35,15 @@ def facts_here() -> Facts:
     return Facts(versions, tuple(describe()))
 
 
-def check_workers(client: Any, addresses: Collection[str]) -> None:
+def check_workers(client: Any, addresses: Collection[str], here: Facts) -> None:
     """Compare workers with this process.
 
     Parameters
     ----------
     client : Client
     addresses : collection of str
+    here : Facts
+        Of this process.
 
     Raises
     ------
@@ -55,7 +57,6 @@ def check_workers(client: Any, addresses: Collection[str]) -> None:
     """
     with scheduler_errors():
         found = client.run(facts_here, workers=list(addresses), on_error="return")
-    here = facts_here()
     others = set()
     for address, facts in sorted(found.items()):
         if isinstance(facts, OSError):

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -159,14 +159,6 @@ class RowSource:
                 reader.prefetch, self.n_rows, reader.read_ahead_rows, reader.read_ahead_step
             )
 
-    def __getstate__(self) -> dict[str, Any]:
-        # For the process that some of the rows are worked on in.
-        return {**vars(self), "_ahead": None, "_in_order": None, "on_read": None, "place": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _partial=True)
-        self._take(self.reader)
-
     def __repr__(self) -> str:
         weighted = ", weighted" if self.weighted else ""
         return f"<rows of {self.name}: {self.n_rows} x {self.n_features}, {self.dtype}{weighted}>"
@@ -219,6 +211,21 @@ class RowSource:
         other = copy.copy(self)
         other.missing, other._in_order = missing, set()
         return other
+
+    def to_send(self) -> "RowSource":
+        """The same rows for another process, which may have only some of them: it pickles.
+
+        There, `arrived` makes it ready.
+        """
+        other = copy.copy(self)
+        other.place = other.on_read = other._ahead = None
+        other._in_order, other._partial = set(), True
+        return other
+
+    def arrived(self) -> "RowSource":
+        """A source that was sent, ready to be read."""
+        self._take(self.reader)
+        return self
 
     def at_home(self) -> "RowSource":
         """The same rows, worked on in this process wherever they are stored."""

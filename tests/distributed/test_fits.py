@@ -144,7 +144,8 @@ def test_files_that_workers_read(client, files):
     assert model.feature_names_in_.tolist() == NAMES
 
 
-def test_rows_of_files_stay_with_the_workers(client, files, monkeypatch):
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_rows_of_files_stay_with_the_workers(client, files, monkeypatch, weight):
     calls = []
     call = SumsOfChunks.__call__
 
@@ -152,7 +153,7 @@ def test_rows_of_files_stay_with_the_workers(client, files, monkeypatch):
         calls.append(self)
         return call(self, *arguments)
 
-    source = open_source(files, columns=NAMES, engine="dask")
+    source = open_source(files, columns=NAMES, weight=weight, engine="dask")
     monkeypatch.setattr(SumsOfChunks, "__call__", watched)
     fitted(source, n_components=2, init_params="random_from_data")
     assert not calls
