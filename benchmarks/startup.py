@@ -1,14 +1,16 @@
 """``python -m benchmarks.startup``: What a user waits for before and in a first small fit.
 
 Everything that must be new is measured in a new process: the imports, the first fit ever (an empty
-cache of compiled kernels), and the first fit of a process that finds them compiled. A fit of iris
-is then compared with scikit-learn's, in turn in one process.
+cache of compiled kernels), and the first fit of a process that finds them compiled. Small fits by
+default arguments are then compared with scikit-learn's, in turn in one process.
 """
 
 import argparse
+import itertools
 import statistics
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -16,7 +18,11 @@ from benchmarks import command
 from benchmarks.command import Command, Record
 from benchmarks.suite.calls import LIBRARIES, whole_fit
 from benchmarks.suite.clock import in_turn
+from benchmarks.suite.problems import STRUCTURES
 from benchmarks.suite.startup import first_fits, run_python
+
+SMALL = tuple(itertools.product(("iris", "500x2x3", "8191x8x8"), STRUCTURES))
+"""Data and structures of small fits."""
 
 IMPORT = """
 import time
@@ -39,15 +45,18 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
     first, *later = first_fits(asked.repeats)
     yield {"in a new process": "first fit, nothing compiled", "seconds": first}
     yield {"in a new process": "first fit, compiled before", "seconds": statistics.median(later)}
-    for threads in (None, 1):
+    for threads, (data, structure) in itertools.product((None, 1), SMALL):
         with threadpool_limits(threads):
-            fits = {
-                library: whole_fit(data="iris", library=library, threads=threads)
-                for library in LIBRARIES
+            arguments: dict[str, Any] = {
+                "data": data,
+                "threads": threads,
+                "covariance_type": structure,
             }
+            fits = {library: whole_fit(library=library, **arguments) for library in LIBRARIES}
             taken = in_turn(fits, 20 * asked.repeats)
         which = "one thread" if threads else "default threads"
-        yield {"fit of iris": which, **command.beside_scikit_learn(taken)}
+        small = f"{data}, {structure}, {which}"
+        yield {"small fits": small, **command.beside_scikit_learn(taken)}
 
 
 main = Command("startup", __doc__, measure, {"--repeats": command.whole(5)})

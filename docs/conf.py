@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import matplotlib
+from sphinx.errors import ExtensionError
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +97,24 @@ def add_pages(app, docname, source):
         source[0] = source[0].replace("\n*\n", "\n" + "".join(f"{name}\n" for name in rest))
 
 
+def add_report(app, docname, source):
+    """The page on performance shows the drawings of the report, which is a page by itself."""
+    if docname == "performance":
+        report = (Path(app.srcdir) / "performance.html").read_text(encoding="utf-8")
+        shown = ""
+        for section in re.findall(r"<section.*?</section>", report, re.S):
+            if drawings := re.findall(r"<figure.*?</figure>", section, re.S):
+                head, text = re.search(r"<h2>(.*?)</h2><p>(.*?)</p>", section, re.S).groups()
+                shown += (
+                    f"<h3>{head}</h3><p>{text}</p><div class='drawings'>{''.join(drawings)}</div>"
+                )
+        if not shown:
+            raise ExtensionError("docs/performance.html has no drawings to show")
+        raw = f"```{{raw}} html\n<div class='report'>{shown}</div>\n```\n"
+        source[0] = source[0].replace("<!-- the report's drawings -->\n", raw)
+
+
 def setup(app):
+    app.connect("source-read", add_report)
     app.connect("source-read", link_to_gallery)
     app.connect("source-read", add_pages)

@@ -18,19 +18,32 @@ from fastgmm import plotting
 HERE = Path(__file__).resolve().parent
 PICTURES = HERE / "_static"
 TIMES = "\N{MULTIPLICATION SIGN}"
-SHAPE = r"\| ([\d,]+, \d+, \d+) "
-CELL = r"\| [^|]+"
+SHAPE = re.compile(r"[\d,]+, \d+, \d+")
+ITERATIONS = "| full: rows, features, components | scikit-learn "
+FITS = "| whole fit | scikit-learn "
 
 
-def speed_ups(text=None):
-    """Speed-ups of EM iterations, and of whole fits, by shape, from the page on performance."""
-    text = text or (HERE / "performance.md").read_text(encoding="utf-8")
-    found = []
-    for heading in ("| full: rows, features, components | scikit-learn ", "| whole fit "):
-        table = text[text.index(heading) :].split("\n\n")[0]
-        rows = re.findall(SHAPE + CELL + CELL + r"\| ([\d.]+) \|", table)
-        found.append({shape: float(ratio) for shape, ratio in rows})
-    return found
+def table(heading):
+    """Rows of a table of the page on performance: the shape, and its cells."""
+    text = (HERE / "performance.md").read_text(encoding="utf-8")
+    lines = text[text.index(heading) :].split("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if SHAPE.fullmatch(row[0])]
+
+
+def speed_ups():
+    """Speed-ups of EM iterations, and of whole fits, by shape."""
+    return [{row[0]: float(row[3]) for row in table(heading)} for heading in (ITERATIONS, FITS)]
+
+
+def milliseconds():
+    """Of an EM iteration on two threads, by the numbers of rows, features and components."""
+    return {
+        tuple(int(number.replace(",", "")) for number in row[0].split(", ")): float(
+            row[2].removesuffix(" ms")
+        )
+        for row in table(ITERATIONS)
+    }
 
 
 def draw_speed():

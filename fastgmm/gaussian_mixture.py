@@ -351,9 +351,9 @@ array-like or callable, default='kmeans'
 
         Parameters
         ----------
-        X : array-like of shape (n, p), or (n, n_features)
+        X : array-like of shape (n, p), or (n, n_features), path or source
             Values of the p features that are given, in their order. Of rows with all features,
-            these are taken; the others may be NaN.
+            these are taken; the others may be NaN. Of files with names they are taken by these.
         features : sequence of int or of str
             What is given, by number or by name.
 

@@ -1,12 +1,14 @@
 """Predictions that are written to a file chunk by chunk, as they are made."""
 
 import contextlib
+import csv
 import errno
+import io
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,10 +22,28 @@ OPEN_FILE = "the output"
 _ROWS_PER_GROUP = 1 << 17
 
 _WRITERS = {
-    ".parquet": ("pyarrow.parquet", "Writing Parquet", "ParquetWriter"),
-    ".csv": ("pyarrow.csv", "Writing CSV", "CSVWriter"),
+    ".parquet": ("pyarrow.parquet", "Writing Parquet"),
+    ".csv": ("pyarrow.csv", "Writing CSV"),
 }
-"""Module of a writer of tables, what to say it is for, and its name."""
+"""Module that writes tables, and what to say it is for."""
+
+
+class Beside(NamedTuple):
+    """A file to write, and columns that stand in it before the predictions.
+
+    Parameters
+    ----------
+    path : path or binary file
+        See `open_output`; no .npy file.
+    schema : pyarrow.Schema
+        Of the columns.
+    batches : iterator of pyarrow.RecordBatch
+        Their values, for all rows in order.
+    """
+
+    path: Any
+    schema: Any
+    batches: Iterator[Any]
 
 
 class RowOutput(Protocol):
@@ -36,7 +56,7 @@ class RowOutput(Protocol):
 
 @contextlib.contextmanager
 def open_output(
-    path: str | os.PathLike | BinaryIO,
+    path: str | os.PathLike | BinaryIO | Beside,
     n_rows: int,
     columns: str | Sequence[str],
     dtype: np.dtype,
@@ -47,7 +67,7 @@ def open_output(
 
     Parameters
     ----------
-    path : path or binary file
+    path : path, binary file or Beside
         Ending in ``.npy``, ``.parquet`` or ``.csv``. To a file that is open already, such as the
         standard output, CSV is written.
     n_rows : int
@@ -65,10 +85,12 @@ def open_output(
         If pyarrow is needed and missing.
     """
     names = [columns] if isinstance(columns, str) else columns
+    beside = path if isinstance(path, Beside) else None
+    path = path.path if isinstance(path, Beside) else path
     if not isinstance(path, (str, os.PathLike)):
         if not hasattr(path, "write"):
             raise TypeError(f"out should be the path of a file, but got a {type(path).__name__}.")
-        with _table_output(".csv", path, names, dtype, OPEN_FILE) as output:
+        with _table_output(".csv", path, names, dtype, OPEN_FILE, beside) as output:
             yield output
         return
     suffix = output_suffix(path)
@@ -79,7 +101,7 @@ def open_output(
             with open(temporary, "r+b") as file:
                 yield _NpyOutput(file, shape, dtype, path)
         else:
-            with _table_output(suffix, temporary, names, dtype, path) as output:
+            with _table_output(suffix, temporary, names, dtype, path, beside) as output:
                 yield output
 
 
@@ -126,7 +148,7 @@ def output_suffix(path: str | os.PathLike) -> str:
             f"Rows are written to .npy, .parquet and .csv files, not to {os.fspath(path)}."
         )
     if suffix in _WRITERS:
-        import_optional(*_WRITERS[suffix][:2])
+        import_optional(*_WRITERS[suffix])
     return suffix
 
 
@@ -179,10 +201,11 @@ class _NpyOutput:
 class _TableOutput:
     """Chunks wait until those before them are there, and then for a row group of some size."""
 
-    def __init__(self, writer: Any, schema: Any, path: str | os.PathLike):
+    def __init__(self, writer: Any, schema: Any, path: str | os.PathLike, beside: Beside | None):
         self._writer = writer
         self._schema = schema
         self._path = path
+        self._beside = None if beside is None else _Batches(beside)
         self._lock = threading.Lock()
         self._waiting: dict[int, np.ndarray] = {}
         self._group: list[np.ndarray] = []
@@ -209,9 +232,84 @@ class _TableOutput:
         self._group = []
         matrix = rows.reshape(len(rows), -1)
         arrow = import_optional("pyarrow", "Writing tables")
-        arrays = [arrow.array(np.ascontiguousarray(column)) for column in matrix.T]
+        arrays = [] if self._beside is None else self._beside.take(len(rows))
+        arrays += [arrow.array(np.ascontiguousarray(column)) for column in matrix.T]
         with errors_of(self._path):
             self._writer.write_table(arrow.Table.from_arrays(arrays, schema=self._schema))
+
+
+class _Batches:
+    """Record batches, from which columns of any numbers of rows are taken.
+
+    Parameters
+    ----------
+    beside : Beside
+    """
+
+    def __init__(self, beside: Beside):
+        self._schema, self._batches = beside.schema, beside.batches
+        self._left: Any = None
+
+    def take(self, n_rows: int) -> list[Any]:
+        """The columns of the next rows.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer rows.
+        """
+        arrow = import_optional("pyarrow", "Writing tables")
+        parts, n_taken = [], 0
+        while n_taken < n_rows:
+            if self._left is None or not self._left.num_rows:
+                self._left = next(self._batches, None)
+                if self._left is None:
+                    raise ValueError("There are fewer rows to keep than predictions.")
+            parts.append(self._left.slice(0, n_rows - n_taken))
+            self._left = self._left.slice(parts[-1].num_rows)
+            n_taken += parts[-1].num_rows
+        return list(arrow.Table.from_batches(parts, schema=self._schema).columns)
+
+
+class _CsvWriter:
+    """Writes tables as CSV, with quotes only where a value needs them.
+
+    Parameters
+    ----------
+    file : binary file
+    schema : pyarrow.Schema
+    """
+
+    def __init__(self, file: BinaryIO, schema: Any):
+        self._file = file
+        names = io.StringIO()
+        csv.writer(names, lineterminator="\n").writerow(schema.names)
+        self._file.write(names.getvalue().encode())
+
+    @classmethod
+    @contextlib.contextmanager
+    def to(cls, file: Path | BinaryIO, schema: Any) -> Iterator["_CsvWriter"]:
+        """A writer to a file that is open, and stays so, or is opened now."""
+        if not isinstance(file, Path):
+            yield cls(file, schema)
+            return
+        with open(file, "wb") as opened:
+            yield cls(opened, schema)
+
+    def write_table(self, table: Any) -> None:
+        """Write some rows."""
+        arrow = import_optional("pyarrow", "Writing CSV")
+        writing = import_optional("pyarrow.csv", "Writing CSV")
+        for style in ("none", "needed"):  # the latter puts all text in quotes
+            text = arrow.BufferOutputStream()
+            options = writing.WriteOptions(include_header=False, quoting_style=style)
+            try:
+                writing.write_csv(table, text, options)
+                break
+            except arrow.ArrowInvalid:
+                if style == "needed":
+                    raise
+        self._file.write(text.getvalue())
 
 
 @contextlib.contextmanager
@@ -221,11 +319,21 @@ def _table_output(
     columns: Sequence[str],
     dtype: np.dtype,
     path: str | os.PathLike,
+    beside: Beside | None,
 ) -> Iterator[_TableOutput]:
     arrow = import_optional("pyarrow", "Writing tables")
-    module, purpose, name = _WRITERS[suffix]
-    schema = arrow.schema([(column, arrow.from_numpy_dtype(dtype)) for column in columns])
-    with getattr(import_optional(module, purpose), name)(file, schema) as writer:
-        output = _TableOutput(writer, schema, path)
+    module = import_optional(*_WRITERS[suffix])
+    twice = [name for name in columns if beside is not None and name in beside.schema.names]
+    if twice:
+        raise ValueError(f"There would be two columns {twice[0]!r} in the output.")
+    schema = arrow.schema(
+        [
+            *(() if beside is None else beside.schema),
+            *((column, arrow.from_numpy_dtype(dtype)) for column in columns),
+        ]
+    )
+    make = _CsvWriter.to if suffix == ".csv" else module.ParquetWriter
+    with make(file, schema) as writer:
+        output = _TableOutput(writer, schema, path, beside)
         yield output
         output.finish()

@@ -64,6 +64,7 @@ def test_the_reference_has_every_public_name(module):
 
 WHOLE = (
     "start.md",
+    "dask.md",
     "drop-in.md",
     "mclust.md",
     "sizing.md",
@@ -154,11 +155,17 @@ def test_commands_are_what_the_command_line_takes(words, tmp_path, monkeypatch):
         command.make_context(name, rest, parent=context).close()
 
 
-def test_figures_of_the_readme_are_those_of_the_tables():
-    """The picture of speed reads the same tables: `python docs/pictures.py` draws it anew."""
+@pytest.fixture(scope="module")
+def pictures():
+    """The script that draws those of the README: it reads the tables on performance."""
     spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
-    pictures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pictures)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_figures_of_the_readme_are_those_of_the_tables(pictures):
+    """The picture of speed reads the same tables: `python docs/pictures.py` draws it anew."""
     iterations, fits = pictures.speed_ups()
     assert iterations.keys() == fits.keys()
     assert len(iterations) == 7
@@ -167,3 +174,14 @@ def test_figures_of_the_readme_are_those_of_the_tables():
     mean = np.exp(np.mean(np.log(list(fits.values()))))
     assert f"a {least:.0f}th to a {most:.0f}rd of scikit-learn's time" in readme
     assert f"a whole fit a {mean:.0f}st" in readme
+
+
+def test_the_formula_for_an_iteration_is_near_what_was_measured(pictures):
+    """On the page on sizing, within a quarter of the table on performance."""
+    page = {}
+    exec(blocks(DOCS / "sizing.md")[0], page)
+    measured = pictures.milliseconds()
+    assert len(measured) == 7
+    for (n, d, k), milliseconds in measured.items():
+        formula = 1e3 * page["seconds_per_iteration"](n, d, k, cores=2)
+        assert formula == pytest.approx(milliseconds, rel=0.25)

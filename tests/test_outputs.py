@@ -78,7 +78,7 @@ def test_csv_goes_to_a_file_that_is_open(tmp_path):
     with open(tmp_path / "out", "wb") as file:
         write_all(file, np.array([[0.1, 2.0], [1e-300, -0.0]]), columns=["a", "b,c"])
         assert not file.closed
-    assert (tmp_path / "out").read_text() == '"a","b,c"\n0.1,2\n1e-300,-0\n'
+    assert (tmp_path / "out").read_text() == 'a,"b,c"\n0.1,2\n1e-300,-0\n'
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -1,37 +1,41 @@
 """The command line of the report."""
 
 import json
-import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from benchmarks.report.changes import REPOSITORY
 from benchmarks.report.page import render
 from benchmarks.report.results import ReportError, load_history
+from fastgmm.files.atomic import atomic_write
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 NO_PAGE = 2
+PAGE = REPOSITORY / "build" / "performance.html"
+"""Where git ignores it."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(stderr=True, highlight=False)
 
 
-@app.command(help="Write what asv measured as one HTML page that needs no network.")
+@app.command(help="Write a page that says whether fastgmm got faster: one file, no network.")
 def report(
     results: Annotated[
         Path | None, typer.Option(help="asv's results; by default where asv.conf.json says.")
     ] = None,
     machine: Annotated[str | None, typer.Option(help="Whose results.")] = None,
-    output: Annotated[Path, typer.Option(help="The page.")] = Path("performance.html"),
+    output: Annotated[Path, typer.Option("--out", "--output", help="The page.")] = PAGE,
 ) -> None:
     """Run the command."""
     try:
         history = load_history(results or configured_results(), machine, tags())
-        write_whole(output, render(history))
+        page = render(history)
+        if output == PAGE:
+            output.parent.mkdir(exist_ok=True)
+        write(output, page)
     except (ReportError, OSError) as error:
         reason = error if isinstance(error, ReportError) else f"{type(error).__name__}: {error}"
         console.print(f"report: no page: {reason}", style="bold", markup=False, soft_wrap=True)
@@ -58,20 +62,12 @@ def tags() -> dict[str, str]:
     return {commit: name for commit, _, name in pairs}
 
 
-def write_whole(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Write a file such that there is never half of it; devices are written to as they are."""
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
-        return
-    descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, suffix=".html")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    else:
+        atomic_write(path, text.encode())
 
 
 if __name__ == "__main__":

@@ -97,16 +97,22 @@ def load_history(
             found.append(asv_results.Results.load(str(path), machine_name=machine))
     except (UserError, ValueError, LookupError, TypeError) as error:
         raise ReportError(f"{path}: {error}") from error
-    commits = [_commit(result, names or {}) for result in found]
+    newest: dict[str, Any] = {}
+    for result in sorted(found, key=lambda result: result.date):
+        newest |= result.benchmark_version
+    commits = [_commit(result, names or {}, newest) for result in found]
     commits = sorted((one for one in commits if one.values), key=lambda one: one.date)
     if not commits:
         raise ReportError(f"{directory / machine} has a machine file but no results; run 'asv run'")
     return History({**description, "machine": machine}, commits)
 
 
-def _commit(result: Any, tags: Mapping[str, str]) -> Commit:
+def _commit(result: Any, tags: Mapping[str, str], versions: Mapping[str, Any]) -> Commit:
+    """What of a result can be compared: benchmarks of the version that was measured last."""
     values: dict[tuple[Any, ...], float] = {}
     for benchmark in result.get_all_result_keys():
+        if result.benchmark_version.get(benchmark) != versions.get(benchmark):
+            continue
         parameters = result.get_result_params(benchmark)
         numbers = result.get_result_value(benchmark, parameters)
         # asv keeps parameters as Python would print them.

@@ -1,16 +1,40 @@
-"""How charts look: one palette, light background, no more ink than needed."""
+"""How the page and its drawings look: one palette, light background, no more ink than needed."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: distinct for colour-blind readers, and in grey.
-COLOURS = {"full": "#0072B2", "tied": "#D55E00", "diag": "#009E73", "spherical": "#AA4499"}
-MARKERS = {"full": "o", "tied": "s", "diag": "^", "spherical": "D"}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499")
+MARKERS = ("o", "s", "^", "D")
 INK, GREY, LIGHT = "#222222", "#666666", "#dddddd"
+
+PAGE = """
+:root { color-scheme: light; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 64rem; background: #fff; color: #222;
+  font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", Verdana, sans-serif; }
+h1 { margin: 0 0 .2rem; font-size: 1.8rem; }
+h2 { margin: 2.6rem 0 .3rem; font-size: 1.25rem; }
+h3 { margin: 1rem 0 0; font-size: 1rem; }
+p { margin: .3rem 0 .8rem; max-width: 46rem; }
+.facts { color: #666; font-size: .9rem; }
+.worse { color: #b04000; white-space: nowrap; } .better { color: #00704f; white-space: nowrap; }
+.drawings { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+figure { margin: 0; }
+svg { display: block; width: 100%; height: auto; }
+details { margin-top: .5rem; }
+summary { cursor: pointer; color: #666; }
+.table { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; line-height: 1.3; margin: .6rem 0; }
+th, td { padding: .2rem .8rem .2rem 0; text-align: right; vertical-align: top; }
+th:first-child, td:first-child { text-align: left; }
+th { color: #666; font-weight: 600; border-bottom: 1px solid #ddd; }
+small { color: #666; }
+.bar { display: block; height: .25rem; margin: .1rem 0 0 auto; background: #0072B2; }
+@media (max-width: 40rem) {
+  table { font-size: .8rem; } th, td { padding-right: .4rem; } h1 { font-size: 1.4rem; } }
+"""
 
 _SETTINGS = {
     "svg.fonttype": "none",  # text stays text
@@ -43,43 +67,3 @@ def styled() -> Any:
     """Context in which figures are made and drawn."""
     settings: Any = _SETTINGS
     return rc_context(settings)
-
-
-def panels(
-    rows: int, columns: int, width: float, height: float, **options: Any
-) -> tuple[Figure, Any]:
-    """A figure of inches `width` by `height`, and its axes as an array of two dimensions."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def label_ends(figure: Figure, axes: Axes, ends: Iterable[tuple[float, float, str, str]]) -> None:
-    """Name lines at their right end, moved apart where they would overlap.
-
-    Parameters
-    ----------
-    figure : Figure
-        Laid out already.
-    axes : Axes
-        Logarithmic in y, limits already set.
-    ends : iterable of (x, y, text, colour)
-    """
-    bottom, top = axes.get_ylim()
-    transform = axes.transScale.transform
-    low, high = transform((1, bottom))[1], transform((1, top))[1]
-    inches = figure.get_size_inches()[1] * axes.get_position().height
-    gap = (high - low) * 0.16 / inches
-    previous = float("-inf")
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        position = max(transform((1, y))[1], previous + gap)
-        previous = position
-        place = axes.transScale.inverted().transform((0, position))[1]
-        axes.annotate(
-            text,
-            (x, place),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            annotation_clip=False,
-        )

@@ -13,13 +13,18 @@ from sphinx.util import logging
 _UNBRACED = re.compile(r"(\\[dt]?frac)\s*(\d)\s*(\w)")
 """A fraction such as \\frac12, whose digits the converter takes for one number."""
 
+_APPLY = "<mo>&ApplyFunction;</mo>"
+"""Between a function and its argument: browsers leave no space there."""
+
 
 def _formula(self, node, block):
     text = _UNBRACED.sub(r"\1{\2}{\3}", node.astext())
     try:
-        self.body.append(tex2mathml(text, as_block=block))
+        formula = tex2mathml(text, as_block=block)
     except MathError as error:
         logging.getLogger(__name__).warning("no formula: %s: %s", text, error, location=node)
+    else:
+        self.body.append(formula.replace(_APPLY, _APPLY + '<mspace width="0.17em"></mspace>'))
     raise nodes.SkipNode
 
 

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import gaussian_kde
 
+import fastgmm
 from fastgmm import GaussianMixture, plotting
 
 # fmt: off
@@ -33,11 +34,15 @@ velocities = np.array([
 
 # %%
 # The Bayesian information criterion weighs the likelihood against the number of parameters; the
-# lower the better.
-fits = {k: GaussianMixture(k, n_init=10, random_state=0).fit(velocities) for k in range(1, 8)}
-for k, model in fits.items():
-    print(f"{k} components: BIC {model.bic(velocities):.1f}, AIC {model.aic(velocities):.1f}")
-best = min(fits.values(), key=lambda model: model.bic(velocities))
+# lower, the better. Variances are equal (``E``) or each its own (``V``). A component on a galaxy or
+# two has a likelihood without bound: ``select`` marks such fits, and they do not win.
+selection = fastgmm.select(
+    velocities, range(1, 8), ["E", "V"], n_init=20, tol=1e-5, max_iter=1000, random_state=0
+)
+print(selection)
+selection.plot()
+plt.show()
+best = selection.best_estimator_
 
 # %%
 # Its density, beside a kernel density estimate, which puts a Gaussian of one width on every

@@ -360,7 +360,8 @@ def _numbers(frame: Any, name: Any) -> np.ndarray:
         return values.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Column {name!r} holds something that is no number: {error}. Leave it out by columns=."
+            f"Column {name!r} holds something that is no number: {error}. Leave it out by "
+            f"columns=, or on the command line by --exclude {name}."
         ) from None
 
 

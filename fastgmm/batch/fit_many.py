@@ -1,6 +1,7 @@
 """`fit_many`: arguments, seeds and the report."""
 
 import functools
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from fastgmm.batch.datasets import data_sets
+from fastgmm.batch.files import Keeper, mark_undone
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.saved.checkpoints import DEFAULT_SECONDS
 
 
 def fit_many(
@@ -31,6 +34,8 @@ def fit_many(
     random_state: Any = None,
     sample_weight: Sequence | Mapping | str | None = None,
     labels: Sequence | Mapping | str | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: float = DEFAULT_SECONDS,
     **parameters: Any,
 ) -> FitReport:
     """Fit a mixture to each of many data sets.
@@ -69,6 +74,11 @@ def fit_many(
     labels : sequence or dict of (array-like or None), str, or array-like, optional
         What is known of the components of the rows of every data set; see `fit`. It is given as
         weights are.
+    checkpoint : path, optional
+        File that keeps the fits that are done: the same call goes on with the others, also after
+        Ctrl-C or a kill.
+    checkpoint_every : float, default=30
+        Least seconds between two writes of it.
     **parameters
         All other arguments of the estimator.
 
@@ -82,6 +92,10 @@ def fit_many(
         If an argument is out of range, or, with ``on_error='raise'``, a fit fails.
     TypeError
         If there is no such argument, or `datasets` holds no data sets.
+    ModelFileError, OSError
+        If the checkpoint is damaged, or cannot be written.
+    KeyboardInterrupt
+        As ever; its attribute `report` has what was done by then.
 
     Examples
     --------
@@ -109,20 +123,44 @@ def fit_many(
         {"n_jobs": estimator._parameter_constraints["n_jobs"]}, {"n_jobs": n_jobs}, "fit_many"
     )
     items = data_sets(datasets, by, columns, sample_weight, labels)
-    seeds = item_seeds(random_state, len(items.data))
-    report = FitReport(make, items.keys, seeds, items.feature_names)
-    with Progress(len(report), progress) as bar, warnings.catch_warnings():
+    keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every)
+    seed = checked_seed(random_state)
+    if seed is None and keeper is not None:
+        seed = keeper.seed(int(np.random.SeedSequence().generate_state(1)[0]))
+    seeds = item_seeds(seed, len(items.data))
+    names = ["key"] if by is None else [str(by)] if np.ndim(by) == 0 else list(map(str, by))
+    report = FitReport(make, items.keys, seeds, items.feature_names, names)
+    done = np.zeros(len(report), dtype=bool)
+    if keeper is not None:
+        done[keeper.resume(report, items, seed)] = True
+    n_before = int(done.sum())
+    with Progress(len(report), progress, n_done=n_before) as bar, warnings.catch_warnings():
         # What they say is in the report; the filter holds for all threads.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        run = Run(items, report, bar, on_error == "raise")
+        keep = None if keeper is None else keeper.update
+        run = Run(items, report, bar, on_error == "raise", done, keep)
         engine = ThreadEngine(n_jobs)
         groups = run.groups(engine.n_threads)
-        engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))
+        try:
+            engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))
+        except KeyboardInterrupt as error:
+            if keeper is not None:
+                keeper.update(report, done, at_once=True)
+            mark_undone(report, done)
+            error.report = report  # type: ignore[attr-defined]
+            raise
+    if keeper is not None and n_before < len(report):
+        keeper.update(report, done, at_once=True)
     return report
 
 
 def item_seeds(random_state: Any, n: int) -> np.ndarray:
-    """Seeds of n data sets; each depends on `random_state` and its own place alone.
+    """Seeds of n data sets; each depends on `random_state` and its own place alone."""
+    return np.random.SeedSequence(checked_seed(random_state)).generate_state(n)
+
+
+def checked_seed(random_state: Any) -> int | None:
+    """The number that seeds are made from: one drawn from a RandomState, and None for any.
 
     Raises
     ------
@@ -139,7 +177,7 @@ def item_seeds(random_state: Any, n: int) -> np.ndarray:
             "random_state should be None, a RandomState or an integer from 0 to 2**32 - 1, but got "
             f"{random_state!r}."
         )
-    return np.random.SeedSequence(random_state).generate_state(n)
+    return None if random_state is None else int(random_state)
 
 
 def _make(estimator: Any, n_components: int, parameters: dict, seed: int) -> Any:

@@ -20,11 +20,13 @@ class Progress:
         On standard error.
     what : str, optional
         What is counted.
+    n_done : int, optional
+        How many are done before it begins.
     """
 
-    def __init__(self, total: int, shown: bool, what: str = "data sets"):
+    def __init__(self, total: int, shown: bool, what: str = "data sets", n_done: int = 0):
         self._total, self._shown, self._what = total, shown, what
-        self._done, self._failed = 0, 0
+        self._done, self._failed, self._before = n_done, 0, n_done
         self._lock = threading.Lock()
         self._begin = self._last = time.perf_counter()
         self._bar: Any = None
@@ -36,7 +38,7 @@ class Progress:
 
             self._bar = Bar(console=Console(stderr=True))
             self._bar.start()
-            self._task = self._bar.add_task("fitting", total=self._total)
+            self._task = self._bar.add_task("fitting", total=self._total, completed=self._done)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -59,7 +61,7 @@ class Progress:
         if now - self._last < _SECONDS and self._done < self._total:
             return
         self._last = now
-        rate = self._done / max(now - self._begin, 1e-9)
+        rate = (self._done - self._before) / max(now - self._begin, 1e-9)
         print(
             f"fastgmm: {self._done} of {self._total} {self._what}, {self._failed} failed, "
             f"{rate:.0f} per second",

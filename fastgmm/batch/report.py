@@ -1,5 +1,6 @@
 """What comes out of `fit_many`: the parameters of all mixtures, and how every fit went."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -55,10 +56,13 @@ class FitReport:
     keys : sequence
     seeds : ndarray of int, shape (sets,)
     feature_names : sequence of list of str, optional
+    key_names : sequence of str, optional
+        What the keys are called in tables; several if they are tuples.
 
     Attributes
     ----------
     keys : list
+    key_names : list of str
     seeds : ndarray of int, shape (sets,)
         ``random_state`` of every fit.
     errors : list of (str or None)
@@ -75,9 +79,11 @@ class FitReport:
         keys: Sequence,
         seeds: np.ndarray,
         feature_names: Sequence | None = None,
+        key_names: Sequence[str] = ("key",),
     ):
         n = len(keys)
         self.keys, self.seeds = list(keys), seeds
+        self.key_names = list(key_names)
         self.errors: list[str | None] = [None] * n
         self.n_rows_ = np.zeros(n, dtype=np.int64)
         self.log_likelihood_ = np.full(n, np.nan)
@@ -217,6 +223,30 @@ class FitReport:
                 "an ax of its own."
             )
         return components(self[item], X, features=features, levels=levels, ax=ax)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write all mixtures to one file, which `fastgmm.load` reads.
+
+        It is a Parquet file that any other program reads, too: a row for each data set, with its
+        key, how the fit went, and the fitted attributes as lists. The key stands in the column of
+        `by`, or in ``key``. Nothing in it is ever run.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        ValueError
+            If an argument of the estimator is a function, or the keys are of no one type.
+        OSError
+            If the file cannot be written. What was there before is then still there.
+        ImportError
+            If pyarrow is not installed.
+        """
+        from fastgmm.batch.files import save_report  # which reads reports, too
+
+        save_report(self, path)
 
     def to_frame(self) -> Any:
         """A pandas DataFrame of `ItemStatus`, a row per data set.

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,10 @@ class Run:
     bar : Progress
     raises : bool
         Whether the first error ends it all.
+    done : ndarray of bool, shape (sets,)
+        Which fits are done; those of the run are entered.
+    keep : callable, optional
+        Called with `report` and `done` after some more fits are done.
     """
 
     def __init__(
@@ -54,7 +59,10 @@ class Run:
         report: FitReport,
         bar: Progress,
         raises: bool,
+        done: np.ndarray,
+        keep: Callable[[FitReport, np.ndarray], None] | None = None,
     ):
+        self._done, self._keep = done, keep
         self._items = items
         self._report, self._bar, self._raises = report, bar, raises
         self._lock = threading.Lock()
@@ -75,7 +83,7 @@ class Run:
         """Numbers of data sets that run together: the large first, each by itself."""
         together: dict[np.dtype, list[int]] = {}
         alone = []
-        for i in range(len(self._items.data)):
+        for i in np.flatnonzero(~self._done).tolist():
             dtype = self._lockstep_type(i)
             if dtype is None:
                 alone.append(i)
@@ -199,7 +207,7 @@ class Run:
             )
         for i, error in errors.items():
             self._record(int(numbers[i]), error)
-        self._bar.advance(len(numbers), len(errors))
+        self._finish(numbers, len(errors))
 
     def _fit_alone(self, i: int) -> None:
         """An ordinary fit, on this thread."""
@@ -214,7 +222,7 @@ class Run:
             self._check_features(model.n_features_in_)
         except Exception as error:
             self._record(i, error)
-            self._bar.advance(1, 1)
+            self._finish(np.array([i]), 1)
             return
         n_rows = np.array([_n_rows(X)])
         total = np.array([weight])
@@ -226,7 +234,15 @@ class Run:
         with self._lock:
             self._report.put(np.array([i]), attributes, lists, n_rows, score * total, bics)
             self._report.name_features(i, getattr(model, "feature_names_in_", None))
-        self._bar.advance(1, 0)
+        self._finish(np.array([i]), 0)
+
+    def _finish(self, numbers: np.ndarray, n_failed: int) -> None:
+        """Take note that some more fits are done."""
+        with self._lock:
+            self._done[numbers] = True
+            if self._keep is not None:
+                self._keep(self._report, self._done)
+        self._bar.advance(len(numbers), n_failed)
 
     def _criteria(
         self, k: int, d: int, log_likelihoods: np.ndarray, total_weights: np.ndarray

@@ -7,14 +7,22 @@ from typing import Annotated, Any
 import typer
 
 from fastgmm.files.atomic import check_writable
-from fastgmm.files.container import ModelFileError, read_file
+from fastgmm.files.container import ModelFileError, is_table, read_file
 from fastgmm.outputs import overwrites
 from fastgmm.saved.checkpoints import has_begun
-from fastgmm.saved.models import load_model
+from fastgmm.saved.models import load, load_model
 
 Model = Annotated[
-    Path, typer.Argument(help="File that `fastgmm fit` has written.", show_default=False)
+    Path,
+    typer.Argument(
+        help="File that `fastgmm fit` has written, or `fastgmm fit-many`, whose mixtures --key "
+        "names.",
+        show_default=False,
+    ),
 ]
+
+_MOST_KEYS = 8
+"""Keys that errors list."""
 
 
 def check_output(path: Path | None, inputs: Iterable[Path], kind: str | None = None) -> None:
@@ -51,18 +59,62 @@ def check_output(path: Path | None, inputs: Iterable[Path], kind: str | None = N
             ) from error
 
 
-def load_fitted(path: Path) -> Any:
+Key = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="Which mixture of a file of many: its key; the parts of one in several columns go "
+        "between commas.",
+    ),
+]
+
+
+def load_fitted(path: Path, key: str | None = None) -> Any:
     """Load a model that predictions can be made with.
+
+    Parameters
+    ----------
+    path : Path
+    key : str, optional
+        Of a mixture, in a file of many.
 
     Raises
     ------
     ValueError
         If the file holds none; `fastgmm.ModelFileError` if it is damaged.
     """
+    if is_table(path):
+        return of_key(load(path), path, key)
+    check_no_key(path, key)
     model = load_model(path)
     if not hasattr(model, "means_"):
         raise ValueError(f"{path} holds a model that has not been fitted.")
     return model
+
+
+def of_key(report: Any, path: Path, key: str | None) -> Any:
+    """The mixture of a report that an option names.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or its fit failed.
+    """
+    texts = [",".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in report.keys]
+    if key in texts:
+        return report[texts.index(key)]
+    some = ", ".join(texts[:_MOST_KEYS]) + (", ..." if len(texts) > _MOST_KEYS else "")
+    raise ValueError(
+        f"{path} holds {len(texts)} mixtures, and "
+        + ("--key should name one" if key is None else f"none has the key {key!r}")
+        + f": {some}."
+    )
+
+
+def check_no_key(path: Path, key: str | None) -> None:
+    """Refuse a key for a file that holds one thing."""
+    if key is not None:
+        raise ValueError(f"{path} is no file of many mixtures, which --key could choose among.")
 
 
 def set_missing_values(model: Any, missing_values: str | None) -> None:

@@ -13,6 +13,7 @@ import typer
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.cli import options
+from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
 from fastgmm.cli.picture import Plot, check_picture, write_picture
@@ -109,6 +110,7 @@ def fit(
     decimal: Decimal = ".",
     dtype: Dtype = None,
     memory_limit: MemoryLimit = MEMORY_LIMIT,
+    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -122,6 +124,8 @@ def fit(
     check_picture(plot, [*written, *([] if checkpoint is None else [checkpoint])])
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
+    if dask is not None:
+        context.with_resource(cluster_at(dask))
     began = time.perf_counter()
     with _going_on(progress, checkpoint):
         rows, known = open_rows(RowOptions.of(context))

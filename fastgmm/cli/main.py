@@ -24,6 +24,8 @@ from fastgmm.cli.errors import (
     note,
 )
 from fastgmm.cli.fit import fit
+from fastgmm.cli.fit_many import fit_many
+from fastgmm.cli.help import EXAMPLES, Command, write_commands
 from fastgmm.cli.info import info
 from fastgmm.cli.predict import predict
 from fastgmm.cli.sample import sample
@@ -42,18 +44,21 @@ class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)  # in the order of a user's way, not of the alphabet
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        write_commands(self.commands, formatter)
+
 
 app = typer.Typer(
     name="fastgmm",
     cls=_Commands,
     help="Gaussian mixtures on Numba kernels, with scikit-learn's interface and answers.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, select, predict, score, sample, info, warmup, demo):
-    app.command()(command)
+for command in (fit, fit_many, select, predict, score, sample, info, warmup, demo):
+    name = command.__name__.replace("_", "-")
+    app.command(name, cls=Command, epilog=EXAMPLES[name])(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,6 +13,11 @@ from fastgmm.starts import METHODS as STARTS
 _DEFAULTS = fastgmm.GaussianMixture().get_params()
 
 
+def among(*words: str) -> dict[str, Any]:
+    """What an option of a few words completes to in a shell."""
+    return {"autocompletion": lambda incomplete: [w for w in words if w.startswith(incomplete)]}
+
+
 def _argument(name: str, help: str, *flags: str, **more: Any) -> Any:
     """Option for an argument; unless it is given, the estimator's own default holds."""
     default = _DEFAULTS.get(name)
@@ -46,13 +51,24 @@ NComponents = Annotated[
 ]
 CovarianceType = Annotated[
     str | None,
-    _argument("covariance_type", f"One of {', '.join(STRUCTURES)}.", metavar="TYPE"),
+    _argument(
+        "covariance_type",
+        f"One of {', '.join(STRUCTURES)}.",
+        metavar="TYPE",
+        **among(*STRUCTURES),
+    ),
 ]
 Tol = Annotated[float | None, _argument("tol", "Stop when the bound changes by less than this.")]
 MaxIter = Annotated[int | None, _argument("max_iter", "Stop after so many iterations.")]
 NInit = Annotated[int | None, _argument("n_init", "Number of starts, of which the best stays.")]
 InitParams = Annotated[
-    str | None, _argument("init_params", f"Start by one of {', '.join(STARTS)}.", metavar="METHOD")
+    str | None,
+    _argument(
+        "init_params",
+        f"Start by one of {', '.join(STARTS)}.",
+        metavar="METHOD",
+        **among(*STARTS),
+    ),
 ]
 RegCovar = Annotated[
     float | None,
@@ -96,11 +112,15 @@ Freeze = Annotated[
 OnFailure = Annotated[
     str | None,
     _argument(
-        "on_failure", "What to do about collapsed components: raise or recover.", metavar="NAME"
+        "on_failure",
+        "What to do about collapsed components: raise or recover.",
+        metavar="NAME",
+        **among("raise", "recover"),
     ),
 ]
 _MISSING = ("--missing", "--missing-values")
 _MISSING_METAVAR = "error|drop|em"
+_MISSING_WORDS = among("error", "drop", "em")
 
 MissingValues = Annotated[
     str | None,
@@ -110,6 +130,7 @@ MissingValues = Annotated[
         "missing at random (em).",
         *_MISSING,
         metavar=_MISSING_METAVAR,
+        **_MISSING_WORDS,
     ),
 ]
 MissingToPredict = Annotated[
@@ -118,6 +139,7 @@ MissingToPredict = Annotated[
         *_MISSING,
         help="What NaN and empty cells are, as for fit. By default what they were to the fit.",
         metavar=_MISSING_METAVAR,
+        **_MISSING_WORDS,
     ),
 ]
 
@@ -131,7 +153,12 @@ RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="
 NJobs = Annotated[int | None, _argument("n_jobs", "Threads; all cores by default.")]
 Accelerate = Annotated[
     str | None,
-    _argument("accelerate", f"Fewer passes: one of {', '.join(METHODS)}.", metavar="METHOD"),
+    _argument(
+        "accelerate",
+        f"Fewer passes: one of {', '.join(METHODS)}.",
+        metavar="METHOD",
+        **among(*METHODS),
+    ),
 ]
 TolKind = Annotated[
     str | None,
@@ -149,7 +176,10 @@ Bayesian = Annotated[
 PriorType = Annotated[
     str | None, typer.Option(metavar="TYPE", help="dirichlet_process or dirichlet_distribution.")
 ]
-Prior = Annotated[float | None, typer.Option()]
+Prior = Annotated[
+    float | None,
+    typer.Option(help="Argument of BayesianGaussianMixture by this name; with --bayesian."),
+]
 Numbers = Annotated[
     np.ndarray | None,
     typer.Option(parser=_numbers, metavar="NUMBERS", help="As 1,2.5,3, or in a .npy file."),

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fastgmm.cli.files import Model, check_output, load_fitted, set_missing_values
+from fastgmm.cli.files import Key, Model, check_output, load_fitted, set_missing_values
+from fastgmm.cli.kept import beside
 from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.rows import (
     MEMORY_LIMIT,
@@ -25,7 +26,10 @@ from fastgmm.outputs import output_suffix
 RowsOut = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="File ending in .npy, .parquet or .csv; without it, CSV is printed."
+        "--out",
+        "-o",
+        help="File ending in .npy, .parquet or .csv. Without it, or to -, CSV is printed.",
+        callback=lambda path: None if path == Path("-") else path,
     ),
 ]
 
@@ -34,6 +38,7 @@ def predict(
     context: typer.Context,
     model: Model,
     data: Data,
+    key: Key = None,
     out: RowsOut = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="The most probable component; the default.")
@@ -44,6 +49,14 @@ def predict(
     log_likelihood: Annotated[
         bool, typer.Option("--log-likelihood", help="The logarithm of the density.")
     ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME,...",
+            help="Columns of the rows to copy beside the predictions, in this order, so that these "
+            "can be joined.",
+        ),
+    ] = None,
     columns: Columns = None,
     exclude: Exclude = None,
     no_header: NoHeader = False,
@@ -59,12 +72,14 @@ def predict(
     if out is not None:
         output_suffix(out)
     check_output(out, [model, *data])
-    mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    mixture = load_fitted(model, key).set_params(n_jobs=n_jobs)
     set_missing_values(mixture, missing_values)
-    rows = open_rows_for(mixture, RowOptions.of(context))
+    options = RowOptions.of(context)
+    rows = open_rows_for(mixture, options)
     method = mixture.predict
     if proba:
         method = mixture.predict_proba
     elif log_likelihood:
         method = mixture.score_samples
-    method(rows, out=sys.stdout.buffer if out is None else out)
+    to = sys.stdout.buffer if out is None else out
+    method(rows, out=to if keep is None else beside(to, options, rows))

@@ -101,6 +101,11 @@ def text_of(model: Any, n_features_shown: int | None = None) -> str:
     return "\n".join(lines)
 
 
+def brief(error: str | None) -> str:
+    """The first line of an error; empty if there is none."""
+    return "" if error is None else error.partition("\n")[0]
+
+
 def counted(n: int, thing: str) -> str:
     """A number of things, as ``1 component``."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

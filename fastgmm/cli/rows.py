@@ -116,12 +116,14 @@ class RowOptions(NamedTuple):
     Parameters
     ----------
     data : list of Path
-    columns, exclude, weight, labels : str or None
+    columns, exclude, weight, labels, keep : str or None
         As they are written.
     no_header : bool
     delimiter : str or None
     decimal, memory_limit : str
     dtype, missing_values : str or None
+    dask : str or None
+        The cluster to work on.
     """
 
     data: list[Path]
@@ -129,23 +131,29 @@ class RowOptions(NamedTuple):
     exclude: str | None = None
     weight: str | None = None
     labels: str | None = None
+    keep: str | None = None
     no_header: bool = False
     delimiter: str | None = None
     decimal: str = "."
     memory_limit: str = MEMORY_LIMIT
     dtype: str | None = None
     missing_values: str | None = None
+    dask: str | None = None
 
     @classmethod
     def of(cls, context: typer.Context) -> "RowOptions":
         """The options that a command was called with; pipes are read to their ends."""
         given = {name: context.params[name] for name in cls._fields if name in context.params}
+        if isinstance(given.get("labels"), bool):  # a flag of `predict`
+            del given["labels"]
         return cls(**{**given, "data": without_pipes(given["data"], context)})
 
     @property
     def thing(self) -> Any:
         """What to open."""
-        return self.data[0] if len(self.data) == 1 else self.data
+        # Workers may run in other folders.
+        data = self.data if self.dask is None else [path.absolute() for path in self.data]
+        return data[0] if len(data) == 1 else data
 
     @property
     def text(self) -> dict[str, Any]:
@@ -191,6 +199,8 @@ class RowOptions(NamedTuple):
 def open_rows(options: RowOptions) -> tuple[RowSource, np.ndarray | None]:
     """Rows to fit, and their labels, if a column holds them."""
     how = {"columns": options.names("columns"), **options.how}
+    if options.dask is not None:
+        how["engine"] = "dask"
     if options.labels is None:
         return open_source(options.thing, **how), None
     return open_with_labels(options.thing, options.name("labels"), **how)
@@ -198,7 +208,6 @@ def open_rows(options: RowOptions) -> tuple[RowSource, np.ndarray | None]:
 
 def open_rows_for(model: Any, options: RowOptions) -> RowSource:
     """Rows to predict: by default those columns that the model was fitted to."""
-    options = options._replace(labels=None)  # which predictions mean something else by
     if options.missing_values != "drop":
         # Some kinds of models take no missing values.
         of_model = getattr(model, "missing_values", "error")

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from fastgmm.cli.files import Model, check_output, load_fitted
+from fastgmm.cli.files import Key, Model, check_output, load_fitted
 from fastgmm.cli.options import RandomState
 from fastgmm.cli.predict import RowsOut
 from fastgmm.outputs import open_output, output_suffix
@@ -14,6 +14,7 @@ from fastgmm.outputs import open_output, output_suffix
 
 def sample(
     model: Model,
+    key: Key = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of rows.")] = 1,
     out: RowsOut = None,
     random_state: RandomState = None,
@@ -25,7 +26,7 @@ def sample(
     if out is not None:
         output_suffix(out)
     check_output(out, [model])
-    mixture = load_fitted(model).set_params(random_state=random_state)
+    mixture = load_fitted(model, key).set_params(random_state=random_state)
     X, components = mixture.sample(n)
     names = getattr(mixture, "feature_names_in_", None)
     names = [f"x{j}" for j in range(X.shape[1])] if names is None else list(names)

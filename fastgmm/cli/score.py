@@ -2,7 +2,7 @@
 
 import typer
 
-from fastgmm.cli.files import Model, load_fitted, set_missing_values
+from fastgmm.cli.files import Key, Model, load_fitted, set_missing_values
 from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.report import AsJson, print_json
 from fastgmm.cli.rows import (
@@ -24,6 +24,7 @@ def score(
     context: typer.Context,
     model: Model,
     data: Data,
+    key: Key = None,
     columns: Columns = None,
     exclude: Exclude = None,
     weight: Weight = None,
@@ -36,7 +37,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Print the mean log-likelihood per row, in nats."""
-    mixture = load_fitted(model).set_params(n_jobs=n_jobs)
+    mixture = load_fitted(model, key).set_params(n_jobs=n_jobs)
     set_missing_values(mixture, missing_values)
     rows = open_rows_for(mixture, RowOptions.of(context))
     log_likelihood = mixture.score(rows)

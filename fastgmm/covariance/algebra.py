@@ -13,7 +13,7 @@ from fastgmm.covariance.linalg import (
     covariances_of,
     diagonals,
     log_diagonals,
-    product,
+    squared,
     upper_factors,
 )
 
@@ -100,7 +100,7 @@ def are_defined(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarr
 def precisions(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarray:
     """Precisions from their square roots."""
     if structure.holds_matrices:
-        return product(factors, factors.swapaxes(-1, -2))
+        return squared(factors)
     return factors**2
 
 

@@ -14,6 +14,7 @@ from fastgmm.covariance.linalg import (
     covariances_of,
     log_diagonals,
     product,
+    squared,
     upper_precision_factors,
     whitened,
 )
@@ -65,7 +66,7 @@ class Gaussians(NamedTuple):
         if correlated:
             factors = roots[:, np.newaxis, np.newaxis] * operands.factors  # of each, or shared
             covariances = covariances_of(factors)
-            precisions = product(factors, factors.swapaxes(-1, -2))
+            precisions = squared(factors)
             log_determinants = log_diagonals(factors)
         else:
             own = 1.0 if density == "isotropic" else operands.factors

@@ -29,17 +29,32 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
     upper : bool, optional
         Whether `right` is zero below its diagonals.
     """
-    *leading, p, q = left.shape
-    r = right.shape[-1]
-    if p * q * r <= BY_ONE_THREAD:
+    if left.shape[-2] * right.shape[-2] * right.shape[-1] <= BY_ONE_THREAD:
         return left @ right
+    return _by_kernel(left, right, right.shape[-1], upper=upper)
+
+
+def squared(matrices: np.ndarray) -> np.ndarray:
+    """``matrix @ matrix.T`` of a stack of matrices (..., p, q), by this thread alone."""
+    p, q = matrices.shape[-2:]
+    if p * q * p <= BY_ONE_THREAD:
+        return matrices @ matrices.swapaxes(-1, -2)
+    given = np.ascontiguousarray(matrices, dtype=np.float64)
+    return _by_kernel(given, given, p, mirrored=True).astype(matrices.dtype, copy=False)
+
+
+def _by_kernel(
+    left: np.ndarray, right: np.ndarray, r: int, *, upper: bool = False, mirrored: bool = False
+) -> np.ndarray:
+    """Products (..., p, r), see `fastgmm.kernels.linalg.products`."""
     from fastgmm.kernels.linalg.products import stacked_product
 
-    out = np.empty((*leading, p, r))
+    p = left.shape[-2]
+    out = np.empty((*left.shape[:-2], p, r))
     stacks = (
         np.ascontiguousarray(x, dtype=np.float64).reshape(-1, *x.shape[-2:]) for x in (left, right)
     )
-    stacked_product()(*stacks, upper, out.reshape(-1, p, r))
+    stacked_product()(*stacks, upper, mirrored, out.reshape(-1, p, r))
     return out.astype(np.result_type(left, right), copy=False)
 
 
@@ -153,7 +168,7 @@ def triangular(factors: np.ndarray) -> np.ndarray:
 def covariances_of(factors: np.ndarray) -> np.ndarray:
     """Inverses of ``factor @ factor.T``."""
     inverses = np.linalg.inv(factors)
-    return product(inverses.swapaxes(-1, -2), inverses)
+    return squared(inverses.swapaxes(-1, -2))
 
 
 def whitened_traces(moments: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -170,7 +185,7 @@ def whitened(means: np.ndarray, factors: np.ndarray) -> np.ndarray:
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
+        return np.log(factors.diagonal(axis1=-2, axis2=-1)).sum(axis=-1)
 
 
 def diagonals(matrices: np.ndarray) -> np.ndarray:
@@ -185,11 +200,11 @@ def norm_bounds(matrices: np.ndarray) -> np.ndarray:
     too much.
     """
     power = np.asarray(matrices, dtype=np.float64)
-    power = product(power, np.swapaxes(power, -1, -2))
+    power = squared(power)
     bound = np.ones(power.shape[:-2])
     for exponent in (1.0, 0.5, 0.25, 0.125):
         if exponent < 1.0:
-            power = product(power, power)
+            power = squared(power)  # which is symmetric
         norm = np.sqrt((power**2).sum(axis=(-2, -1)))
         norm = np.where(norm > 0.0, norm, np.finfo(np.float64).tiny)
         power = power / norm[..., np.newaxis, np.newaxis]
@@ -227,7 +242,7 @@ def principal_axes(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def from_axes(axes: np.ndarray, variances: np.ndarray) -> np.ndarray:
     """Symmetric matrices with variances (..., d) along axes, the columns of (..., d, d)."""
     halves = axes * np.sqrt(variances)[..., np.newaxis, :]
-    return product(halves, halves.swapaxes(-1, -2))
+    return squared(halves)
 
 
 def shared_axes(

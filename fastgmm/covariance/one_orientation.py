@@ -9,8 +9,8 @@ from fastgmm.covariance.linalg import (
     from_axes,
     log_diagonals,
     principal_axes,
-    product,
     shared_axes,
+    squared,
     upper_precision_factors,
 )
 from fastgmm.covariance.matrices import ConjugateInMatrices, PerComponent, regularized_scatter
@@ -53,7 +53,7 @@ class VEE(PerComponent):
 
         def best(volumes: np.ndarray) -> np.ndarray:
             factor = upper_precision_factors(shared(volumes))
-            precision = product(factor, factor.swapaxes(-1, -2))
+            precision = squared(factor)
             traces = (scatter * precision).sum(axis=(-1, -2))
             # A singular matrix leaves the volumes of spheres.
             return np.where(np.isfinite(traces), traces / (weight * d), spheres)
@@ -109,7 +109,7 @@ def _along_shared_axes(
     start = scatter.sum(axis=-3)
     if previous is not None:
         factors = previous.precisions_cholesky
-        before = _combined(product(factors, factors.swapaxes(-1, -2)))
+        before = _combined(squared(factors))
         usable = np.isfinite(before).all(axis=(-1, -2), keepdims=True)
         start = np.where(usable, before, start)
     _, axes = principal_axes(start)

@@ -96,14 +96,14 @@ def result_of(client: Any, future: Any, words: str) -> Any:
     ClusterError
         If it was cancelled, or raised anything else.
     """
-    if future.status == "finished":
-        with scheduler_errors():
-            return future.result()
-    if future.status != "error":
+    if future.status == "cancelled":
         check_open(client)
         raise ClusterError(
             f"{words}: the work on the cluster was cancelled, or its scheduler is gone."
         )
+    if future.status != "error":  # perhaps it is lost with its worker, and being made anew
+        with scheduler_errors():
+            return future.result()
     error = future.exception()
     if isinstance(error, PartitionError):
         raise error
@@ -136,8 +136,8 @@ def wait_for(client: Any, futures: Sequence[Any], words: str = "Partition") -> N
     PartitionError, ClusterError
     """
     for future in completed(client, futures):
-        if future.status != "finished":
-            failed = [i for i, f in enumerate(futures) if f.status not in ("finished", "pending")]
+        if future.status in ("error", "cancelled"):
+            failed = [i for i, f in enumerate(futures) if f.status == "error"]
             first = failed[0] if failed else list(futures).index(future)
             result_of(client, futures[first], f"{words} {first}")
 

@@ -105,6 +105,8 @@ class ThreadEngine:
 
     def reduce(self, function: Callable[[int], Any], n_chunks: int) -> Any:
         """Merge of ``function(i)`` for every chunk, by ``+`` along a fixed tree."""
+        if n_chunks == 1:  # as in a small fit, which merges nothing
+            return function(0)
         tree = MergeTree(n_chunks)
         self.for_each(lambda i: tree.add(i, function(i)), n_chunks)
         return tree.total

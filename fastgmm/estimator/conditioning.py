@@ -19,7 +19,8 @@ from fastgmm.families.noise import Noise
 from fastgmm.passes.imputation import Imputation, expected_values
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
-from fastgmm.sources.base import Chunk, RowGrid
+from fastgmm.sources.base import Chunk, RowGrid, scan
+from fastgmm.sources.opening import holds_rows, open_for_model, open_source
 from fastgmm.sources.weights import NO_WEIGHTS
 
 
@@ -63,7 +64,7 @@ def impute(estimator: Any, X: Any, draws: Any, random_state: Any) -> np.ndarray:
         raise ValueError(f"draws should be at least 1, but got {draws}.")
     generator = check_random_state(estimator.random_state if random_state is None else random_state)
     source, choice = prepared(estimator, rows_to_predict(estimator, X, missing=True))
-    given_type = source.dtype
+    given_type, source = source.dtype, source.astype(choice.dtype)  # which care may widen
     gaussians = _gaussians(estimator)
     noise = Noise.of_fitted(estimator)
     ends = None if noise is None else noise.ends
@@ -201,8 +202,14 @@ def _values_of(estimator: Any, X: Any, known: np.ndarray) -> np.ndarray:
     """Values (n, p) of features: the columns of X, or those of them among the columns of X."""
     d = np.shape(estimator.means_)[1]
     names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and hasattr(X, "columns"):
-        wanted = [str(names[number]) for number in known]
+    wanted = None if names is None else [str(names[number]) for number in known]
+    if holds_rows(X):
+        if wanted is None:
+            source = open_source(X, missing_values="em")
+        else:
+            source = open_for_model(X, wanted, len(known), missing_values="em")
+        X = np.concatenate([chunk.rows for chunk in scan(source)])
+    elif wanted is not None and hasattr(X, "columns"):
         lacking = [name for name in wanted if name not in list(X.columns)]
         if lacking:
             raise ValueError(f"X has no column {lacking[0]!r}; it has {list(X.columns)}.")

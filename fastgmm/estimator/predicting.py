@@ -19,7 +19,11 @@ from fastgmm.parameters import Parameters
 from fastgmm.passes.dense import shared_out_of
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.marginal_predictions import MarginalPredictions, mean_seen_log_likelihood
-from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
+from fastgmm.passes.predictions import (
+    classified_log_likelihood,
+    mean_log_likelihood,
+    predict_rows,
+)
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
@@ -47,6 +51,17 @@ def score_source(estimator: Any, source: RowSource) -> tuple[float, float]:
         by_marginals = marginal_predictions(estimator, choice)
         return mean_seen_log_likelihood(source, choice, by_marginals, engine)
     return mean_log_likelihood(source, choice, engine), source.total_weight
+
+
+def classified(estimator: Any, source: RowSource) -> tuple[float, float, float]:
+    """Score and number of rows, as `score_source`, and the log-likelihood with classes.
+
+    See `fastgmm.passes.predictions.classified_log_likelihood`.
+    """
+    source, choice = prepared(estimator, source)
+    by_marginals = marginal_predictions(estimator, choice) if source.missing else None
+    engine = ThreadEngine(estimator.n_jobs)
+    return classified_log_likelihood(source, choice, engine, by_marginals)
 
 
 def predict(estimator: Any, X: Any, output: str, out: Any) -> np.ndarray | None:

@@ -114,7 +114,7 @@ def telling(estimator: Any, X, y, sample_weight, labels) -> Iterator[Callable[..
     callable
         Makes a listener from a function that makes fitted attributes from an `EMResult`.
     """
-    listener = estimator._listener or Messages(estimator)
+    listener = estimator._listener or (Messages(estimator) if estimator.verbose else Listener())
     if not hasattr(estimator, "_skl_callbacks"):
         yield lambda attributes: listener
         return

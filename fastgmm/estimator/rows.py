@@ -280,7 +280,8 @@ def _is_as_expected(estimator, X, reset=True, ensure_min_samples=1, dtype=None) 
     if len(X) < ensure_min_samples:
         return False
     if not reset:
-        return "feature_names_in_" not in known and known.get("n_features_in_") == X.shape[1]
+        n_features = known.get("n_features_in_", X.shape[1])
+        return "feature_names_in_" not in known and n_features == X.shape[1]
     if "feature_names_in_" in known:
         del estimator.feature_names_in_
     estimator.n_features_in_ = X.shape[1]

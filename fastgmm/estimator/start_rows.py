@@ -38,13 +38,15 @@ def rows_to_start(
     if tally is None:
         return data, rows
     enough = max(ENOUGH_PER_COMPONENT * n_components, ENOUGH_SHARE * data.source.n_rows)
-    arrays = data.arrays
+    arrays, noise, n_complete = data.arrays, data.noise, tally.n_complete
+    if arrays is not None or noise is not None:
+        chunks = scan(data.source)
+        complete = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
+    if noise is not None:  # which components begin without
+        n_complete -= int(np.count_nonzero(noise & complete))
     found = isinstance(data.start, str) or callable(data.start)
-    if tally.n_complete >= enough and found and data.labels is None:
-        source, noise = complete_rows(data.source, tally), data.noise
-        if arrays is not None or noise is not None:
-            chunks = scan(data.source)
-            complete = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
+    if n_complete >= enough and found and data.labels is None:
+        source = complete_rows(data.source, tally)
         if arrays is not None:
             arrays = arrays[0][complete], None if arrays[1] is None else arrays[1][complete]
         if noise is not None:

@@ -119,6 +119,8 @@ class Frozen:
             See `masks_of`; also if a value is missing or of another shape, or the weights that are
             fixed leave nothing to the others.
         """
+        if estimator.freeze is None:
+            return None
         k, d = n_components, n_features
         masks = masks_of(estimator.freeze, structure, k)
         if not any(mask.any() for mask in masks):

@@ -100,6 +100,13 @@ def read_file(path: str | os.PathLike, kinds: tuple[str, ...]) -> Contents:
     return contents
 
 
+def is_table(path: str | os.PathLike) -> bool:
+    """Whether there is a Parquet file, by its first bytes."""
+    with open(path, "rb", opener=_open_at_once) as file:
+        is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return is_regular and file.read(4) == b"PAR1"
+
+
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file without waiting, as a named pipe would make one, until something writes to it."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

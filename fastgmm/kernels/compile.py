@@ -23,6 +23,7 @@ from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
 from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
 from fastgmm.kernels import target
@@ -139,6 +140,19 @@ def kernel(function: Callable | None = None, *, signature=None, variant: str = "
     return njit(*signatures, **options)(function)
 
 
+class _Loading(FunctionCache):
+    """A cache that loads without what only compiling needs.
+
+    Numba would first import and register all functions that it knows, which takes as long as to
+    import Numba itself. It does so anyway before it compiles.
+    """
+
+    def load_overload(self, sig, target_context):
+        rtsys.initialize(target_context)  # memory for arrays
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
 def _cached(function, signature, options):
     """The function compiled, or loaded from the cache; None where there is no place for a cache.
 
@@ -146,6 +160,7 @@ def _cached(function, signature, options):
     """
     with contextlib.suppress(Exception):
         dispatcher = njit(cache=True, **options)(function)
+        dispatcher._cache = _Loading(function)
         for attempt in range(2):
             with contextlib.suppress(Exception):
                 if attempt:

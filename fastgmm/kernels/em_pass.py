@@ -6,6 +6,8 @@ form's parts.
 
 # ruff: noqa: F821  (names that templates leave open, see `fastgmm.kernels.forms`)
 
+import math
+
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, filled_in, kernel
@@ -18,7 +20,7 @@ from fastgmm.kernels.signatures import operand_types, row_types
 from fastgmm.kernels.tiles import aligned_rows, tile_points
 from fastgmm.kernels.transpose import store_rows
 
-LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, _ = range(len(OUTPUTS))
+LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, CERTAINTIES, _ = range(len(OUTPUTS))
 
 _STATISTICS = {
     Forms("cholesky", "outer"): cholesky.cholesky_statistics,
@@ -77,7 +79,8 @@ def prediction_pass(density_form, dtype):
     -------
     callable (X, *operands, what, vector, matrix, labels) -> float
         `what` is a place in `OUTPUTS`: vector (rows,) takes log-likelihoods, matrix (rows, k)
-        responsibilities, labels (rows,) labels; the other arrays are empty.
+        responsibilities, labels (rows,) labels; the other arrays are empty. Of certainties,
+        matrix (rows, 2) takes log-likelihoods and the largest responsibilities, of noise too.
         Returns a number that is finite if all rows have likelihoods, where these are computed.
     """
     rows, _, real = row_types(dtype)
@@ -97,7 +100,7 @@ def prediction_pass(density_form, dtype):
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
-        weights, row = aligned_rows(2, tile_size, X)
+        weights, row, largest = aligned_rows(3, tile_size, X)
         central = aligned_rows(1, k, X)[0]
         prepare(projected, central)
         for t in range(tile_size):
@@ -118,6 +121,16 @@ def prediction_pass(density_form, dtype):
                 if what == LOG_LIKELIHOODS:
                     for t in range(stop - start):
                         vector[start + t] = row[t]
+                elif what == CERTAINTIES:
+                    for t in range(stop - start):
+                        of_noise = constants.shape[0] > k
+                        largest[t] = math.exp(constants[k] - row[t]) if of_noise else 0.0
+                    for c in range(k):
+                        for t in range(stop - start):
+                            largest[t] = max(largest[t], distances[c, t])
+                    for t in range(stop - start):
+                        matrix[start + t, 0] = row[t]
+                        matrix[start + t, 1] = largest[t]
                 else:
                     store_rows(distances, stop - start, matrix, start)
         return total

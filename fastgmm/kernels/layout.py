@@ -55,7 +55,7 @@ def check_forms(density: str, moments: str) -> Forms:
 NEGLIGIBLE = -70.0
 """Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
 
-OUTPUTS = ("log_likelihoods", "responsibilities", "labels", "log_densities")
+OUTPUTS = ("log_likelihoods", "responsibilities", "labels", "certainties", "log_densities")
 """What can be written for every row; likewise, but for log-densities, which have their own pass."""
 
 HEADER = 3

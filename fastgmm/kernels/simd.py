@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.np.arrayobj import make_array
 
 from fastgmm.kernels import target
 from fastgmm.kernels.layout import BLOCK
@@ -82,7 +81,7 @@ def unpack_arguments(context, builder, signature, args):
     unpacked = []
     for numba_type, value in zip(signature.args, args, strict=True):
         if isinstance(numba_type, types.Array):
-            array = make_array(numba_type)(context, builder, value)
+            array = context.make_array(numba_type)(context, builder, value)
             shape, strides = (
                 cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides)
             )

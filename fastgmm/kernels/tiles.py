@@ -7,7 +7,6 @@ How large they are is no inner loop, and yet a micro-kernel, with its twin besid
 
 import numpy as np
 from numba.core import cgutils, types
-from numba.np.arrayobj import make_array, populate_array
 
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.simd import GROUP_BYTES, Vectors, unpack_arguments
@@ -184,11 +183,11 @@ def aligned_rows(typing, n_rows, points, like):
         stride = builder.sub(builder.add(points, per_line), builder.and_(points, per_line))
         row_bytes = builder.mul(stride, v.index(v.itemsize))
         meminfo = context.nrt.meminfo_alloc_aligned(builder, builder.mul(n_rows, row_bytes), 64)
-        array = make_array(array_type)(context, builder)
+        array = context.make_array(array_type)(context, builder)
         data = context.nrt.meminfo_data(builder, meminfo)
         # As Numba wants it: a pointer to numbers, as long as it has typed pointers.
         data = cgutils.pointer_add(builder, data, v.index(0), array.data.type)
-        populate_array(
+        context.populate_array(
             array,
             data=data,
             shape=[n_rows, stride],

@@ -272,7 +272,8 @@ def chunk_predictions(
         One of `fastgmm.kernels.layout.OUTPUTS`.
     out : ndarray of shape (rows,) or (rows, k)
         int64 for labels, else of the rows' dtype. Responsibilities have the shape (rows, k + 1) to
-        hold that of noise last.
+        hold that of noise last; certainties (rows, 2), of log-likelihood and largest
+        responsibility.
 
     Returns
     -------

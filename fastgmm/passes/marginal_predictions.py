@@ -84,7 +84,8 @@ class MarginalPredictions:
             out[rows] = 0.0
         else:
             weights = np.exp(log_weights - log_weights.max())
-            out[rows] = weights / weights.sum()
+            weights /= weights.sum()
+            out[rows] = (0.0, weights.max()) if output == "certainties" else weights
 
     def _choices(self, batch: Batch) -> list[KernelChoice]:
         """Kernels for each pattern of a batch."""

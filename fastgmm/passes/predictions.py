@@ -119,21 +119,23 @@ def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
     return float(values.astype(np.float64) @ chunk.weights)
 
 
-def classification_log_likelihood(
+def classified_log_likelihood(
     source: RowSource,
     choice: KernelChoice,
     engine: Engine,
     predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
-) -> float:
-    """Weighted sum of the rows' largest log-densities, weights of the components included.
+) -> tuple[float, float, float]:
+    """Mean log-likelihood of rows, their weight, and the log-likelihood together with classes.
 
-    That is the log-likelihood of the rows together with their most probable components (Biernacki,
-    Celeux & Govaert 2000, "Assessing a mixture model for clustering with the integrated completed
-    likelihood", eq. 8).
+    The last is of the rows and their most probable components (Biernacki, Celeux & Govaert 2000,
+    "Assessing a mixture model for clustering with the integrated completed likelihood", eq. 8):
+    the sum of their largest log-densities, weights of the components included. The mean has the
+    bits of `mean_log_likelihood`.
 
     Parameters
     ----------
     source : RowSource
+        Without rows of weight 0, or without any value.
     choice : KernelChoice
     engine : Engine
     predict : callable, optional
@@ -141,42 +143,29 @@ def classification_log_likelihood(
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-    largest = partial(_largest, choice=choice, predict=predict)
-    return float(merge_chunks(largest, source, grid, engine))
+    of_chunk = partial(_classified, choice=choice, predict=predict)
+    total, certainty = merge_chunks(of_chunk, source, grid, engine)
+    weight = source.total_weight
+    return float(total / weight), weight, float(total + certainty)
 
 
-def _largest(
+def _classified(
     chunk: Chunk,
     choice: KernelChoice,
     predict: Callable[[Chunk, str, np.ndarray], float] | None,
-) -> float:
-    """Weighted sum of the largest log-densities of a chunk."""
-    largest = _of_classes(chunk, choice) if predict is None else _of_shares(chunk, choice, predict)
-    if not len(chunk.weights):
-        return float(largest.sum(dtype=np.float64))
-    return float(largest.astype(np.float64) @ chunk.weights)
-
-
-def _of_classes(chunk: Chunk, choice: KernelChoice) -> np.ndarray:
-    """The largest log-densities of a chunk."""
-    k, background = len(choice.operands.means), choice.operands.background
-    values = np.empty((len(chunk.rows), k), dtype=choice.dtype)
-    chunk_predictions(chunk, choice.forms, choice.operands, "log_densities", values)
-    largest = values[:, 0]
-    for c in range(1, k):  # NumPy takes far longer over a short axis
-        largest = np.maximum(largest, values[:, c])
-    if background is not None:
-        largest = np.maximum(largest, values.dtype.type(background))
-    return largest
-
-
-def _of_shares(
-    chunk: Chunk, choice: KernelChoice, predict: Callable[[Chunk, str, np.ndarray], float]
 ) -> np.ndarray:
-    """The same where noise has another density for every row."""
-    k, background = len(choice.operands.means), choice.operands.background
-    shares = np.empty((len(chunk.rows), k + (background is not None)), dtype=choice.dtype)
-    likelihoods = np.empty(len(chunk.rows), dtype=choice.dtype)
-    predict(chunk, "responsibilities", shares)
-    predict(chunk, "log_likelihoods", likelihoods)
-    return likelihoods + np.log(shares.max(axis=1))
+    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities."""
+    values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
+    if predict is None:
+        chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
+    else:
+        predict(chunk, "certainties", values)
+    likelihoods, largest = values.T.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = likelihoods, np.log(largest)
+    weights = chunk.weights
+    if not len(weights) and predict is not None:
+        weights = np.ones(len(values))
+    if not len(weights):
+        return np.array([part.sum(dtype=np.float64) for part in parts])
+    return np.array([part.astype(np.float64) @ weights for part in parts])

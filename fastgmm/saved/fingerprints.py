@@ -70,8 +70,7 @@ def fingerprint_of(
         What is known of the rows.
     """
     facts = {
-        "class": type(estimator).__name__,
-        **_brief_arguments(estimator.get_params(deep=False)),
+        **facts_of(estimator),
         "rows": source.n_rows,
         "features": source.n_features,
         "dtype": str(source.dtype),
@@ -84,6 +83,12 @@ def fingerprint_of(
     arguments = inspect.signature(type(estimator)).parameters.values()
     defaults = {argument.name: argument.default for argument in arguments}
     return Fingerprint(facts, _brief_arguments(defaults))
+
+
+def facts_of(estimator: Any) -> dict[str, Any]:
+    """The class and the arguments of an estimator, as far as its results depend on them."""
+    arguments = _brief_arguments(estimator.get_params(deep=False))
+    return {"class": type(estimator).__name__, **arguments}
 
 
 def _brief_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fastgmm.files.container import Contents, ModelFileError, read_file, write_file
+from fastgmm.files.container import (
+    Contents,
+    ModelFileError,
+    is_table,
+    read_file,
+    write_file,
+)
 from fastgmm.saved.checks import check_fitted
 from fastgmm.saved.codec import Arrays, decode, encode
 from fastgmm.statistics import SufficientStatistics
@@ -17,6 +23,7 @@ Reader = TypeVar("Reader", bound=Callable[[dict[str, Any], Arrays], Any])
 
 _SAVABLE: dict[str, Any] = {}
 _READERS: dict[str, Callable[[dict[str, Any], Arrays], Any]] = {}
+_TABLE_READERS: list[Callable[[str | os.PathLike], Any]] = []
 _FITTED = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]_")
 
 
@@ -34,6 +41,12 @@ def loadable(kind: str) -> Callable[[Reader], Reader]:
         return reader
 
     return enter
+
+
+def loadable_table(reader: Callable[[str | os.PathLike], Any]) -> Any:
+    """Decorator that enters a function as what reads reports, which are Parquet files."""
+    _TABLE_READERS.append(reader)
+    return reader
 
 
 def save_model(estimator: Any, path: str | os.PathLike) -> None:
@@ -89,7 +102,7 @@ def describe_model(estimator: Any, arrays: Arrays) -> dict[str, Any]:
 
 
 def load(path: str | os.PathLike) -> Any:
-    """Read a model, statistics or a selection from a file.
+    """Read a model, statistics, a selection or a report of many fits from a file.
 
     Nothing in a file is ever run: it holds numbers and names, not code.
 
@@ -99,7 +112,7 @@ def load(path: str | os.PathLike) -> Any:
 
     Returns
     -------
-    loaded : GaussianMixture, BayesianGaussianMixture, SufficientStatistics or Selection
+    loaded : GaussianMixture, BayesianGaussianMixture, SufficientStatistics, Selection or FitReport
 
     Raises
     ------
@@ -109,6 +122,8 @@ def load(path: str | os.PathLike) -> Any:
     OSError
         If it is not there, or cannot be read.
     """
+    if is_table(path):
+        return _TABLE_READERS[0](path)
     return _load(path, tuple(_READERS))
 
 

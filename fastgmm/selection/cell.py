@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastgmm.covariance.scales import RELATIVE_REGULARIZATION
-from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator import predicting
-from fastgmm.passes.predictions import classification_log_likelihood
+from fastgmm.families.noise import has_noise
 from fastgmm.sources.base import RowSource
 
 OK, FEW_ROWS, NEAR_SINGULAR, FAILED = "ok", "few rows", "near singular", "failed"
@@ -92,7 +91,7 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
     source : RowSource
         That it was fitted to, without rows of weight 0.
     """
-    mean, n = predicting.score_source(model, source)
+    mean, n, with_classes = predicting.classified(model, source)
     k, d = np.shape(model.means_)
     found = {
         "log_likelihood": mean * n,
@@ -102,17 +101,12 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
         "n_parameters": n_parameters_of(model, k, d),
     }
     if hasattr(model, "bic"):
-        rows, choice = predicting.prepared(model, source)
         n_parameters = found["n_parameters"] = model.n_parameters()
         penalty = n_parameters * math.log(n)
         found["bic"] = -2 * mean * n + penalty
         found["aic"] = -2 * mean * n + 2 * n_parameters
-        found["icl"] = found["bic"]
-        if k > 1 or choice.operands.background is not None:
-            engine = ThreadEngine(model.n_jobs)
-            seen = predicting.marginal_predictions(model, choice) if rows.missing else None
-            likeliest = classification_log_likelihood(rows, choice, engine, seen)
-            found["icl"] = -2 * likeliest + penalty
+        alone = k == 1 and not has_noise(model)
+        found["icl"] = found["bic"] if alone else -2 * with_classes + penalty
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.covariance import STRUCTURES
 
 CRITERIA = ("bic", "aic", "icl", "cv")
@@ -76,8 +77,12 @@ class Plan:
         """Whether the criterion is a likelihood."""
         return isinstance(self.criterion, str) and self.criterion == "cv"
 
-    def seed(self, n_components: int) -> int:
+    @cached_property
+    def seeds(self) -> dict[int, int]:
         """The `random_state` of all fits with a number of components."""
+        return {k: self._seed(k) for k in (1, *self.n_components)}
+
+    def _seed(self, n_components: int) -> int:
         sequence = np.random.SeedSequence(self.entropy, spawn_key=(n_components,))
         return int(sequence.generate_state(1)[0])
 
@@ -89,7 +94,7 @@ class Plan:
             "covariance_type": covariance_type,
             "n_init": self.n_init,
             "init_params": self.starts[0],
-            "random_state": self.seed(n_components),
+            "random_state": self.seeds[n_components],
             **more,
         }
         return self.estimator(**arguments)

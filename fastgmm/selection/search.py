@@ -133,7 +133,9 @@ class Search:
         With split starts also those that a mixture of fewer components has overtaken since.
         """
         sign = -1 if self._plan.greater_is_better else 1
-        able = [c for c in self._cells.values() if c.model is not None and not math.isnan(c.score)]
+        # In the order of the table, whichever thread was done first: some tie, as all of k = 1.
+        cells = [self._cells[key] for key in self._plan.keys]
+        able = [c for c in cells if c.model is not None and not math.isnan(c.score)]
         able = [cell for cell in able if cell.status == OK] or able
         first = sorted(able, key=lambda cell: sign * cell.score)[:_CONTENDERS]
         again = [cell.key for cell in first if cell.tol > self._plan.tol / REFINED]

@@ -119,24 +119,48 @@ class CsvFile:
             raise
         return StoredRows(file, np.dtype(np.float64), (n_rows, len(names)))
 
+    def columns_as_text(self, columns: list[str]) -> Iterator[Any]:
+        """Record batches of columns as they are written, for all rows in order."""
+        arrow = import_optional("pyarrow", "Reading CSV")
+        types = dict.fromkeys(columns, arrow.string())
+        convert = {"column_types": types, "include_columns": columns}
+        read = {} if self.dialect.header else {"column_names": self.names}
+        n_read, done = 0, False
+        while not done:
+            with self._cut_otherwise(), self._reader(read, convert) as reader:
+                n_seen = 0
+                for batch in reader:
+                    new = batch.slice(max(n_read - n_seen, 0))
+                    n_seen += batch.num_rows
+                    if new.num_rows:
+                        n_read = n_seen
+                        yield new
+                done = True
+
     def _again(self, parse: Any) -> Any:
         """What a function makes of the file, which may find that it has to be cut otherwise."""
-        lib = import_optional("pyarrow", "Reading CSV").lib
         while True:
-            try:
+            with self._cut_otherwise():
                 return parse()
-            except lib.ArrowInvalid as error:
-                text, parsing = str(error), self._parsing
-                if _OUT_OF_SYNC in text and not parsing.across_lines:
-                    self._parsing = parsing._replace(across_lines=True)
-                elif any(words in text for words in _TOO_LONG) and self._may_be_longer():
-                    self._parsing = parsing._replace(block_bytes=8 * parsing.block_bytes)
-                else:
-                    raise self._unreadable(text) from error
-            except UnicodeDecodeError as error:
-                raise self._unreadable("its text is not in UTF-8.") from error
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise self._unreadable(f"its compressed text is damaged: {error}") from error
+
+    @contextmanager
+    def _cut_otherwise(self) -> Iterator[None]:
+        """Take an error for a reason to cut the file otherwise, if it is one."""
+        lib = import_optional("pyarrow", "Reading CSV").lib
+        try:
+            yield
+        except lib.ArrowInvalid as error:
+            text, parsing = str(error), self._parsing
+            if _OUT_OF_SYNC in text and not parsing.across_lines:
+                self._parsing = parsing._replace(across_lines=True)
+            elif any(words in text for words in _TOO_LONG) and self._may_be_longer():
+                self._parsing = parsing._replace(block_bytes=8 * parsing.block_bytes)
+            else:
+                raise self._unreadable(text) from error
+        except UnicodeDecodeError as error:
+            raise self._unreadable("its text is not in UTF-8.") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise self._unreadable(f"its compressed text is damaged: {error}") from error
 
     def _may_be_longer(self) -> bool:
         compressed = csv_advice.is_gzip(self.path)
@@ -259,6 +283,13 @@ def delimiter_of(path: Path, delimiter: str | None) -> str:
     return "\t" if has_suffix(path, *_WITH_TABS) else ","
 
 
+def csv_file(
+    path: Path, header: bool, delimiter: str | None, decimal: str, missing: bool = False
+) -> CsvFile:
+    """A file, written as its name or the caller says."""
+    return CsvFile(path, Dialect(header, delimiter_of(path, delimiter), decimal, missing))
+
+
 def _as_array(batch: Any) -> np.ndarray:
     """Numbers of a record batch, row by row; those that are missing are NaN."""
     rows = np.empty((batch.num_rows, batch.num_columns))
@@ -276,9 +307,7 @@ def _reader(path: Path, request: Request) -> ArrayReader:
     By default all columns are features, but the weights and a first column without a name, which
     is where pandas and R keep an index.
     """
-    delimiter = delimiter_of(path, request.delimiter)
-    dialect = Dialect(request.header, delimiter, request.decimal, request.missing)
-    file = CsvFile(path, dialect)
+    file = csv_file(path, request.header, request.delimiter, request.decimal, request.missing)
     columns, weight, exclude = request.named_columns, request.weight, request.exclude
     if columns is None:
         columns = [name for j, name in enumerate(file.names) if name != weight and (j or name)]

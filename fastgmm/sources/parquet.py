@@ -203,6 +203,17 @@ class ParquetReader(BlockReader):
             file.check_unchanged()
 
 
+def parquet_files(path: Path) -> list[ParquetFile]:
+    """A file, or those of a folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder has none.
+    """
+    return folder_files(path) if path.is_dir() else [ParquetFile.local(path)]
+
+
 def folder_files(folder: Path) -> list[ParquetFile]:
     """Parquet files of a folder and the folders in it, by path.
 
@@ -293,7 +304,7 @@ def _errors_of(path: str) -> Iterator[None]:
 
 
 def _reader(path: Path, request: Request) -> ParquetReader:
-    files = folder_files(path) if path.is_dir() else [ParquetFile.local(path)]
+    files = parquet_files(path)
     columns, exclude = request.named_columns, request.exclude
     return ParquetReader(files, columns, request.weight, request.cache, str(path), exclude)
 

@@ -66,7 +66,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def test_groups_are_fits_of_their_rows(kind, by, tmp_path):
     table = KINDS[kind](tmp_path)
     report = fit_many(table, 2, by=by, columns=FEATURES, sample_weight="count", random_state=5)
-    groups = FRAME.groupby(by)
+    groups = FRAME.dropna(subset=by).groupby(by)  # pandas 2.2 has keys with NaN otherwise
     assert report.keys == sorted(groups.groups)
     for number, (key, rows) in enumerate(groups):
         alone = GaussianMixture(2, random_state=int(report.seeds[number]))

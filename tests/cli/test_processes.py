@@ -141,7 +141,7 @@ def test_nobody_reads_on(large, model_file, tmp_path):
     """As with `| head -1`: silence, and the code that the shell gives for a closed pipe."""
     np.save(tmp_path / "rows.npy", np.zeros((100_000, 3)))
     with start("predict", model_file, tmp_path / "rows.npy", "--proba") as process:
-        assert process.stdout.readline() == '"component_0","component_1"\n'
+        assert process.stdout.readline() == "component_0,component_1\n"
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141

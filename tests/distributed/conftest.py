@@ -2,6 +2,7 @@
 
 import warnings
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -12,6 +13,7 @@ def client():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with (
+            dask.config.set({"distributed.scheduler.allowed-failures": 2}),
             LocalCluster(
                 n_workers=2,
                 threads_per_worker=1,

@@ -5,6 +5,7 @@ import pytest
 
 from fastgmm.covariance import STRUCTURES
 from fastgmm.kernels import em_pass
+from fastgmm.kernels.layout import OUTPUTS
 from fastgmm.passes.chunks import (
     chunk_predictions,
     chunk_scatter,
@@ -56,6 +57,7 @@ class Problem:
         X = self.X if X is None else X
         matrix = output in ("responsibilities", "log_densities")
         shape = (len(X), len(self.operands.means)) if matrix else len(X)
+        shape = (len(X), 2) if output == "certainties" else shape
         out = np.empty(shape, np.int64 if output == "labels" else self.dtype)
         chunk = mixtures.as_chunk(X)
         chunk_predictions(chunk, self.structure.forms, self.operands, output, out)
@@ -286,6 +288,9 @@ def test_predictions_agree_with_each_other(covariance_type, dtype):
     np.testing.assert_allclose(responsibilities.sum(axis=1), 1, rtol=8 * eps)
     most_probable = problem.prediction("log_densities").argmax(axis=1)
     np.testing.assert_array_equal(problem.prediction("labels"), most_probable)
+    certainties = problem.prediction("certainties")
+    np.testing.assert_array_equal(certainties[:, 0], problem.prediction("log_likelihoods"))
+    np.testing.assert_array_equal(certainties[:, 1], responsibilities.max(axis=1))
 
 
 @every_structure
@@ -360,7 +365,7 @@ def test_the_layout_of_rows_changes_no_bit(covariance_type, dtype, layout, shape
     plain = problem.statistics(X, weights, given)
     same = problem.statistics(layout(X), weights_elsewhere, layout(given))
     np.testing.assert_array_equal(same.sums, plain.sums)
-    for output in ("log_likelihoods", "responsibilities", "labels", "log_densities"):
+    for output in OUTPUTS:
         np.testing.assert_array_equal(
             problem.prediction(output, layout(X)), problem.prediction(output)
         )

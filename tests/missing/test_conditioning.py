@@ -113,6 +113,40 @@ def test_sources_and_types(X, complete, tmp_path):
     np.testing.assert_array_equal(model.impute(complete), complete)
 
 
+@pytest.mark.parametrize("noise", [None, "box"])
+def test_float32_rows_of_components_that_lie_far_apart(noise):
+    """Predictions are then made in float64."""
+    X = with_holes(200, 3, seed=1)[0]
+    X[1::2] += 5000.0
+    single = X.astype(np.float32)
+    arguments = {"missing_values": "em", "random_state": 0, "max_iter": 20, "noise": noise}
+    model = GaussianMixture(2, **arguments).fit(single)
+    filled = model.impute(single)
+    assert filled.dtype == np.float32
+    np.testing.assert_array_equal(filled[~np.isnan(X)], single[~np.isnan(X)])
+    np.testing.assert_allclose(filled, GaussianMixture(2, **arguments).fit(X).impute(X), rtol=1e-3)
+    assert model.impute(single, draws=2, random_state=0).dtype == np.float32
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_is_given_from_files(X, complete, named, tmp_path):
+    rows = frame_of(complete) if named else complete
+    model = GaussianMixture(2, max_iter=5, random_state=0).fit(rows)
+    features = ["d", "b"] if named else [3, 1]
+    expected = model.conditional(complete[:, [3, 1]], features)
+    with_others = frame_of(np.where(np.isin(np.arange(4), [1, 3]), complete, np.nan))
+    with_others.to_parquet(tmp_path / "rows.parquet")
+    with_others.to_csv(tmp_path / "rows.csv", index=False)
+    np.save(tmp_path / "rows.npy", complete[:, [3, 1]])
+    for thing in (tmp_path / "rows.parquet", str(tmp_path / "rows.csv"), tmp_path / "rows.npy"):
+        given = model.conditional(thing, features)
+        for one, other in zip(given, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+    frame_of(X).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(ValueError, match="X contains NaN"):
+        model.conditional(tmp_path / "rows.parquet", features)
+
+
 def test_bad_input(X, complete):
     model = fitted(complete)
     with pytest.raises(ValueError, match=r"no feature 'e'; it has 'a', 'b', 'c', 'd'\."):

@@ -204,6 +204,10 @@ def test_labels_and_noise_init_where_rows_are_left_out(tmp_path):
     assert start.noise_weight_ == pytest.approx(marked[~np.isnan(many).all(axis=1)].mean())
     pooled = start.weights_ @ start.means_ / start.weights_.sum()
     np.testing.assert_allclose(pooled, clean.mean(axis=0), rtol=1e-9)
+    # If none of them is left to components, all rows make the start.
+    everything = noisy(noise_init=complete, max_iter=0).fit(many)
+    seen = ~np.isnan(many).all(axis=1)
+    assert everything.noise_weight_ == pytest.approx(complete.sum() / seen.sum())
 
 
 def test_sources_threads_and_chunks(tmp_path, many_chunks, monkeypatch):

@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold
 
 import fastgmm
 from fastgmm.covariance import STRUCTURES
+from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kernels.layout import Forms
 from fastgmm.selection.cell import COLUMNS
 from fastgmm.selection.plan import all_types
@@ -283,6 +284,23 @@ def test_splits_never_end_below_the_mixture_before():
 def same_table(one, other):
     left_out = ["seconds"]
     return one.to_frame().drop(columns=left_out).equals(other.to_frame().drop(columns=left_out))
+
+
+def test_ties_are_broken_by_the_order_of_the_table(monkeypatch):
+    """With one component, 'full' and 'tied' are the same, and threads end in any order."""
+    tables = []
+    for order in (1, -1):
+        run = ThreadEngine.for_each
+
+        def for_each(engine, function, n_items, order=order):
+            for item in range(n_items)[::order]:
+                function(item)
+
+        monkeypatch.setattr("fastgmm.selection.search.ThreadEngine.for_each", for_each)
+        tables.append(fastgmm.select(IRIS, 1, ("full", "tied", "VVE", "EEE"), random_state=0))
+        monkeypatch.setattr("fastgmm.selection.search.ThreadEngine.for_each", run)
+    assert [cell.tol for cell in tables[0].cells] == [cell.tol for cell in tables[1].cells]
+    assert tables[0].best_index_ == tables[1].best_index_
 
 
 def test_saved_and_pickled(tmp_path):

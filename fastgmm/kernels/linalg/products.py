@@ -83,19 +83,20 @@ def stacked_product():
 
     Returns
     -------
-    callable (left, right, upper, out)
+    callable (left, right, upper, mirrored, out)
         out (m, p, r) = left (m, p, q) @ right (m, q, r); `upper` says that the matrices on the
-        right are zero below their diagonals.
+        right are zero below their diagonals. If `mirrored`, they are not read: each is the
+        transpose of that on the left, and half of the product mirrors the other.
         What is zero in front of all rows of a block on the left is left out.
     """
     stack = types.Array(types.float64, 3, "C")
     given = types.Array(types.float64, 3, "C", readonly=True)
-    signature = types.void(given, given, types.boolean, stack)
+    signature = types.void(given, given, types.boolean, types.boolean, stack)
 
     @kernel(signature=signature)
-    def multiply(left, right, upper, out):
+    def multiply(left, right, upper, mirrored, out):
         _, p, q = left.shape
-        r = right.shape[2]
+        r = out.shape[2]
         width = GROUP_BYTES // 8
         n_rows = (p + BLOCK - 1) // BLOCK * BLOCK
         n_groups = min((r + width - 1) // width, _GROUPS)
@@ -112,15 +113,17 @@ def stacked_product():
                 begins[i // BLOCK] = first
             for begin in range(0, r, n_groups * width):
                 end = min(begin + n_groups * width, r)
+                first_row = begin // _ROWS * _ROWS if mirrored else 0
                 sums[:] = columns[:] = 0.0
                 for j in range(begin, end, width):
                     at = (j - begin) // width * q
                     for m in range(min(q, j + width) if upper else q):
                         for h in range(min(width, r - j)):
-                            columns[at + m, h] = right[c, m, j + h]
+                            number = left[c, j + h, m] if mirrored else right[c, m, j + h]
+                            columns[at + m, h] = number
                 for m in range(0, q, DEPTH):
                     until = min(m + DEPTH, q)
-                    for i in range(0, n_rows, _ROWS):
+                    for i in range(first_row, n_rows, _ROWS):
                         last = min(i + _ROWS, n_rows)
                         for row in range(i, last):
                             for h in range(m, until):
@@ -146,8 +149,11 @@ def stacked_product():
                                     )
                 for j in range(begin, end, width):
                     at = (j - begin) // width * n_rows
-                    for i in range(p):
+                    for i in range(first_row, p):
                         for h in range(min(width, r - j)):
-                            out[c, i, j + h] = -sums[at + i, h]
+                            if mirrored and j + h <= i:
+                                out[c, j + h, i] = -sums[at + i, h]
+                            if not mirrored or j + h <= i:
+                                out[c, i, j + h] = -sums[at + i, h]
 
     return multiply

@@ -1,0 +1,74 @@
+"""What goes wrong on purpose, on the workers that the tests of faults start."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fastgmm.passes.chunks import SumsOfChunks
+
+
+class DyingSums:
+    """Sums of chunks whose worker dies at the first look at a chunk, until there are files enough.
+
+    Parameters
+    ----------
+    sums : SumsOfChunks
+    folder : path
+        Where every death leaves a file.
+    deaths : int
+    """
+
+    def __init__(self, sums, folder, deaths):
+        self._sums, self._folder, self._deaths = sums, Path(folder), deaths
+
+    def __call__(self, chunk, shares):
+        for number in range(self._deaths):
+            try:
+                (self._folder / f"death{number}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            os._exit(1)
+        return self._sums(chunk, shares)
+
+
+class SlowSums:
+    """Sums of chunks that take their time, and say that they have begun."""
+
+    def __init__(self, sums, folder):
+        self._sums, self._folder = sums, Path(folder)
+
+    def __call__(self, chunk, shares):
+        (self._folder / "begun").touch()
+        time.sleep(2)
+        return self._sums(chunk, shares)
+
+
+def deadly(monkeypatch, folder, deaths, after=0):
+    """Let workers die in a pass of a fit that is made here: after so many passes that go well."""
+    passes = []
+
+    def make(*arguments):
+        sums = SumsOfChunks(*arguments)
+        passes.append(sums)
+        return DyingSums(sums, folder, deaths) if len(passes) == after + 1 else sums
+
+    monkeypatch.setattr("fastgmm.passes.dense.SumsOfChunks", make)
+
+
+def out_of_memory(block):
+    """A partition that the worker dies of."""
+    os._exit(9)
+
+
+def unreadable(block):
+    """A partition that cannot be read."""
+    raise FileNotFoundError("there is no part6.bin")
+
+
+def with_a_hole(block):
+    """Rows with a missing value."""
+    block = block.copy()
+    block[5, 1] = np.nan
+    return block
