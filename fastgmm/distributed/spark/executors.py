@@ -1,5 +1,6 @@
 """What a task of Spark does: sums over the rows of its partition."""
 
+import itertools
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -51,31 +52,54 @@ class Layout(NamedTuple):
     dtype: np.dtype
 
 
-def count_rows(batches: Iterator[Any], layout: Layout) -> Iterator[Any]:
-    """Batch with `Counted`."""
+def told(batches: Iterator[Any], work: Callable, **arguments: Any) -> Iterator[Any]:
+    """Batch with the pickled result of some work on a partition, or with what is wrong with it.
+
+    Parameters
+    ----------
+    batches : iterator of RecordBatch
+    work : callable
+        Called with the batches; None is no result.
+    **arguments
+        Of the work.
+    """
+    import pyarrow as pa
+
+    try:
+        result = work(batches, **arguments)
+    except ValueError as error:
+        result = Failed(_number(), error)
+    if result is not None:
+        yield pa.RecordBatch.from_arrays(
+            [pa.array([pickle.dumps(result)], pa.binary())], ["record"]
+        )
+
+
+def count_rows(batches: Iterator[Any], layout: Layout) -> Counted:
+    """Look at a partition for the first time."""
     rows = _block(batches, layout).rows
-    n_features = rows.shape[1] if len(rows) else None
-    yield _batch(Counted(_number(), len(rows), n_features, facts_here()))
+    return Counted(_number(), len(rows), rows.shape[1] if len(rows) else None, facts_here())
 
 
-def weights_of_rows(batches: Iterator[Any], layout: Layout) -> Iterator[Any]:
-    """Batch with the weights of a partition."""
-    yield _batch(_block(batches, layout).weights)
+def weights_of_rows(batches: Iterator[Any], layout: Layout) -> np.ndarray:
+    """Weights of a partition."""
+    return _block(batches, layout).weights
 
 
 def rows_between(
     batches: Iterator[Any], layout: Layout, parts: Mapping[int, tuple[int, int]]
-) -> Iterator[Any]:
-    """Batch with some rows of a partition and their weights; nothing of other partitions."""
-    if (part := parts.get(_number())) is not None:
-        block, rows = _block(batches, layout), slice(*part)
-        yield _batch(Block(block.rows[rows], block.weights[rows]))
+) -> Block | None:
+    """Some rows of a partition and their weights; None of partitions that are not asked for."""
+    if (part := parts.get(_number())) is None:
+        return None
+    block, rows = _block(batches, layout), slice(*part)
+    return Block(block.rows[rows], block.weights[rows])
 
 
 def sum_rows(
     batches: Iterator[Any], layout: Layout, partitions: Partitions, grid: RowGrid, sent: Any
-) -> Iterator[Any]:
-    """Batch with the number of a partition and its sums, or with what is wrong; nothing of no rows.
+) -> tuple[int, Any] | None:
+    """Number of a partition and its sums; None if it has no rows.
 
     Parameters
     ----------
@@ -86,49 +110,46 @@ def sum_rows(
         No more rows are worked on at a time than it has in a chunk.
     sent : Broadcast
         The pickled source, and the pickled function of a chunk, or one for every partition.
+
+    Raises
+    ------
+    ValueError
+        What is wrong with the rows.
     """
     number = _number()
     first, end = (int(bound) for bound in partitions.starts[number : number + 2])
-    try:
-        block = _block(batches, layout)
-        if len(block.rows) != end - first:
-            raise PartitionError(
-                f"Partition {number} has {len(block.rows)} rows, but had {end - first} before. The "
-                "frame does not give the same rows again: write it to files first."
-            )
-        if not len(block.rows):
-            return
-        stored, functions = sent.value
-        source = pickle.loads(stored).arrived()
-        function = pickle.loads(functions[number] if isinstance(functions, dict) else functions)
-        total = None
-        with HELD.lending(partitions.token, {(number, 0): block}):
-            for start, stop in pieces(grid, first, end):
-                sums = function(source.read(start, stop))
-                total = sums if total is None else total + sums
-    except ValueError as error:
-        yield _batch((number, Failed(number, error)))
-    else:
-        yield _batch((number, total))
+    block = _block(batches, layout)
+    if len(block.rows) != end - first:
+        raise PartitionError(
+            f"Partition {number} has {len(block.rows)} rows, but had {end - first} before. The "
+            "frame does not give the same rows again: write it to files first."
+        )
+    if first == end:
+        return None
+    stored, functions = sent.value
+    source = pickle.loads(stored).arrived()
+    function = pickle.loads(functions[number] if isinstance(functions, dict) else functions)
+    total = None
+    with HELD.lending(partitions.token, {(number, 0): block}):
+        for start, stop in pieces(grid, first, end):
+            sums = function(source.read(start, stop))
+            total = sums if total is None else total + sums
+    return number, total
 
 
 def pieces(grid: RowGrid, first: int, end: int) -> list[tuple[int, int]]:
     """Rows first to end, cut where chunks end."""
     step = grid.rows_per_chunk
     cuts = [first, *range((first // step + 1) * step, end, step), end]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))
 
 
 def _number() -> int:
+    """Number of the partition that the present task works on."""
     from pyspark import TaskContext
 
-    return TaskContext.get().partitionId()
-
-
-def _batch(thing: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.RecordBatch.from_arrays([pa.array([pickle.dumps(thing)], pa.binary())], ["record"])
+    number: int = TaskContext.get().partitionId()
+    return number
 
 
 def _block(batches: Iterator[Any], layout: Layout) -> Block:

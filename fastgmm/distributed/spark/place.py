@@ -19,6 +19,7 @@ from fastgmm.distributed.spark.executors import (
     pieces,
     rows_between,
     sum_rows,
+    told,
     weights_of_rows,
 )
 from fastgmm.distributed.spark.frame import NAME, SparkRows
@@ -28,10 +29,11 @@ from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.elsewhere import Place
 from fastgmm.sources.reader import RowReader
 
-_AT_HOME = 8
-"""Records that this process merges by itself; of more partitions, Spark merges neighbours first."""
+_AT_HOME = 64
+"""Records that this process merges by itself; of more partitions, Spark merges neighbours first.
 
-_SCHEMA = "record binary"
+That is a second stage of tasks, which costs more time than so few records need to come home.
+"""
 
 
 def counted_partitions(rows: SparkRows) -> tuple[Layout, Partitions]:
@@ -47,7 +49,7 @@ def counted_partitions(rows: SparkRows) -> tuple[Layout, Partitions]:
     layout = Layout(
         rows.of_arrays, rows.weighted, np.dtype(np.float32 if rows.single else np.float64)
     )
-    found: list[Counted] = sorted(_collected(rows.frame, partial(count_rows, layout=layout)))
+    found: list[Counted] = sorted(_collected(rows.frame, count_rows, layout=layout))
     check_facts({f"of partition {part.number}": part.facts for part in found}, facts_here())
     d = {part.n_features for part in found if part.n_features is not None}
     if not d:
@@ -86,16 +88,15 @@ class SparkReader(RowReader):
         return HeldReader, (self._partitions,)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        parts = {
-            number: (begin, end) for number, begin, end in self._partitions.parts(start, stop)
-        }
-        read = partial(rows_between, layout=self._layout, parts=parts)
-        return joined(_collected(self._frame, read), self.n_features, self.dtype)
+        parts = {number: (begin, end) for number, begin, end in self._partitions.parts(start, stop)}
+        blocks = _collected(self._frame, rows_between, layout=self._layout, parts=parts)
+        return joined(blocks, self.n_features, self.dtype)
 
     def weights(self) -> Iterator[np.ndarray]:
-        asked = _asked(self._frame, partial(weights_of_rows, layout=self._layout))
-        for record in asked.toLocalIterator(prefetchPartitions=True):
-            yield pickle.loads(record[0])
+        asked = _asked(self._frame, weights_of_rows, layout=self._layout)
+        with _spark_errors():
+            for record in asked.toLocalIterator(prefetchPartitions=True):
+                yield _result(record)
 
     def locate(self, row: int) -> tuple[str, int]:
         return self._partitions.locate(row)
@@ -120,18 +121,24 @@ class SparkPlace(Place):
     def __init__(self, frame: Any, layout: Layout, partitions: Partitions):
         self._frame, self._layout, self._partitions = frame, layout, partitions
         lengths = np.diff(partitions.starts)
-        self._leaves = dict(zip(np.flatnonzero(lengths).tolist(), range(len(lengths)), strict=False))
+        self._leaves = dict(
+            zip(np.flatnonzero(lengths).tolist(), range(len(lengths)), strict=False)
+        )
 
     def merge(self, function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid) -> Any:
         context = self._frame.sparkSession.sparkContext
         functions = self._by_partition(function, grid)
         sent = context.broadcast((pickle.dumps(source.to_send()), functions))
-        sums = partial(
-            sum_rows, layout=self._layout, partitions=self._partitions, grid=grid, sent=sent
+        asked = _asked(
+            self._frame,
+            sum_rows,
+            layout=self._layout,
+            partitions=self._partitions,
+            grid=grid,
+            sent=sent,
         )
         try:
-            records = _asked(self._frame, sums).rdd.map(partial(_leaf_and_nodes, self._leaves))
-            total = _total(records, len(self._leaves))
+            total = _total(asked, self._leaves)
         finally:
             sent.destroy()
         if source.on_read is not None:
@@ -150,21 +157,39 @@ class SparkPlace(Place):
         }
 
 
-def _asked(frame: Any, function: Callable) -> Any:
-    """Frame of what a function of a partition's batches gives."""
-    return frame.mapInArrow(function, _SCHEMA)
+def _asked(frame: Any, work: Callable, **arguments: Any) -> Any:
+    """Frame of the pickled results of some work on every partition."""
+    return frame.mapInArrow(partial(told, work=work, **arguments), "record binary")
 
 
-def _collected(frame: Any, function: Callable) -> list[Any]:
-    """What a function of a partition's batches gives, in the order of the partitions."""
+def _collected(frame: Any, work: Callable, **arguments: Any) -> list[Any]:
+    """Results of some work on every partition, in the order of the partitions."""
     with _spark_errors():
-        return [pickle.loads(record[0]) for record in _asked(frame, function).collect()]
+        records = _asked(frame, work, **arguments).collect()
+    return [_result(record) for record in records]
+
+
+def _result(record: Any) -> Any:
+    """What a task made.
+
+    Raises
+    ------
+    ValueError
+        What is wrong with the rows of its partition.
+    """
+    result = pickle.loads(record[0])
+    if isinstance(result, Failed):
+        raise result.error
+    return result
 
 
 def _leaf_and_nodes(leaves: dict[int, int], record: Any) -> tuple[int, Any]:
     """Number among the partitions that have rows, and the nodes of the merge tree."""
-    number, sums = pickle.loads(record[0])
-    return leaves[number], sums if isinstance(sums, Failed) else [((0, leaves[number]), sums)]
+    result = pickle.loads(record[0])
+    if isinstance(result, Failed):
+        return 0, result
+    number, sums = result
+    return leaves[number], [((0, leaves[number]), sums)]
 
 
 def _joined(n_leaves: int, first: Any, second: Any) -> Any:
@@ -178,21 +203,30 @@ def _joined(n_leaves: int, first: Any, second: Any) -> Any:
     return list(tree.nodes.items())
 
 
-def _total(records: Any, n_leaves: int) -> Any:
+def _total(records: Any, leaves: dict[int, int]) -> Any:
     """Merge of all partitions, by the same additions whoever makes them.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Pickled numbers of partitions, and their sums.
+    leaves : dict
+        Numbers among the partitions that have rows.
 
     Raises
     ------
     ValueError
         What is wrong with the rows of the first partition that has such rows.
     """
-    join = partial(_joined, n_leaves)
+    join, entered = partial(_joined, len(leaves)), partial(_leaf_and_nodes, leaves)
     with _spark_errors():
-        if n_leaves > _AT_HOME:
+        if len(leaves) <= _AT_HOME:
+            found = [entered(record)[1] for record in records.collect()]
+        else:
             # A task merges neighbours, whose nodes grow together, as many as there are such tasks.
-            width = 1 << math.ceil(math.log2(n_leaves) / 2)
-            records = records.map(partial(_with_key, width)).reduceByKey(join, -(-n_leaves // width))
-        found = records.values().collect()
+            width = 1 << math.ceil(math.log2(len(leaves)) / 2)
+            pairs = records.rdd.map(entered).map(partial(_with_key, width))
+            found = pairs.reduceByKey(join, -(-len(leaves) // width)).values().collect()
     nodes = functools.reduce(join, found)
     if isinstance(nodes, Failed):
         raise nodes.error
