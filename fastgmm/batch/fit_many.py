@@ -15,6 +15,7 @@ from fastgmm.batch.files import Keeper, mark_undone
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
+from fastgmm.distributed import cluster_of, engine_here, is_collection
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.gaussian_mixture import GaussianMixture
@@ -36,6 +37,7 @@ def fit_many(
     labels: Sequence | Mapping | str | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: float = DEFAULT_SECONDS,
+    engine: str | None = None,
     **parameters: Any,
 ) -> FitReport:
     """Fit a mixture to each of many data sets.
@@ -79,6 +81,10 @@ def fit_many(
         Ctrl-C or a kill.
     checkpoint_every : float, default=30
         Least seconds between two writes of it.
+    engine : {None, 'dask'}, default=None
+        'dask' spreads the fits over the workers of the current client of `dask.distributed`: small
+        data sets travel with their tasks, and files are read by the workers. A dask dataframe or
+        array that holds all data sets is computed, and spread again.
     **parameters
         All other arguments of the estimator.
 
@@ -122,6 +128,9 @@ def fit_many(
     validate_parameter_constraints(
         {"n_jobs": estimator._parameter_constraints["n_jobs"]}, {"n_jobs": n_jobs}, "fit_many"
     )
+    if is_collection(datasets):
+        datasets, engine = datasets.compute(), engine or engine_here()
+    cluster = cluster_of(engine)
     items = data_sets(datasets, by, columns, sample_weight, labels)
     keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every)
     seed = checked_seed(random_state)
@@ -139,10 +148,11 @@ def fit_many(
         warnings.simplefilter("ignore", ConvergenceWarning)
         keep = None if keeper is None else keeper.update
         run = Run(items, report, bar, on_error == "raise", done, keep)
-        engine = ThreadEngine(n_jobs)
-        groups = run.groups(engine.n_threads)
         try:
-            engine.for_each(lambda g: run.fit_group(groups[g]), len(groups))
+            if cluster is None:
+                run.on_threads(ThreadEngine(n_jobs))
+            else:
+                run.on_cluster(cluster)
         except KeyboardInterrupt as error:
             if keeper is not None:
                 keeper.update(report, done, at_once=True)

@@ -3,10 +3,11 @@
 from fastgmm.distributed.collections import COLLECTION, is_collection
 from fastgmm.distributed.files import on_cluster
 from fastgmm.distributed.lazily import mapped
+from fastgmm.distributed.spreading import Cluster, cluster_of, engine_here, stays_here
 from fastgmm.sources.elsewhere import ENGINES
 from fastgmm.sources.opening import KINDS
 
-__all__ = ["is_collection", "mapped"]
+__all__ = ["Cluster", "cluster_of", "engine_here", "is_collection", "mapped", "stays_here"]
 
 if COLLECTION not in KINDS:
     KINDS.append(COLLECTION)

@@ -11,6 +11,10 @@ class ClusterError(OSError):
     """What goes wrong on a cluster and is about no argument and no single row."""
 
 
+class WorkersDied(ClusterError):
+    """Every worker that took up some work died."""
+
+
 class PartitionError(ValueError):
     """What is wrong with the rows of a partition; the text names it."""
 
@@ -32,6 +36,23 @@ def current_client() -> Any:
         return distributed().Client.current()
     except ValueError:
         return None
+
+
+def needed_client() -> Any:
+    """The client that Dask uses at present.
+
+    Raises
+    ------
+    ClusterError
+        If there is none.
+    """
+    client = current_client()
+    if client is None:
+        raise ClusterError(
+            "engine='dask' works on the current Dask client, but there is none. Make one first: "
+            "from dask.distributed import Client; client = Client()"
+        )
+    return client
 
 
 def check_open(client: Any) -> None:
@@ -108,7 +129,7 @@ def result_of(client: Any, future: Any, words: str) -> Any:
     if isinstance(error, PartitionError):
         raise error
     if type(error).__name__ == "KilledWorker":
-        raise ClusterError(
+        raise WorkersDied(
             f"{words}: every worker that took up the work died, most often for lack of memory. "
             "Give the workers more of it, or make the partitions smaller."
         ) from error

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fastgmm.distributed.client import ClusterError, current_client, distributed
+from fastgmm.distributed.client import distributed, needed_client
 from fastgmm.distributed.place import ClusterPlace
 from fastgmm.sources.reader import RowReader
 
@@ -76,10 +76,4 @@ def on_cluster(opens: Callable[[], RowReader]) -> RowReader:
         If there is no client.
     """
     distributed()
-    client = current_client()
-    if client is None:
-        raise ClusterError(
-            "engine='dask' works on the current Dask client, but there is none. Make one first: "
-            "from dask.distributed import Client; client = Client()"
-        )
-    return ReopenedReader(opens, ClusterPlace(client))
+    return ReopenedReader(opens, ClusterPlace(needed_client()))

@@ -1,6 +1,6 @@
 """The rows of a search: checked once, and cut into folds for the held-out likelihood."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,8 +28,8 @@ class Part(NamedTuple):
     test: RowSource
 
 
-def folds(data: FitRows, cv: Any, entropy: int) -> list[Part]:
-    """Parts that each hold out other rows.
+def fold_rows(data: FitRows, cv: Any, entropy: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Numbers of the rows to fit, and of those that are held out, for every fold.
 
     Parameters
     ----------
@@ -50,11 +50,15 @@ def folds(data: FitRows, cv: Any, entropy: int) -> list[Part]:
             raise ValueError(f"cv should be from 2 to the {n_rows} rows that there are, not {cv}.")
         seed = int(np.random.SeedSequence(entropy, spawn_key=(0,)).generate_state(1)[0])
         cv = KFold(int(cv), shuffle=True, random_state=seed)
-    pairs = check_cv(cv).split(np.zeros((n_rows, 1)))
+    return list(check_cv(cv).split(np.zeros((n_rows, 1))))
+
+
+def folds(data: FitRows, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[Part]:
+    """Parts that each hold out other rows; see `fold_rows`."""
     return list(_parts(data, pairs))
 
 
-def _parts(data: FitRows, pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[Part]:
+def _parts(data: FitRows, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Part]:
     source = data.source
     own = all_weights(source) if data.arrays is None else data.arrays[1]
     for number, (train, test) in enumerate(pairs, 1):

@@ -10,11 +10,14 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.batch.progress import Progress
+from fastgmm.distributed import cluster_of, stays_here
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.estimator.rows import rows_to_fit
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.cell import OK, Cell
+from fastgmm.selection.elsewhere import Recipe
 from fastgmm.selection.files import Keeper
+from fastgmm.selection.fits import CellFits
 from fastgmm.selection.plan import (
     CRITERIA,
     Plan,
@@ -23,7 +26,7 @@ from fastgmm.selection.plan import (
     checked_types,
 )
 from fastgmm.selection.result import Selection
-from fastgmm.selection.rows import folds
+from fastgmm.selection.rows import fold_rows, folds
 from fastgmm.selection.search import Search
 from fastgmm.sklearn_interface import entropy_of, left_to_sklearn
 
@@ -46,6 +49,7 @@ def select(
     progress: bool = False,
     checkpoint: str | os.PathLike | None = None,
     share_starts: bool | str = True,
+    engine: str | None = None,
     **parameters: Any,
 ) -> Selection:
     """Fit mixtures of several numbers of components and structures, and choose the best.
@@ -92,6 +96,10 @@ def select(
         'split' starts from the mixture of the next smaller number of components and the same
         structure, of which it splits the worst component; no such fit ends below that mixture.
         False makes every start anew, to the same bits.
+    engine : {None, 'dask'}, default=None
+        'dask' spreads the fits over the workers of the current client of `dask.distributed`. Rows
+        in memory travel to each once, and files are read by the workers. Rows that are on the
+        cluster already, and a source that is open, are fitted from here, one fit after another.
     **parameters
         All other arguments of the estimator. `init_params` may be a list of names and functions: of
         the fits by each, the likeliest that is in order stays.
@@ -154,6 +162,9 @@ def select(
         entropy,
         share_starts,
     )
+    cluster = cluster_of(engine)
+    if stays_here(X):
+        cluster = None
     template = plan.make(1, "full", init_params="kmeans")
     left_to_sklearn(template, **{"select()": True})
     template._validate_params()
@@ -161,12 +172,16 @@ def select(
     names = checked_types(covariance_type, data.source.n_rows, data.source.n_features)
     plan = dataclasses.replace(plan, covariance_types=names)
     _check_arguments(plan)
-    parts = folds(data, cv, entropy) if criterion == "cv" else []
+    pairs = fold_rows(data, cv, entropy) if criterion == "cv" else []
+    parts = folds(data, pairs) if pairs else []
+    of_worker = dataclasses.replace(plan, parameters={**plan.parameters, "n_jobs": 1})
+    recipe = Recipe(of_worker, X, sample_weight, pairs)
     cells = {} if keeper is None else keeper.resume(plan, data, cv)
     with Progress(len(plan.keys), progress, "fits") as bar, warnings.catch_warnings():
         # What they say is in the table; the filter holds for all threads.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        search = Search(plan, X, data, parts, template, cells, bar, keeper, on_error == "raise")
+        fits = CellFits(plan, X, data, parts, template)
+        search = Search(plan, fits, cells, bar, keeper, on_error == "raise", cluster, recipe)
         try:
             search.run()
         except KeyboardInterrupt as interrupt:

@@ -8,7 +8,7 @@ import pytest
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, FitReport, GaussianMixture, ModelFileError, fit_many
-from fastgmm.batch import run
+from fastgmm.batch import fits as batch_fits
 
 
 @pytest.fixture
@@ -124,15 +124,15 @@ def test_a_job_goes_on(tmp_path, random_state, monkeypatch):
     sets[1][3] = np.nan
     options = {"reg_covar": "scale", "random_state": random_state, "n_jobs": 1}  # one by one
     fits = []
-    original = run.Run._fit_alone
+    original = batch_fits.Fits._of_one
 
-    def fit_alone(self, i):
+    def of_one(self, i, stop):
         fits.append(i)
         if len(fits) == 4:
             raise KeyboardInterrupt
-        original(self, i)
+        return original(self, i, stop)
 
-    monkeypatch.setattr(run.Run, "_fit_alone", fit_alone)
+    monkeypatch.setattr(batch_fits.Fits, "_of_one", of_one)
     with pytest.raises(KeyboardInterrupt) as caught:
         fit_many(sets, 2, checkpoint=job, checkpoint_every=0, **options)
     report = caught.value.report

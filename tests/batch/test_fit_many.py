@@ -92,7 +92,7 @@ def test_all_parameters_given_run_in_lockstep(covariance_type, monkeypatch):
     names = ("weights", "means", "precisions")
     given = {f"{name}_init": getattr(start, f"{name}_") for name in names}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fastgmm.batch.run.Run._fit_alone", None)
+        patch.setattr("fastgmm.batch.fits.Fits._of_one", None)
         assert_as_alone(many(), covariance_type=covariance_type, **given)
     given["means_init"] = np.zeros((3, 5))
     report = fit_many(many()[:2], 3, covariance_type=covariance_type, **given)

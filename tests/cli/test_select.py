@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastgmm
-from fastgmm.selection import search
+from fastgmm.selection import fits as cells
 
 QUIET = ("--covariance-type", "full,diag", "--random-state", "0", "--quiet")
 
@@ -129,14 +129,14 @@ def test_what_is_done_is_kept(command, files, tmp_path, monkeypatch):
     )
     desired = command(*asked)
     model = fastgmm.load(out)
-    fits = search.fit_rows
+    fits = cells.fit_rows
 
     def interrupted(estimator, *rest):
         if estimator.n_components == 3:
             raise KeyboardInterrupt
         fits(estimator, *rest)
 
-    monkeypatch.setattr(search, "fit_rows", interrupted)
+    monkeypatch.setattr(cells, "fit_rows", interrupted)
     done = command(*asked)
     assert done.code == 130
     assert "these are the fits that were done" in done.err
@@ -147,7 +147,7 @@ def test_what_is_done_is_kept(command, files, tmp_path, monkeypatch):
     assert f"{kept} is kept. Go on by" in done.err
     info = command("info", kept)
     assert "Checkpoint of a search, after 2 fits" in info.out
-    monkeypatch.setattr(search, "fit_rows", fits)
+    monkeypatch.setattr(cells, "fit_rows", fits)
     done = command(*asked, "--checkpoint", kept)
     assert done.code == 0
     assert done.out.splitlines()[:-1] == desired.out.splitlines()[:-1]

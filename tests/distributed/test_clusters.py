@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
-from fastgmm import open_source
+from fastgmm import fit_many, open_source, select
 from tests.distributed.data import assert_same_bits, blobs, fitted
+
+#: Another cluster may be running, whose port Dask would have taken.
+pytestmark = pytest.mark.filterwarnings("ignore:Port .* is already in use")
 
 X = blobs()
 WEIGHTS = np.random.default_rng(1).integers(0, 4, len(X)).astype(float)
@@ -35,3 +38,9 @@ def test_files_need_a_client(tmp_path):
     np.save(tmp_path / "rows.npy", X)
     with pytest.raises(OSError, match="there is none"):
         open_source(tmp_path / "rows.npy", engine="dask")
+
+
+@pytest.mark.parametrize("call", [select, fit_many])
+def test_fits_that_are_spread_need_a_client(call):
+    with pytest.raises(OSError, match="there is none"):
+        call([X], engine="dask")

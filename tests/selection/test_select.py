@@ -336,7 +336,7 @@ def test_an_interrupted_search_goes_on(tmp_path):
 
     desired = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), random_state=0)
     part = {"checkpoint": path, "random_state": 0, "n_jobs": 1}
-    fits = fastgmm.selection.search.fit_rows
+    fits = fastgmm.selection.fits.fit_rows
     with pytest.MonkeyPatch.context() as patch:
 
         def failing(model, *rest):
@@ -344,13 +344,13 @@ def test_an_interrupted_search_goes_on(tmp_path):
                 raise KeyboardInterrupt
             fits(model, *rest)
 
-        patch.setattr("fastgmm.selection.search.fit_rows", failing)
+        patch.setattr("fastgmm.selection.fits.fit_rows", failing)
         with pytest.raises(KeyboardInterrupt):
             fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part)
     with pytest.MonkeyPatch.context() as patch:
         counted = []
         patch.setattr(
-            "fastgmm.selection.search.fit_rows",
+            "fastgmm.selection.fits.fit_rows",
             lambda model, *rest: (counted.append(model.n_components), fits(model, *rest)),
         )
         selection = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part)

@@ -1,0 +1,175 @@
+"""Work of one kind that is spread over the workers of a cluster, piece by piece."""
+
+import itertools
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import Any
+
+from fastgmm.distributed.client import (
+    WorkersDied,
+    check_open,
+    current_client,
+    distributed,
+    needed_client,
+    result_of,
+    scheduler_errors,
+)
+from fastgmm.distributed.collections import is_collection
+from fastgmm.distributed.place import ClusterPlace
+from fastgmm.sources.base import RowSource
+
+_AHEAD = 2
+"""Pieces that every thread of a worker has, so that none waits for the next."""
+
+
+class Cluster:
+    """The workers of Dask's current client.
+
+    Raises
+    ------
+    ClusterError
+        If there is no client, or no cluster, or its workers have other versions of packages.
+    """
+
+    def __init__(self) -> None:
+        distributed()
+        self._client = needed_client()
+        self.n_threads = sum(ClusterPlace(self._client).workers().values())
+
+    def spread(
+        self,
+        function: Callable[..., Any],
+        pieces: Iterable[Any],
+        words: Callable[[int], str],
+        common: Any = None,
+    ) -> Generator[tuple[int, Any], None, None]:
+        """Call a function of every piece on the workers; as they end, the number and what it gave.
+
+        A piece whose worker dies is done again. If the iterator is closed, what has not begun is
+        cancelled.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(piece)``, or ``function(piece, common)``.
+        pieces : iterable
+        words : callable
+            What a piece is about, by its number, as the subject of a sentence.
+        common : object, optional
+            What all pieces need. It travels to a worker once.
+
+        Yields
+        ------
+        number : int
+        result : object
+            `WorkersDied` if every worker that took it up died.
+
+        Raises
+        ------
+        ClusterError
+            If the function raises, or the cluster is gone.
+        """
+        client, numbers = self._client, {}
+        check_open(client)
+        # A task, unlike data that is scattered, is done again when its worker has died.
+        stored = [] if common is None else [self._submit(_Common, _dumped(common))]
+        waiting = distributed().as_completed()
+        rest = enumerate(pieces)
+
+        def begin(most: int) -> None:
+            for number, piece in itertools.islice(rest, most):
+                future = self._submit(_done, function, _dumped(piece), *stored)
+                numbers[future] = number
+                waiting.add(future)
+
+        try:
+            begin(_AHEAD * self.n_threads)
+            for future in waiting:
+                number = numbers.pop(future)
+                try:
+                    # In one piece of memory that is this process's own, arrays can be written to.
+                    result = _loaded(result_of(client, future, words(number)))
+                except WorkersDied as error:
+                    result = error
+                begin(1)
+                yield number, result
+        finally:
+            if numbers:
+                with suppress(Exception):  # of a client that is closed
+                    client.cancel(list(numbers))
+
+    def _submit(self, function: Callable, *arguments: Any) -> Any:
+        import dask
+
+        key = f"fastgmm-{function.__name__.strip('_').lower()}-{uuid.uuid4().hex}"
+        # Rows go with the tasks on purpose, which Dask would warn of.
+        with (
+            scheduler_errors(),
+            dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}),
+        ):
+            return self._client.submit(function, *arguments, key=key)
+
+
+def cluster_of(engine: Any) -> Cluster | None:
+    """The cluster that an argument `engine` asks for; None for this process.
+
+    Raises
+    ------
+    ValueError
+        If there is no such engine.
+    ClusterError
+    """
+    if engine is None:
+        return None
+    if not (isinstance(engine, str) and engine == "dask"):
+        raise ValueError(f"engine should be None or 'dask', but got {engine!r}.")
+    return Cluster()
+
+
+def engine_here() -> str | None:
+    """The engine that collections are for: 'dask' if there is a client."""
+    return None if current_client() is None else "dask"
+
+
+def stays_here(X: Any) -> bool:
+    """Whether fits of rows begin in this process: a collection, or a source, which is open."""
+    return is_collection(X) or isinstance(X, RowSource)
+
+
+def _dumped(thing: Any) -> bytes:
+    try:
+        dumped: bytes = distributed().protocol.pickle.dumps(thing)
+    except Exception as error:
+        raise TypeError(
+            f"It cannot be sent to the workers of a cluster, as it does not pickle: {error}"
+        ) from error
+    return dumped
+
+
+def _loaded(dumped: bytes) -> Any:
+    return distributed().protocol.pickle.loads(dumped)
+
+
+class _Common:
+    """What pieces have in common; a worker makes it when the first of its pieces asks."""
+
+    def __init__(self, dumped: bytes):
+        self._dumped, self._lock, self._thing = dumped, threading.Lock(), None
+
+    def __reduce__(self) -> tuple:
+        return _Common, (self._dumped,)
+
+    def get(self) -> Any:
+        with self._lock:
+            if self._thing is None:
+                self._thing = _loaded(self._dumped)
+        return self._thing
+
+
+def _done(function: Callable, piece: bytes, *common: _Common) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they say is in the results
+        return _dumped(function(_loaded(piece), *(each.get() for each in common)))
