@@ -148,8 +148,8 @@ def _number() -> int:
     """Number of the partition that the present task works on."""
     from pyspark import TaskContext
 
-    number: int = TaskContext.get().partitionId()
-    return number
+    context: Any = TaskContext.get()
+    return context.partitionId()
 
 
 def _block(batches: Iterator[Any], layout: Layout) -> Block:
