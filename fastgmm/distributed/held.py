@@ -113,7 +113,8 @@ class _Held:
         raise LookupError(f"Rows {start} to {stop} of partition {number} are not at hand.")
 
 
-_held = _Held()
+HELD = _Held()
+"""Of this process."""
 
 
 class HeldReader(RowReader):
@@ -133,7 +134,7 @@ class HeldReader(RowReader):
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         token = self._partitions.token
-        blocks = [_held.rows(token, *part) for part in self._partitions.parts(start, stop)]
+        blocks = [HELD.rows(token, *part) for part in self._partitions.parts(start, stop)]
         return joined(blocks, self.n_features, self.dtype)
 
     def weights(self) -> Iterator[np.ndarray]:
@@ -214,7 +215,7 @@ def sums_of_leaves(
         leaf = leaves[number]
         tree.add(leaf, of_chunk(source.read(*grid.bounds(leaf))))
 
-    with _held.lending(of_rows, dict(zip(places, blocks, strict=True))):
+    with HELD.lending(of_rows, dict(zip(places, blocks, strict=True))):
         try:
             _engine().for_each(enter, len(leaves))
         except ValueError as error:

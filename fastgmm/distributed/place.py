@@ -26,6 +26,9 @@ from fastgmm.sources.elsewhere import Place
 from fastgmm.sources.reader import readers_below
 from fastgmm.sources.selected import SelectedRows
 
+_PATIENCE = 60
+"""Seconds to wait for a first worker; one that is started again takes some."""
+
 _LEEWAY = 1.05
 """How much more than its share a worker gets of rows that it holds already."""
 
@@ -107,8 +110,7 @@ class ClusterPlace(Place):
         with scheduler_errors():
             workers: dict[str, int] = self.client.nthreads()
             if not workers:
-                self.client.wait_for_workers(1)
-                workers = self.client.nthreads()
+                workers = _wait_for_workers(self.client)
         if new := workers.keys() - self._checked:
             check_workers(self.client, new, facts_here())
             self._checked |= new
@@ -225,6 +227,24 @@ class ClusterPlace(Place):
             if block.status == "error":
                 return f"Partition {number}"
         return counted([number for number, _ in bundle.places])
+
+
+def _wait_for_workers(client: Any) -> dict[str, int]:
+    """Threads of workers that come within a while.
+
+    Raises
+    ------
+    ClusterError
+        If none does.
+    """
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE)
+    except TimeoutError:
+        raise ClusterError(
+            f"The Dask cluster has no workers, and none came within {_PATIENCE} seconds."
+        ) from None
+    workers: dict[str, int] = client.nthreads()
+    return workers
 
 
 def _same(stored: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ def facts_here() -> Facts:
 
 
 def check_workers(client: Any, addresses: Collection[str], here: Facts) -> None:
-    """Compare workers with this process.
+    """Compare the workers of a Dask cluster with this process.
 
     Parameters
     ----------
@@ -53,25 +53,49 @@ def check_workers(client: Any, addresses: Collection[str], here: Facts) -> None:
     Warns
     -----
     UserWarning
-        If one has another processor, so that last digits may be different.
+        See `check_facts`.
     """
     with scheduler_errors():
         found = client.run(facts_here, workers=list(addresses), on_error="return")
-    others = set()
-    for address, facts in sorted(found.items()):
-        if isinstance(facts, OSError):
-            continue  # it died meanwhile
-        if isinstance(facts, Exception):
+    at_hand = {}
+    for address, facts in found.items():
+        if isinstance(facts, Exception) and not isinstance(facts, OSError):
             raise ClusterError(
                 f"The worker at {address} cannot run fastgmm {here.versions['fastgmm']}: "
                 f"{type(facts).__name__}: {facts}"
             )
+        if isinstance(facts, Facts):  # otherwise it died meanwhile
+            at_hand[f"at {address}"] = facts
+    check_facts(at_hand, here)
+
+
+def check_facts(found: Mapping[str, Facts], here: Facts) -> None:
+    """Compare the facts of workers with those of this process.
+
+    Parameters
+    ----------
+    found : mapping
+        By where the worker is, in words.
+    here : Facts
+
+    Raises
+    ------
+    ClusterError
+        If one has another version of a package.
+
+    Warns
+    -----
+    UserWarning
+        If one has another processor, so that last digits may be different.
+    """
+    others = set()
+    for where, facts in sorted(found.items()):
         for name, expected in here.versions.items():
             if facts.versions.get(name) != expected:
                 raise ClusterError(
-                    f"The worker at {address} has {name} {facts.versions.get(name)}, but this "
-                    f"process has {expected}. Both need the same, or results would depend on where "
-                    "rows are worked on."
+                    f"The worker {where} has {name} {facts.versions.get(name)}, but this process "
+                    f"has {expected}. Both need the same, or results would depend on where rows "
+                    "are worked on."
                 )
         if facts.processor != here.processor:
             others.add(facts.processor[1] or facts.processor[0])

@@ -118,8 +118,9 @@ def kmeans_plusplus(
 
 
 def _labels_of_few(X, n_clusters, random_state, sample_weight) -> np.ndarray:
-    # So small a product BLAS makes on one thread by itself.
-    if SKLEARN_CHUNK * n_clusters * X.shape[1] <= BY_ONE_THREAD:
+    # So small a product BLAS makes on one thread by itself. int, because an estimator's number may
+    # be of a type as small as uint8.
+    if SKLEARN_CHUNK * int(n_clusters) * X.shape[1] <= BY_ONE_THREAD:
         return sklearn_labels(X, n_clusters, random_state, sample_weight)
     with _one_blas_thread:
         return sklearn_labels(X, n_clusters, random_state, sample_weight)

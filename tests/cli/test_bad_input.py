@@ -239,7 +239,7 @@ def test_too_little_memory_is_said(command, files):
 
 
 def test_an_error_of_our_own(command, model_file, monkeypatch):
-    def fail(path):
+    def fail(*path_and_key):
         raise KeyError("nobody\nexpected this")
 
     monkeypatch.setattr("fastgmm.cli.score.load_fitted", fail)

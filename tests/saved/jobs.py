@@ -42,7 +42,7 @@ def no_iterations():
         raise AssertionError("an iteration")
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("fastgmm.estimator.fitting.em_step", refuse)
+        monkeypatch.setattr("fastgmm.estimator.accelerating.em_step", refuse)
         yield
 
 
