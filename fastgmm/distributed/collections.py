@@ -16,7 +16,7 @@ from fastgmm.distributed.client import (
     scheduler_errors,
     wait_for,
 )
-from fastgmm.distributed.held import HeldReader, Partitions, joined
+from fastgmm.distributed.held import PartitionedRows, Partitions, joined
 from fastgmm.distributed.place import ClusterPlace
 from fastgmm.sources.array import ArrayReader, array_columns, array_features
 from fastgmm.sources.cache import Block
@@ -59,7 +59,7 @@ class _Asked(NamedTuple):
     weights: np.ndarray | None = None
 
 
-class PartitionsReader(RowReader):
+class PartitionsReader(PartitionedRows):
     """Rows that the workers of a cluster hold.
 
     Parameters
@@ -69,14 +69,8 @@ class PartitionsReader(RowReader):
     """
 
     def __init__(self, partitions: Partitions, place: ClusterPlace):
-        self._partitions, self.place = partitions, place
-        self.name, self.n_rows = partitions.name, int(partitions.starts[-1])
-        self.dtype, self.weighted = partitions.dtype, partitions.weighted
-        self.columns, self.feature_names = partitions.columns, partitions.feature_names
-        self.n_features = len(partitions.columns)
-
-    def __reduce__(self) -> tuple:
-        return HeldReader, (self._partitions,)
+        super().__init__(partitions)
+        self.place = place
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         parts = list(self._partitions.parts(start, stop))
@@ -87,15 +81,6 @@ class PartitionsReader(RowReader):
         numbers = range(len(self.place.blocks))
         for first in range(0, len(numbers), _AT_ONCE):
             yield from self._fetched(_weights_of, [(i,) for i in numbers[first : first + _AT_ONCE]])
-
-    def locate(self, row: int) -> tuple[str, int]:
-        return self._partitions.locate(row)
-
-    def prefetch(self, start: int, stop: int) -> None:
-        pass
-
-    def check_unchanged(self) -> None:
-        pass
 
     def _fetched(self, function: Any, parts: list[tuple]) -> list[Any]:
         """What a function of a block, and of what follows a partition's number, gives."""

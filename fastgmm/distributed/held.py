@@ -117,8 +117,10 @@ HELD = _Held()
 """Of this process."""
 
 
-class HeldReader(RowReader):
-    """Rows of partitions, on a worker that holds those that are asked for.
+class PartitionedRows(RowReader):
+    """Rows in partitions, wherever these are.
+
+    Another process gets `HeldReader` in the place of any such reader.
 
     Parameters
     ----------
@@ -132,13 +134,8 @@ class HeldReader(RowReader):
         self.columns, self.feature_names = partitions.columns, partitions.feature_names
         self.n_features = len(partitions.columns)
 
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        token = self._partitions.token
-        blocks = [HELD.rows(token, *part) for part in self._partitions.parts(start, stop)]
-        return joined(blocks, self.n_features, self.dtype)
-
-    def weights(self) -> Iterator[np.ndarray]:
-        yield self.read(0, self.n_rows)[1]
+    def __reduce__(self) -> tuple:
+        return HeldReader, (self._partitions,)
 
     def locate(self, row: int) -> tuple[str, int]:
         return self._partitions.locate(row)
@@ -148,6 +145,18 @@ class HeldReader(RowReader):
 
     def check_unchanged(self) -> None:
         pass
+
+
+class HeldReader(PartitionedRows):
+    """Rows of partitions, on a worker that holds those that are asked for."""
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        token = self._partitions.token
+        blocks = [HELD.rows(token, *part) for part in self._partitions.parts(start, stop)]
+        return joined(blocks, self.n_features, self.dtype)
+
+    def weights(self) -> Iterator[np.ndarray]:
+        yield self.read(0, self.n_rows)[1]
 
 
 def joined(blocks: list[Block], n_features: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import functools
 import math
 import pickle
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.distributed.client import ClusterError
-from fastgmm.distributed.held import Failed, HeldReader, Partitions, joined
+from fastgmm.distributed.held import Failed, PartitionedRows, Partitions, joined
 from fastgmm.distributed.spark.executors import (
     Counted,
     Layout,
@@ -27,7 +28,6 @@ from fastgmm.distributed.workers import check_facts, facts_here
 from fastgmm.engines.base import MergeTree
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.elsewhere import Place
-from fastgmm.sources.reader import RowReader
 
 _AT_HOME = 64
 """Records that this process merges by itself; of more partitions, Spark merges neighbours first.
@@ -61,12 +61,12 @@ def counted_partitions(rows: SparkRows) -> tuple[Layout, Partitions]:
     np.cumsum([part.n_rows for part in found], out=starts[1:])
     names = None if rows.of_arrays else rows.columns
     partitions = Partitions(
-        f"spark-{id(rows.frame)}", NAME, starts, layout.dtype, columns, names, rows.weighted
+        uuid.uuid4().hex, NAME, starts, layout.dtype, columns, names, rows.weighted
     )
     return layout, partitions
 
 
-class SparkReader(RowReader):
+class SparkReader(PartitionedRows):
     """Rows of a Spark frame.
 
     Parameters
@@ -77,15 +77,8 @@ class SparkReader(RowReader):
 
     def __init__(self, frame: Any, counted: tuple[Layout, Partitions]):
         self._frame, (self._layout, partitions) = frame, counted
-        self._partitions = partitions
+        super().__init__(partitions)
         self.place = SparkPlace(frame, self._layout, partitions)
-        self.name, self.n_rows = partitions.name, int(partitions.starts[-1])
-        self.dtype, self.weighted = partitions.dtype, partitions.weighted
-        self.columns, self.feature_names = partitions.columns, partitions.feature_names
-        self.n_features = len(partitions.columns)
-
-    def __reduce__(self) -> tuple:
-        return HeldReader, (self._partitions,)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         parts = {number: (begin, end) for number, begin, end in self._partitions.parts(start, stop)}
@@ -97,15 +90,6 @@ class SparkReader(RowReader):
         with _spark_errors():
             for record in asked.toLocalIterator(prefetchPartitions=True):
                 yield _result(record)
-
-    def locate(self, row: int) -> tuple[str, int]:
-        return self._partitions.locate(row)
-
-    def prefetch(self, start: int, stop: int) -> None:
-        pass
-
-    def check_unchanged(self) -> None:
-        pass
 
 
 class SparkPlace(Place):
@@ -120,10 +104,8 @@ class SparkPlace(Place):
 
     def __init__(self, frame: Any, layout: Layout, partitions: Partitions):
         self._frame, self._layout, self._partitions = frame, layout, partitions
-        lengths = np.diff(partitions.starts)
-        self._leaves = dict(
-            zip(np.flatnonzero(lengths).tolist(), range(len(lengths)), strict=False)
-        )
+        with_rows = np.flatnonzero(np.diff(partitions.starts)).tolist()
+        self._leaves = {number: leaf for leaf, number in enumerate(with_rows)}
 
     def merge(self, function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid) -> Any:
         context = self._frame.sparkSession.sparkContext
