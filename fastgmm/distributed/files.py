@@ -37,11 +37,7 @@ class ReopenedReader(RowReader):
                 f"{reader.name} has {reader.n_rows} rows on a worker, but had {n_rows} when it was "
                 "opened."
             )
-        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
-        self.n_features, self.columns = reader.n_features, reader.columns
-        self.feature_names, self.weighted = reader.feature_names, reader.weighted
-        self.read_ahead_rows = reader.read_ahead_rows
-        self.read_ahead_step = reader.read_ahead_step
+        self._resemble(reader)
 
     def __reduce__(self) -> tuple:
         return ReopenedReader, (self._opens, None, self.n_rows)

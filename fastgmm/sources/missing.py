@@ -161,11 +161,7 @@ class FilledRows(RowReader):
     def __init__(self, reader: RowReader, values: np.ndarray):
         self._reader, self._values = reader, values
         self.wrapped = reader
-        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
-        self.n_features, self.columns = reader.n_features, reader.columns
-        self.feature_names, self.weighted = reader.feature_names, reader.weighted
-        self.read_ahead_rows = reader.read_ahead_rows
-        self.read_ahead_step = reader.read_ahead_step
+        self._resemble(reader)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         rows, weights = self._reader.read(start, stop)

@@ -48,6 +48,14 @@ class RowReader(ABC):
     wrapped: "RowReader | None" = None
     place: Any = None
 
+    def _resemble(self, reader: "RowReader") -> None:
+        """Have the attributes of a reader whose rows these are."""
+        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
+        self.n_features, self.columns = reader.n_features, reader.columns
+        self.feature_names, self.weighted = reader.feature_names, reader.weighted
+        self.read_ahead_rows = reader.read_ahead_rows
+        self.read_ahead_step = reader.read_ahead_step
+
     @abstractmethod
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows start to stop, of any number type, and their weights, or none of length 0."""

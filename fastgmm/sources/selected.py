@@ -23,11 +23,8 @@ class SelectedRows(RowReader):
     def __init__(self, reader: RowReader, ends: np.ndarray):
         self._reader, self._ends = reader, ends
         self.wrapped = reader
-        self.name, self.n_rows, self.dtype = reader.name, int(ends[-1]), reader.dtype
-        self.n_features, self.columns = reader.n_features, reader.columns
-        self.feature_names, self.weighted = reader.feature_names, reader.weighted
-        self.read_ahead_rows = reader.read_ahead_rows
-        self.read_ahead_step = reader.read_ahead_step
+        self._resemble(reader)
+        self.n_rows = int(ends[-1])
 
     @abstractmethod
     def _selected(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:

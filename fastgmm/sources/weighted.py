@@ -35,13 +35,10 @@ class WithWeights(RowReader):
                 f"{weights.shape}."
             )
         check_number_type(weights.dtype, "The array of weights")
-        self._reader, self._weights, self.weighted = reader, weights, True
+        self._reader, self._weights = reader, weights
         self.wrapped = reader
-        self.name, self.n_rows, self.dtype = reader.name, reader.n_rows, reader.dtype
-        self.n_features, self.columns = reader.n_features, reader.columns
-        self.feature_names = reader.feature_names
-        self.read_ahead_rows = reader.read_ahead_rows
-        self.read_ahead_step = reader.read_ahead_step
+        self._resemble(reader)
+        self.weighted = True
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _ = self._reader.read(start, stop)
