@@ -15,7 +15,7 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import precisions
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import relative_regularization
-from fastgmm.em import EMResult, Listener, best_of_restarts
+from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined
 from fastgmm.engines.threads import ThreadEngine
@@ -114,7 +114,8 @@ def fit_rows(
     checkpoint_every: float,
     listener_for: Callable[..., Listener],
     found: Iterable[FoundStart] | None = None,
-) -> None:
+    resume: RunState | None = None,
+) -> EMResult:
     """Fit to rows that have been checked.
 
     Parameters
@@ -125,6 +126,13 @@ def fit_rows(
         See `fit`.
     found : iterable of FoundStart, optional
         The starts, if they have been made already: what `find_starts` makes.
+    resume : RunState, optional
+        Where an earlier run from the only start ended, to go on from.
+
+    Returns
+    -------
+    result : EMResult
+        That the attributes are made of.
     """
     check_acceleration(estimator)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
@@ -144,6 +152,8 @@ def fit_rows(
             1,
         )
         starts: Iterator[Parameters] = iter([warm])
+    elif resume is not None:
+        starts = iter(())
     else:
         starting, about = rows_to_start(data, rows, structure.forms, engine, k)
         if found is None:
@@ -163,6 +173,7 @@ def fit_rows(
         max_iter=estimator.max_iter,
         lower_bound=float(bound),
         listener=listener_for(attributes),
+        resume=resume,
     )
     step, rule = steps(estimator, rows, model, tolerance, recovery)
     em = partial(em, step, rule=rule)
@@ -170,7 +181,7 @@ def fit_rows(
         em = partial(recovery.run, em)
     if checkpoint is None:
         result = em(starts)
-    else:
+    else:  # which knows where to go on from
         grid = RowGrid.of(rows.n_rows, rows.n_features, k)
         fingerprint = fingerprint_of(estimator, data.source, grid, warm, data.labels)
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
@@ -184,6 +195,7 @@ def fit_rows(
     if not result.converged and estimator.max_iter > 0:
         warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
     keep(estimator, attributes(result))
+    return result
 
 
 def model_to_fit(

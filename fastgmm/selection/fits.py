@@ -5,14 +5,17 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from fastgmm.em import RunState
 from fastgmm.estimator import predicting
 from fastgmm.estimator.fitting import fit_rows
 from fastgmm.estimator.progress import Messages
 from fastgmm.estimator.rows import FitRows, with_start
+from fastgmm.estimator.starting import FoundStart
 from fastgmm.selection.cell import FAILED, OK, Cell, figures, n_parameters_of
 from fastgmm.selection.plan import Plan, name_of_start
 from fastgmm.selection.rows import Part
@@ -56,6 +59,7 @@ class CellFits:
         self._plan, self._X, self._data, self._parts = plan, X, data, parts
         self._template = template
         self.starts, self.stop = SharedStarts(), threading.Event()
+        self._ends: dict[tuple, RunState] = {}
 
     @property
     def are_small(self) -> bool:
@@ -124,9 +128,20 @@ class CellFits:
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self._template, name):
                 setattr(model, name, getattr(self._template, name))
-        found = self.starts.of(data, part, model) if self._plan.share_starts else None
         listener = _UntilStopped(model, self.stop)
-        fit_rows(model, data, None, 0.0, lambda attributes: listener, found)
+        run = partial(fit_rows, model, data, None, 0.0, lambda attributes: listener)
+        if self._plan.splits or not _goes_on(model):
+            run(self._shared_starts(data, part, model))
+            return
+        # A run with a smaller tolerance begins as the one before it did: it goes on from its end.
+        key = part, model.n_components, model.covariance_type, id(model.init_params)
+        before = self._ends.get(key)
+        found = None if before is not None else self._shared_starts(data, part, model)
+        result = run(found, before)
+        self._ends[key] = RunState(0, result.parameters, result.lower_bounds, None)
+
+    def _shared_starts(self, data: FitRows, part: int, model: Any) -> list[FoundStart] | None:
+        return self.starts.of(data, part, model) if self._plan.share_starts else None
 
     # -- the criterion -----------------------------------------------------------------------------
     def _with_score(self, cell: Cell) -> Cell:
@@ -188,6 +203,12 @@ def reaches(cell: Cell, before: Cell) -> bool:
     """Whether a likelihood is no smaller than another, as far as rounding tells."""
     least = before.log_likelihood - _NEVER_BELOW * np.abs(before.log_likelihood)
     return bool(cell.log_likelihood >= least)
+
+
+def _goes_on(model: Any) -> bool:
+    """Whether a fit with a smaller `tol` passes through the end of this one."""
+    accelerate = getattr(model, "accelerate", None)
+    return model.n_init == 1 and model.on_failure == "raise" and accelerate is None
 
 
 class _UntilStopped(Messages):
