@@ -187,15 +187,20 @@ def fit_rows(
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
         result = keeper.run(em, starts, n_starts, structure)
     rows.close()
+    _check_result(model, noise, result)
+    if not result.converged and estimator.max_iter > 0:
+        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
+    keep(estimator, attributes(result))
+    return result
+
+
+def _check_result(model: Model, noise: Noise | None, result: EMResult) -> None:
+    """Raise where the end of a run is no mixture."""
     if np.isnan(result.lower_bound):
         raise ValueError(_NO_NUMBER)
     parameters = unwrapped(result.parameters)
     check_noise_left_rows(noise, parameters.weights)
     check_defined(model, parameters)  # without an iteration, it may be a bad start
-    if not result.converged and estimator.max_iter > 0:
-        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
-    keep(estimator, attributes(result))
-    return result
 
 
 def model_to_fit(
