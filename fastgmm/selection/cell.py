@@ -139,7 +139,7 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
     k, d = np.shape(model.means_)
     names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
     arrays = (np.asarray(getattr(model, name)) for name in names)
-    found = {
+    found: dict[str, Any] = {
         "log_likelihood": mean * n,
         "n_iter": int(model.n_iter_),
         "converged": bool(model.converged_),
@@ -155,7 +155,7 @@ def figures(model: Any, source: RowSource) -> dict[str, Any]:
 
 def criteria(
     mean: float, n: float, with_classes: float, n_parameters: int, alone: bool
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Criteria by the names of a `Cell`'s fields.
 
     Parameters

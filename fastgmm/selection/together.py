@@ -128,43 +128,50 @@ class Together:
 
     def _begun(self, keys: list[Key], engine: ThreadEngine) -> list[list[_Fit]]:
         """Fits that have their starts, in batches for the threads."""
-        rows = self._data.arrays[0]  # type: ignore[index]
-        small = [
-            key for key in keys if is_small(STRUCTURES[key[1]], len(rows), key[0], rows.shape[1])
-        ]
-        numbers = sorted({k for k, _ in small}, reverse=True)
+        rows, model = self._data.arrays[0], self._template  # type: ignore[index]
+        n, d = rows.shape
+        small = [key for key in keys if is_small(STRUCTURES[key[1]], n, key[0], d)]
+        labels = self._labels(sorted({k for k, _ in small}, reverse=True), engine)
+        parts = engine.n_threads if rows.size > _MOST_NUMBERS else 1
+        batches: list[list[_Fit]] = []
+        for name in dict.fromkeys(name for _, name in small):
+            able = [pair for pair in labels if (pair[0], name) in small]
+            for part in range(parts):
+                pairs = able[part::parts]
+                if not pairs:
+                    continue
+                fits = SmallFits(
+                    rows,
+                    STRUCTURES[name],
+                    [k for k, _ in pairs],
+                    [labels[pair] for pair in pairs],
+                    model.reg_covar,
+                    model.max_iter,
+                )
+                batch = [_Fit(fits, m, (k, name), start) for m, (k, start) in enumerate(pairs)]
+                self._fits |= {(fit.key, fit.start): fit for fit in batch}
+                batches.append(batch)
+        return batches
+
+    def _labels(
+        self, numbers: list[int], engine: ThreadEngine
+    ) -> dict[tuple[int, str], np.ndarray]:
+        """Labels to start from by numbers of components and starts, where all starts have them."""
         pairs = [(k, start) for k in numbers for start in self._plan.starts]
-        labels: dict[tuple[int, str], np.ndarray | None] = dict.fromkeys(pairs)
+        found: dict[tuple[int, str], np.ndarray] = {}
 
         def begin(number: int) -> None:
             k, start = pairs[number]
-            model = self._plan.make(k, small[0][1], init_params=start)
+            model = self._plan.make(k, self._plan.covariance_types[0], init_params=start)
             with contextlib.suppress(Exception):  # the fits of their own will say what is wrong
-                found = self._starts.of(self._data._replace(start=start), 0, model)
-                if found is not None and isinstance(found[0][1], LabelledRows):
-                    labels[k, start] = found[0][1].labels
+                made = self._starts.of(self._data._replace(start=start), 0, model)
+                if made is not None and isinstance(made[0][1], LabelledRows):
+                    found[k, start] = made[0][1].labels
 
         if pairs:
             engine.for_each(begin, len(pairs))
-        parts = engine.n_threads if rows.size > _MOST_NUMBERS else 1
-        batches: list[list[_Fit]] = []
-        lists = []
-        for name in dict.fromkeys(name for _, name in small):
-            able = [
-                (k, start)
-                for k, start in pairs
-                if (k, name) in small and all(labels[k, s] is not None for s in self._plan.starts)
-            ]
-            lists += [(name, able[part::parts]) for part in range(parts) if able[part::parts]]
-        model = self._template
-        for name, able in lists:
-            given = [labels[pair] for pair in able]
-            fits = SmallFits(
-                rows, STRUCTURES[name], [k for k, _ in able], given, model.reg_covar, model.max_iter
-            )
-            batches.append([_Fit(fits, m, (k, name), start) for m, (k, start) in enumerate(able)])
-            self._fits |= {(fit.key, fit.start): fit for fit in batches[-1]}
-        return batches
+        lacking = {k for k, start in pairs if (k, start) not in found}
+        return {pair: found[pair] for pair in pairs if pair[0] not in lacking}
 
     def _cell(self, fit: _Fit, tol: float, seconds: float) -> Cell:
         """The cell of a fit, without a score."""
