@@ -28,6 +28,9 @@ from fastgmm.sklearn_interface import underflow_is_zero
 _MOST_SIDE_BY_SIDE = 1 << 20
 """Numbers in the rows up to which every fit runs on one thread, beside others."""
 
+_FEW_NUMBERS = 1 << 12
+"""In the rows, up to which threads would wait for each other longer than they work."""
+
 _NEVER_BELOW = 1e-12
 """What rounding may take of a log-likelihood, relative."""
 
@@ -78,6 +81,13 @@ class CellFits:
             self._together = Together(self._plan, self._data, self.starts, self._template)
         for cells in self._together.cells(keys, tol, engine, known, self.stop):
             yield self.of_starts(cells)
+
+    @property
+    def engine(self) -> ThreadEngine:
+        """Threads for fits side by side."""
+        source, in_memory = self._data.source, self._data.arrays is not None
+        is_tiny = in_memory and source.n_rows * source.n_features <= _FEW_NUMBERS
+        return ThreadEngine(1 if is_tiny else self._plan.parameters["n_jobs"])
 
     @property
     def are_small(self) -> bool:

@@ -6,7 +6,6 @@ from contextlib import closing
 
 from fastgmm.batch.progress import Progress
 from fastgmm.distributed import Cluster
-from fastgmm.engines.threads import ThreadEngine
 from fastgmm.selection.cell import FAILED, OK, Cell, Key
 from fastgmm.selection.elsewhere import Piece, Recipe, cells_of
 from fastgmm.selection.files import Keeper
@@ -54,7 +53,7 @@ class Search:
         self._plan, self._fits, self._cells, self._bar = plan, fits, cells, bar
         self._keeper, self._raises = keeper, raises
         self._cluster, self._recipe = cluster, recipe
-        self._engine = ThreadEngine(plan.parameters["n_jobs"])
+        self._engine = fits.engine
         self._lock = threading.Lock()
 
     def run(self) -> None:

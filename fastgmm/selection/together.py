@@ -25,9 +25,6 @@ from fastgmm.selection.starts import SharedStarts
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.starts import LabelledRows
 
-_FEW_NUMBERS = 1 << 12
-"""In the rows, up to which threads would wait for each other longer than they work."""
-
 _MOST_NUMBERS = 1 << 16
 """In the rows, up to which the fits of a structure are not shared out among threads."""
 
@@ -95,8 +92,6 @@ class Together:
         """
         if not self._is_possible:
             return
-        if self._data.source.n_rows * self._data.source.n_features <= _FEW_NUMBERS:
-            engine = ThreadEngine(1)
         fresh = [key for key in keys if key not in known]
         work = self._begun(fresh, engine)
         batches: dict[int, list[_Fit]] = {}

@@ -369,9 +369,9 @@ def test_ties_are_broken_by_the_order_of_the_table(monkeypatch):
             for item in range(n_items)[::order]:
                 function(item)
 
-        monkeypatch.setattr("fastgmm.selection.search.ThreadEngine.for_each", for_each)
+        monkeypatch.setattr(ThreadEngine, "for_each", for_each)
         tables.append(fastgmm.select(IRIS, 1, ("full", "tied", "VVE", "EEE"), random_state=0))
-        monkeypatch.setattr("fastgmm.selection.search.ThreadEngine.for_each", run)
+        monkeypatch.setattr(ThreadEngine, "for_each", run)
     assert [cell.tol for cell in tables[0].cells] == [cell.tol for cell in tables[1].cells]
     assert tables[0].best_index_ == tables[1].best_index_
 
