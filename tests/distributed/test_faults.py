@@ -1,8 +1,6 @@
 """What goes wrong on a cluster: nothing is lost, no bit changes, and errors name the partition."""
 
 import signal
-import subprocess
-import sys
 import threading
 import time
 from importlib.metadata import version
@@ -12,8 +10,6 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from dask import delayed
 from distributed import Client, LocalCluster
@@ -23,7 +19,6 @@ from fastgmm.distributed import workers
 from fastgmm.passes.chunks import SumsOfChunks
 from tests.distributed import faults
 from tests.distributed.data import assert_same_bits, blobs, fitted
-from tests.systems import unix_only
 
 #: Dask restarts workers in this process, and must not fail over what it warns of itself.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -189,56 +184,3 @@ def test_a_client_that_is_closed():
         client.close()
         with pytest.raises(OSError, match="The Dask client is closed"):
             fitted(source)
-
-
-_RUN = """
-import os, signal, sys
-import dask.array as da
-import numpy as np
-from distributed import Client, LocalCluster
-from fastgmm import GaussianMixture, open_source
-from fastgmm.em import Listener
-
-class Deadly(Listener):
-    def iteration_ends(self, result, change):
-        if result.n_iter == 3:
-            os.killpg(0, signal.SIGKILL)
-
-if __name__ == "__main__":
-    rows, checkpoint, kind = sys.argv[1:]
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    client = Client(cluster)
-    if kind == "array":
-        X = da.from_array(np.load(rows), chunks=(7777, 3))
-    else:
-        X = open_source(rows, engine="dask")
-    model = GaussianMixture(3, max_iter=4, tol=0, random_state=0)
-    model._listener = Deadly()
-    model.fit(X, checkpoint=checkpoint, checkpoint_every=0)
-"""
-
-
-@unix_only
-@pytest.mark.parametrize("kind", ["array", "parquet"])
-def test_the_whole_cluster_dies(usable, tmp_path, kind):
-    rows = tmp_path / ("rows.npy" if kind == "array" else "rows.parquet")
-    if kind == "array":
-        np.save(rows, X)
-    else:
-        pq.write_table(pa.table(dict(zip("abc", X.T, strict=True))), rows, row_group_size=9_999)
-    (tmp_path / "run.py").write_text(_RUN)
-    paths = [tmp_path / "run.py", rows, tmp_path / "run.ckpt"]
-    with (tmp_path / "log").open("w") as log:  # no pipe, which what survives would keep open
-        done = subprocess.run(
-            [sys.executable, *paths, kind],
-            start_new_session=True,
-            stdout=log,
-            stderr=log,
-            timeout=120,
-        )
-    assert done.returncode == -signal.SIGKILL, (tmp_path / "log").read_text()
-    assert paths[2].exists()
-    again = (
-        da.from_array(X, chunks=(9_000, 3)) if kind == "array" else open_source(rows, engine="dask")
-    )
-    assert_same_bits(fitted(again, checkpoint=paths[2]), fitted(open_source(X)))
