@@ -10,8 +10,17 @@ from fastgmm.kernels.central import mark_central
 from fastgmm.kernels.compile import entry_point, inlined, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
 from fastgmm.kernels.loading import load_given, load_tile, load_weights, take_roots
-from fastgmm.kernels.log_density import cholesky_distances, cholesky_distances_to_all
-from fastgmm.kernels.outer_moments import outer_moments, outer_moments_of_each
+from fastgmm.kernels.log_density import (
+    cholesky_distances,
+    cholesky_distances_of_few,
+    cholesky_distances_of_many,
+    cholesky_distances_to_all,
+)
+from fastgmm.kernels.outer_moments import (
+    outer_moments,
+    outer_moments_of_few,
+    outer_moments_of_many,
+)
 from fastgmm.kernels.responsibilities import normalize_to_roots
 from fastgmm.kernels.shared_moments import (
     MOST_FEATURES,
@@ -63,11 +72,19 @@ def add_moments_of_listed(
 
 
 @entry_point
-def cholesky_statistics(dtype):
-    """See `fastgmm.kernels.em_pass.statistics_pass`."""
+def cholesky_statistics(dtype, few):
+    """See `fastgmm.kernels.em_pass.statistics_pass`.
+
+    Parameters
+    ----------
+    dtype : dtype
+    few : bool
+        Whether there are at most `BLOCK` features. They need other micro-kernels, and a first fit
+        should not wait for both to be compiled.
+    """
     most_features = MOST_FEATURES[np.dtype(dtype) == np.float64]
 
-    @kernel(signature=statistics_signature(dtype), variant=str(dtype))
+    @kernel(signature=statistics_signature(dtype), variant=f"{dtype}_{'few' if few else 'many'}")
     def add_statistics(
         X,
         sample_weight,
@@ -92,7 +109,7 @@ def cholesky_statistics(dtype):
         tile = aligned_rows(d + 1, tile_size, X)
         size = (sums.shape[1] - HEADER) // k
         products, columns = 0, 0
-        if BLOCK < d <= most_features and computed and not careful:
+        if not few and d <= most_features and computed and not careful:
             products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
             columns = whole_groups(k, sums.itemsize)
         about_origin = aligned_rows(products, columns, sums)
@@ -112,11 +129,12 @@ def cholesky_statistics(dtype):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
             blocks = sums[m][HEADER:].reshape(k, size)
             means_m = means[m]
-            if computed and not careful:
-                mark_central(projected[m], central)
-                n_shared = choose_shared(central, means_m, last - first, order)
-            if n_shared:
-                about_origin[:] = 0.0
+            if not few:
+                if computed and not careful:
+                    mark_central(projected[m], central)
+                    n_shared = choose_shared(central, means_m, last - first, order)
+                if n_shared:
+                    about_origin[:] = 0.0
             begin, again = n_shared, False
             for _ in range(2):
                 for start in range(first, last, tile_size):
@@ -126,9 +144,29 @@ def cholesky_statistics(dtype):
                     if not again:
                         sums[m, 1] += total_weight
                     if computed:
-                        cholesky_distances_to_all(
-                            tile, points, means_m, factors[m], projected[m], central, scratch, roots
-                        )
+                        factors_m, projected_m = factors[m], projected[m]
+                        if few:
+                            cholesky_distances_of_few(
+                                tile,
+                                points,
+                                means_m,
+                                factors_m,
+                                projected_m,
+                                central,
+                                scratch,
+                                roots,
+                            )
+                        else:
+                            cholesky_distances_of_many(
+                                tile,
+                                points,
+                                means_m,
+                                factors_m,
+                                projected_m,
+                                central,
+                                scratch,
+                                roots,
+                            )
                         log_likelihood = normalize_to_roots(
                             roots,
                             points,
@@ -145,13 +183,20 @@ def cholesky_statistics(dtype):
                         load_given(labels, given, start, stop, weights, roots)
                     if not rooted:
                         take_roots(roots, points)
+                    if few:
+                        outer_moments_of_few(
+                            tile, points, means_m, roots, order, begin, scratch, blocks
+                        )
+                        continue
                     if n_shared:
                         shared_outer_moments(
                             tile, points, roots, order, n_shared, scratch, about_origin
                         )
-                    outer_moments_of_each(
+                    outer_moments_of_many(
                         tile, points, means_m, roots, order, begin, scratch, blocks
                     )
+                if few:
+                    break
                 begin = k
                 if n_shared:
                     begin -= add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
