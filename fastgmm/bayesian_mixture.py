@@ -3,7 +3,9 @@
 from typing import ClassVar
 
 import sklearn.mixture
+from sklearn.utils._param_validation import StrOptions
 
+from fastgmm.convergence import TOL_KINDS
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.families import VariationalBayes
 from fastgmm.saved.models import savable
@@ -48,6 +50,11 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
         result has the same bits for any number.
+    accelerate : {'squarem', 'auto'}, default=None
+        How to reach the fixed point in fewer passes over the rows, once it has proved slow, as for
+        :class:`fastgmm.GaussianMixture`. 'auto' is 'squarem'.
+    tol_kind : {'change', 'aitken'}, default=None
+        As for :class:`fastgmm.GaussianMixture`; summed over rows like `tol`.
 
     Attributes
     ----------
@@ -68,9 +75,10 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
     lower_bound_ : float
         Bound on the log-evidence after the last M-step, summed over rows, without constants.
     lower_bounds_ : list of float
-        The same for every iteration of the best restart.
+        The same for every iteration of the best restart. A trial of an accelerated run that was
+        refused repeats the bound before it.
     convergence_rate_ : float
-        As in `GaussianMixture`, from the changes of the bound.
+        As in `GaussianMixture`.
     diagnostics_ : list of dict
         What ``on_failure="recover"`` did, in order; empty if nothing failed. The keys are
         ``restart``, counted from 0; ``iteration``, counted from 1, or 0 for the start;
@@ -114,6 +122,8 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
     _parameter_constraints: ClassVar[dict] = {
         **constraints(_sklearn_class),
         "tol_per_sample": ["boolean"],
+        "accelerate": [StrOptions({"squarem", "auto"}), None],
+        "tol_kind": [StrOptions(set(TOL_KINDS)), None],
     }
 
     def __init__(
@@ -139,6 +149,8 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
         tol_per_sample=False,
         on_failure="raise",
         n_jobs=None,
+        accelerate=None,
+        tol_kind=None,
     ):
         super().__init__(
             n_components=n_components,
@@ -162,3 +174,5 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
         self.tol_per_sample = tol_per_sample
         self.on_failure = on_failure
         self.n_jobs = n_jobs
+        self.accelerate = accelerate
+        self.tol_kind = tol_kind

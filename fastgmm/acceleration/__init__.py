@@ -2,6 +2,7 @@
 
 from fastgmm.acceleration.acceleration import METHODS, Acceleration, Advance, method_for
 from fastgmm.acceleration.chart import Chart
+from fastgmm.acceleration.posteriors import PosteriorChart
 from fastgmm.acceleration.state import Accelerated, check_accelerated, rate_of, unwrapped
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Acceleration",
     "Advance",
     "Chart",
+    "PosteriorChart",
     "check_accelerated",
     "method_for",
     "rate_of",

@@ -117,7 +117,8 @@ class Acceleration:
     attempt : callable
         The same for a trial: parameters that are not finite where there are none.
     chart : callable
-        Makes a chart, of a reference and the shares that the components have there.
+        Makes a chart, of a reference and the shares that the components have there: a `Chart`, or
+        for 'squarem' a `PosteriorChart`.
     structure : CovarianceStructure
     method : {'lbfgs', 'squarem'}
     tol : float
@@ -129,7 +130,7 @@ class Acceleration:
         self,
         step: Step,
         attempt: Step,
-        chart: Callable[[Parameters, np.ndarray], Chart],
+        chart: Callable[[Any, np.ndarray], Any],
         structure: CovarianceStructure,
         method: str,
         tol: float,
@@ -371,16 +372,16 @@ class Acceleration:
         return replace(now, parameters=after, trial=after, bound=bound)
 
     # -- what both have in common ------------------------------------------------------------------
-    def _chart_of(self, state: Accelerated) -> Chart:
+    def _chart_of(self, state: Accelerated) -> Any:
         assert state.reference is not None
         return self._chart(state.reference, state.shares)
 
     @staticmethod
-    def _is_no_worse(chart: Chart, bound: float, state: Accelerated) -> bool:
+    def _is_no_worse(chart: Any, bound: float, state: Accelerated) -> bool:
         """Whether the bound itself stands or rises, where regularisation does not matter."""
         return bound >= state.bound or chart.regularized_share > _NEGLIGIBLE
 
-    def _tried(self, chart: Chart, trial: Parameters) -> tuple[float, Advance]:
+    def _tried(self, chart: Any, trial: Parameters) -> tuple[float, Advance]:
         """What is climbed at a trial, and what its pass comes to; NaN to be refused."""
         tried = Advance(trial, np.nan, trial.weights)
         if are_defined(self._structure, trial.precisions_cholesky):

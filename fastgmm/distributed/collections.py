@@ -211,7 +211,7 @@ def _asked_of_array(array: Any, request: Request) -> _Asked:
     column, beside = _weight(request.weight)
     if column is not None:
         (column,) = array_columns([column], d, name)
-    features = array_features(request.columns, column, request.exclude, d, name)
+    features = list(array_features(request.columns, column, request.exclude, d, name))
     columns = None if features == list(range(d)) else features
     parts = array.to_delayed().ravel().tolist()
     weights, beside = _weights_by_partition(beside, lengths, len(parts), name)

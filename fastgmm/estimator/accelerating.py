@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.acceleration import Acceleration, Advance, Chart, method_for
+from fastgmm.acceleration import Acceleration, Advance, Chart, PosteriorChart, method_for
 from fastgmm.convergence import aitken
 from fastgmm.em import Rule
 from fastgmm.em_step import Iteration, Model, em_step, maximize
-from fastgmm.families import MaximumLikelihood
+from fastgmm.families import MaximumLikelihood, VariationalBayes
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.recovery import Recovery
@@ -63,8 +63,6 @@ def steps(
 
         return step, aitken(tol) if kind == "aitken" else None
     family, structure = model.family, model.structure
-    if type(family) is not MaximumLikelihood:
-        raise ValueError("accelerate goes with plain maximum likelihood alone.")
 
     def plain(parameters: Parameters) -> Advance:
         records = 0 if recovery is None else len(recovery.records)
@@ -78,12 +76,17 @@ def steps(
             return _advance(recovery.attempt(parameters))
         return _advance(em_step(rows, model, parameters, maximize))
 
-    def chart(reference: Parameters, shares: np.ndarray) -> Chart:
+    def chart(reference: Any, shares: np.ndarray) -> Chart | PosteriorChart:
+        if isinstance(family, VariationalBayes):
+            return PosteriorChart(family, reference)
+        assert isinstance(family, MaximumLikelihood)
         reg_covar = model.reg_covar if recovery is None else recovery.model.reg_covar
         has_noise = family.noise is not None
         return Chart(structure, reference, reg_covar, shares, family.frozen, has_noise)
 
-    method = method_for(estimator.accelerate, structure)
+    method = "squarem"
+    if not isinstance(family, VariationalBayes):
+        method = method_for(estimator.accelerate, structure)
     acceleration = Acceleration(plain, attempt, chart, structure, method, tol, kind == "change")
     return acceleration, acceleration.has_converged
 

@@ -241,14 +241,12 @@ class VariationalBayes(Family):
         priors, structure = self.priors, self.structure
         weight = estimates.weight * self.weight_scale
         estimates = estimates._replace(weight=weight)
-        posterior = priors.posterior_type.of(priors.weight_concentration, weight)
-        mean_precision = priors.mean_precision + weight
-        share = weight / mean_precision
+        share = weight / (priors.mean_precision + weight)
         prior_mean = priors.mean[..., np.newaxis, :]
         offsets = estimates.means - prior_mean
         # Counted from the prior's mean, so that far from zero no digits are lost.
         means = prior_mean + share[..., np.newaxis] * offsets
-        freedom = np.asarray(priors.degrees_of_freedom + structure.degrees_gained(weight))
+        freedom = self._freedom(weight)
         scatter = structure.for_all(priors.covariance) + structure.posterior_scatter(
             estimates, priors.mean_precision * share, offsets
         )
@@ -256,9 +254,33 @@ class VariationalBayes(Family):
             freedom.shape + (1,) * (scatter.ndim - freedom.ndim)
         )
         factors = defined_factors(structure, covariances, estimates.rounding)
+        return self.posterior(weight, means, covariances, factors)
+
+    def posterior(self, weight, means, covariances, factors):
+        """Posterior whose components stand for so many rows, with these means and covariances.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (k,)
+            Rows, in the units of the priors.
+        means, covariances, factors : ndarray
+            See `Parameters`.
+        """
+        priors = self.priors
+        concentration = priors.posterior_type.of(priors.weight_concentration, weight)
         return VariationalParameters(
-            posterior.mean(), means, covariances, factors, posterior, mean_precision, freedom
+            concentration.mean(),
+            means,
+            covariances,
+            factors,
+            concentration,
+            priors.mean_precision + weight,
+            self._freedom(weight),
         )
+
+    def _freedom(self, weight):
+        gained = self.structure.degrees_gained(weight)
+        return np.asarray(self.priors.degrees_of_freedom + gained)
 
     def lower_bound(self, statistics, operands, parameters):
         r"""Bound on the log-evidence, without its constant terms (Bishop 2006, eq. 10.70 ff.).

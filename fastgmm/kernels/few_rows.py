@@ -12,7 +12,7 @@ from numba import types
 from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.signatures import array_type
-from fastgmm.kernels.simd import GROUP_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.simd import GROUP_BYTES, LANE_BYTES, Vectors, unpack_arguments
 from fastgmm.kernels.tiles import aligned_rows
 
 
@@ -62,6 +62,43 @@ def add_products(typing, left, right, row, out):
     return signature, emit
 
 
+def _collect_bits_definition(bits, row, seen):
+    lanes = seen.shape[1]
+    for column in range(0, row, lanes):
+        first = min(column, row - lanes)
+        block = bits[row : row + BLOCK, first : first + lanes]
+        seen[0] |= np.bitwise_or.reduce(block, axis=0)
+
+
+@microkernel(_collect_bits_definition)
+def collect_bits(typing, bits, row, seen):
+    """Note which bits are set left of a block of rows on the diagonal, in whichever lane.
+
+    bits (d, d) of integers, row at least as large as a vector has lanes; seen (1, lanes), to which
+    all of ``bits[row : row + BLOCK, :row]`` is added by "or".
+    """
+    signature = types.void(bits, types.intp, seen)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, types.float64 if bits.dtype == types.int64 else types.float32)
+        numbers, row, seen = unpack_arguments(context, builder, signature, args)
+        rows = [v.at(v.plus(row, m), numbers.shape[1]) for m in range(BLOCK)]
+        last = builder.sub(row, v.index(v.lanes))
+
+        def columns(j, found):
+            j = v.lesser(j, last)
+            loaded = [v.load_bits(numbers, builder.add(at, j)) for at in rows]
+            return [builder.or_(a, b) for a, b in zip(found, loaded, strict=True)]
+
+        found = v.loop(0, row, v.lanes, [v.int_constant(0)] * BLOCK, columns)
+        for part in found:
+            old = v.load_bits(seen, v.index(0))
+            v.store(builder.or_(part, old), seen, v.index(0))
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 @entry_point
 def matrix_distances(dtype):
     """Kernel for squared distances under a matrix of each component.
@@ -91,25 +128,33 @@ def matrix_distances(dtype):
         width = d + GROUP_BYTES // 4  # room for a vector that begins in the last column
         centred, whitened = aligned_rows(n, width, means), aligned_rows(n, width, means)
         last = (d - 1) // BLOCK * BLOCK
+        seen = np.zeros((1, LANE_BYTES // bits.itemsize), bits.dtype)
+        lanes = seen.shape[1]
         for c in range(start, stop):
             factor = factors[c]
             for r in range(n):
                 for j in range(d):
                     centred[r, j] = rows[r, j] - means[c, j]
                 whitened[r, :] = 0.0
-            below = bits[c, 0, 0] & 0
-            for j in range(d):
-                for value in bits[c, j, :j]:
-                    below |= value
-                if j % BLOCK == 0 and j < last:
-                    add_products(centred, factor, j, whitened)
-                elif j >= last:
-                    for r in range(n):
-                        for i in range(j, d):
-                            whitened[r, i] += centred[r, j] * factor[j, i]
-            # Without the highest bit, which is the sign of a zero.
-            if np.int64(below) << (65 - 8 * bits.itemsize) != 0:
-                return False
+            seen[:] = 0
+            for j in range(0, last, BLOCK):
+                add_products(centred, factor, j, whitened)
+                left = j if j >= lanes else 0
+                if left:
+                    collect_bits(bits[c], j, seen)
+                for m in range(j, j + BLOCK):
+                    for i in range(left, m):
+                        seen[0, i % lanes] |= bits[c, m, i]
+            for j in range(last, d):
+                for i in range(j):
+                    seen[0, i % lanes] |= bits[c, j, i]
+                for r in range(n):
+                    for i in range(j, d):
+                        whitened[r, i] += centred[r, j] * factor[j, i]
+            for lane in range(lanes):
+                # Without the highest bit, which is the sign of a zero.
+                if np.int64(seen[0, lane]) << (65 - 8 * bits.itemsize) != 0:
+                    return False
             for r in range(n):
                 total = 0.0
                 for j in range(d):

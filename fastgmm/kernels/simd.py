@@ -136,6 +136,11 @@ class Vectors:
         address = array.address(self.builder, offset)
         return self.builder.load(address, align=self.itemsize, typ=self.type)
 
+    def load_bits(self, array, offset):
+        """Load one vector of integers as wide as the lanes."""
+        address = array.address(self.builder, offset)
+        return self.builder.load(address, align=self.itemsize, typ=self.int_type)
+
     def store(self, value, array, offset):
         """Store one vector of neighbours."""
         self.builder.store(value, array.address(self.builder, offset), align=self.itemsize)

@@ -71,7 +71,8 @@ class ArrayReader(RowReader):
         self.columns = chosen if names is None else names
         # A slice makes views where a list would make copies.
         first, end = chosen[0], chosen[0] + len(chosen)
-        self._columns = slice(first, end) if chosen == list(range(first, end)) else chosen
+        in_a_run = isinstance(chosen, range) or chosen == list(range(first, end))
+        self._columns = slice(first, end) if in_a_run else chosen
         if isinstance(array, StoredRows) and array.fetches:
             row_bytes = max(n_columns * array.dtype.itemsize, 1)
             self.read_ahead_rows = max(_READ_AHEAD_BYTES // row_bytes, 1)
@@ -166,8 +167,10 @@ def array_features(
     exclude: Sequence[int],
     n_columns: int,
     name: str,
-) -> list[int]:
+) -> Sequence[int]:
     """Numbers of the columns that are features: all but those that are none, by default.
+
+    A range if these are all; a prediction of a row has no time to look at every number.
 
     Raises
     ------
@@ -176,8 +179,9 @@ def array_features(
     """
     others = [*exclude, *([] if weight is None or columns is not None else [weight])]
     others = array_columns(others, n_columns, name)
-    chosen = array_columns(range(n_columns) if columns is None else columns, n_columns, name)
-    features = [column for column in chosen if column not in others]
+    whole = range(n_columns)
+    chosen = whole if columns is None else array_columns(columns, n_columns, name)
+    features = [column for column in chosen if column not in others] if others else chosen
     if not features:
         raise ValueError(f"{name} has no columns of features.")
     return features

@@ -54,7 +54,7 @@ class ZarrReader(BlockReader):
             )
         n_columns = array.shape[1]
         self._weight = None if weight is None else array_columns([weight], n_columns, self.name)[0]
-        features = array_features(columns, weight, exclude, n_columns, self.name)
+        features = list(array_features(columns, weight, exclude, n_columns, self.name))
         self.columns = self._columns = features
         self._array, self._chunks = array, ChunkFiles(array, self.name)
         self.dtype = check_number_type(np.dtype(array.dtype), self.name)

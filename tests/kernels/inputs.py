@@ -4,7 +4,7 @@ import numpy as np
 
 from fastgmm.kernels.layout import BLOCK, outer_size, to_panels
 from fastgmm.kernels.shared_moments import POINTS, PRODUCTS, n_products
-from fastgmm.kernels.simd import GROUP_BYTES
+from fastgmm.kernels.simd import GROUP_BYTES, LANE_BYTES
 
 UNTOUCHED = -777.0
 """Stands in what is not to be read, and where nothing is to be written."""
@@ -333,6 +333,16 @@ def add_products(p):
     return left, right, p.k % p.d // BLOCK * BLOCK, out
 
 
+def collect_bits(p):
+    """Few bits that are set; as many columns left of the block as a vector has numbers, or more."""
+    lanes = LANE_BYTES // p.dtype.itemsize
+    row = lanes + p.d
+    bits = 1 << p.random.randint(31, size=(row + BLOCK, row + BLOCK))
+    bits[p.random.uniform(size=bits.shape) > 1 / row] = 0
+    integer = np.dtype(f"i{p.dtype.itemsize}")
+    return bits.astype(integer), row, np.zeros((1, lanes), integer)
+
+
 def squared_distances(p):
     rows = np.full((p.k, p.d + p.k), UNTOUCHED, p.dtype)
     rows[:, : p.d] = p.normal(p.k, p.d)
@@ -382,6 +392,7 @@ INPUTS = {
         take_center,
         subtract_product,
         add_products,
+        collect_bits,
         squared_distances,
     )
 }
