@@ -25,6 +25,7 @@ from fastgmm.cli.rows import (
     Decimal,
     Delimiter,
     Exclude,
+    Labels,
     MemoryLimit,
     NoHeader,
     RowOptions,
@@ -143,6 +144,7 @@ def select(
     columns: Columns = None,
     exclude: Exclude = None,
     weight: Weight = None,
+    labels: Labels = None,
     no_header: NoHeader = False,
     delimiter: Delimiter = None,
     decimal: Decimal = ".",
@@ -164,13 +166,14 @@ def select(
     if options.missing_to_model(missing_values) is None:
         given.pop("missing_values", None)
     began = time.perf_counter()
-    rows, _ = open_rows(RowOptions.of(context))
+    rows, known = open_rows(RowOptions.of(context))
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
     try:
         selection = fastgmm.select(
             rows,
             n_components,
             covariance_type,
+            labels=known,
             estimator=fastgmm.BayesianGaussianMixture if bayesian else None,
             progress=not quiet,
             **given,

@@ -16,7 +16,7 @@ from fastgmm.statistics import MomentForm
 class Spherical(Conjugate):
     """Covariances of shape (k,): the variances."""
 
-    name = "spherical"
+    name = compiled = "spherical"
     forms = Forms("isotropic", MomentForm.TRACE)
 
     def shape(self, n_components, n_features):

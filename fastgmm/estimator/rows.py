@@ -61,7 +61,7 @@ class FitRows(NamedTuple):
     noise: np.ndarray | None = None
 
 
-def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
+def rows_to_fit(estimator, X, sample_weight, labels=None, n_components=None) -> FitRows:
     """Check rows to fit, and set what the estimator remembers of them: features and their names.
 
     Parameters
@@ -69,16 +69,16 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     estimator : MixtureEstimator
     X, sample_weight, labels
         See `fit`.
+    n_components : int, optional
+        The most that labels may be of, if not the estimator's own.
 
     Raises
     ------
     ValueError
         If rows, weights or labels are out of range, or there are too few.
     """
-    opened = holds_rows(X)
-    if labels is not None and (isinstance(labels, str) or np.ndim(labels) == 0):
-        X, sample_weight, labels = _with_column_of_labels(X, sample_weight, labels, opened)
-    rows = _opened_rows if opened else _rows_in_memory
+    X, sample_weight, labels = without_labels(X, sample_weight, labels)
+    rows = _opened_rows if holds_rows(X) else _rows_in_memory
     data = rows(estimator, X, sample_weight)
     noise_init = getattr(estimator, "noise_init", None)
     if noise_init is not None:
@@ -88,17 +88,29 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
         data = data._replace(noise=checked_noise(noise_init, data.given.n_rows, fitted))
     if labels is None:
         return data
-    labels = checked_labels(labels, data.given.n_rows, estimator.n_components)
+    most = estimator.n_components if n_components is None else n_components
+    labels = checked_labels(labels, data.given.n_rows, most)
     of_source = labels[_fitted_rows(data.given, data.source)]
     check_unlabelled(of_source, estimator.n_components)
-    if (of_source < 0).all():
-        of_source = None
-    return data._replace(labels=of_source, given_labels=labels)
+    return data._replace(labels=known_labels(of_source), given_labels=labels)
 
 
-def _with_column_of_labels(X, sample_weight, labels, opened) -> tuple:
-    """Rows without the column that labels stand in, their weights, and the labels."""
-    if opened:
+def known_labels(labels: np.ndarray) -> np.ndarray | None:
+    """The labels; None if no row has one."""
+    return None if (labels < 0).all() else labels
+
+
+def without_labels(X, sample_weight, labels) -> tuple:
+    """Rows without the column that labels stand in, if they do, their weights, and the labels.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if labels is None or not (isinstance(labels, str) or np.ndim(labels) == 0):
+        return X, sample_weight, labels
+    if holds_rows(X):
         source, of_rows = open_with_labels(X, labels, weight=sample_weight)
         return source, None, of_rows
     if not (hasattr(X, "columns") and hasattr(X, "to_numpy")):
@@ -329,9 +341,13 @@ def with_start(data: FitRows, estimator) -> FitRows:
     Raises
     ------
     ValueError
-        If there are fewer rows than components, or the start does not fit them.
+        If there are fewer rows than components, or the start or the labels do not fit them.
     """
     check_enough(data.source.n_rows, estimator.n_components)
+    if data.labels is not None:
+        if data.given_labels is not None:
+            checked_labels(data.given_labels, data.given.n_rows, estimator.n_components)
+        check_unlabelled(data.labels, estimator.n_components)
     start = _checked_start(estimator, data.given.n_rows)
     if hasattr(start, "take"):
         start = start.take(_fitted_rows(data.given, data.source))

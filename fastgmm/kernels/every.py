@@ -9,6 +9,7 @@ from fastgmm.kernels import cells, em_pass, few_rows, near_pass, scatter_pass
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
 from fastgmm.kernels.layout import FORMS, Forms
 from fastgmm.kernels.linalg import common_axes, factors, principal_axes, products
+from fastgmm.kernels.small_fits.iteration import STRUCTURES, iteration
 
 _TYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -50,3 +51,5 @@ def _of_no_type() -> None:
     products.stacked_product()
     principal_axes.principal_axes()
     common_axes.common_axes()
+    for name in STRUCTURES:
+        iteration(name)

@@ -143,18 +143,26 @@ def classified_log_likelihood(
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-    of_chunk = partial(_classified, choice=choice, predict=predict)
+    of_chunk = partial(classified_chunk, choice=choice, predict=predict)
     total, certainty = merge_chunks(of_chunk, source, grid, engine)
     weight = source.total_weight
     return float(total / weight), weight, float(total + certainty)
 
 
-def _classified(
+def classified_chunk(
     chunk: Chunk,
     choice: KernelChoice,
-    predict: Callable[[Chunk, str, np.ndarray], float] | None,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
 ) -> np.ndarray:
-    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities."""
+    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    choice : KernelChoice
+    predict : callable, optional
+        See `predict_rows`.
+    """
     values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
     if predict is None:
         chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
