@@ -102,19 +102,28 @@ class _Held:
                         del self._pieces[token, number]
 
     def rows(self, token: str, number: int, start: int, stop: int) -> Block:
-        """Rows start to stop of a partition, and perhaps of those that follow.
+        """Rows start to stop of a partition, and of those that follow, or the first of them.
+
+        As many as one piece has; the one that has most.
 
         Raises
         ------
         LookupError
-            If no task holds them.
+            If no task holds the first.
         """
         with self._lock:
-            for first, (block, _) in self._pieces.get((token, number), {}).items():
-                if first <= start and stop <= first + len(block.rows):
-                    rows = slice(start - first, stop - first)
-                    return Block(block.rows[rows], block.weights[rows])
-        raise LookupError(f"Rows {start} to {stop} of partition {number} are not at hand.")
+            pieces = self._pieces.get((token, number), {})
+            found = [
+                Block(
+                    block.rows[start - first : stop - first],
+                    block.weights[start - first : stop - first],
+                )
+                for first, (block, _) in pieces.items()
+                if first <= start < first + len(block.rows)
+            ]
+        if not found:
+            raise LookupError(f"Rows {start} to {stop} of partition {number} are not at hand.")
+        return max(found, key=lambda block: len(block.rows))
 
 
 HELD = _Held()
@@ -152,12 +161,15 @@ class PartitionedRows(RowReader):
 
 
 class HeldReader(PartitionedRows):
-    """Rows of partitions, on a worker that holds those that are asked for in one piece."""
+    """Rows of partitions, on a worker that holds those that are asked for."""
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        for number, begin, _ in self._partitions.parts(start, stop):
-            return HELD.rows(self._partitions.token, number, begin, begin + stop - start)
-        return joined([], self.n_features, self.dtype)
+        blocks = []
+        while start < stop:
+            number, begin, _ = next(self._partitions.parts(start, stop))
+            blocks.append(HELD.rows(self._partitions.token, number, begin, begin + stop - start))
+            start += len(blocks[-1].rows)
+        return joined(blocks, self.n_features, self.dtype)
 
     def weights(self) -> Iterator[np.ndarray]:
         yield self.read(0, self.n_rows)[1]
