@@ -13,6 +13,7 @@ import typer
 
 import fastgmm
 from fastgmm.cli import options
+from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
 from fastgmm.cli.fit import Dtype, Quiet
@@ -150,6 +151,7 @@ def select(
     decimal: Decimal = ".",
     dtype: Dtype = None,
     memory_limit: MemoryLimit = MEMORY_LIMIT,
+    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -165,6 +167,8 @@ def select(
     given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
     if options.missing_to_model(missing_values) is None:
         given.pop("missing_values", None)
+    if dask is not None:
+        context.with_resource(cluster_at(dask))
     began = time.perf_counter()
     rows, known = open_rows(RowOptions.of(context))
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)

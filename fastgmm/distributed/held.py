@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgmm.distributed.client import distributed
-from fastgmm.engines.base import MergeTree
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.merging import enter, tree_of
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.reader import RowReader
@@ -218,27 +218,27 @@ def sums_of_leaves(
         Or what is wrong with the rows.
     """
     source, of_chunk = _source(token, stored), pickle.loads(function)
-    tree = MergeTree(len(grid))
+    tree = tree_of(of_chunk, grid)
 
-    def enter(number: int) -> None:
-        leaf = leaves[number]
-        tree.add(leaf, of_chunk(source.read(*grid.bounds(leaf))))
+    def work(number: int) -> None:
+        chunk = leaves[number]
+        enter(tree, of_chunk, chunk, of_chunk(source.read(*grid.bounds(chunk))))
 
     with HELD.lending(of_rows, dict(zip(places, blocks, strict=True))):
         try:
-            _engine().for_each(enter, len(leaves))
+            _engine().for_each(work, len(leaves))
         except ValueError as error:
-            return _first_failure(error, source, grid, leaves)
+            return _first_failure(error, source, of_chunk, grid, leaves)
     return list(tree.nodes.items())
 
 
 def _first_failure(
-    error: ValueError, source: RowSource, grid: RowGrid, leaves: list[int]
+    error: ValueError, source: RowSource, of_chunk: Any, grid: RowGrid, leaves: list[int]
 ) -> Failed:
-    """The first chunk that cannot be read, whatever thread was the first to find one."""
+    """The first chunk that cannot be worked on, whatever thread was the first to find one."""
     for leaf in leaves:
         try:
-            source.read(*grid.bounds(leaf))
+            of_chunk(source.read(*grid.bounds(leaf)))
         except ValueError as first:
             return Failed(leaf, first)
     return Failed(leaves[0], error)

@@ -19,7 +19,7 @@ from fastgmm.distributed.client import (
 )
 from fastgmm.distributed.held import Failed, Partitions, Piece, sums_of_leaves
 from fastgmm.distributed.workers import check_workers, facts_here
-from fastgmm.engines.base import MergeTree
+from fastgmm.merging import tree_of
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.elsewhere import Place
@@ -85,6 +85,8 @@ class ClusterPlace(Place):
         The rows of the partitions.
     """
 
+    whole_chunks = True
+
     def __init__(
         self,
         client: Any,
@@ -123,7 +125,7 @@ class ClusterPlace(Place):
         bundles = job.bundles[grid]
         _move_from_the_dead(bundles, workers)
         tasks = self._tasks(function, grid, job, bundles)
-        tree, failures = MergeTree(len(grid)), []
+        tree, failures = tree_of(function, grid), []
         for future in completed(self.client, list(tasks)):
             bundle = tasks[future]
             nodes = result_of(self.client, future, self._words(bundle))

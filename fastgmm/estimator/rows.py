@@ -1,6 +1,7 @@
 """The rows that an estimator is given: arrays in memory, or whatever a source opens."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgmm.estimator.missing import (
 )
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
-from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.base import Chunk, RowSource, survey
 from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.missing import MissingTally
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
@@ -238,15 +239,19 @@ def check_absent_rows(source: RowSource) -> None:
     """
     if source.n_absent == 0:
         return
-    for chunk in scan(source):
-        good = ~np.isinf(chunk.rows) if source.missing else np.isfinite(chunk.rows)
-        bad = np.flatnonzero(~good.all(axis=1))
-        if len(bad):
+    for row in survey(partial(_first_infinite, missing=source.missing), source):
+        if row is not None:
             raise ValueError(
-                f"Row {chunk.start + bad[0]}, counted from 0, weighs 0 and holds NaN or infinity, "
-                "so that it can be left out of a fit, but gets no label. Use fit, and predict the "
-                "others."
+                f"Row {row}, counted from 0, weighs 0 and holds NaN or infinity, so that it can be "
+                "left out of a fit, but gets no label. Use fit, and predict the others."
             )
+
+
+def _first_infinite(chunk: Chunk, missing: bool) -> int | None:
+    """Number of the first row of a chunk that holds infinity or, if none may be missing, NaN."""
+    good = ~np.isinf(chunk.rows) if missing else np.isfinite(chunk.rows)
+    bad = np.flatnonzero(~good.all(axis=1))
+    return chunk.start + int(bad[0]) if len(bad) else None
 
 
 def _validated(

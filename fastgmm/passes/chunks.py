@@ -254,6 +254,19 @@ def scatter_of_each(
     return statistics
 
 
+def weighted_sum(values: np.ndarray, weights: np.ndarray) -> float:
+    """Sum of values by their weights, in float64; the bits of a product would depend on threads.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    weights : ndarray of shape (n,), or (0,) when all are 1
+    """
+    if not len(weights):
+        return float(values.sum(dtype=np.float64))
+    return float((values.astype(np.float64, copy=False) * weights).sum())
+
+
 def chunk_predictions(
     chunk: Chunk,
     forms: Forms,

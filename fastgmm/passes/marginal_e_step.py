@@ -17,7 +17,7 @@ from fastgmm.covariance.conditioning import Conditionals, Gaussians, conditional
 from fastgmm.covariance.linalg import product
 from fastgmm.kernels.layout import FORMS, HEADER, Forms
 from fastgmm.parameters import Operands
-from fastgmm.passes.chunks import adder_of_sets
+from fastgmm.passes.chunks import adder_of_sets, weighted_sum
 from fastgmm.passes.dense import shared_out
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands
 from fastgmm.passes.patterns import Batch, Group
@@ -134,7 +134,7 @@ class MarginalEStep(NamedTuple):
                 choice = made.choice._replace(operands=own)
                 labels = None if group.labels is None else group.labels[start:stop]
                 values, shares[start:stop] = shared_out(chunk, choice, labels)
-                totals[i] = weights @ values if len(weights) else values.sum()
+                totals[i] = weighted_sum(values, weights)
         return shares, totals
 
     def _about(self, features: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from fastgmm.engines.base import Engine
 from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
-from fastgmm.passes.chunks import chunk_predictions
+from fastgmm.passes.chunks import chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 
@@ -114,9 +114,7 @@ def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
     """Weighted sum of the log-likelihoods of a chunk."""
     values = np.empty(len(chunk.rows), dtype=choice.dtype)
     chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
-    if not len(chunk.weights):
-        return float(values.sum(dtype=np.float64))
-    return float(values.astype(np.float64) @ chunk.weights)
+    return weighted_sum(values, chunk.weights)
 
 
 def classified_log_likelihood(
@@ -174,6 +172,4 @@ def classified_chunk(
     weights = chunk.weights
     if not len(weights) and predict is not None:
         weights = np.ones(len(values))
-    if not len(weights):
-        return np.array([part.sum(dtype=np.float64) for part in parts])
-    return np.array([part.astype(np.float64) @ weights for part in parts])
+    return np.array([weighted_sum(part, weights) for part in parts])

@@ -109,7 +109,9 @@ class Search:
             self._fits.stop.set()
             raise
 
-    def _spread(self, cluster: Cluster, chains: list[list[Key]], tol: float) -> None:
+    def _spread(
+        self, cluster: Cluster, chains: list[list[Key]], tol: float, one_by_one: bool = False
+    ) -> None:
         names = {chain[0]: {name for _, name in chain} for chain in chains}
         pieces = (
             Piece(
@@ -124,9 +126,13 @@ class Search:
             k, name = chains[number][0]
             return f"The fit of {k} components, {name!r}"
 
-        with closing(cluster.spread(cells_of, pieces, words, self._recipe)) as results:
+        suspects = []
+        with closing(cluster.spread(cells_of, pieces, words, self._recipe, one_by_one)) as results:
             for number, found in results:
                 if isinstance(found, OSError):  # its workers died
+                    if not one_by_one:
+                        suspects.append(chains[number])
+                        continue
                     seeds, text = self._plan.seeds, str(found)
                     found = [
                         Cell(*key, tol=tol, seed=seeds[key[0]], error=text)
@@ -136,6 +142,8 @@ class Search:
                     if cell.model is not None:
                         cell.model.n_jobs = self._plan.parameters["n_jobs"]
                     self._enter(cell)
+        if suspects:
+            self._spread(cluster, suspects, tol, one_by_one=True)
 
     def _enter(self, cell: Cell) -> Key:
         """Take note of a cell; returns its key."""
