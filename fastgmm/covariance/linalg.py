@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from scipy import linalg
 
-from fastgmm.kernels.layout import LARGE
+from fastgmm.kernels.layout import BLOCK, LARGE
 
 _PARTS = 4
 """Of a matrix that is multiplied exactly: of some twenty bits each, they have all of its digits."""
@@ -89,11 +89,13 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     `fastgmm.kernels.linalg.factors`.
     """
     from fastgmm.kernels.linalg.factors import precision_factors
+    from fastgmm.kernels.linalg.few_features import few_precision_factors
 
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
-    precision_factors(d > LARGE)(stack, factors)
+    factorize = few_precision_factors() if d <= BLOCK else precision_factors(d > LARGE)
+    factorize(stack, factors)
     return factors.reshape(covariances.shape)
 
 

@@ -25,7 +25,11 @@ _MOST_SOURCES = 8
 """Sources that a process remembers: those of files have their rows in memory, up to a limit."""
 
 Piece = tuple[int, int]
-"""Number of a partition, and the first of its rows that is meant."""
+"""Number of a partition, and the first of its rows that is meant.
+
+What is joined of several partitions is a piece of each: it may begin before the partition, by
+negative numbers, and end after it.
+"""
 
 
 class Partitions(NamedTuple):
@@ -98,7 +102,7 @@ class _Held:
                         del self._pieces[token, number]
 
     def rows(self, token: str, number: int, start: int, stop: int) -> Block:
-        """Rows start to stop of a partition.
+        """Rows start to stop of a partition, and perhaps of those that follow.
 
         Raises
         ------
@@ -148,12 +152,12 @@ class PartitionedRows(RowReader):
 
 
 class HeldReader(PartitionedRows):
-    """Rows of partitions, on a worker that holds those that are asked for."""
+    """Rows of partitions, on a worker that holds those that are asked for in one piece."""
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        token = self._partitions.token
-        blocks = [HELD.rows(token, *part) for part in self._partitions.parts(start, stop)]
-        return joined(blocks, self.n_features, self.dtype)
+        for number, begin, _ in self._partitions.parts(start, stop):
+            return HELD.rows(self._partitions.token, number, begin, begin + stop - start)
+        return joined([], self.n_features, self.dtype)
 
     def weights(self) -> Iterator[np.ndarray]:
         yield self.read(0, self.n_rows)[1]

@@ -198,7 +198,7 @@ def filled_in(template: Callable, parts) -> Callable:
     ----------
     template : callable
         Plain Python, to be made a kernel.
-    parts : module
+    parts : module or namespace
     """
     known = template.__globals__
     names = [name for name in template.__code__.co_names if name not in known]
