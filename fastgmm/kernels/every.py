@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from fastgmm.kernels import cells, em_pass, few_rows, near_pass, scatter_pass
+from fastgmm.kernels import cells, em_pass, few_rows, near_pass, regression, scatter_pass
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
 from fastgmm.kernels.layout import BLOCK, FORMS, Forms
 from fastgmm.kernels.linalg import common_axes, factors, few_features, principal_axes, products
@@ -44,6 +44,8 @@ def _of_type(dtype: np.dtype) -> None:
 
 def _of_no_type() -> None:
     cells.cell_order()
+    regression.conditional_matrices()
+    regression.expansion()
     seeding.distances_pass()
     draws.uniform_draws()
     many.small_kmeans()
