@@ -1,14 +1,15 @@
 """Clusters of real processes, one for each module of tests."""
 
 import warnings
+from contextlib import contextmanager
 
 import dask
 import pytest
 from distributed import Client, LocalCluster
 
 
-@pytest.fixture(scope="module")
-def client():
+@contextmanager
+def cluster_of_two():
     """A client of two worker processes of one thread each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -25,3 +26,18 @@ def client():
             Client(cluster) as client,
         ):
             yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A cluster that the tests of a module share."""
+    with cluster_of_two() as client:
+        yield client
+
+
+@pytest.fixture
+def mortal():
+    """A cluster of a test's own, whose workers may die."""
+    with cluster_of_two() as client:
+        yield client
+        assert client.submit(sum, [1, 2], pure=False).result(timeout=60) == 3

@@ -41,18 +41,15 @@ def array_with(spoil, number, n_partitions=40):
 @pytest.fixture
 def usable(client):
     """A client that has to be usable afterwards."""
-    if len(client.nthreads()) < 2:
-        client.restart(timeout=30)
     yield client
     assert client.submit(sum, [1, 2], pure=False).result(timeout=30) == 3
 
 
 @pytest.fixture
-def impatient(usable):
+def impatient(mortal):
     """A client whose scheduler gives a task up at the first death."""
-    usable.run_on_scheduler(_allow_failures, 0)
-    yield usable
-    usable.run_on_scheduler(_allow_failures, 2)
+    mortal.run_on_scheduler(_allow_failures, 0)
+    return mortal
 
 
 def _allow_failures(n, dask_scheduler=None):
@@ -60,7 +57,7 @@ def _allow_failures(n, dask_scheduler=None):
 
 
 @pytest.mark.parametrize("deaths", [1, 2])
-def test_a_worker_that_dies_amid_an_iteration(usable, deaths, monkeypatch, tmp_path):
+def test_a_worker_that_dies_amid_an_iteration(mortal, deaths, monkeypatch, tmp_path):
     expected = fitted(open_source(X))
     array = da.from_array(X, chunks=(7_777, 3))
     faults.deadly(monkeypatch, tmp_path, deaths, after=3)
@@ -69,7 +66,7 @@ def test_a_worker_that_dies_amid_an_iteration(usable, deaths, monkeypatch, tmp_p
     assert_same_bits(model, expected)
 
 
-def test_a_worker_that_reads_files_dies(usable, monkeypatch, tmp_path):
+def test_a_worker_that_reads_files_dies(mortal, monkeypatch, tmp_path):
     np.save(tmp_path / "rows.npy", X)
     expected = fitted(tmp_path / "rows.npy")
     (tmp_path / "deaths").mkdir()
@@ -84,7 +81,7 @@ def test_workers_that_die_again_and_again(impatient, monkeypatch, tmp_path):
         fitted(da.from_array(X, chunks=(7_777, 3)))
 
 
-def test_a_partition_that_kills_its_worker(usable):
+def test_a_partition_that_kills_its_worker(mortal):
     with pytest.raises(OSError, match=r"Partition 6: every worker .* died.*memory"):
         fitted(array_with(faults.out_of_memory, 6))
 
