@@ -4,10 +4,10 @@
   runs at every commit (``asv run``). It imports nothing from the folders above it.
 - ``gate``: ``python -m benchmarks.gate BASE HEAD`` fails when HEAD is slower; ``prove_gate`` plants
   regressions and shows that it does.
-- ``iteration``, ``calls``, ``few_rows``, ``many``, ``missing``, ``selection``, ``structures``,
-  ``startup``, ``memory``, ``sizing``, ``acceleration``: comparisons with scikit-learn or among
-  ourselves, each a function that yields records, which ``command`` prints; ``figures`` runs those
-  of the README.
+- ``iteration``, ``calls``, ``few_rows``, ``many``, ``missing``, ``noise``, ``selection``,
+  ``structures``, ``startup``, ``memory``, ``sizing``, ``acceleration``: comparisons with
+  scikit-learn or among ourselves, each a function that yields records, which ``command`` prints;
+  ``figures`` runs those of the README.
 - ``peers``: fastgmm beside other libraries, as far as they are installed.
 - ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.
 - ``history``, ``report``: the figures of all commits, and a page that shows them.

@@ -79,7 +79,7 @@ def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
     )
     assert process.stderr is not None
     peaks = [0]
-    watcher = threading.Thread(target=_watch_memory, args=(process.pid, peaks))
+    watcher = threading.Thread(target=watch_memory, args=(process.pid, peaks))
     watcher.start()
     iterations: list[float] = []
     for line in process.stderr:
@@ -98,7 +98,7 @@ def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
     return Run(time.monotonic() - began, iterations, peaks[0], code)
 
 
-def _watch_memory(pid: int, peaks: list[int]) -> None:
+def watch_memory(pid: int, peaks: list[int]) -> None:
     """Note the kernel's high-water mark of a process's resident memory, until it ends."""
     while True:
         try:

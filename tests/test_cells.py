@@ -154,7 +154,7 @@ def test_cells_enclose_their_rows_whatever_they_are(rows):
     seen = []
     for number, block in enumerate(by_cells._blocks):
         chunk, inside = by_cells._read(number, 0, len(block.cells.ends))
-        seen.append(block.start + block.order)
+        seen.append(chunk.start + block.order)
         begins = np.concatenate([[0], inside.ends[:-1]])
         assert (np.diff(inside.ends, prepend=0) > 0).all()
         for begin, end, center, radius in zip(begins, *inside, strict=True):

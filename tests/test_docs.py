@@ -107,6 +107,7 @@ def test_examples(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Port 8787 is already in use")
 @pytest.mark.parametrize("name", WITH_ROWS)
 def test_examples_with_rows_of_the_reader(name, tmp_path, monkeypatch):
     """The reader brings X and what belongs to it: here they stand."""
@@ -132,6 +133,8 @@ def test_examples_with_rows_of_the_reader(name, tmp_path, monkeypatch):
         if "sklearn.callback" in code and not importlib.util.find_spec("sklearn.callback"):
             continue  # of scikit-learn 1.9
         exec(compile(code, name, "exec"), brought)
+    if "client" in brought:
+        brought["client"].shutdown()
 
 
 def commands():

@@ -9,6 +9,7 @@ import pytest
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from tests import datasets
+from tests.fresh import execute, in_new_process
 
 ROOT = Path(__file__).parents[1]
 X = datasets.load("iris").X
@@ -28,9 +29,13 @@ def run(*arguments, expect=0, cwd=ROOT):
     return finished.stdout + finished.stderr
 
 
+def check(code, folder=ROOT):
+    """Run code in a process of its own, which has imported scikit-learn."""
+    in_new_process(execute, code, folder)
+
+
 def test_names_are_replaced_and_put_back():
-    run(
-        "-c",
+    check(
         """if True:
         import sklearn.mixture
         from sklearn import mixture
@@ -55,8 +60,7 @@ def test_names_are_replaced_and_put_back():
 
 
 def test_models_and_their_pickles():
-    run(
-        "-c",
+    check(
         """if True:
         import pickle, fastgmm, numpy as np
         from sklearn.mixture import GaussianMixture
@@ -74,8 +78,7 @@ def test_models_and_their_pickles():
 
 
 def test_what_is_not_supported_is_left_to_scikit_learn():
-    run(
-        "-c",
+    check(
         """if True:
         import fastgmm, numpy as np, sklearn
         fastgmm.patch_sklearn()
@@ -115,8 +118,7 @@ def test_modules_with_subclasses_are_left_alone(tmp_path):
                 return GaussianMixture.fit(self, X, y)
         """)
     (tmp_path / "none.py").write_text("from sklearn.mixture import GaussianMixture")
-    run(
-        "-c",
+    check(
         """if True:
         import numpy as np, sys
         sys.path.insert(0, "")
@@ -128,7 +130,7 @@ def test_modules_with_subclasses_are_left_alone(tmp_path):
         X = np.random.RandomState(0).standard_normal((50, 2))
         assert subclasses.Old(2, random_state=0).fit(X).means_.shape == (2, 2)
         """,
-        cwd=tmp_path,
+        folder=tmp_path,
     )
 
 
@@ -249,8 +251,7 @@ def test_taken_back_before_it_takes_effect():
 
 def test_all_estimators_has_both_classes():
     """skops and MLflow take theirs from it."""
-    run(
-        "-c",
+    check(
         """if True:
         import fastgmm, sklearn.mixture
         from sklearn.utils import all_estimators
@@ -272,8 +273,7 @@ def test_packages_with_a_table_of_classes_are_left_alone(tmp_path):
         "from sklearn.mixture import GaussianMixture\nNAMES = {GaussianMixture: 'mixture'}"
     )
     (tmp_path / "registry" / "parse.py").write_text("from sklearn.mixture import GaussianMixture")
-    run(
-        "-c",
+    check(
         """if True:
         import sys
         sys.path.insert(0, "")
@@ -283,5 +283,5 @@ def test_packages_with_a_table_of_classes_are_left_alone(tmp_path):
         for model in (fastgmm.GaussianMixture().to_sklearn(), parse.GaussianMixture()):
             assert type(model) is parse.GaussianMixture and type(model) in table.NAMES
         """,
-        cwd=tmp_path,
+        folder=tmp_path,
     )

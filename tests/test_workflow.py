@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 def lower_bounds():
     """Of what fastgmm runs with."""
     optional = PROJECT["optional-dependencies"]
-    for text in (*PROJECT["dependencies"], *optional["cli"], *optional["batch"]):
+    for text in (*PROJECT["dependencies"], *optional["cli"], *optional["batch"], *optional["plot"]):
         requirement = Requirement(text)
         if requirement.name != PROJECT["name"]:
             (bound,) = [s for s in requirement.specifier if s.operator == ">="]

@@ -9,5 +9,6 @@ float64, and the others' time as a multiple of them. A star says that the means 
 iterations differ from fastgmm's by more than 1e-6 (1e-3 where a library works in float32).
 
 The libraries are an extra, ``pip install ".[peers]"``; one that is missing, or fails, says so in
-its column.
+its column. Those on clusters (``--peers fastgmm-on-Dask``, ...) run if they are asked for. Spark's
+own mixture takes no start, and ends elsewhere.
 """

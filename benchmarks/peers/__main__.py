@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks import command, peers
 from benchmarks.command import SHAPES, UNFAIR_VARIABLES, Command, Record
+from benchmarks.peers.clusters import CLUSTER_PEERS
 from benchmarks.peers.libraries import PEERS
 from benchmarks.processes import NoAnswer, Worker
 from benchmarks.suite.calls import ESTIMATORS, GAUSSIAN, OURS
@@ -26,6 +27,8 @@ TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 """How far means may lie apart, relative to the largest, by the type that a library works in."""
 
 LONGEST_ERROR = 44
+
+ALL = PEERS | CLUSTER_PEERS
 
 Case = tuple[str, str, str, int]
 """Shape, structure, estimator, threads."""
@@ -132,7 +135,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
     cases = itertools.product(asked.shapes, asked.structures, asked.estimators, asked.threads)
     for case in cases:
         _, structure, estimator, _ = case
-        columns = {name: PEERS[name] for name in (OURS, *asked.peers)}
+        columns = {name: ALL[name] for name in (OURS, *asked.peers)}
         fitting = [name for name, peer in columns.items() if peer.fits(structure, estimator)]
         names = [name for name in fitting if columns[name].version()]
         outcomes = compare(names, case, asked.iterations, asked.repeats, asked.timeout, memory)
@@ -169,7 +172,7 @@ def positive(text: str) -> float:
     return float(text)
 
 
-OTHERS = [name for name in PEERS if name != OURS]
+OTHERS = [name for name in ALL if name != OURS]
 main = Command(
     "peers",
     peers.__doc__,
@@ -178,7 +181,7 @@ main = Command(
         "--shapes": command.shapes(*SHAPES),
         "--structures": command.some_of(STRUCTURES, ["full", "diag"]),
         "--estimators": command.some_of(ESTIMATORS, [GAUSSIAN]),
-        "--peers": command.some_of(OTHERS),
+        "--peers": command.some_of(OTHERS, [name for name in OTHERS if name in PEERS]),
         "--threads": {"type": some_cores, "nargs": "+", "default": [2]},
         "--repeats": command.whole(5),
         "--iterations": command.iterations(1, 6),

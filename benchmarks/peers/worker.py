@@ -22,9 +22,10 @@ def one_line(error: BaseException) -> str:
 
 def serve(answer: Any, name: str, shape: str, structure: str, estimator: str, threads: int) -> None:
     """Answer once for the preparation, and then for every line of standard input."""
+    from benchmarks.peers.clusters import CLUSTER_PEERS
     from benchmarks.peers.libraries import PEERS, Posed
 
-    run = PEERS[name].prepare(Posed(shape, structure, estimator, threads))
+    run = (PEERS | CLUSTER_PEERS)[name].prepare(Posed(shape, structure, estimator, threads))
     answer({})
     for line in sys.stdin:
         fitted: list[Any] = []

@@ -71,7 +71,7 @@ class Fits:
             widths = Counter(X.shape[1] for X in items.data if _is_matrix(X))
             n_features = widths.most_common(1)[0][0] if widths else None
         self.n_features = n_features
-        self._in_lockstep = _plain(self._model) and self._given_parameters_fit()
+        self._in_lockstep = is_plain(self._model) and self._given_parameters_fit()
 
     def __reduce__(self) -> tuple:
         return Fits, (self._items, self._make, self._seeds, self.n_features)
@@ -234,7 +234,7 @@ class _UntilStopped(Messages):
         return self._stop.is_set()
 
 
-def _plain(model: Any) -> bool:
+def is_plain(model: Any) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
     given = ("weights_init", "means_init", "precisions_init")
     return (

@@ -67,25 +67,39 @@ class Run:
     def on_cluster(self, cluster: Cluster) -> None:
         """Do them on the workers of a cluster, a task for every group.
 
+        Data sets of a group that workers died of are then done one by one.
+
         Rows that are on the cluster already, and sources, which are open, are fitted from here, one
         data set after another.
         """
         groups, data = self._groups(cluster.n_threads), self._items.data
         here = [group for group in groups if any(stays_here(data[i]) for i in group)]
         there = [group for group in groups if group not in here]
+        if suspects := self._spread(cluster, there):
+            alone = [[i] for group in suspects for i in group]
+            for (i,), error in self._spread(cluster, alone, one_by_one=True).items():
+                self._enter(Outcome(np.array([i]), {i: error}))
+        for group in here:
+            self._fit_group(group)
+
+    def _spread(
+        self, cluster: Cluster, groups: list[list[int]], one_by_one: bool = False
+    ) -> dict[tuple[int, ...], OSError]:
+        """Do groups on a cluster; those that every worker died of, and the error."""
+        died: dict[tuple[int, ...], OSError] = {}
+        pieces = map(self._fits.take, groups)
         with closing(
-            cluster.spread(_outcomes, map(self._fits.take, there), self._words(there))
+            cluster.spread(_outcomes, pieces, self._words(groups), one_by_one=one_by_one)
         ) as results:
             for number, found in results:
-                numbers = np.array(there[number])
-                if isinstance(found, OSError):  # its workers died
-                    self._enter(Outcome(numbers, dict.fromkeys(there[number], found)))
+                if isinstance(found, OSError):
+                    died[tuple(groups[number])] = found
                     continue
+                numbers = np.array(groups[number])
                 for outcome in found:
                     errors = {int(numbers[i]): error for i, error in outcome.errors.items()}
                     self._enter(outcome._replace(numbers=numbers[outcome.numbers], errors=errors))
-        for group in here:
-            self._fit_group(group)
+        return died
 
     def _words(self, groups: list[list[int]]) -> Callable[[int], str]:
         """What to call a group, by its number."""

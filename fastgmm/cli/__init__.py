@@ -7,7 +7,7 @@ _REQUIRED = ("typer", "rich")
 
 
 def main() -> None:
-    """Run the command line; the console script ``fastgmm`` calls this.
+    """Run the command line; the console script, `fastgmm_command`, calls this.
 
     Ends with exit code 2 and one line of text if the optional dependencies are missing. What
     codes there are is said in `fastgmm.cli.main`.

@@ -15,8 +15,8 @@ Dask = Annotated[
         "--dask",
         metavar="ADDRESS",
         help="Work on a Dask cluster: the address of its scheduler, as tcp://host:8786, or 'local' "
-        "for one of this machine's cores. The workers read the files; --memory-limit is that of "
-        "each.",
+        "for one of this machine's cores. The workers read the files (fit-many sends them rows); "
+        "--memory-limit is that of each.",
     ),
 ]
 

@@ -22,7 +22,8 @@ INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + 13  # SIGPIPE, which Windows has no name for
 TERMINATED = 128 + signal.SIGTERM
 
-_EXPECTED = (ValueError, TypeError, ArithmeticError, ImportError, OSError, MemoryError)
+_EXPECTED = (ValueError, ImportError, OSError, MemoryError)
+"""What bad input leads to. A TypeError is fastgmm's own fault: options have their types by then."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -33,6 +34,13 @@ def note(text: str) -> None:
     """Print a line to the standard error, whatever becomes of it."""
     with suppress(OSError):
         print(f"fastgmm: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+def interrupted(error: BaseException | None) -> int:
+    """Say that the command was interrupted or terminated, and give the exit code."""
+    terminated = isinstance(error, Terminated)
+    note(str(error or "") or ("terminated" if terminated else "interrupted"))
+    return TERMINATED if terminated else INTERRUPTED
 
 
 def drop_unread_errors() -> None:
@@ -62,9 +70,7 @@ def errors_as_exits() -> Iterator[None]:
             # What the output still holds back may meet a closed pipe or a full disk.
             sys.stdout.flush()
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, Terminated)
-        note(str(error) or ("terminated" if terminated else "interrupted"))
-        raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
+        raise typer.Exit(interrupted(error)) from None
     except _EXPECTED as error:
         if _is_closed_pipe(error):
             # Nobody reads on, as after `| head`. The interpreter would complain when it flushes.
@@ -91,6 +97,12 @@ def end_on_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, end)
+
+
+def interrupt_by_exceptions() -> None:
+    """Let Ctrl-C raise an exception again, unless whoever started the process had it ignored."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]

@@ -13,6 +13,7 @@ import typer
 
 import fastgmm
 from fastgmm.cli import options
+from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
 from fastgmm.cli.fit import CheckpointEvery, Quiet
@@ -99,6 +100,7 @@ def fit_many(
     delimiter: Delimiter = None,
     decimal: Decimal = ".",
     memory_limit: MemoryLimit = MEMORY_LIMIT,
+    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -108,8 +110,10 @@ def fit_many(
         raise typer.BadParameter(f"--out {out} should end in .parquet or .csv")
     check_output(out, data)
     check_output(checkpoint, [*data, *([] if out is None else [out])])
+    if dask is not None:
+        context.with_resource(cluster_at(dask))
     began = time.perf_counter()
-    rows = RowOptions.of(context)
+    rows = RowOptions.of(context)._replace(dask=None)  # groups are made here
     sets, names = (_groups(rows, by), None) if by is not None else _files(rows, data)
     result = Result(began, out, as_json, quiet)
     seed = arguments.pop("random_state")
@@ -124,6 +128,7 @@ def fit_many(
             progress=not quiet,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            engine=None if dask is None else "dask",
         )
     except KeyboardInterrupt as error:
         done = getattr(error, "report", None)

@@ -21,6 +21,8 @@ from fastgmm.cli.errors import (
     drop_unread_errors,
     end_on_sigterm,
     errors_as_exits,
+    interrupt_by_exceptions,
+    interrupted,
     note,
 )
 from fastgmm.cli.fit import fit
@@ -94,6 +96,10 @@ def call(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         return command.main(arguments or ["--help"], "fastgmm", standalone_mode=False) or DONE
+    except KeyboardInterrupt as error:
+        return interrupted(error)
+    except typer.Abort as error:  # what becomes of an interruption before the command begins
+        return interrupted(error.__cause__)
     except USAGE_ERROR as error:
         context = getattr(error, "ctx", None)
         path = "fastgmm" if context is None else context.command_path
@@ -105,6 +111,7 @@ def call(arguments: list[str]) -> int:
 def run() -> None:
     """Run the command that the process was called with, and exit."""
     end_on_sigterm()
+    interrupt_by_exceptions()
     code = call(sys.argv[1:])
     # The work is over: a further Ctrl-C has nothing left to stop but the interpreter's own end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

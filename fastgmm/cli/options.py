@@ -120,7 +120,14 @@ OnFailure = Annotated[
 ]
 _MISSING = ("--missing", "--missing-values")
 _MISSING_METAVAR = "error|drop|em"
-_MISSING_WORDS = among("error", "drop", "em")
+_MISSING_WORDS = ("error", "drop", "em")
+
+
+def _missing(text: str) -> str:
+    if text not in _MISSING_WORDS:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(_MISSING_WORDS)}.")
+    return text
+
 
 MissingValues = Annotated[
     str | None,
@@ -130,7 +137,8 @@ MissingValues = Annotated[
         "missing at random (em).",
         *_MISSING,
         metavar=_MISSING_METAVAR,
-        **_MISSING_WORDS,
+        parser=_missing,
+        **among(*_MISSING_WORDS),
     ),
 ]
 MissingToPredict = Annotated[
@@ -139,7 +147,8 @@ MissingToPredict = Annotated[
         *_MISSING,
         help="What NaN and empty cells are, as for fit. By default what they were to the fit.",
         metavar=_MISSING_METAVAR,
-        **_MISSING_WORDS,
+        parser=_missing,
+        **among(*_MISSING_WORDS),
     ),
 ]
 

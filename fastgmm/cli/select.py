@@ -13,6 +13,7 @@ import typer
 
 import fastgmm
 from fastgmm.cli import options
+from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output
 from fastgmm.cli.fit import Dtype, Quiet
@@ -25,6 +26,7 @@ from fastgmm.cli.rows import (
     Decimal,
     Delimiter,
     Exclude,
+    Labels,
     MemoryLimit,
     NoHeader,
     RowOptions,
@@ -143,11 +145,13 @@ def select(
     columns: Columns = None,
     exclude: Exclude = None,
     weight: Weight = None,
+    labels: Labels = None,
     no_header: NoHeader = False,
     delimiter: Delimiter = None,
     decimal: Decimal = ".",
     dtype: Dtype = None,
     memory_limit: MemoryLimit = MEMORY_LIMIT,
+    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -163,14 +167,17 @@ def select(
     given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
     if options.missing_to_model(missing_values) is None:
         given.pop("missing_values", None)
+    if dask is not None:
+        context.with_resource(cluster_at(dask))
     began = time.perf_counter()
-    rows, _ = open_rows(RowOptions.of(context))
+    rows, known = open_rows(RowOptions.of(context))
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
     try:
         selection = fastgmm.select(
             rows,
             n_components,
             covariance_type,
+            labels=known,
             estimator=fastgmm.BayesianGaussianMixture if bayesian else None,
             progress=not quiet,
             **given,

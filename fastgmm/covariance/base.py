@@ -31,6 +31,9 @@ class CovarianceStructure(ABC):
     most_features: ClassVar[int | None] = None
     """Features that it is for at most; None if there may be any number."""
 
+    compiled: ClassVar[str | None] = None
+    """What `fastgmm.kernels.small_fits` calls its compiled M-step; None if it has none."""
+
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of covariances, precisions and their Cholesky factors."""

@@ -13,7 +13,6 @@ import numpy as np
 from fastgmm.covariance.linalg import (
     covariances_of,
     log_diagonals,
-    product,
     squared,
     upper_precision_factors,
     whitened,
@@ -142,8 +141,11 @@ def conditionals(gaussians: Gaussians, known: np.ndarray, others: np.ndarray) ->
     """
     if not gaussians.correlated:
         return Conditionals(None, _entries(gaussians.covariances, others))
-    covariances = np.linalg.inv(_blocks(gaussians.precisions, others, others))
-    gains = -product(covariances, _blocks(gaussians.precisions, others, known))
+    from fastgmm.kernels.regression import conditional_matrices
+
+    k, (m, q) = len(gaussians.means), others.shape
+    gains, covariances = np.empty((m, k, q, known.shape[1])), np.empty((m, k, q, q))
+    conditional_matrices()(gaussians.precisions, known, others, gains, covariances)
     return Conditionals(gains, covariances)
 
 

@@ -10,7 +10,7 @@ from fastgmm.covariance.variances import PerFeature
 class Diag(PerFeature, Conjugate):
     """Covariances of shape (k, d): the diagonals."""
 
-    name = "diag"
+    name = compiled = "diag"
 
     def n_free_parameters(self, n_components, n_features):
         return n_components * n_features

@@ -11,7 +11,7 @@ from fastgmm.covariance.matrices import PerComponent
 class Full(PerComponent, Conjugate):
     """Covariances of shape (k, d, d)."""
 
-    name = "full"
+    name = compiled = "full"
 
     def n_free_parameters(self, n_components, n_features):
         return n_components * n_features * (n_features + 1) // 2

@@ -5,13 +5,16 @@ import functools
 import numpy as np
 from scipy import linalg
 
-from fastgmm.kernels.layout import LARGE
+from fastgmm.kernels.layout import BLOCK, LARGE
 
 _PARTS = 4
 """Of a matrix that is multiplied exactly: of some twenty bits each, they have all of its digits."""
 
 BY_ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS makes a product without threads (its interface/gemm.c)."""
+
+IN_ORDER = 1 << 12
+"""Multiplications up to which products are summed term after term, as in compiled M-steps."""
 
 _SMALL = 256
 """Features of matrices that fit into a usual L2 cache."""
@@ -20,7 +23,8 @@ _SMALL = 256
 def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
     """``left @ right`` of stacks of matrices (..., p, q) and (..., q, r), by this thread alone.
 
-    See `fastgmm.kernels.linalg.products`; what is small BLAS does sooner than a kernel is compiled.
+    See `fastgmm.kernels.linalg.products`; what is small BLAS does sooner than a kernel is compiled,
+    and what is smaller yet NumPy, whose order of sums is the same everywhere.
 
     Parameters
     ----------
@@ -29,7 +33,10 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
     upper : bool, optional
         Whether `right` is zero below its diagonals.
     """
-    if left.shape[-2] * right.shape[-2] * right.shape[-1] <= BY_ONE_THREAD:
+    size = left.shape[-2] * right.shape[-2] * right.shape[-1]
+    if size <= IN_ORDER:
+        return np.add.reduce(left[..., np.newaxis] * right[..., np.newaxis, :, :], axis=-2)
+    if size <= BY_ONE_THREAD:
         return left @ right
     return _by_kernel(left, right, right.shape[-1], upper=upper)
 
@@ -82,11 +89,13 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     `fastgmm.kernels.linalg.factors`.
     """
     from fastgmm.kernels.linalg.factors import precision_factors
+    from fastgmm.kernels.linalg.few_features import few_precision_factors
 
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
-    precision_factors(d > LARGE)(stack, factors)
+    factorize = few_precision_factors() if d <= BLOCK else precision_factors(d > LARGE)
+    factorize(stack, factors)
     return factors.reshape(covariances.shape)
 
 
@@ -178,6 +187,9 @@ def whitened_traces(moments: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 def whitened(means: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """``U.T @ mean`` of means (..., k, d), each with a factor of its own (..., k, d, d)."""
+    k, d = means.shape[-2:]
+    if k * d * d <= IN_ORDER:
+        return np.add.reduce(means[..., np.newaxis] * factors, axis=-2)
     # Not by BLAS, whose threads would spin beside the pass that follows.
     return np.einsum("...j,...ji->...i", means, factors)
 
@@ -185,7 +197,8 @@ def whitened(means: np.ndarray, factors: np.ndarray) -> np.ndarray:
 def log_diagonals(factors: np.ndarray) -> np.ndarray:
     """Logarithms of the determinants of triangular factors."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(factors.diagonal(axis1=-2, axis2=-1)).sum(axis=-1)
+        # In one piece, as a logarithm may have other bits where numbers lie apart.
+        return np.log(np.ascontiguousarray(factors.diagonal(axis1=-2, axis2=-1))).sum(axis=-1)
 
 
 def diagonals(matrices: np.ndarray) -> np.ndarray:

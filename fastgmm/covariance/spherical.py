@@ -16,7 +16,7 @@ from fastgmm.statistics import MomentForm
 class Spherical(Conjugate):
     """Covariances of shape (k,): the variances."""
 
-    name = "spherical"
+    name = compiled = "spherical"
     forms = Forms("isotropic", MomentForm.TRACE)
 
     def shape(self, n_components, n_features):
@@ -27,7 +27,8 @@ class Spherical(Conjugate):
 
     def fit(self, statistics, reg_covar, previous):
         n_features = statistics.means.shape[-1]
-        return statistics.scatter / (statistics.weight * n_features) + np.mean(reg_covar)
+        added = reg_covar if isinstance(reg_covar, float) else np.mean(reg_covar)
+        return statistics.scatter / (statistics.weight * n_features) + added
 
     def factor(self, covariances):
         return roots_of_inverses(covariances)

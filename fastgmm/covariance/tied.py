@@ -27,7 +27,7 @@ class Tied(Conjugate):
     one pass makes it, and an iteration needs only weights and first moments.
     """
 
-    name = "tied"
+    name = compiled = "tied"
     forms = Forms("shared_cholesky", MomentForm.NONE)
 
     def shape(self, n_components, n_features):

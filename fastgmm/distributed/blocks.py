@@ -112,6 +112,8 @@ def length_of(block: Block) -> int:
 
 
 def _block(rows: np.ndarray, weights: Any, number: int) -> Block:
+    # What comes in a message may lie at any address; it would be copied anew in every iteration.
+    rows = np.require(rows, requirements="A")
     if weights is None:
         return Block(rows, NO_WEIGHTS)
     weights = np.asarray(weights)
@@ -120,7 +122,7 @@ def _block(rows: np.ndarray, weights: Any, number: int) -> Block:
             f"Partition {number} has {len(rows)} rows, but its weights are an array of "
             f"{weights.dtype} with the shape of {weights.shape}."
         )
-    return Block(rows, weights.astype(np.float64, copy=False))
+    return Block(rows, np.require(weights, np.float64, "A"))
 
 
 def _columns(names: Sequence[Any]) -> str:

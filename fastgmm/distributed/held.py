@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgmm.distributed.client import distributed
-from fastgmm.engines.base import MergeTree
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.merging import enter, tree_of
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.reader import RowReader
@@ -25,7 +25,11 @@ _MOST_SOURCES = 8
 """Sources that a process remembers: those of files have their rows in memory, up to a limit."""
 
 Piece = tuple[int, int]
-"""Number of a partition, and the first of its rows that is meant."""
+"""Number of a partition, and the first of its rows that is meant.
+
+What is joined of several partitions is a piece of each: it may begin before the partition, by
+negative numbers, and end after it.
+"""
 
 
 class Partitions(NamedTuple):
@@ -98,19 +102,28 @@ class _Held:
                         del self._pieces[token, number]
 
     def rows(self, token: str, number: int, start: int, stop: int) -> Block:
-        """Rows start to stop of a partition.
+        """Rows start to stop of a partition, and of those that follow, or the first of them.
+
+        As many as one piece has; the one that has most.
 
         Raises
         ------
         LookupError
-            If no task holds them.
+            If no task holds the first.
         """
         with self._lock:
-            for first, (block, _) in self._pieces.get((token, number), {}).items():
-                if first <= start and stop <= first + len(block.rows):
-                    rows = slice(start - first, stop - first)
-                    return Block(block.rows[rows], block.weights[rows])
-        raise LookupError(f"Rows {start} to {stop} of partition {number} are not at hand.")
+            pieces = self._pieces.get((token, number), {})
+            found = [
+                Block(
+                    block.rows[start - first : stop - first],
+                    block.weights[start - first : stop - first],
+                )
+                for first, (block, _) in pieces.items()
+                if first <= start < first + len(block.rows)
+            ]
+        if not found:
+            raise LookupError(f"Rows {start} to {stop} of partition {number} are not at hand.")
+        return max(found, key=lambda block: len(block.rows))
 
 
 HELD = _Held()
@@ -151,8 +164,11 @@ class HeldReader(PartitionedRows):
     """Rows of partitions, on a worker that holds those that are asked for."""
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        token = self._partitions.token
-        blocks = [HELD.rows(token, *part) for part in self._partitions.parts(start, stop)]
+        blocks = []
+        while start < stop:
+            number, begin, _ = next(self._partitions.parts(start, stop))
+            blocks.append(HELD.rows(self._partitions.token, number, begin, begin + stop - start))
+            start += len(blocks[-1].rows)
         return joined(blocks, self.n_features, self.dtype)
 
     def weights(self) -> Iterator[np.ndarray]:
@@ -218,27 +234,27 @@ def sums_of_leaves(
         Or what is wrong with the rows.
     """
     source, of_chunk = _source(token, stored), pickle.loads(function)
-    tree = MergeTree(len(grid))
+    tree = tree_of(of_chunk, grid)
 
-    def enter(number: int) -> None:
-        leaf = leaves[number]
-        tree.add(leaf, of_chunk(source.read(*grid.bounds(leaf))))
+    def work(number: int) -> None:
+        chunk = leaves[number]
+        enter(tree, of_chunk, chunk, of_chunk(source.read(*grid.bounds(chunk))))
 
     with HELD.lending(of_rows, dict(zip(places, blocks, strict=True))):
         try:
-            _engine().for_each(enter, len(leaves))
+            _engine().for_each(work, len(leaves))
         except ValueError as error:
-            return _first_failure(error, source, grid, leaves)
+            return _first_failure(error, source, of_chunk, grid, leaves)
     return list(tree.nodes.items())
 
 
 def _first_failure(
-    error: ValueError, source: RowSource, grid: RowGrid, leaves: list[int]
+    error: ValueError, source: RowSource, of_chunk: Any, grid: RowGrid, leaves: list[int]
 ) -> Failed:
-    """The first chunk that cannot be read, whatever thread was the first to find one."""
+    """The first chunk that cannot be worked on, whatever thread was the first to find one."""
     for leaf in leaves:
         try:
-            source.read(*grid.bounds(leaf))
+            of_chunk(source.read(*grid.bounds(leaf)))
         except ValueError as first:
             return Failed(leaf, first)
     return Failed(leaves[0], error)

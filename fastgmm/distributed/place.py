@@ -17,9 +17,9 @@ from fastgmm.distributed.client import (
     result_of,
     scheduler_errors,
 )
-from fastgmm.distributed.held import Failed, Partitions, Piece, sums_of_leaves
+from fastgmm.distributed.held import Failed, Partitions, Piece, joined, sums_of_leaves
 from fastgmm.distributed.workers import check_workers, facts_here
-from fastgmm.engines.base import MergeTree
+from fastgmm.merging import tree_of
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.elsewhere import Place
@@ -28,9 +28,6 @@ from fastgmm.sources.selected import SelectedRows
 
 _PATIENCE = 60
 """Seconds to wait for a first worker; one that is started again takes some."""
-
-_LEEWAY = 1.05
-"""How much more than its share a worker gets of rows that it holds already."""
 
 
 @dataclass(eq=False)
@@ -64,12 +61,15 @@ class _Job:
     token : str
     stored : Future
         The source, pickled.
+    workers : dict
+        Threads of every worker, by its address, that chunks are bundled for.
     bundles : dict
         By grid.
     """
 
     token: str
     stored: Any
+    workers: dict[str, int] = field(default_factory=dict)
     bundles: dict[RowGrid, list[Bundle]] = field(default_factory=dict)
 
 
@@ -84,6 +84,8 @@ class ClusterPlace(Place):
     blocks : list of Future, optional
         The rows of the partitions.
     """
+
+    whole_chunks = True
 
     def __init__(
         self,
@@ -118,12 +120,13 @@ class ClusterPlace(Place):
 
     def merge(self, function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid) -> Any:
         workers, job = self.workers(), self._job(source)
+        if job.workers != workers:  # some have died, or come
+            job.workers, job.bundles = workers, {}
         if grid not in job.bundles:
             job.bundles[grid] = self._bundles(source, grid, workers)
         bundles = job.bundles[grid]
-        _move_from_the_dead(bundles, workers)
         tasks = self._tasks(function, grid, job, bundles)
-        tree, failures = MergeTree(len(grid)), []
+        tree, failures = tree_of(function, grid), []
         for future in completed(self.client, list(tasks)):
             bundle = tasks[future]
             nodes = result_of(self.client, future, self._words(bundle))
@@ -196,28 +199,45 @@ class ClusterPlace(Place):
     def _give_pieces(
         self, bundle: Bundle, parts: list[list[tuple[int, int, int]]], at: list[set[str]]
     ) -> None:
-        """The pieces of partitions that the chunks of a bundle need, on its worker."""
-        assert self.partitions is not None
+        """The pieces of partitions that the chunks of a bundle need, on its worker.
+
+        A chunk that lies in several partitions gets a piece of its own, or its rows would be joined
+        anew in every iteration.
+        """
         needed: dict[int, tuple[int, int]] = {}
         for leaf in bundle.leaves:
+            if len(parts[leaf]) > 1:
+                block = self._piece(bundle.worker, parts[leaf])
+                before = 0
+                for number, start, stop in parts[leaf]:
+                    bundle.places.append((number, start - before))
+                    bundle.blocks.append(block)
+                    before += stop - start
+                continue
             for number, start, stop in parts[leaf]:
                 first, end = needed.get(number, (start, stop))
                 needed[number] = min(first, start), max(end, stop)
-        lengths = np.diff(self.partitions.starts).tolist()
         for number, (start, stop) in sorted(needed.items()):
+            held = bundle.worker in at[number]
             block = self.blocks[number]
-            if (start, stop) != (0, lengths[number]) or bundle.worker not in at[number]:
-                block = self.client.submit(
-                    _piece,
-                    block,
-                    start,
-                    stop,
-                    key=f"fastgmm-piece-{uuid.uuid4().hex}",
-                    workers=[bundle.worker],
-                    allow_other_workers=True,
-                )
-            bundle.places.append((number, start))
+            if not held:
+                block = self._piece(bundle.worker, [(number, start, stop)])
+            bundle.places.append((number, 0 if held else start))
             bundle.blocks.append(block)
+
+    def _piece(self, worker: str, parts: list[tuple[int, int, int]]) -> Any:
+        """Future of rows of some partitions, copied for a worker."""
+        assert self.partitions is not None
+        return self.client.submit(
+            _piece,
+            [self.blocks[number] for number, _, _ in parts],
+            [slice(start, stop) for _, start, stop in parts],
+            len(self.partitions.columns),
+            self.partitions.dtype,
+            key=f"fastgmm-piece-{uuid.uuid4().hex}",
+            workers=[worker],
+            allow_other_workers=True,
+        )
 
     def _words(self, bundle: Bundle) -> str:
         """What a bundle is about: the partition that is known to fail, or all of them."""
@@ -251,9 +271,10 @@ def _same(stored: bytes) -> bytes:
     return stored
 
 
-def _piece(block: Block, start: int, stop: int) -> Block:
-    """Some rows of a partition, for a worker of their own."""
-    return Block(block.rows[start:stop].copy(), block.weights[start:stop].copy())
+def _piece(blocks: list[Block], cuts: list[slice], n_features: int, dtype: np.dtype) -> Block:
+    """Some rows of partitions that follow one another, for a worker of their own."""
+    parts = [Block(b.rows[cut], b.weights[cut]) for b, cut in zip(blocks, cuts, strict=True)]
+    return Block(*map(np.array, joined(parts, n_features, dtype)))
 
 
 def _own(record: Any) -> Any:
@@ -318,24 +339,10 @@ def _by_place(
             for address in at[number] & held.keys():
                 held[address] += stop - start
         best = max(taken, key=lambda address: (held[address], -taken[address] / workers[address]))
-        if held[best] and taken[best] + n_rows[leaf] / 2 <= _LEEWAY * share * workers[best]:
+        if held[best] and taken[best] + n_rows[leaf] / 2 <= share * workers[best]:
             take(best, leaf)
         else:
             left.append(leaf)
     for leaf in left:
         take(min(taken, key=lambda address: taken[address] / workers[address]), leaf)
     return [Bundle(address, sorted(numbers)) for address, numbers in leaves.items() if numbers]
-
-
-def _move_from_the_dead(bundles: list[Bundle], workers: dict[str, int]) -> None:
-    """Give the bundles of workers that are gone to those that have least to do."""
-    if not workers:
-        raise ClusterError("The Dask cluster has no workers.")
-    load = dict.fromkeys(sorted(workers), 0.0)
-    for bundle in bundles:
-        if bundle.worker in load:
-            load[bundle.worker] += len(bundle.leaves) / workers[bundle.worker]
-    for bundle in bundles:
-        if bundle.worker not in load:
-            bundle.worker = min(load, key=lambda address: load[address])
-            load[bundle.worker] += len(bundle.leaves) / workers[bundle.worker]

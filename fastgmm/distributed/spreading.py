@@ -4,8 +4,8 @@ import itertools
 import threading
 import uuid
 import warnings
-from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastgmm.distributed.client import (
@@ -45,6 +45,7 @@ class Cluster:
         pieces: Iterable[Any],
         words: Callable[[int], str],
         common: Any = None,
+        one_by_one: bool = False,
     ) -> Generator[tuple[int, Any], None, None]:
         """Call a function of every piece on the workers; as they end, the number and what it gave.
 
@@ -60,6 +61,9 @@ class Cluster:
             What a piece is about, by its number, as the subject of a sentence.
         common : object, optional
             What all pieces need. It travels to a worker once.
+        one_by_one : bool, optional
+            Whether a piece has the cluster for itself. A worker that dies may take along what else
+            waits for it, and Dask then suspects all of that.
 
         Yields
         ------
@@ -86,7 +90,7 @@ class Cluster:
                 waiting.add(future)
 
         try:
-            begin(_AHEAD * self.n_threads)
+            begin(1 if one_by_one else _AHEAD * self.n_threads)
             for future in waiting:
                 number = numbers.pop(future)
                 try:
@@ -170,6 +174,42 @@ class _Common:
 
 
 def _done(function: Callable, piece: bytes, *common: _Common) -> bytes:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say is in the results
+    with _silence():
         return _dumped(function(_loaded(piece), *(each.get() for each in common)))
+
+
+class _SilentThreads(threading.local):
+    """Of each thread, whether nothing shall be shown of warnings: what they say is in results."""
+
+    silent = False
+
+
+_threads, _installing = _SilentThreads(), threading.Lock()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Show no warnings of this thread.
+
+    `warnings.catch_warnings` is of all threads at once, and those of a worker would undo what the
+    others have done.
+    """
+    with _installing:
+        if not isinstance(warnings.showwarning, _Showing):
+            warnings.showwarning = _Showing(warnings.showwarning)
+    _threads.silent = True
+    try:
+        yield
+    finally:
+        _threads.silent = False
+
+
+class _Showing:
+    """Shows warnings as before, but of no thread that is silent."""
+
+    def __init__(self, show: Callable[..., None]):
+        self._show = show
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        if not _threads.silent:
+            self._show(*arguments, **named)

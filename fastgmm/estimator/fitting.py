@@ -15,7 +15,7 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import precisions
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import relative_regularization
-from fastgmm.em import EMResult, Listener, best_of_restarts
+from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
 from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, refuse_start
 from fastgmm.em_step import Model, check_defined
 from fastgmm.engines.threads import ThreadEngine
@@ -114,7 +114,8 @@ def fit_rows(
     checkpoint_every: float,
     listener_for: Callable[..., Listener],
     found: Iterable[FoundStart] | None = None,
-) -> None:
+    resume: RunState | None = None,
+) -> EMResult:
     """Fit to rows that have been checked.
 
     Parameters
@@ -125,6 +126,13 @@ def fit_rows(
         See `fit`.
     found : iterable of FoundStart, optional
         The starts, if they have been made already: what `find_starts` makes.
+    resume : RunState, optional
+        Where an earlier run from the only start ended, to go on from.
+
+    Returns
+    -------
+    result : EMResult
+        That the attributes are made of.
     """
     check_acceleration(estimator)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
@@ -144,6 +152,8 @@ def fit_rows(
             1,
         )
         starts: Iterator[Parameters] = iter([warm])
+    elif resume is not None:
+        starts = iter(())
     else:
         starting, about = rows_to_start(data, rows, structure.forms, engine, k)
         if found is None:
@@ -163,6 +173,7 @@ def fit_rows(
         max_iter=estimator.max_iter,
         lower_bound=float(bound),
         listener=listener_for(attributes),
+        resume=resume,
     )
     step, rule = steps(estimator, rows, model, tolerance, recovery)
     em = partial(em, step, rule=rule)
@@ -170,20 +181,26 @@ def fit_rows(
         em = partial(recovery.run, em)
     if checkpoint is None:
         result = em(starts)
-    else:
+    else:  # which knows where to go on from
         grid = RowGrid.of(rows.n_rows, rows.n_features, k)
         fingerprint = fingerprint_of(estimator, data.source, grid, warm, data.labels)
         keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
         result = keeper.run(em, starts, n_starts, structure)
     rows.close()
+    _check_result(model, noise, result)
+    if not result.converged and estimator.max_iter > 0:
+        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
+    keep(estimator, attributes(result))
+    return result
+
+
+def _check_result(model: Model, noise: Noise | None, result: EMResult) -> None:
+    """Raise where the end of a run is no mixture."""
     if np.isnan(result.lower_bound):
         raise ValueError(_NO_NUMBER)
     parameters = unwrapped(result.parameters)
     check_noise_left_rows(noise, parameters.weights)
     check_defined(model, parameters)  # without an iteration, it may be a bad start
-    if not result.converged and estimator.max_iter > 0:
-        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
-    keep(estimator, attributes(result))
 
 
 def model_to_fit(

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.sources.base import RowSource, scan
-from fastgmm.sources.missing import MissingTally, seen_rows
+from fastgmm.sources.base import RowSource, survey
+from fastgmm.sources.missing import MissingTally, has_value, seen_rows
 
 
 def allows_missing(estimator: Any) -> bool:
@@ -78,5 +78,5 @@ def fitted_mask(source: RowSource) -> np.ndarray:
     """Which rows (n,) of a source have a value and another weight than 0."""
     mask = source.present_mask()
     if source.missing:
-        mask &= np.concatenate([~np.isnan(chunk.rows).all(axis=1) for chunk in scan(source)])
+        mask &= np.concatenate(list(survey(has_value, source)))
     return mask

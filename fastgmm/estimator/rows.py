@@ -1,6 +1,7 @@
 """The rows that an estimator is given: arrays in memory, or whatever a source opens."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgmm.estimator.missing import (
 )
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
-from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.base import Chunk, RowSource, survey
 from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.missing import MissingTally
 from fastgmm.sources.opening import holds_rows, open_for_model, open_source
@@ -61,7 +62,7 @@ class FitRows(NamedTuple):
     noise: np.ndarray | None = None
 
 
-def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
+def rows_to_fit(estimator, X, sample_weight, labels=None, n_components=None) -> FitRows:
     """Check rows to fit, and set what the estimator remembers of them: features and their names.
 
     Parameters
@@ -69,16 +70,16 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
     estimator : MixtureEstimator
     X, sample_weight, labels
         See `fit`.
+    n_components : int, optional
+        The most that labels may be of, if not the estimator's own.
 
     Raises
     ------
     ValueError
         If rows, weights or labels are out of range, or there are too few.
     """
-    opened = holds_rows(X)
-    if labels is not None and (isinstance(labels, str) or np.ndim(labels) == 0):
-        X, sample_weight, labels = _with_column_of_labels(X, sample_weight, labels, opened)
-    rows = _opened_rows if opened else _rows_in_memory
+    X, sample_weight, labels = without_labels(X, sample_weight, labels)
+    rows = _opened_rows if holds_rows(X) else _rows_in_memory
     data = rows(estimator, X, sample_weight)
     noise_init = getattr(estimator, "noise_init", None)
     if noise_init is not None:
@@ -88,17 +89,29 @@ def rows_to_fit(estimator, X, sample_weight, labels=None) -> FitRows:
         data = data._replace(noise=checked_noise(noise_init, data.given.n_rows, fitted))
     if labels is None:
         return data
-    labels = checked_labels(labels, data.given.n_rows, estimator.n_components)
+    most = estimator.n_components if n_components is None else n_components
+    labels = checked_labels(labels, data.given.n_rows, most)
     of_source = labels[_fitted_rows(data.given, data.source)]
     check_unlabelled(of_source, estimator.n_components)
-    if (of_source < 0).all():
-        of_source = None
-    return data._replace(labels=of_source, given_labels=labels)
+    return data._replace(labels=known_labels(of_source), given_labels=labels)
 
 
-def _with_column_of_labels(X, sample_weight, labels, opened) -> tuple:
-    """Rows without the column that labels stand in, their weights, and the labels."""
-    if opened:
+def known_labels(labels: np.ndarray) -> np.ndarray | None:
+    """The labels; None if no row has one."""
+    return None if (labels < 0).all() else labels
+
+
+def without_labels(X, sample_weight, labels) -> tuple:
+    """Rows without the column that labels stand in, if they do, their weights, and the labels.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if labels is None or not (isinstance(labels, str) or np.ndim(labels) == 0):
+        return X, sample_weight, labels
+    if holds_rows(X):
         source, of_rows = open_with_labels(X, labels, weight=sample_weight)
         return source, None, of_rows
     if not (hasattr(X, "columns") and hasattr(X, "to_numpy")):
@@ -226,15 +239,19 @@ def check_absent_rows(source: RowSource) -> None:
     """
     if source.n_absent == 0:
         return
-    for chunk in scan(source):
-        good = ~np.isinf(chunk.rows) if source.missing else np.isfinite(chunk.rows)
-        bad = np.flatnonzero(~good.all(axis=1))
-        if len(bad):
+    for row in survey(partial(_first_infinite, missing=source.missing), source):
+        if row is not None:
             raise ValueError(
-                f"Row {chunk.start + bad[0]}, counted from 0, weighs 0 and holds NaN or infinity, "
-                "so that it can be left out of a fit, but gets no label. Use fit, and predict the "
-                "others."
+                f"Row {row}, counted from 0, weighs 0 and holds NaN or infinity, so that it can be "
+                "left out of a fit, but gets no label. Use fit, and predict the others."
             )
+
+
+def _first_infinite(chunk: Chunk, missing: bool) -> int | None:
+    """Number of the first row of a chunk that holds infinity or, if none may be missing, NaN."""
+    good = ~np.isinf(chunk.rows) if missing else np.isfinite(chunk.rows)
+    bad = np.flatnonzero(~good.all(axis=1))
+    return chunk.start + int(bad[0]) if len(bad) else None
 
 
 def _validated(
@@ -329,9 +346,13 @@ def with_start(data: FitRows, estimator) -> FitRows:
     Raises
     ------
     ValueError
-        If there are fewer rows than components, or the start does not fit them.
+        If there are fewer rows than components, or the start or the labels do not fit them.
     """
     check_enough(data.source.n_rows, estimator.n_components)
+    if data.labels is not None:
+        if data.given_labels is not None:
+            checked_labels(data.given_labels, data.given.n_rows, estimator.n_components)
+        check_unlabelled(data.labels, estimator.n_components)
     start = _checked_start(estimator, data.given.n_rows)
     if hasattr(start, "take"):
         start = start.take(_fitted_rows(data.given, data.source))

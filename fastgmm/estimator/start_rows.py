@@ -6,8 +6,8 @@ from fastgmm.engines.base import Engine
 from fastgmm.estimator.rows import FitRows
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes import Pass, open_pass
-from fastgmm.sources.base import RowSource, scan
-from fastgmm.sources.missing import complete_rows, filled, filled_rows
+from fastgmm.sources.base import RowSource, survey
+from fastgmm.sources.missing import complete_rows, filled, filled_rows, is_complete
 
 ENOUGH_PER_COMPONENT = 50
 """Complete rows for each component that a start needs, to do without the others..."""
@@ -40,8 +40,7 @@ def rows_to_start(
     enough = max(ENOUGH_PER_COMPONENT * n_components, ENOUGH_SHARE * data.source.n_rows)
     arrays, noise, n_complete = data.arrays, data.noise, tally.n_complete
     if arrays is not None or noise is not None:
-        chunks = scan(data.source)
-        complete = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
+        complete = np.concatenate(list(survey(is_complete, data.source)))
     if noise is not None:  # which components begin without
         n_complete -= int(np.count_nonzero(noise & complete))
     found = isinstance(data.start, str) or callable(data.start)

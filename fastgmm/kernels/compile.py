@@ -106,7 +106,9 @@ def entry_point(factory: Callable):
     return get
 
 
-def kernel(function: Callable | None = None, *, signature=None, variant: str = ""):
+def kernel(
+    function: Callable | None = None, *, signature=None, variant: str = "", fused: bool = True
+):
     """Compile `function` for use inside other kernels alone, or as an entry point.
 
     Parameters
@@ -118,6 +120,9 @@ def kernel(function: Callable | None = None, *, signature=None, variant: str = "
         at once. Arrays of other layouts are then converted to it instead of compiled for.
     variant : str, optional
         What tells entry points apart that one function makes: each has a cache file of its own.
+    fused : bool, optional
+        Whether a product and a sum may be rounded once. Where not, every operation is rounded as
+        NumPy's are.
 
     Returns
     -------
@@ -125,11 +130,12 @@ def kernel(function: Callable | None = None, *, signature=None, variant: str = "
         The compiled function; `function` itself when ``NUMBA_DISABLE_JIT`` is set.
     """
     if function is None:
-        return functools.partial(kernel, signature=signature, variant=variant)
+        return functools.partial(kernel, signature=signature, variant=variant, fused=fused)
     if config.DISABLE_JIT:
         return function
     signatures = () if signature is None else ([signature],)
-    options = {"nogil": True, "error_model": "numpy", "fastmath": _FASTMATH}
+    options = {"nogil": True, "error_model": "numpy"}
+    options["fastmath"] = _FASTMATH if fused else False
     # What only kernels call needs no way in from Python, which takes as long to compile as itself.
     options["no_cfunc_wrapper"], options["no_cpython_wrapper"] = True, signature is None
     if signature is not None and _cache_wanted():
@@ -192,7 +198,7 @@ def filled_in(template: Callable, parts) -> Callable:
     ----------
     template : callable
         Plain Python, to be made a kernel.
-    parts : module
+    parts : module or namespace
     """
     known = template.__globals__
     names = [name for name in template.__code__.co_names if name not in known]

@@ -54,8 +54,8 @@ def _polynomial(v, x, coefficients):
     return result
 
 
-def exp2_nonpositive(v, x, factor, counts):
-    """2^(factor x) for factor x <= 0 where `counts`, else zero.
+def exp2(v, x, factor, counts):
+    """2^(factor x) where `counts`, else zero.
 
     With any factor the argument's reduction takes three operations, and is exact for the factor as
     rounded where multiplications are fused.
@@ -66,7 +66,7 @@ def exp2_nonpositive(v, x, factor, counts):
     x : LLVM vector
     factor : float
     counts : LLVM vector of bool
-        At most where factor x is above `SMALLEST_EXP` / ln(2).
+        At most where factor x is above `SMALLEST_EXP` / ln(2), and below as much above zero.
     """
     f, b = _Format(v.double), v.builder
     factor, magic = v.constant(factor), v.constant(f.magic + f.bias)

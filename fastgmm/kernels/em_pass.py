@@ -39,7 +39,7 @@ PARTS = {
 """By density form."""
 
 
-def statistics_pass(forms, dtype):
+def statistics_pass(forms, dtype, n_features):
     """Kernel that adds the statistics of each of some data sets to its row of `sums`.
 
     A chunk of rows is a data set too, and may be the only one.
@@ -50,6 +50,8 @@ def statistics_pass(forms, dtype):
         Density form and moment form, a pair of `fastgmm.kernels.layout.FORMS`.
     dtype : dtype
         float64 or float32: the type of the rows, and of all work on single points.
+    n_features : int
+        The Cholesky form has a kernel for few, and one for more.
 
     Returns
     -------
@@ -61,7 +63,10 @@ def statistics_pass(forms, dtype):
         component's moments are taken about its own mean, though it be near the origin. Operands,
         and sums as `SufficientStatistics` keeps them, have an axis of length m in front.
     """
-    return _STATISTICS[check_forms(*forms)](dtype)
+    make = _STATISTICS[check_forms(*forms)]
+    if make is cholesky.cholesky_statistics:
+        return make(dtype, n_features <= BLOCK)
+    return make(dtype)
 
 
 @entry_point

@@ -5,10 +5,11 @@ from functools import partial
 
 import numpy as np
 
-from fastgmm.kernels import cells, em_pass, few_rows, near_pass, scatter_pass
+from fastgmm.kernels import cells, em_pass, few_rows, near_pass, regression, scatter_pass
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
-from fastgmm.kernels.layout import FORMS, Forms
-from fastgmm.kernels.linalg import common_axes, factors, principal_axes, products
+from fastgmm.kernels.layout import BLOCK, FORMS, Forms
+from fastgmm.kernels.linalg import common_axes, factors, few_features, principal_axes, products
+from fastgmm.kernels.small_fits import iteration as small_fits
 
 _TYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -23,7 +24,8 @@ def every_kernel() -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _of_forms(forms: Forms, dtype: np.dtype) -> None:
-    em_pass.statistics_pass(forms, dtype)
+    for n_features in (BLOCK, BLOCK + 1):
+        em_pass.statistics_pass(forms, dtype, n_features)
     em_pass.prediction_pass(forms.density, dtype)
     em_pass.log_density_pass(forms.density, dtype)
     near_pass.near_statistics_pass(forms, dtype)
@@ -42,11 +44,16 @@ def _of_type(dtype: np.dtype) -> None:
 
 def _of_no_type() -> None:
     cells.cell_order()
+    regression.conditional_matrices()
+    regression.expansion()
     seeding.distances_pass()
     draws.uniform_draws()
     many.small_kmeans()
+    few_features.few_precision_factors()
     factors.precision_factors(False)
     factors.precision_factors(True)
     products.stacked_product()
     principal_axes.principal_axes()
     common_axes.common_axes()
+    for name, few in small_fits.VARIANTS:
+        small_fits.iteration(name, few)

@@ -64,6 +64,9 @@ HEADER = 3
 BLOCK = 4
 """Rows and columns of the blocks of outer moments, and columns of a panel of precision factors."""
 
+START, STEP, REFRESH = range(3)
+"""What an iteration of small fits does: begin from labels, iterate, or make operands alone."""
+
 LARGE = 512
 """Features beyond which a matrix is larger than a usual L2 cache."""
 

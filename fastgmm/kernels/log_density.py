@@ -288,12 +288,8 @@ def _to_all_definition(tile, points, means, factors, projected, central, scratch
         _cholesky_definition(tile, points, mean, panels, None, None, scratch, row)
 
 
-@microkernel(_to_all_definition)
-def cholesky_distances_to_all(
-    typing, tile, points, means, factors, projected, central, scratch, distances
-):
-    """`cholesky_distances` (k, stride) to all components, with an axis for them in front."""
-    operands = means, factors, projected, central, scratch, distances
+def _cholesky_to_all(tile, *operands, few=True, many=True):
+    """Signature and emitter of `cholesky_distances_to_all`, for some numbers of features."""
     signature = types.void(tile, types.intp, *operands)
 
     def emit(context, builder, signature, args):
@@ -310,11 +306,39 @@ def cholesky_distances_to_all(
 
             v.loop(0, k, 1, [], component)
 
-        v.by_features(
-            d,
-            lambda n: components(functools.partial(_cholesky_in_registers, v, n)),
-            lambda: components(functools.partial(_cholesky_in_blocks, v)),
-        )
+        def of_few(n):
+            components(functools.partial(_cholesky_in_registers, v, n))
+
+        def of_many():
+            components(functools.partial(_cholesky_in_blocks, v))
+
+        v.by_features(d, of_few if few else None, of_many if many else None)
         return context.get_dummy_value()
 
     return signature, emit
+
+
+@microkernel(_to_all_definition)
+def cholesky_distances_to_all(
+    typing, tile, points, means, factors, projected, central, scratch, distances
+):
+    """`cholesky_distances` (k, stride) to all components, with an axis for them in front."""
+    return _cholesky_to_all(tile, means, factors, projected, central, scratch, distances)
+
+
+@microkernel(_to_all_definition)
+def cholesky_distances_of_few(
+    typing, tile, points, means, factors, projected, central, scratch, distances
+):
+    """`cholesky_distances_to_all` for up to `BLOCK` features."""
+    operands = means, factors, projected, central, scratch, distances
+    return _cholesky_to_all(tile, *operands, many=False)
+
+
+@microkernel(_to_all_definition)
+def cholesky_distances_of_many(
+    typing, tile, points, means, factors, projected, central, scratch, distances
+):
+    """`cholesky_distances_to_all` for more than `BLOCK` features."""
+    operands = means, factors, projected, central, scratch, distances
+    return _cholesky_to_all(tile, *operands, few=False)

@@ -69,9 +69,8 @@ def _outer_of_each_definition(tile, points, means, roots, order, begin, scratch,
         _outer_definition(tile, points, means[c], roots[c], scratch, blocks[c])
 
 
-@microkernel(_outer_of_each_definition)
-def outer_moments_of_each(typing, tile, points, means, roots, order, begin, scratch, blocks):
-    """`outer_moments` for the components whose numbers stand in order[begin:k], as floats."""
+def _of_each(tile, means, roots, order, scratch, blocks, *, few):
+    """Signature and emitter of `outer_moments` of many components, of few features or of more."""
     signature = types.void(tile, types.intp, means, roots, order, types.intp, scratch, blocks)
 
     def emit(context, builder, signature, args):
@@ -87,14 +86,28 @@ def outer_moments_of_each(typing, tile, points, means, roots, order, begin, scra
 
             v.loop(begin, k, 1, [], component)
 
-        v.by_features(
-            d,
-            lambda d: components(functools.partial(_outer_in_registers, v, d)),
-            lambda: components(functools.partial(_outer_of_many_features, v)),
-        )
+        if few:
+            v.by_features(d, few=lambda n: components(functools.partial(_outer_in_registers, v, n)))
+        else:
+            v.by_features(d, many=lambda: components(functools.partial(_outer_of_many_features, v)))
         return context.get_dummy_value()
 
     return signature, emit
+
+
+@microkernel(_outer_of_each_definition)
+def outer_moments_of_few(typing, tile, points, means, roots, order, begin, scratch, blocks):
+    """`outer_moments` for the components whose numbers stand in order[begin:k], as floats.
+
+    Of up to `BLOCK` features.
+    """
+    return _of_each(tile, means, roots, order, scratch, blocks, few=True)
+
+
+@microkernel(_outer_of_each_definition)
+def outer_moments_of_many(typing, tile, points, means, roots, order, begin, scratch, blocks):
+    """`outer_moments_of_few` for more than `BLOCK` features."""
+    return _of_each(tile, means, roots, order, scratch, blocks, few=False)
 
 
 def _outer_of_many_features(v, *arrays):

@@ -6,7 +6,8 @@ eq. 9.13 and 9.14; Murphy 2012, sec. 3.5.3 for the shift by the maximum).
 
 Noise has the same weighted log-density everywhere. If there is any, that number stands behind the
 constants of the components; maximum and sum then begin with it, and the responsibilities of the
-components sum to less than one.
+components sum to less than one. Where it counts at all, exponentials are taken relative to it and
+not to the maximum: its own is 1, and needs no computing.
 
 Outer moments take :math:`\sqrt{r_{tc}}`, which is no dearer than :math:`r_{tc}`: the exponential of
 half the argument, whose square is summed. A square root of each would take longer than the
@@ -19,11 +20,17 @@ import numpy as np
 from numba.core import types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.elementary import LOG2_E, exp2_nonpositive, log_and_inverse, log_positive
+from fastgmm.kernels.elementary import LOG2_E, exp2, log_and_inverse, log_positive
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 # Below every log-density of a point that has a likelihood at all; the start of maxima.
 _LOWEST = {True: -1.7976931348623157e308, False: -3.4028234663852886e38}
+
+_FARTHEST = 60.0
+"""Below the largest log-density of components, noise that is so far counts for nothing.
+
+It changes no sum in its last digit, and exp of this is a number of either type.
+"""
 
 
 def _background_definition(constants, k):
@@ -79,6 +86,7 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
     cutoff = v.splat(least)
     noisy, background = _background(v, constant, k)
     lowest = v.maximum(background, v.constant(_LOWEST[v.double]))
+    farthest = builder.fneg(v.maximum(cutoff, v.constant(-_FARTHEST)))
 
     def whole_group(t, likelihoods):
         def at(c, n):
@@ -93,27 +101,35 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
             return maxima
 
         maxima = v.loop(0, k, 1, [lowest] * GROUP, log_densities)
+        # Exponentials are taken relative to noise wherever it counts: so its own is 1.
         with builder.if_else(noisy) as (some_noise, no_noise):
             with some_noise:
-                above = [v.sub(background, maxima[n]) for n in span]
-                counts = [builder.fcmp_unordered(">", x, cutoff) for x in above]
-                of_noise = [exp2_nonpositive(v, above[n], base, counts[n]) for n in span]
-                if to_roots:
-                    of_noise = [v.mul(e, e) for e in of_noise]
+                behind = [v.sub(maxima[n], background) for n in span]
+                counts = [builder.fcmp_ordered("<", x, farthest) for x in behind]
+                zero, one = v.constant(0.0), v.constant(1.0)
+                of_noise = [builder.select(is_near, one, zero) for is_near in counts]
+                shifted = [builder.select(counts[n], background, maxima[n]) for n in span]
+                lower = [v.add(cutoff, v.sub(maxima[n], shifted[n])) for n in span]
                 noisy_end = builder.block
             with no_noise:
                 quiet_end = builder.block
-        first = [v.join((of_noise[n], noisy_end), (zeros[n], quiet_end)) for n in span]
+
+        def where_noisy(some, none):
+            pairs = zip(some, none, strict=True)
+            return [v.join((one, noisy_end), (other, quiet_end)) for one, other in pairs]
+
+        first, cutoffs = where_noisy(of_noise, zeros), where_noisy(lower, [cutoff] * GROUP)
+        maxima = where_noisy(shifted, maxima)
 
         def densities(c, sums):
             relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
             # Unordered: a NaN counts, so that it shows in the sum.
-            counts = [builder.fcmp_unordered(">", x, cutoff) for x in relative]
+            counts = [builder.fcmp_unordered(">", relative[n], cutoffs[n]) for n in span]
             # Most components are far from most points: skip where no lane counts.
             some = v.any(functools.reduce(builder.or_, counts))
             with builder.if_else(some) as (near, far):
                 with near:
-                    e = [exp2_nonpositive(v, relative[n], base, counts[n]) for n in span]
+                    e = [exp2(v, relative[n], base, counts[n]) for n in span]
                     if to_roots:
                         added = [v.fma(e[n], e[n], sums[n]) for n in span]
                     else:

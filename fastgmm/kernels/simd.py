@@ -399,14 +399,18 @@ class Vectors:
             carried = self.loop(whole, end, height, carried, lambda i, v: body(i, height, v))  # noqa: B023
         return carried
 
-    def by_features(self, d, few, many):
-        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``; the one for d runs."""
+    def by_features(self, d, few=None, many=None):
+        """Emit ``few(n)`` for every n up to `BLOCK`, and ``many()``; the one for d runs.
+
+        What is None is not emitted: d is known not to ask for it.
+        """
         builder = self.builder
-        for n in range(1, BLOCK + 1):
+        for n in range(1, BLOCK + 1) if few is not None else ():
             with builder.if_then(builder.icmp_signed("==", d, self.index(n))):
                 few(n)
-        with builder.if_then(builder.icmp_signed(">", d, self.index(BLOCK))):
-            many()
+        if many is not None:
+            with builder.if_then(builder.icmp_signed(">", d, self.index(BLOCK))):
+                many()
 
     def any(self, mask):
         """Whether any lane of a comparison is true."""

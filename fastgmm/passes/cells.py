@@ -8,20 +8,23 @@ before.
 """
 
 import threading
-from typing import NamedTuple
+import uuid
+from dataclasses import dataclass
 
 import numpy as np
 
 from fastgmm.covariance.linalg import norm_bounds
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import FORMS, Forms
+from fastgmm.merging import merge_chunks, rows_numbered
 from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass
+from fastgmm.passes.cell_order import CellOrder, Cells, OrderedRows
 from fastgmm.passes.chunks import cell_statistics, count_near
 from fastgmm.passes.dense import DensePass, as_asked
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for
-from fastgmm.sources.base import Chunk, RowSource
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, survey
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 LEAST_COMPONENTS = 64
 """From so many components on, cells are thought of at all."""
@@ -30,10 +33,10 @@ _LEAST_ROWS, _MOST_ROWS = 1 << 14, 1 << 25
 """Of a source: with fewer nothing is gained, with more the order itself takes much memory."""
 
 _BLOCK_ROWS, _BLOCK_NUMBERS = 1 << 18, 1 << 21
-"""Rows that are ordered together, and their numbers, at most."""
+"""Rows that are ordered together, and their numbers, at most..."""
 
-_CELL_ROWS = 96
-"""Rows of a cell at most: many enough to share a bound, few enough to lie close."""
+_LEAST_BLOCK_ROWS = 96
+"""...and how many rows they are at least."""
 
 _CHUNK_ROWS, _CHUNK_ROWS_PER_COMPONENT = 1 << 12, 16
 """Least rows of a chunk: its sums, a block per component, should be the smaller part of work."""
@@ -41,32 +44,6 @@ _CHUNK_ROWS, _CHUNK_ROWS_PER_COMPONENT = 1 << 12, 16
 _SAMPLE_ROWS = 256
 _LARGEST_SHARE = 1 / 8
 """Share of components near a row up to which cells pay; a cell has more near than its rows."""
-
-
-class Cells(NamedTuple):
-    """Runs of rows that lie close together.
-
-    Parameters
-    ----------
-    ends : ndarray of shape (m,), int64
-        Where each ends; the first begins at 0.
-    centers : ndarray of shape (m, d)
-    radii : ndarray of shape (m,)
-        Largest distance of a row of each from its center, in units of the features.
-    """
-
-    ends: np.ndarray
-    centers: np.ndarray
-    radii: np.ndarray
-
-
-class _Block(NamedTuple):
-    """Rows start to stop of a source, ``order`` of which are in cells."""
-
-    start: int
-    stop: int
-    order: np.ndarray
-    cells: Cells
 
 
 class CellPass(Pass):
@@ -89,24 +66,28 @@ class CellPass(Pass):
         self._engine = engine
         self.n_rows, self.n_features, self.dtype = dense.n_rows, dense.n_features, dense.dtype
         self.total_weight, self.weight_scale = dense.total_weight, dense.weight_scale
-        self._sample = _strided_rows(source)
+        numbers = np.linspace(0, source.n_rows - 1, _SAMPLE_ROWS).astype(np.int64)
+        self._sample = rows_numbered(source, numbers, engine)
         with np.errstate(over="ignore", invalid="ignore"):
             deviations = self._sample.std(axis=0, dtype=np.float64)
-            self._origin = self._sample.mean(axis=0, dtype=np.float64)
+            origin = self._sample.mean(axis=0, dtype=np.float64)
         # Any unit will do, but bounds are tightest where features are comparable.
         usable = np.isfinite(deviations) & (deviations > 0)
         self._units = np.where(usable, deviations, 1.0)
-        self._blocks: list[_Block] = []
+        self._order = CellOrder(uuid.uuid4().hex, origin, self._units)
+        size = max(min(_BLOCK_ROWS, _BLOCK_NUMBERS // self.n_features), _LEAST_BLOCK_ROWS)
+        self._grid = RowGrid(self.n_rows, size)
+        self._blocks: list[OrderedRows] = []
+        self._leaves: np.ndarray | None = None
         self._recent: dict[int, Chunk] = {}
         self._reading = threading.Lock()
 
     @staticmethod
     def may_pay(source: RowSource, n_components: int) -> bool:
         """Whether a problem of this size is worth a closer look."""
-        here = source.place is None
-        return (
-            here and n_components >= LEAST_COMPONENTS and _LEAST_ROWS <= source.n_rows <= _MOST_ROWS
-        )
+        if source.place is not None and not source.place.whole_chunks:
+            return False
+        return n_components >= LEAST_COMPONENTS and _LEAST_ROWS <= source.n_rows <= _MOST_ROWS
 
     def statistics(self, operands, about=None, careful=False):
         if about is None and not careful:
@@ -130,62 +111,57 @@ class CellPass(Pass):
         return near < _LARGEST_SHARE * len(self._sample) * len(choice.operands.means)
 
     def _by_cells(self, operands: Operands, choice: KernelChoice) -> SufficientStatistics:
-        if not self._blocks:
-            self._order_rows()
         reference = choice.operands.reference
         spreads = distance_spreads(operands, self._forms, self._units)
         least = max(_CHUNK_ROWS, _CHUNK_ROWS_PER_COMPONENT * len(reference))
+        if self._source.place is None:
+            total = self._summed_here(choice, spreads, least)
+        else:
+            total = self._summed_there(choice, spreads, least)
+        return as_asked(total, self._forms, self._dense)
+
+    def _summed_here(
+        self, choice: KernelChoice, spreads: np.ndarray, least: int
+    ) -> SufficientStatistics:
+        if not self._blocks:
+            self._order_rows()
+        reference = choice.operands.reference
         chunks = [
-            (number, first, last)
-            for number, block in enumerate(self._blocks)
-            for first, last in _cut(block.cells.ends, least)
+            (number, *run) for number, block in enumerate(self._blocks) for run in block.cut(least)
         ]
 
         def statistics(index: int) -> SufficientStatistics:
             chunk, cells = self._read(*chunks[index])
             return cell_statistics(chunk, cells, spreads, choice.forms, choice.operands, reference)
 
-        total = self._engine.reduce(statistics, len(chunks))
-        return as_asked(total, self._forms, self._dense)
+        total: SufficientStatistics = self._engine.reduce(statistics, len(chunks))
+        return total
+
+    def _summed_there(
+        self, choice: KernelChoice, spreads: np.ndarray, least: int
+    ) -> SufficientStatistics:
+        """The same sums by those who have the rows, and a block whole."""
+        rows = self._grid.rows_per_chunk
+        if self._leaves is None:
+            counts = survey(_LeavesOf(self._order, least), self._source, rows)
+            self._leaves = np.cumsum([0, *counts])
+        sums = _SumsOfBlock(self._order, least, spreads, choice, self._leaves)
+        total = merge_chunks(sums, self._source, self._grid, self._engine)
+        form = MomentForm(choice.forms.moments)
+        return SufficientStatistics(form, choice.operands.reference, total)
 
     def _order_rows(self) -> None:
-        n_rows, n_features = self._source.n_rows, self._source.n_features
-        size = max(min(_BLOCK_ROWS, _BLOCK_NUMBERS // n_features), _CELL_ROWS)
-        blocks: list[_Block | None] = [None] * -(-n_rows // size)
+        blocks: list[OrderedRows | None] = [None] * len(self._grid)
 
         def order(index: int) -> None:
-            start, stop = index * size, min((index + 1) * size, n_rows)
-            rows = self._source.read(start, stop).rows
-            blocks[index] = _Block(start, stop, *self._ordered(rows))
+            blocks[index] = self._order.of(self._source.read(*self._grid.bounds(index)))
 
         self._engine.for_each(order, len(blocks))
         self._blocks = [block for block in blocks if block is not None]
 
-    def _ordered(self, rows: np.ndarray) -> tuple[np.ndarray, Cells]:
-        """Order of some rows, and its cells."""
-        from fastgmm.kernels.cells import cell_bounds, cell_order
-
-        with np.errstate(over="ignore", invalid="ignore"):
-            comparable = ((rows - self._origin) / self._units).astype(np.float32, order="C")
-        order = np.empty(len(rows), np.int64)
-        ends = np.empty(len(rows), np.int64)
-        n_cells = cell_order()(comparable, _CELL_ROWS, order, ends)
-        centers, radii = np.empty((n_cells, rows.shape[1])), np.empty(n_cells)
-        ends = ends[:n_cells].copy()
-        enclose = cell_bounds(rows.dtype)
-        enclose(rows, order, ends, self._units, centers, radii)
-        return order.astype(np.int32), Cells(ends, centers, radii)
-
     def _read(self, number: int, first: int, last: int) -> tuple[Chunk, Cells]:
         """The cells first to last of a block, and their rows."""
-        cells, whole = self._blocks[number].cells, self._whole(number)
-        start = cells.ends[first - 1] if first else 0
-        stop = cells.ends[last - 1]
-        order = self._blocks[number].order[start:stop]
-        weights = whole.weights.take(order) if len(whole.weights) else whole.weights
-        chunk = Chunk(whole.start, whole.stop, whole.rows.take(order, axis=0), weights)
-        within = Cells(cells.ends[first:last] - start, *(a[first:last] for a in cells[1:]))
-        return chunk, within
+        return self._blocks[number].take(self._whole(number), first, last)
 
     def _whole(self, number: int) -> Chunk:
         """All rows of a block, which its chunks are taken from; the last two are kept."""
@@ -193,8 +169,7 @@ class CellPass(Pass):
             if number not in self._recent:
                 while len(self._recent) > 1:
                     del self._recent[next(iter(self._recent))]
-                block = self._blocks[number]
-                self._recent[number] = self._source.read(block.start, block.stop)
+                self._recent[number] = self._source.read(*self._grid.bounds(number))
             return self._recent[number]
 
 
@@ -224,14 +199,47 @@ def distance_spreads(operands: Operands, forms: Forms, units: np.ndarray) -> np.
     return np.full(shape, units.max())
 
 
-def _strided_rows(source: RowSource) -> np.ndarray:
-    """Rows from all over a source, always the same."""
-    numbers = np.linspace(0, source.n_rows - 1, _SAMPLE_ROWS).astype(np.int64)
-    return np.concatenate([source.read(i, i + 1).rows for i in numbers.tolist()])
+@dataclass(frozen=True, eq=False, slots=True)
+class _LeavesOf:
+    """How many leaves of the merge tree the rows of a block are."""
+
+    order: CellOrder
+    least: int
+
+    def __call__(self, block: Chunk) -> int:
+        return len(self.order.of(block).cut(self.least))
 
 
-def _cut(ends: np.ndarray, n_rows: int) -> list[tuple[int, int]]:
-    """Runs of cells of at least so many rows each, but for the last."""
-    targets = np.arange(n_rows, ends[-1], n_rows)
-    lasts = np.unique(np.append(np.searchsorted(ends, targets) + 1, len(ends))).tolist()
-    return list(zip([0, *lasts[:-1]], lasts, strict=True))
+@dataclass(frozen=True, eq=False, slots=True)
+class _SumsOfBlock:
+    """Sums of the leaves of a block.
+
+    Parameters
+    ----------
+    order : CellOrder
+    least : int
+        Rows of a leaf.
+    spreads : ndarray of shape (k,)
+    choice : KernelChoice
+    leaves : ndarray of int, shape (blocks + 1,)
+        First leaf of every block, and their number; see `fastgmm.merging.tree_of`.
+    """
+
+    order: CellOrder
+    least: int
+    spreads: np.ndarray
+    choice: KernelChoice
+    leaves: np.ndarray
+
+    def __call__(self, block: Chunk) -> list[np.ndarray]:
+        found, choice = self.order.of(block), self.choice
+        return [
+            cell_statistics(
+                *found.take(block, *run),
+                self.spreads,
+                choice.forms,
+                choice.operands,
+                choice.operands.reference,
+            ).sums
+            for run in found.cut(self.least)
+        ]

@@ -48,7 +48,7 @@ class SumsOfChunks:
         from fastgmm.kernels.em_pass import statistics_pass
 
         self._arguments = forms, operands, dtype, careful
-        self._add_statistics = statistics_pass(forms, dtype)
+        self._add_statistics = statistics_pass(forms, dtype, operands.means.shape[-1])
         self._with_axis = [array[np.newaxis] for array in operands]
         self._n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
         self._careful = careful
@@ -96,7 +96,7 @@ def adder_of_sets(
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
-    add_statistics = statistics_pass(forms, dtype)
+    add_statistics = statistics_pass(forms, dtype, operands.means.shape[-1])
     numbers = np.arange(len(operands.means))
 
     def add(
@@ -141,7 +141,7 @@ def statistics_of_each(
 
     statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
     given = *_labels_and_responsibilities(shares), careful
-    add_statistics = statistics_pass(forms, rows.dtype)
+    add_statistics = statistics_pass(forms, rows.dtype, rows.shape[1])
     add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
@@ -252,6 +252,19 @@ def scatter_of_each(
     statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
     scatter_pass(rows.dtype)(rows, NO_WEIGHTS, offsets, references, statistics.sums)
     return statistics
+
+
+def weighted_sum(values: np.ndarray, weights: np.ndarray) -> float:
+    """Sum of values by their weights, in float64; the bits of a product would depend on threads.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    weights : ndarray of shape (n,), or (0,) when all are 1
+    """
+    if not len(weights):
+        return float(values.sum(dtype=np.float64))
+    return float((values.astype(np.float64, copy=False) * weights).sum())
 
 
 def chunk_predictions(

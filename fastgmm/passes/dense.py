@@ -11,13 +11,14 @@ from fastgmm.caching import cached_property
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kernels.layout import Forms
-from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks
+from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks, shares_of_chunks
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
     SumsOfChunks,
     chunk_predictions,
     chunk_scatter,
     totals_of_each,
+    weighted_sum,
 )
 from fastgmm.passes.kernel_operands import (
     KernelChoice,
@@ -82,20 +83,32 @@ class DensePass(Pass):
     def _centre(self) -> np.ndarray:
         return self._merged(_total) / self.n_rows
 
-    def _merged(self, function: Callable[[Chunk], Any]) -> Any:
-        """Merge of a function of every chunk."""
-        return merge_chunks(function, self._source, self._grid, self._engine)
+    def merged(
+        self, function: Callable[[Chunk], Any], source: RowSource, *, one_by_one: bool = False
+    ) -> Any:
+        """Merge of a function of every chunk of these rows, or of a source that makes them.
+
+        Parameters
+        ----------
+        function : callable
+        source : RowSource
+        one_by_one : bool, optional
+            Whether chunks have to be taken in order, if they are here.
+        """
+        engine = ThreadEngine(1) if one_by_one else self._engine
+        return merge_chunks(function, source, self._grid, engine)
+
+    def _merged(self, function: Callable[[Chunk], Any], *, one_by_one: bool = False) -> Any:
+        return self.merged(function, self._source, one_by_one=one_by_one)
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
         sums = SumsOfChunks(choice.forms, choice.operands, choice.dtype, choice.careful)
         if shares is None:
             total = self._merged(_EStep(sums, choice, self._labels))
-        elif shares.in_order:
-            given, source = _Given(sums, choice.dtype, shares), self._source.at_home()
-            total = merge_chunks(given, source, self._grid, ThreadEngine(1))
         else:
-            total = self._merged(_Given(sums, choice.dtype, shares))
+            given = SumsOfGiven(sums, choice.dtype, shares)
+            total = self._merged(given, one_by_one=shares.in_order)
         return self._record(choice, choice.operands.reference, total)
 
     def _summed_about(self, choice: KernelChoice, about: np.ndarray) -> SufficientStatistics:
@@ -136,7 +149,7 @@ def _total(chunk: Chunk) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Given:
+class SumsOfGiven:
     """Sums of a chunk under given shares.
 
     Parameters
@@ -149,15 +162,18 @@ class _Given:
 
     sums: SumsOfChunks
     dtype: np.dtype
-    shares: Shares
+    shares: Any
 
     def __call__(self, chunk: Chunk) -> np.ndarray:
-        shares = self.shares.chunk(chunk.start, chunk.stop)
+        return self.of(chunk, self.shares.chunk(chunk.start, chunk.stop))
+
+    def of(self, chunk: Chunk, shares: np.ndarray) -> np.ndarray:
+        """The same with the shares of the chunk's rows."""
         return self.sums(_in_type(chunk, self.dtype), shares)
 
-    def of_chunks(self, bounds: Bounds) -> "_Given":
+    def of_chunks(self, bounds: Bounds) -> "SumsOfGiven":
         """The same with the shares of some chunks only."""
-        return replace(self, shares=RowsOfChunks.of(self.shares.chunk, bounds))
+        return replace(self, shares=shares_of_chunks(self.shares, bounds))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -178,14 +194,14 @@ class _EStep:
 
     def __call__(self, chunk: Chunk) -> np.ndarray:
         chunk = _in_type(chunk, self.choice.dtype)
-        labels = _known(self.labels, chunk)
+        labels = known_labels(self.labels, chunk)
         if labels is None:
             return self.sums(chunk, None)
         return _sums_with_labels(chunk, labels, self.choice, self.sums)
 
     def of_chunks(self, bounds: Bounds) -> "_EStep":
         """The same with the labels of some chunks only."""
-        return replace(self, labels=_labels_of_chunks(self.labels, bounds))
+        return replace(self, labels=labels_of_chunks(self.labels, bounds))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -209,16 +225,15 @@ class _EStepAbout:
     def __call__(self, chunk: Chunk) -> np.ndarray:
         chunk = _in_type(chunk, np.dtype(np.float64))
         log_likelihoods, responsibilities = shared_out(
-            chunk, self.choice, _known(self.labels, chunk)
+            chunk, self.choice, known_labels(self.labels, chunk)
         )
         total = self.sums(chunk, responsibilities)
-        weighted = len(chunk.weights) > 0
-        total[0] = chunk.weights @ log_likelihoods if weighted else log_likelihoods.sum()
+        total[0] = weighted_sum(log_likelihoods, chunk.weights)
         return total
 
     def of_chunks(self, bounds: Bounds) -> "_EStepAbout":
         """The same with the labels of some chunks only."""
-        return replace(self, labels=_labels_of_chunks(self.labels, bounds))
+        return replace(self, labels=labels_of_chunks(self.labels, bounds))
 
 
 def _in_type(chunk: Chunk, dtype: np.dtype) -> Chunk:
@@ -226,13 +241,14 @@ def _in_type(chunk: Chunk, dtype: np.dtype) -> Chunk:
     return chunk if chunk.rows.dtype == dtype else chunk._replace(rows=chunk.rows.astype(dtype))
 
 
-def _labels_of_chunks(labels: Any, bounds: Bounds) -> RowsOfChunks | None:
+def labels_of_chunks(labels: Any, bounds: Bounds) -> RowsOfChunks | None:
+    """What is known of the rows of some chunks."""
     if labels is None:
         return None
     return RowsOfChunks.of(lambda start, stop: labels[start:stop], bounds)
 
 
-def _known(labels: Any, chunk: Chunk) -> np.ndarray | None:
+def known_labels(labels: Any, chunk: Chunk) -> np.ndarray | None:
     """Labels of a chunk; None if it has none."""
     if labels is None:
         return None
@@ -254,8 +270,7 @@ def _sums_with_labels(
     inside, its_labels = part_of(chunk, known), labels[known]
     total = sums_of_chunk(inside, its_labels)
     log_densities = _log_densities(inside, choice)[np.arange(len(its_labels)), its_labels]
-    weighted = len(inside.weights) > 0
-    total[0] = inside.weights @ log_densities if weighted else log_densities.sum()
+    total[0] = weighted_sum(log_densities, inside.weights)
     return total if known.all() else total + sums_of_chunk(part_of(chunk, ~known), None)
 
 

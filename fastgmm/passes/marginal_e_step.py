@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm.covariance.conditioning import Conditionals, Gaussians, conditionals, marginals
-from fastgmm.covariance.linalg import product
 from fastgmm.kernels.layout import FORMS, HEADER, Forms
 from fastgmm.parameters import Operands
-from fastgmm.passes.chunks import adder_of_sets
+from fastgmm.passes.chunks import adder_of_sets, weighted_sum
 from fastgmm.passes.dense import shared_out
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands
 from fastgmm.passes.patterns import Batch, Group
@@ -134,7 +133,7 @@ class MarginalEStep(NamedTuple):
                 choice = made.choice._replace(operands=own)
                 labels = None if group.labels is None else group.labels[start:stop]
                 values, shares[start:stop] = shared_out(chunk, choice, labels)
-                totals[i] = weights @ values if len(weights) else values.sum()
+                totals[i] = weighted_sum(values, weights)
         return shares, totals
 
     def _about(self, features: np.ndarray) -> np.ndarray:
@@ -145,35 +144,27 @@ class MarginalEStep(NamedTuple):
         """Sums over all features, of all patterns of a batch together."""
         _, known, others = made.batch
         gains, covariances = made.conditionals
-        means = self.gaussians.means
-        about = self._about(known)
-        record = SufficientStatistics(self.form, about, sums.reshape(len(known), -1))
-        # Expected rows, less the reference, are `gain @ (x - reference) + offset`.
-        offset = means[:, others].swapaxes(0, 1) - self._about(others)
+        means, reference = self.gaussians.means, self.reference
+        sums = sums.reshape(len(known), -1)
+        total = np.zeros(self.form.n_sums(*reference.shape))
         if gains is None:
-            first, second = _side_by_side(record, made.batch, offset, covariances)
+            about = self._about(known)
+            record = SufficientStatistics(self.form, about, sums)
+            offset = means[:, others].swapaxes(0, 1) - self._about(others)
+            blocks = _side_by_side(record, made.batch, offset, covariances)
+            total[:HEADER] = sums[:, :HEADER].sum(axis=0)
+            total[HEADER:] = blocks.reshape(-1)
         else:
-            shift = about - means[:, known].swapaxes(0, 1)
-            offset = offset + (gains * shift[:, :, np.newaxis]).sum(axis=-1)
-            first, second = _regressed(record, made.batch, offset, gains, covariances)
-        log_likelihood, total_weight, n_rows = record.sums[:, :HEADER].sum(axis=0)
-        total = SufficientStatistics.from_moments(
-            self.form,
-            self.reference,
-            log_likelihood=log_likelihood,
-            total_weight=total_weight,
-            n_rows=n_rows,
-            weight=record.weight.sum(axis=0),
-            first=first,
-            second=second,
-        )
-        return total.sums
+            from fastgmm.kernels.regression import expansion
+
+            expansion()(sums, known, others, gains, covariances, means, reference, total)
+        return total
 
 
 def _side_by_side(
     record: SufficientStatistics, batch: Batch, offset: np.ndarray, variances: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (k, d) of all features, of those observed, where none correlate."""
+) -> np.ndarray:
+    """Sums (k, 2 d + 1) over all features, of those observed, where none correlate."""
     (_, known, others), weight = batch, record.weight[..., np.newaxis]
     m, k, p = record.first.shape
     first, second = np.empty((2, m, k, p + others.shape[1]))
@@ -182,36 +173,4 @@ def _side_by_side(
     np.put_along_axis(first, rest, weight * offset, axis=-1)
     np.put_along_axis(second, at, record.second, axis=-1)
     np.put_along_axis(second, rest, weight * (variances + offset**2), axis=-1)
-    return first.sum(axis=0), second.sum(axis=0)
-
-
-def _regressed(
-    record: SufficientStatistics,
-    batch: Batch,
-    offset: np.ndarray,
-    gains: np.ndarray,
-    covariances: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (k, d) and (k, d, d) of all features, of those observed."""
-    (_, known, others), weight = batch, record.weight[..., np.newaxis]
-    m, k, p = record.first.shape
-    d = p + others.shape[1]
-    # In blocks first: what is observed, and then what is missing.
-    first, second = np.empty((m, k, d)), np.empty((m, k, d, d))
-    expected = (gains * record.first[:, :, np.newaxis]).sum(axis=-1)
-    first[..., :p], first[..., p:] = record.first, expected + weight * offset
-    second[..., :p, :p] = record.second
-    regressed = product(gains, record.second)
-    mixed = regressed + offset[..., np.newaxis] * record.first[:, :, np.newaxis]
-    second[..., p:, :p], second[..., :p, p:] = mixed, mixed.swapaxes(-1, -2)
-    half = expected + 0.5 * weight * offset
-    cross = half[..., np.newaxis] * offset[:, :, np.newaxis]
-    second[..., p:, p:] = product(regressed, gains.swapaxes(-1, -2))
-    second[..., p:, p:] += cross + cross.swapaxes(-1, -2) + weight[..., np.newaxis] * covariances
-    # Then every feature at its place.
-    place = np.argsort(np.concatenate([known, others], axis=1), axis=1)
-    each = np.arange(m)[:, np.newaxis]
-    first = first[each, :, place].sum(axis=0).T
-    rows, columns = place[:, :, np.newaxis], place[:, np.newaxis]
-    second = second[each[..., np.newaxis], :, rows, columns].sum(axis=0)
-    return first, second.transpose(2, 0, 1)
+    return np.concatenate([first, weight, second], axis=-1).sum(axis=0)

@@ -1,12 +1,15 @@
 """Predictions for rows in which values are missing, by the marginal densities of what is there."""
 
+from functools import partial
+
 import numpy as np
 
 from fastgmm.covariance.conditioning import Gaussians, marginals
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import FORMS
+from fastgmm.merging import merge_chunks
 from fastgmm.parameters import Operands
-from fastgmm.passes.chunks import chunk_predictions
+from fastgmm.passes.chunks import chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands, kernels_for
 from fastgmm.passes.patterns import Batch, batches_of, groups_of, patterns_of
 from fastgmm.passes.predictions import check_responsibilities
@@ -129,16 +132,19 @@ def mean_seen_log_likelihood(
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-
-    def weighted(index: int) -> np.ndarray:
-        chunk = source.read(*grid.bounds(index))
-        values = np.empty(len(chunk.rows), dtype=choice.dtype)
-        predict(chunk, "log_likelihoods", values)
-        seen = ~np.isnan(chunk.rows).all(axis=1)
-        weights = seen * chunk.weights if len(chunk.weights) else seen.astype(np.float64)
-        return np.array([values.astype(np.float64) @ weights, weights.sum()])
-
-    total, weight = engine.reduce(weighted, len(grid))
+    of_chunk = partial(_seen_log_likelihood, choice=choice, predict=predict)
+    total, weight = merge_chunks(of_chunk, source, grid, engine)
     if weight == 0:
         raise ValueError(f"{source.name} has no values: all are missing.")
     return float(total / weight), float(weight)
+
+
+def _seen_log_likelihood(
+    chunk: Chunk, choice: KernelChoice, predict: MarginalPredictions
+) -> np.ndarray:
+    """Weighted sum of the log-likelihoods of rows that have a value, and of their weights."""
+    values = np.empty(len(chunk.rows), dtype=choice.dtype)
+    predict(chunk, "log_likelihoods", values)
+    seen = ~np.isnan(chunk.rows).all(axis=1)
+    weights = seen * chunk.weights if len(chunk.weights) else seen.astype(np.float64)
+    return np.array([weighted_sum(values, weights), weights.sum()])

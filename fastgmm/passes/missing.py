@@ -3,17 +3,23 @@
 EM for values that are missing at random (Ghahramani and Jordan 1994).
 """
 
+import uuid
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from fastgmm.covariance.linalg import diagonals
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import Forms
-from fastgmm.passes.base import Pass, Shares
-from fastgmm.passes.dense import DensePass, part_of
+from fastgmm.merging import Bounds, merge_chunks
+from fastgmm.passes.base import Pass
+from fastgmm.passes.chunks import SumsOfChunks
+from fastgmm.passes.dense import DensePass, SumsOfGiven, as_asked
+from fastgmm.passes.groups import Groups, SumsOfGroups
+from fastgmm.passes.kernel_operands import kernels_for_given
 from fastgmm.passes.marginal_e_step import MarginalEStep
-from fastgmm.passes.patterns import Batch, Group, KnownPatterns, batches_of, groups_of, patterns_of
-from fastgmm.sources.base import RowGrid, RowSource
-from fastgmm.sources.missing import MissingTally, filled_rows
+from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.missing import MissingTally, filled, filled_rows
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _MOST_SUMS = 1 << 20
@@ -55,7 +61,6 @@ class MissingPass(Pass):
         n_components: int,
         labels: np.ndarray | None = None,
     ):
-        source = source.at_home()  # what is found there about patterns stays there
         self._filled = DensePass(filled_rows(source, tally), forms, engine, n_components)
         self._source, self._tally, self._labels = source.scaled(), tally, labels
         self._forms, self._engine = forms, engine
@@ -65,48 +70,18 @@ class MissingPass(Pass):
         self._grid = RowGrid(grid.n_rows, larger * grid.rows_per_chunk)
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
         self.weight_scale, self.total_weight = self._filled.weight_scale, self._filled.total_weight
-        self._n_components = n_components
         # Where patterns are few, what is made of them is made once a pass, not once a chunk.
-        self._batches: list[Batch] | None = None
-        if tally.patterns is not None:
+        patterns = tally.patterns
+        if patterns is not None:
             outer = MomentForm.OUTER.n_sums(n_components, source.n_features)
-            if outer * len(tally.patterns) <= _MOST_SUMS:
-                self._batches = batches_of(tally.patterns, n_components)
-                self._known = KnownPatterns(tally.patterns)
+            patterns = patterns if outer * len(patterns) <= _MOST_SUMS else None
+        self._groups = Groups(uuid.uuid4().hex, source.name, patterns, n_components)
         self._keeps = source.n_rows * source.n_features * self.dtype.itemsize <= _MOST_KEPT
-        self._kept: dict[int, tuple[list[Batch], list[tuple[Group, ...]]]] = {}
 
     def statistics(self, operands, about=None, careful=False):
         e_step = MarginalEStep.of(operands, self._forms.density, about, careful, self.dtype)
-        if self._batches is None:
-            # Every chunk for itself, a batch at a time: all of them may be larger than the rows.
-            def expanded(index: int) -> np.ndarray:
-                batches, groups = self._grouped(index)
-                total = np.zeros(e_step.form.n_sums(*e_step.reference.shape))
-                for batch, of_batch in zip(batches, groups, strict=True):
-                    made = e_step.kernels(batch)
-                    sums = np.zeros(made.n_sums)
-                    for group in of_batch:
-                        e_step.add(made, group, sums)
-                    total += e_step.expanded(made, sums)
-                return total
-
-            total = self._engine.reduce(expanded, len(self._grid))
-        else:
-            made = [e_step.kernels(batch) for batch in self._batches]
-            ends = np.cumsum([m.n_sums for m in made])
-
-            def sums(index: int) -> np.ndarray:
-                sums = np.zeros(ends[-1])
-                parts = zip(made, self._grouped(index)[1], np.split(sums, ends[:-1]), strict=True)
-                for of_batch, groups, part in parts:
-                    for group in groups:
-                        e_step.add(of_batch, group, part)
-                return sums
-
-            by_batch = np.split(self._engine.reduce(sums, len(self._grid)), ends[:-1])
-            pairs = zip(made, by_batch, strict=True)
-            total = np.sum([e_step.expanded(m, s) for m, s in pairs], axis=0)
+        sums = SumsOfGroups(e_step, self._groups, self._labels, self._keeps)
+        total = sums.expanded(self._merged(sums))
         record = SufficientStatistics(e_step.form, e_step.reference, total)
         return record.traced() if self._forms.moments == MomentForm.TRACE else record
 
@@ -115,9 +90,20 @@ class MissingPass(Pass):
 
         What is missing is taken to have the mean and the variance of its feature.
         """
-        counted = _SharesOfMissing(shares, self._source, about.shape)
-        record = self._filled.given(counted, about, careful)
-        return _widened(record, counted.weight(), self._tally.variances)
+        choice = kernels_for_given(self._forms, self.centre(), about, careful)
+        sums = SumsOfChunks(choice.forms, choice.operands, choice.dtype, choice.careful)
+        # In the type of the stored rows, as `FilledRows` fills them.
+        values = self._tally.means.astype(self._source.reader.dtype)
+        given = SumsOfGiven(sums, choice.dtype, shares)
+        found = self._filled.merged(
+            _GivenOfMissing(given, values, about.shape), self._source, one_by_one=shares.in_order
+        )
+        total, missing = np.split(found, [len(found) - about.size])
+        record = SufficientStatistics(
+            MomentForm(choice.forms.moments), choice.operands.reference, total
+        )
+        record = as_asked(record, self._forms, self._filled)
+        return _widened(record, missing.reshape(about.shape), self._tally.variances)
 
     def scatter(self, point):
         record = self._filled.scatter(point)
@@ -127,66 +113,45 @@ class MissingPass(Pass):
     def centre(self):
         return self._filled.centre()
 
-    def _grouped(self, index: int) -> tuple[list[Batch], list[tuple[Group, ...]]]:
-        """Batches, and the rows of a chunk by batch: those without labels, and those with."""
-        found = self._kept.get(index)
-        if found is None:
-            chunk = self._source.read(*self._grid.bounds(index))
-            batches = self._batches
-            if batches is None:
-                patterns, numbers = patterns_of(chunk.rows)
-                batches = batches_of(patterns, self._n_components)
-            else:
-                numbers = self._known.numbers(chunk.rows)
-                if (numbers < 0).any():
-                    raise ValueError(f"{self._source.name} has changed since it was opened.")
-            if self._labels is None:
-                parts = [groups_of(chunk, numbers, batches)]
-            else:
-                labels = self._labels[chunk.start : chunk.stop]
-                free, known = labels < 0, labels >= 0
-                parts = [groups_of(part_of(chunk, free), numbers[free], batches)]
-                if known.any():
-                    of_known = part_of(chunk, known), numbers[known], batches, labels[known]
-                    parts.append(groups_of(*of_known))
-            found = batches, list(zip(*parts, strict=True))
-            if self._keeps:
-                self._kept[index] = found
-        return found
+    def _merged(self, sums: SumsOfGroups) -> np.ndarray:
+        """Merge over all chunks; here, rows that are kept in order are not read again."""
+        if self._source.place is not None:
+            return merge_chunks(sums, self._source, self._grid, self._engine)
+        bounds, read = self._grid.bounds, self._source.read
+        return self._engine.reduce(lambda i: sums.of_rows(bounds(i), read), len(self._grid))
 
 
-class _SharesOfMissing:
-    """Given shares, which add up by component and feature what is missing as they are asked for.
+@dataclass(frozen=True, eq=False, slots=True)
+class _GivenOfMissing:
+    """Sums of a chunk under given shares; behind them, the weight of what components lack (k, d).
 
     Parameters
     ----------
-    shares : Shares
-    source : RowSource
+    given : SumsOfGiven
+    values : ndarray of shape (d,)
+        Taken where values are missing.
     shape : tuple of int
         Components and features.
     """
 
-    def __init__(self, shares: Shares, source: RowSource, shape: tuple[int, int]):
-        self._shares, self._source, self._shape = shares, source, shape
-        self.in_order = shares.in_order
-        self._found: dict[int, np.ndarray] = {}
+    given: SumsOfGiven
+    values: np.ndarray
+    shape: tuple[int, ...]
 
-    def chunk(self, start: int, stop: int) -> np.ndarray:
-        """Shares of the rows start to stop."""
-        shares = self._shares.chunk(start, stop)
-        chunk = self._source.read(start, stop)
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        shares = self.given.shares.chunk(chunk.start, chunk.stop)
         missing = np.isnan(chunk.rows) * (chunk.weights[:, np.newaxis] if len(chunk.weights) else 1)
         if shares.ndim == 1:
-            found = np.zeros(self._shape)
-            np.add.at(found, shares, missing)
+            lacking = np.zeros(self.shape)
+            np.add.at(lacking, shares, missing)
         else:
-            found = shares.T @ missing
-        self._found[start] = found
-        return shares
+            lacking = shares.T @ missing
+        complete = chunk._replace(rows=filled(chunk.rows, self.values))
+        return np.concatenate([self.given.of(complete, shares), lacking.ravel()])
 
-    def weight(self) -> np.ndarray:
-        """(k, d): sum of the weights of rows that lack the feature, shared out."""
-        return np.sum([self._found[start] for start in sorted(self._found)], axis=0)
+    def of_chunks(self, bounds: Bounds) -> "_GivenOfMissing":
+        """The same with the shares of some chunks only."""
+        return replace(self, given=self.given.of_chunks(bounds))
 
 
 def _widened(

@@ -72,8 +72,8 @@ def batches_of(patterns: np.ndarray, n_components: int) -> list[Batch]:
         for first in range(begin, end, most):
             some = patterns[first : min(first + most, end)]
             m = len(some)
-            observed = np.nonzero(some)[1].reshape(m, p)
-            batches.append(Batch(first, observed, np.nonzero(~some)[1].reshape(m, d - p)))
+            observed, missing = (np.ascontiguousarray(np.nonzero(x)[1]) for x in (some, ~some))
+            batches.append(Batch(first, observed.reshape(m, p), missing.reshape(m, d - p)))
     return batches
 
 

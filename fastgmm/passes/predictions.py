@@ -8,7 +8,7 @@ import numpy as np
 from fastgmm.engines.base import Engine
 from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
-from fastgmm.passes.chunks import chunk_predictions
+from fastgmm.passes.chunks import chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 
@@ -114,9 +114,7 @@ def _log_likelihood(chunk: Chunk, choice: KernelChoice) -> float:
     """Weighted sum of the log-likelihoods of a chunk."""
     values = np.empty(len(chunk.rows), dtype=choice.dtype)
     chunk_predictions(chunk, choice.forms, choice.operands, "log_likelihoods", values)
-    if not len(chunk.weights):
-        return float(values.sum(dtype=np.float64))
-    return float(values.astype(np.float64) @ chunk.weights)
+    return weighted_sum(values, chunk.weights)
 
 
 def classified_log_likelihood(
@@ -143,18 +141,26 @@ def classified_log_likelihood(
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-    of_chunk = partial(_classified, choice=choice, predict=predict)
+    of_chunk = partial(classified_chunk, choice=choice, predict=predict)
     total, certainty = merge_chunks(of_chunk, source, grid, engine)
     weight = source.total_weight
     return float(total / weight), weight, float(total + certainty)
 
 
-def _classified(
+def classified_chunk(
     chunk: Chunk,
     choice: KernelChoice,
-    predict: Callable[[Chunk, str, np.ndarray], float] | None,
+    predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
 ) -> np.ndarray:
-    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities."""
+    """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    choice : KernelChoice
+    predict : callable, optional
+        See `predict_rows`.
+    """
     values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
     if predict is None:
         chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
@@ -166,6 +172,4 @@ def _classified(
     weights = chunk.weights
     if not len(weights) and predict is not None:
         weights = np.ones(len(values))
-    if not len(weights):
-        return np.array([part.sum(dtype=np.float64) for part in parts])
-    return np.array([part.astype(np.float64) @ weights for part in parts])
+    return np.array([weighted_sum(part, weights) for part in parts])

@@ -53,7 +53,8 @@ def density(
     Features that are not shown are integrated out.
 
     Noise of a model of one feature is a part, too, as high as its weight over its volume within its
-    box. Of more features, contours and curves show the Gaussian part alone.
+    box. Of more features, contours and curves show the Gaussian part alone, and
+    the legend of contours says so.
 
     Parameters
     ----------
@@ -96,12 +97,15 @@ def density(
     ax.contour(
         x, y, heights, levels=bounds, colors=DARK, linestyles="solid", linewidths=0.8, zorder=2
     )
+    whole = "smallest regions that hold"
+    if getattr(view.model, "noise_weight_", 0):
+        whole = f"without the noise, {whole}"
     ax.legend(
         handles=[
             Patch(facecolor=shade, edgecolor=DARK, label=percent(level))
             for shade, level in zip(shades, levels[::-1], strict=True)
         ],
-        title="smallest regions that hold" + (f"\n{view.thinning}" if view.thinning else ""),
+        title=whole + (f"\n{view.thinning}" if view.thinning else ""),
         fontsize="small",
         title_fontsize="small",
     )

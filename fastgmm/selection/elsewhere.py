@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from fastgmm.estimator.rows import rows_to_fit
-from fastgmm.selection.cell import Cell
-from fastgmm.selection.fits import CellFits, Key
+from fastgmm.estimator.rows import rows_to_fit, without_labels
+from fastgmm.selection.cell import Cell, Key
+from fastgmm.selection.fits import CellFits
 from fastgmm.selection.plan import Plan
 from fastgmm.selection.rows import folds
 
@@ -15,7 +15,7 @@ class Recipe(NamedTuple):
     Parameters
     ----------
     plan : Plan
-    X, sample_weight : object
+    X, sample_weight, labels : object
         As the caller gave them.
     pairs : list of (ndarray, ndarray)
         Rows to fit and rows to judge by, for every fold; empty if there are none.
@@ -24,6 +24,7 @@ class Recipe(NamedTuple):
     plan: Plan
     X: Any
     sample_weight: Any
+    labels: Any
     pairs: list
 
     def __reduce__(self) -> tuple:
@@ -43,8 +44,9 @@ def cells_of(piece: Piece, fits: CellFits) -> list[Cell]:
     return list(fits.chain(*piece))
 
 
-def _opened(plan: Plan, X: Any, sample_weight: Any, pairs: list) -> CellFits:
+def _opened(plan: Plan, X: Any, sample_weight: Any, labels: Any, pairs: list) -> CellFits:
     template = plan.make(1, "full", init_params="kmeans")
-    data = rows_to_fit(template, X, sample_weight)
+    X, sample_weight, labels = without_labels(X, sample_weight, labels)
+    data = rows_to_fit(template, X, sample_weight, labels, max(plan.n_components))
     parts = folds(data, pairs) if pairs else []
     return CellFits(plan, X, data, parts, template)

@@ -148,7 +148,7 @@ def _fingerprint(plan: Plan, data: FitRows, cv: Any) -> Fingerprint:
     source = data.source
     model = plan.make(1, plan.covariance_types[0])
     grid = RowGrid.of(source.n_rows, source.n_features, 1)
-    found = fingerprint_of(model, source, grid)
+    found = fingerprint_of(model, source, grid, labels=data.labels)
     left_out = ("n_components", "covariance_type", "random_state", "init_params")
     facts = {name: value for name, value in found.facts.items() if name not in left_out}
     facts |= {
@@ -188,7 +188,7 @@ def cells_of(header: dict[str, Any], packed: Arrays) -> list[Cell]:
             if not _is_a(value, name):
                 raise ValueError(f"{name} is {value!r}")
         model = None if item["model"] is None else described_model(item["model"], arrays)
-        cells.append(Cell(**columns, model=model))
+        cells.append(Cell(**columns, made=model))
     if not cells:
         raise ValueError("it has no fits")
     return cells

@@ -22,7 +22,7 @@ class Fits(Mapping):
     """Fitted estimators, by number of components and structure; those that failed are left out."""
 
     def __init__(self, cells: list[Cell]):
-        self._models = {cell.key: cell.model for cell in cells if cell.model is not None}
+        self._cells = {cell.key: cell for cell in cells if cell.made is not None}
 
     def __getitem__(self, key: tuple[int, str]) -> Any:
         """The fitted estimator of a cell.
@@ -33,18 +33,18 @@ class Fits(Mapping):
             If there is none; `Selection.to_frame` says why.
         """
         try:
-            return self._models[key]
+            return self._cells[key].model
         except KeyError:
             raise KeyError(f"There is no fit {key!r}; there are {self!r}.") from None
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        return iter(self._models)
+        return iter(self._cells)
 
     def __len__(self) -> int:
-        return len(self._models)
+        return len(self._cells)
 
     def __repr__(self) -> str:
-        return f"<fits of {', '.join(map(str, self._models))}>"
+        return f"<fits of {', '.join(map(str, self._cells))}>"
 
 
 class Selection:
@@ -248,7 +248,7 @@ def _best_index(cells: list[Cell], greater_is_better: bool) -> int:
     ValueError
         If no fit has a score.
     """
-    able = [i for i, c in enumerate(cells) if c.model is not None and not math.isnan(c.score)]
+    able = [i for i, c in enumerate(cells) if c.made is not None and not math.isnan(c.score)]
     if not able:
         raise ValueError("no fit has a score")
     able = [i for i in able if cells[i].status == OK] or able

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import KFold, check_cv
 
 from fastgmm.estimator.missing import check_features_seen, tally_of
-from fastgmm.estimator.rows import FitRows
+from fastgmm.estimator.rows import FitRows, known_labels
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.sampling import all_weights
@@ -77,7 +77,11 @@ def _parts(data: FitRows, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Ite
             names = source.feature_names or range(source.n_features)
             check_features_seen(tally, names, f"What is left of X without fold {number}")
         given = fitted.astype(data.given.dtype)
-        yield Part(FitRows(given, fitted, data.start, kept, tally=tally), held_out)
+        labels = None
+        if data.labels is not None:  # of files, the rows stay in their order
+            order = np.sort(train) if data.arrays is None else train
+            labels = known_labels(data.labels[order])
+        yield Part(FitRows(given, fitted, data.start, kept, labels, tally=tally), held_out)
 
 
 def _only(source: RowSource, own: np.ndarray | None, chosen: np.ndarray) -> RowSource:

@@ -6,11 +6,10 @@ from contextlib import closing
 
 from fastgmm.batch.progress import Progress
 from fastgmm.distributed import Cluster
-from fastgmm.engines.threads import ThreadEngine
-from fastgmm.selection.cell import FAILED, OK, Cell
+from fastgmm.selection.cell import FAILED, OK, Cell, Key
 from fastgmm.selection.elsewhere import Piece, Recipe, cells_of
 from fastgmm.selection.files import Keeper
-from fastgmm.selection.fits import CellFits, Key, cell_before, reaches
+from fastgmm.selection.fits import CellFits, cell_before, reaches
 from fastgmm.selection.plan import Plan
 
 REFINED = 100
@@ -54,7 +53,7 @@ class Search:
         self._plan, self._fits, self._cells, self._bar = plan, fits, cells, bar
         self._keeper, self._raises = keeper, raises
         self._cluster, self._recipe = cluster, recipe
-        self._engine = ThreadEngine(plan.parameters["n_jobs"])
+        self._engine = fits.engine
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -76,6 +75,12 @@ class Search:
             raise
 
     def _fit_all(self, keys: list[Key], tol: float) -> None:
+        if self._cluster is None:
+            made = self._fits.side_by_side(keys, tol, self._engine, self._cells)
+            done = [self._enter(cell) for cell in made]
+            keys = [key for key in keys if key not in done]
+        if not keys:
+            return
         together = self._cluster is not None or self._fits.are_small
         if self._plan.splits:  # a mixture needs the one before it
             names = dict.fromkeys(name for _, name in keys)
@@ -104,7 +109,9 @@ class Search:
             self._fits.stop.set()
             raise
 
-    def _spread(self, cluster: Cluster, chains: list[list[Key]], tol: float) -> None:
+    def _spread(
+        self, cluster: Cluster, chains: list[list[Key]], tol: float, one_by_one: bool = False
+    ) -> None:
         names = {chain[0]: {name for _, name in chain} for chain in chains}
         pieces = (
             Piece(
@@ -119,9 +126,13 @@ class Search:
             k, name = chains[number][0]
             return f"The fit of {k} components, {name!r}"
 
-        with closing(cluster.spread(cells_of, pieces, words, self._recipe)) as results:
+        suspects = []
+        with closing(cluster.spread(cells_of, pieces, words, self._recipe, one_by_one)) as results:
             for number, found in results:
                 if isinstance(found, OSError):  # its workers died
+                    if not one_by_one:
+                        suspects.append(chains[number])
+                        continue
                     seeds, text = self._plan.seeds, str(found)
                     found = [
                         Cell(*key, tol=tol, seed=seeds[key[0]], error=text)
@@ -131,11 +142,13 @@ class Search:
                     if cell.model is not None:
                         cell.model.n_jobs = self._plan.parameters["n_jobs"]
                     self._enter(cell)
+        if suspects:
+            self._spread(cluster, suspects, tol, one_by_one=True)
 
-    def _enter(self, cell: Cell) -> None:
-        """Take note of a cell."""
+    def _enter(self, cell: Cell) -> Key:
+        """Take note of a cell; returns its key."""
         if self._fits.stop.is_set():  # it may have been cut off
-            return
+            return cell.key
         if cell.error is not None and self._raises:
             raise ValueError(
                 f"The fit of {cell.n_components} components, {cell.covariance_type!r}, failed: "
@@ -148,6 +161,7 @@ class Search:
                 self._keeper.update(self._cells)
         if is_new:
             self._bar.advance(1, int(cell.status == FAILED))
+        return cell.key
 
     def _contenders(self) -> list[Key]:
         """Cells that have to be fitted with the smaller tolerance before one of them is named.
@@ -157,7 +171,7 @@ class Search:
         sign = -1 if self._plan.greater_is_better else 1
         # In the order of the table, whichever thread was done first: some tie, as all of k = 1.
         cells = [self._cells[key] for key in self._plan.keys]
-        able = [c for c in cells if c.model is not None and not math.isnan(c.score)]
+        able = [c for c in cells if c.made is not None and not math.isnan(c.score)]
         able = [cell for cell in able if cell.status == OK] or able
         first = sorted(able, key=lambda cell: sign * cell.score)[:_CONTENDERS]
         again = [cell.key for cell in first if cell.tol > self._plan.tol / REFINED]

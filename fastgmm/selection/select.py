@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.batch.progress import Progress
 from fastgmm.distributed import cluster_of, stays_here
 from fastgmm.estimator.base import MixtureEstimator
-from fastgmm.estimator.rows import rows_to_fit
+from fastgmm.estimator.rows import rows_to_fit, without_labels
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.cell import OK, Cell
 from fastgmm.selection.elsewhere import Recipe
@@ -43,6 +43,7 @@ def select(
     cv: Any = 5,
     estimator: Any = None,
     sample_weight: Any = None,
+    labels: Any = None,
     random_state: Any = None,
     n_jobs: int | None = None,
     on_error: str = "record",
@@ -81,6 +82,10 @@ def select(
         BayesianGaussianMixture needs 'cv' or a callable: it has no criterion of a likelihood.
     sample_weight : array-like of shape (n_samples,), str or int, optional
         As for `fit`.
+    labels : array-like of int, shape (n_samples,), str or int, optional
+        As for `fit`: components of rows, -1 where unknown, or the column that holds them. A fit
+        with fewer components than that fails. Criteria are of all rows, as if none were labelled;
+        so is what is held out.
     random_state : int, RandomState or None, default=None
         Fits with k components have ``SeedSequence(random_state, spawn_key=(k,)).generate_state(1)``
         (of `numpy.random`) as their `random_state`, whatever else is searched.
@@ -168,14 +173,16 @@ def select(
     template = plan.make(1, "full", init_params="kmeans")
     left_to_sklearn(template, **{"select()": True})
     template._validate_params()
-    data = rows_to_fit(template, X, sample_weight)
+    given = X, sample_weight, labels
+    X, sample_weight, labels = without_labels(*given)
+    data = rows_to_fit(template, X, sample_weight, labels, max(plan.n_components))
     names = checked_types(covariance_type, data.source.n_rows, data.source.n_features)
     plan = dataclasses.replace(plan, covariance_types=names)
-    _check_arguments(plan)
+    _check_arguments(plan, labels)
     pairs = fold_rows(data, cv, entropy) if criterion == "cv" else []
     parts = folds(data, pairs) if pairs else []
     of_worker = dataclasses.replace(plan, parameters={**plan.parameters, "n_jobs": 1})
-    recipe = Recipe(of_worker, X, sample_weight, pairs)
+    recipe = Recipe(of_worker, *given, pairs)
     cells = {} if keeper is None else keeper.resume(plan, data, cv)
     with Progress(len(plan.keys), progress, "fits") as bar, warnings.catch_warnings():
         # What they say is in the table; the filter holds for all threads.
@@ -239,14 +246,14 @@ def _check_words(criterion: Any, on_error: Any, share_starts: Any, kind: Any) ->
             raise ValueError(f"A {kind.__name__} takes no share_starts='split'.")
 
 
-def _check_arguments(plan: Plan) -> None:
+def _check_arguments(plan: Plan, labels: Any) -> None:
     """Check what holds for all fits, once; what is about single fits goes to the table."""
     for name in plan.covariance_types:
         for start in plan.starts:
             plan.make(1, name, init_params=start)._validate_params()
     if not plan.covariance_types:
         raise ValueError("covariance_type is empty: there is nothing to fit.")
-    _check_together(plan)
+    _check_together(plan, labels)
     first = plan.starts[0]
     if plan.criterion == "cv" and not (isinstance(first, str) or callable(first)):
         raise ValueError(
@@ -254,12 +261,12 @@ def _check_arguments(plan: Plan) -> None:
         )
 
 
-def _check_together(plan: Plan) -> None:
-    """Refuse arguments of the estimator that the search cannot do justice to."""
+def _check_together(plan: Plan, labels: Any) -> None:
+    """Refuse arguments of the fits that the search cannot do justice to."""
     given = plan.parameters
     if plan.share_starts == "split":
-        for name in ("freeze", "noise"):
-            if given.get(name) is not None:
+        for name, value in {**given, "labels": labels}.items():
+            if name in ("freeze", "noise", "labels") and value is not None:
                 raise ValueError(f"share_starts='split' and {name} do not go together.")
     if given.get("noise_init") is not None and plan.criterion == "cv":
         raise ValueError(

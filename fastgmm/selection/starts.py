@@ -47,8 +47,8 @@ class SharedStarts:
         method = data.start
         if not isinstance(method, str) or model.on_failure != "raise" or data.tally is not None:
             return None
-        if getattr(model, "noise", None) is not None:  # starts depend on it
-            return None
+        if data.labels is not None or getattr(model, "noise", None) is not None:
+            return None  # starts depend on them
         key = part, model.n_components, method, model.random_state, model.n_init
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())

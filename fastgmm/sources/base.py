@@ -3,15 +3,15 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgmm.sources.checks import describe_bad_value, find_bad_value
-from fastgmm.sources.present import PresentRows, WeightTally
+from fastgmm.sources.present import PresentCounts, PresentRows, WeightTally, sum_of_weights
 from fastgmm.sources.read_ahead import ReadAhead
 from fastgmm.sources.reader import RowReader, readers_below, rows_per_scan
-from fastgmm.sources.weights import divided
+from fastgmm.sources.weights import SUMMED_ROWS, divided
 
 _CHUNKS = 64
 """Chunks that rows are cut into, while that makes neither too small nor too large ones."""
@@ -144,11 +144,11 @@ class RowSource:
         self.place, self._partial = stored.place, False
         self._exponent = 0
         self._unchecked = not checked
+        self._take(reader)
         if reader.weighted:
-            self._tally = WeightTally.of(reader)
+            self._tally = WeightTally.of(reader) if self.place is None else self._tally_there()
             self.n_absent = reader.n_rows - self._tally.n_present
             self.total_weight = math.ldexp(self._tally.scale.total, self._tally.scale.exponent)
-        self._take(reader)
 
     def _take(self, reader: RowReader) -> None:
         self.reader, self.n_rows = reader, reader.n_rows
@@ -158,6 +158,16 @@ class RowSource:
             self._ahead = ReadAhead(
                 reader.prefetch, self.n_rows, reader.read_ahead_rows, reader.read_ahead_step
             )
+
+    def _tally_there(self) -> WeightTally:
+        """Tally of the weights by two looks at them, where the rows are."""
+        stored = copy.copy(self)
+        stored._unchecked = False
+        counts = PresentCounts.together(survey(PresentCounts.of, stored), self.reader)
+        if counts.sum() < self.n_rows:
+            stored = copy.copy(stored)
+            stored._take(PresentRows(self.reader, np.cumsum(counts)))
+        return WeightTally.of_sums(counts, survey(sum_of_weights, stored, SUMMED_ROWS))
 
     def __repr__(self) -> str:
         weighted = ", weighted" if self.weighted else ""
@@ -227,14 +237,6 @@ class RowSource:
         self._take(self.reader)
         return self
 
-    def at_home(self) -> "RowSource":
-        """The same rows, worked on in this process wherever they are stored."""
-        if self.place is None:
-            return self
-        other = copy.copy(self)
-        other.place = None
-        return other
-
     def with_reader(self, reader: RowReader, *, missing: bool) -> "RowSource":
         """Rows of a reader that makes them of this source's own.
 
@@ -256,7 +258,7 @@ class RowSource:
         if self.n_absent == 0:
             return self
         other = copy.copy(self)
-        other._take(PresentRows(self.reader, self._tally))
+        other._take(PresentRows(self.reader, self._tally.ends))
         other.n_absent = 0
         return other
 
@@ -305,7 +307,42 @@ class RowSource:
 
 
 def scan(source: RowSource) -> Iterator[Chunk]:
-    """All rows of a source, in order, in pieces of a few megabytes."""
-    step = rows_per_scan(source.n_features)
+    """All rows of a source, in order, in pieces of a few megabytes, brought to this process."""
+    for start, stop in _pieces(source):
+        yield source.read(start, stop)
+
+
+def survey(
+    function: Callable[[Chunk], Any], source: RowSource, rows_per_piece: int | None = None
+) -> Iterator[Any]:
+    """What a function gives for all rows of a source, piece by piece in order, where they are.
+
+    Parameters
+    ----------
+    function : callable
+        It pickles, if the rows may be elsewhere.
+    source : RowSource
+    rows_per_piece : int, optional
+        Makes a few megabytes by default.
+    """
+    if source.place is None:
+        for start, stop in _pieces(source, rows_per_piece):
+            yield function(source.read(start, stop))
+    else:
+        grid = RowGrid(source.n_rows, rows_per_piece or rows_per_scan(source.n_features))
+        yield from source.place.merge(_Listed(function), source, grid)
+
+
+class _Listed(NamedTuple):
+    """A function of a chunk whose results add by following one another."""
+
+    function: Callable[[Chunk], Any]
+
+    def __call__(self, chunk: Chunk) -> list[Any]:
+        return [self.function(chunk)]
+
+
+def _pieces(source: RowSource, rows: int | None = None) -> Iterator[tuple[int, int]]:
+    step = rows or rows_per_scan(source.n_features)
     for start in range(0, source.n_rows, step):
-        yield source.read(start, min(start + step, source.n_rows))
+        yield start, min(start + step, source.n_rows)

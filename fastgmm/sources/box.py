@@ -1,8 +1,10 @@
 """The smaller of two boxes around the rows of a source, by volume."""
 
+from functools import partial
+
 import numpy as np
 
-from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.base import Chunk, RowSource, survey
 
 _FLAT = 1e-10
 """Width of a box, relative to the largest, below which rows are taken for linearly dependent."""
@@ -26,39 +28,52 @@ def box_around(source: RowSource) -> np.ndarray:
         The corner, and below it an edge in every row: rows are at corner + u @ edges, u from 0 to
         1. Edges are zero along features that are constant.
     """
-    d = source.n_features
+    source, d = source.scaled(), source.n_features
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
-    total, first, second, origin = 0.0, np.zeros(d), np.zeros((d, d)), None
-    for chunk in scan(source):
-        rows = chunk.rows.astype(np.float64)
-        # These pass over NaN.
-        low = np.fmin(low, np.fmin.reduce(rows, axis=0))
-        high = np.fmax(high, np.fmax.reduce(rows, axis=0))
-        if source.missing:
-            continue
-        origin = rows[0] if origin is None else origin
-        rows -= origin
-        weighted = rows * chunk.weights[:, np.newaxis] if len(chunk.weights) else rows
-        total += chunk.weights.sum() if len(chunk.weights) else len(rows)
-        first += weighted.sum(axis=0)
-        second += weighted.T @ rows
+    total, mean, second = 0.0, np.zeros(d), np.zeros((d, d))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for lowest, highest, weight, its_mean, its_second in survey(_extent, source):
+            low, high = np.fmin(low, lowest), np.fmax(high, highest)
+            # Moments of both (Chan, Golub and LeVeque 1979).
+            total, shift = total + weight, its_mean - mean
+            second += its_second + (total - weight) * (weight / total) * np.outer(shift, shift)
+            mean = mean + weight / total * shift
     box = np.vstack([low, np.diag(high - low)])
     if d == 1 or source.missing or not (high > low).all():
         return box
     # Of features in units of their own, so that none is lost beside the others.
-    with np.errstate(over="ignore", invalid="ignore"):
-        covariance = second / total - np.outer(first / total, first / total)
+    covariance = second / total
     if not np.isfinite(covariance).all():
         return box
     _, axes = np.linalg.eigh(covariance)
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
-    for chunk in scan(source):
-        scores = (chunk.rows - origin) @ axes
-        low, high = np.minimum(low, scores.min(axis=0)), np.maximum(high, scores.max(axis=0))
+    for lowest, highest in survey(partial(_reach, origin=mean, axes=axes), source):
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
     widths = high - low
     if not widths.min() > _FLAT * widths.max() or _log_volume(box) <= np.log(widths).sum():
         return box
-    return np.vstack([origin + axes @ low, widths[:, np.newaxis] * axes.T])
+    return np.vstack([mean + axes @ low, widths[:, np.newaxis] * axes.T])
+
+
+def _extent(chunk: Chunk) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]:
+    """Ends of the rows of a chunk, their weight, mean, and outer moments about it.
+
+    Ends pass over NaN; moments do not.
+    """
+    rows = chunk.rows.astype(np.float64)
+    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    weights = chunk.weights if len(chunk.weights) else np.ones(len(rows))
+    shares = weights[:, np.newaxis]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = (rows * shares).sum(axis=0) / weights.sum()
+        rows -= mean
+        return low, high, float(weights.sum()), mean, (rows * shares).T @ rows
+
+
+def _reach(chunk: Chunk, origin: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the rows of a chunk along other axes."""
+    scores = (chunk.rows - origin) @ axes
+    return scores.min(axis=0), scores.max(axis=0)
 
 
 def _log_volume(box: np.ndarray) -> float:

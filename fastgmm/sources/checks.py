@@ -52,6 +52,11 @@ def describe_bad_value(value: np.floating, column: str | int, file: str, row: in
     )
 
 
+def weights_in_range(weights: np.ndarray) -> np.ndarray:
+    """Which weights are finite and not negative."""
+    return (weights >= 0) & (weights < np.inf)
+
+
 def check_weights(weights: np.ndarray, start: int, locate: Locate) -> None:
     """Check that weights are finite and not negative.
 
@@ -67,7 +72,7 @@ def check_weights(weights: np.ndarray, start: int, locate: Locate) -> None:
     ValueError
         Naming the first that is not.
     """
-    wrong = ~((weights >= 0) & (weights < np.inf))
+    wrong = ~weights_in_range(weights)
     if wrong.any():
         first = int(np.argmax(wrong))
         file, row = locate(start + first)

@@ -3,7 +3,6 @@
 import gzip
 import logging
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,7 +147,8 @@ class CsvFile:
         """Take an error for a reason to cut the file otherwise, if it is one."""
         lib = import_optional("pyarrow", "Reading CSV").lib
         try:
-            yield
+            with csv_advice.damage_as_error(self._unreadable):
+                yield
         except lib.ArrowInvalid as error:
             text, parsing = str(error), self._parsing
             if _OUT_OF_SYNC in text and not parsing.across_lines:
@@ -157,10 +157,6 @@ class CsvFile:
                 self._parsing = parsing._replace(block_bytes=8 * parsing.block_bytes)
             else:
                 raise self._unreadable(text) from error
-        except UnicodeDecodeError as error:
-            raise self._unreadable("its text is not in UTF-8.") from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise self._unreadable(f"its compressed text is damaged: {error}") from error
 
     def _may_be_longer(self) -> bool:
         compressed = csv_advice.is_gzip(self.path)

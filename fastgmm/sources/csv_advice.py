@@ -5,6 +5,9 @@ import gzip
 import itertools
 import re
 import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,17 @@ def check_text(path: Path, delimiter: str, decimal: str) -> None:
             f"{path} is not in UTF-8, but most likely in UTF-16, which Excel calls Unicode text. "
             "Save it as 'CSV UTF-8', or convert it: iconv -f UTF-16 -t UTF-8."
         )
+
+
+@contextmanager
+def damage_as_error(unreadable: Callable[[str], ValueError]) -> Iterator[None]:
+    """Raise what a function makes of a sentence, where text or its compression is damaged."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise unreadable("its text is not in UTF-8.") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise unreadable(f"its compressed text is damaged: {error}") from error
 
 
 def of_shape(path: Path, dialect: Any) -> str:

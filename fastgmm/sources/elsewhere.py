@@ -8,7 +8,15 @@ from fastgmm.sources.reader import RowReader
 
 
 class Place(ABC):
-    """Where rows are worked on: `fastgmm.distributed` has such places."""
+    """Where rows are worked on: `fastgmm.distributed` has such places.
+
+    Attributes
+    ----------
+    whole_chunks : bool
+        Whether functions get the chunks of a grid as they are, and not cut further.
+    """
+
+    whole_chunks = False
 
     @abstractmethod
     def merge(self, function: Callable[[Any], Any], source: Any, grid: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.sources.base import RowSource
+from fastgmm.sources.base import Chunk, RowSource, survey
 from fastgmm.sources.reader import RowReader, rows_per_scan
 from fastgmm.sources.selected import BLOCK, SelectedRows
 
@@ -54,27 +54,73 @@ class MissingTally(NamedTuple):
         """Tally of a source that allows missing values."""
         source = source.scaled()
         d, n_blocks = source.n_features, -(-source.n_rows // BLOCK)
-        seen, complete = np.zeros(n_blocks, np.int64), np.zeros(n_blocks, np.int64)
+        ends = np.zeros((2, n_blocks), np.int64)
         moments = np.zeros((3, d))
         patterns: np.ndarray | None = np.zeros((0, d), bool)
         step = max(rows_per_scan(d) // BLOCK, 1) * BLOCK
-        for start in range(0, source.n_rows, step):
-            chunk = source.read(start, min(start + step, source.n_rows))
-            observed = ~np.isnan(chunk.rows)
-            counts = observed.sum(axis=1)
-            for ends, chosen in ((seen, counts > 0), (complete, counts == d)):
-                found = np.bincount(np.flatnonzero(chosen) // BLOCK)
-                ends[start // BLOCK : start // BLOCK + len(found)] += found
-            moments = _merged(moments, _moments(chunk.rows, observed, chunk.weights))
-            if patterns is not None:
-                new = distinct_patterns(observed[counts > 0])[0]
-                patterns = distinct_patterns(np.concatenate([patterns, new]))[0]
-                patterns = None if len(patterns) > _MOST_PATTERNS else patterns
+        for first, counts, of_piece, new in survey(_look, source, step):
+            ends[:, first : first + counts.shape[1]] += counts
+            moments = _merged(moments, of_piece)
+            patterns = _united(patterns, new)
         weight, means, squares = moments
         with np.errstate(invalid="ignore"):
             variances = squares / weight
         means = np.where(weight > 0, means, np.nan)
-        return cls(np.cumsum(seen), np.cumsum(complete), weight, means, variances, patterns)
+        seen, complete = np.cumsum(ends, axis=1)
+        return cls(seen, complete, weight, means, variances, patterns)
+
+
+class _Look(NamedTuple):
+    """What is missing of a piece of the rows.
+
+    Parameters
+    ----------
+    first : int
+        Number of its first block of rows.
+    counts : ndarray of int, shape (2, blocks)
+        Rows that are seen, and complete.
+    moments : ndarray of shape (3, d)
+    patterns : ndarray of bool or None
+    """
+
+    first: int
+    counts: np.ndarray
+    moments: np.ndarray
+    patterns: np.ndarray | None
+
+
+def _look(chunk: Chunk) -> _Look:
+    observed = ~np.isnan(chunk.rows)
+    n_observed = observed.sum(axis=1)
+    blocks = (chunk.start % BLOCK + np.arange(len(observed))) // BLOCK
+    counts = [
+        np.bincount(blocks[chosen], minlength=blocks[-1] + 1)
+        for chosen in (n_observed > 0, n_observed == observed.shape[1])
+    ]
+    moments = _moments(chunk.rows, observed, chunk.weights)
+    patterns = distinct_patterns(observed[n_observed > 0])[0]
+    return _Look(chunk.start // BLOCK, np.stack(counts), moments, _if_few(patterns))
+
+
+def _if_few(patterns: np.ndarray) -> np.ndarray | None:
+    return None if len(patterns) > _MOST_PATTERNS else patterns
+
+
+def _united(patterns: np.ndarray | None, others: np.ndarray | None) -> np.ndarray | None:
+    """Patterns of both; None if there are very many."""
+    if patterns is None or others is None:
+        return None
+    return _if_few(distinct_patterns(np.concatenate([patterns, others]))[0])
+
+
+def has_value(chunk: Chunk) -> np.ndarray:
+    """Which rows of a chunk have any value."""
+    return ~np.isnan(chunk.rows).all(axis=1)
+
+
+def is_complete(chunk: Chunk) -> np.ndarray:
+    """Which rows of a chunk have all values."""
+    return ~np.isnan(chunk.rows).any(axis=1)
 
 
 def distinct_patterns(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

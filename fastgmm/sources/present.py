@@ -1,14 +1,14 @@
 """Rows of weight 0: they are counted when a source is opened, and left out when it is read."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.sources.checks import check_weights
+from fastgmm.sources.checks import check_weights, weights_in_range
 from fastgmm.sources.reader import RowReader
 from fastgmm.sources.selected import BLOCK, SelectedRows
-from fastgmm.sources.weights import WeightScale
+from fastgmm.sources.weights import WeightScale, sum_of
 
 
 class WeightTally(NamedTuple):
@@ -42,10 +42,76 @@ class WeightTally(NamedTuple):
         counts = np.zeros(-(-reader.n_rows // BLOCK), dtype=np.int64)
         scale = WeightScale.of(_present_weights(reader, counts))
         if scale is None:
-            raise ValueError(
-                f"{reader.name}: sample weights must contain at least one non-zero number."
-            )
+            raise _no_weight(reader)
         return cls(scale, np.cumsum(counts))
+
+    @classmethod
+    def of_sums(cls, counts: np.ndarray, sums: Iterable[float]) -> "WeightTally":
+        """The same of what is known of blocks.
+
+        Parameters
+        ----------
+        counts : ndarray of int
+            Of rows that do not weigh 0, by block of rows; there are some.
+        sums : iterable of float
+            See `WeightScale.of_sums`.
+        """
+        scale = WeightScale.of_sums(int(counts.sum()), sums)
+        assert scale is not None
+        return cls(scale, np.cumsum(counts))
+
+
+class PresentCounts(NamedTuple):
+    """Rows of a piece that do not weigh 0, by block.
+
+    Parameters
+    ----------
+    first : int
+        Number of the first block.
+    counts : ndarray of int
+    bad : (int, float) or None
+        The first row whose weight is out of range, and the weight.
+    """
+
+    first: int
+    counts: np.ndarray
+    bad: tuple[int, float] | None
+
+    @classmethod
+    def of(cls, chunk: Any) -> "PresentCounts":
+        """Counts of a chunk."""
+        start, weights = chunk.start, chunk.weights
+        bad = np.flatnonzero(~weights_in_range(weights))[:1].tolist()
+        counts = np.bincount((start % BLOCK + np.flatnonzero(weights)) // BLOCK)
+        at = (start + bad[0], float(weights[bad[0]])) if bad else None
+        return cls(start // BLOCK, counts, at)
+
+    @staticmethod
+    def together(pieces: Iterable["PresentCounts"], reader: RowReader) -> np.ndarray:
+        """Counts by block of all rows of a reader.
+
+        Raises
+        ------
+        ValueError
+            If a weight is negative or not finite, or all are 0.
+        """
+        total = np.zeros(-(-reader.n_rows // BLOCK), dtype=np.int64)
+        for first, counts, bad in pieces:
+            if bad is not None:
+                check_weights(np.array(bad[1:]), bad[0], reader.locate)
+            total[first : first + len(counts)] += counts
+        if not total.any():
+            raise _no_weight(reader)
+        return total
+
+
+def sum_of_weights(chunk: Any) -> float:
+    """Sum of the weights of a chunk."""
+    return sum_of(chunk.weights)
+
+
+def _no_weight(reader: RowReader) -> ValueError:
+    return ValueError(f"{reader.name}: sample weights must contain at least one non-zero number.")
 
 
 def _present_weights(reader: RowReader, counts: np.ndarray) -> Iterator[np.ndarray]:
@@ -67,12 +133,9 @@ class PresentRows(SelectedRows):
     Parameters
     ----------
     reader : RowReader
-    tally : WeightTally
-        Of its weights.
+    ends : ndarray of int
+        Of a `WeightTally`.
     """
-
-    def __init__(self, reader: RowReader, tally: WeightTally):
-        super().__init__(reader, tally.ends)
 
     def _selected(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.flatnonzero(weights)

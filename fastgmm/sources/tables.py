@@ -109,15 +109,27 @@ def _of_file(path: Path, header: bool, delimiter: str | None, decimal: str) -> A
 
 def _of_csv(path: Path, header: bool, delimiter: str, decimal: str) -> Any:
     csv_advice.check_text(path, delimiter, decimal)
-    csv = import_optional("pyarrow.csv", "Reading CSV")
     opened = gzip.open if csv_advice.is_gzip(path) else open
-    with opened(path, "rb") as file:
-        table = csv.read_csv(
-            file,
-            csv.ReadOptions(autogenerate_column_names=not header),
-            csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            csv.ConvertOptions(decimal_point=decimal),
-        )
+    with (
+        csv_advice.damage_as_error(lambda text: ValueError(f"{path} cannot be read: {text}")),
+        opened(path, "rb") as file,
+    ):
+        table = _parsed(file, header, delimiter, decimal)
+    names = table.column_names
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path} has {names.count(twice[0])} columns {twice[0]!r}.")
+    return table
+
+
+def _parsed(file: Any, header: bool, delimiter: str, decimal: str) -> Any:
+    csv = import_optional("pyarrow.csv", "Reading CSV")
+    table = csv.read_csv(
+        file,
+        csv.ReadOptions(autogenerate_column_names=not header),
+        csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        csv.ConvertOptions(decimal_point=decimal),
+    )
     if not header:
         table = table.rename_columns([str(number) for number in range(table.num_columns)])
     # An empty cell of text is a missing value, but NA is a country.

@@ -9,7 +9,8 @@ import numpy as np
 NO_WEIGHTS = np.empty(0)
 """Weights of a chunk whose rows all weigh 1."""
 
-_BLOCK = 1 << 16
+SUMMED_ROWS = 1 << 16
+"""Weights whose sum is taken first, before all sums are added exactly."""
 
 
 class WeightScale(NamedTuple):
@@ -45,10 +46,14 @@ class WeightScale(NamedTuple):
             If their sum is too large for a float.
         """
         n_rows, sums = 0, []
-        with np.errstate(over="ignore"):
-            for block in _blocks(weights):
-                n_rows += len(block)
-                sums.append(float(block.sum()))
+        for block in _blocks(weights):
+            n_rows += len(block)
+            sums.append(sum_of(block))
+        return cls.of_sums(n_rows, sums)
+
+    @classmethod
+    def of_sums(cls, n_rows: int, sums: Iterable[float]) -> "WeightScale | None":
+        """The same of the sums of `SUMMED_ROWS` neighbours each."""
         try:
             total = math.fsum(sums)
         except OverflowError:
@@ -67,6 +72,12 @@ class WeightScale(NamedTuple):
         return math.ldexp(1.0, self.exponent)
 
 
+def sum_of(weights: np.ndarray) -> float:
+    """Sum of weights, which may be infinite."""
+    with np.errstate(over="ignore"):
+        return float(weights.sum())
+
+
 def divided(weights: np.ndarray, exponent: int) -> np.ndarray:
     """Weights divided by 2 to the power of `exponent`."""
     if exponent == 0 or not len(weights):
@@ -82,8 +93,8 @@ def _blocks(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     n_waiting = 0
     for piece in pieces:
         start = 0
-        while len(piece) - start >= _BLOCK - n_waiting:
-            stop = start + _BLOCK - n_waiting
+        while len(piece) - start >= SUMMED_ROWS - n_waiting:
+            stop = start + SUMMED_ROWS - n_waiting
             yield np.concatenate([*waiting, piece[start:stop]])
             waiting, n_waiting, start = [], 0, stop
         if start < len(piece):

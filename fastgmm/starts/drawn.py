@@ -3,8 +3,9 @@
 import numpy as np
 
 from fastgmm.engines.base import Engine
+from fastgmm.merging import rows_numbered
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.sampling import all_weights, rows_at
+from fastgmm.sources.sampling import all_weights
 from fastgmm.starts.records import RandomResponsibilities, SingleRows
 
 
@@ -22,7 +23,7 @@ def random_from_data(
     weights = unequal(all_weights(source))
     shares = None if weights is None else weights / weights.sum()
     rows = random_state.choice(source.n_rows, size=n_components, replace=False, p=shares)
-    return SingleRows(rows_at(source, rows))
+    return SingleRows(rows_numbered(source, rows, engine))
 
 
 def bytes_of_permutation(source: RowSource) -> int:

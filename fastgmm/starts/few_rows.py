@@ -5,6 +5,8 @@ checks that scikit-learn makes of its arguments. So the same operations are done
 and every label, also of rows where rounding decides, is scikit-learn's.
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.cluster._k_means_lloyd import lloyd_iter_chunked_dense
 from sklearn.cluster._kmeans import _kmeans_plusplus
@@ -35,7 +37,7 @@ def sklearn_seeds(
         return _kmeans_plusplus(X, n_clusters, norms, weights, random_state)[1]
     norms = _square_norms(X)
     seeds = np.empty(n_clusters, dtype=np.int64)
-    seeds[0] = random_state.choice(len(X), p=weights / weights.sum())
+    seeds[0] = _chosen(random_state, weights / weights.sum())
     closest = _squared_distances(X[seeds[:1]], X, norms)
     potential = closest @ weights
     for c in range(1, n_clusters):
@@ -69,15 +71,16 @@ def sklearn_labels(
     tolerance = TOL * np.square(X).mean(axis=0).mean()
     weights, moved = _weights(X, sample_weight), np.zeros_like(centers)
     in_clusters, shifts = np.zeros((2, n_clusters), X.dtype)
-    labels, before = np.full((2, len(X)), -1, dtype=np.int32)
+    labels, before = np.full(len(X), -1, dtype=np.int32), b""
     for _ in range(MAX_ITER):
         lloyd_iter_chunked_dense(X, weights, centers, moved, in_clusters, labels, shifts, 1)
         centers, moved = moved, centers
-        if (labels == before).all():
+        found = labels.tobytes()
+        if found == before:
             return labels
-        if (shifts**2).sum() <= tolerance:
+        if np.add.reduce(np.square(shifts)) <= tolerance:
             break
-        before[:] = labels
+        before = found
     rest = in_clusters, labels, shifts, 1, False
     lloyd_iter_chunked_dense(X, weights, centers, centers, *rest)
     return labels
@@ -87,6 +90,13 @@ def _weights(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
     if sample_weight is None:
         return np.ones(len(X), X.dtype)
     return sample_weight.astype(X.dtype, copy=False)
+
+
+def _chosen(random_state: np.random.RandomState, shares: np.ndarray) -> Any:
+    """``random_state.choice(len(shares), p=shares)``, without its checks of the shares."""
+    ends = shares.cumsum()
+    ends /= ends[-1]
+    return ends.searchsorted(random_state.random_sample(), side="right")
 
 
 def _square_norms(rows: np.ndarray) -> np.ndarray:

@@ -1,8 +1,12 @@
 """What a start says: which rows, or shares of rows, the components begin with."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
+
+_STEP = 1 << 14
+"""Rows whose random numbers are drawn again, at most, to find those of a row among them."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,24 +48,66 @@ class GivenResponsibilities:
         return self.responsibilities[start:stop]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class RandomResponsibilities:
     """Uniform random shares, drawn as chunks are asked for: once, and in order.
 
     An array for all rows would be the largest of the whole fit.
+
+    Parameters
+    ----------
+    random_state : RandomState
+    n_components : int
+    dtype : dtype
     """
 
-    random_state: np.random.RandomState
-    n_components: int
-    dtype: np.dtype
     in_order = True
+
+    def __init__(self, random_state: np.random.RandomState, n_components: int, dtype: np.dtype):
+        self._random_state, self._n_components, self._dtype = random_state, n_components, dtype
+        self._states: list[np.random.RandomState] = []
+        self._n_drawn = 0
 
     def chunk(self, start: int, stop: int) -> np.ndarray:
         """Responsibilities (rows, k) of the next rows."""
-        shares = self.random_state.uniform(size=(stop - start, self.n_components))
-        shares = shares.astype(self.dtype, copy=False)
+        shares = self._random_state.uniform(size=(stop - start, self._n_components))
+        shares = shares.astype(self._dtype, copy=False)
         shares /= shares.sum(axis=1)[:, np.newaxis]
         return shares.astype(np.float64, copy=False)
+
+    def of_chunks(self, bounds: list[tuple[int, int]]) -> "DrawnElsewhere":
+        """The same for some chunks, in any order, to be drawn in another process.
+
+        That all numbers are drawn here, too, tells where those of a chunk begin.
+        """
+        self._draw(max(stop for _, stop in bounds))
+        return DrawnElsewhere({start: self._at(start) for start, _ in bounds})
+
+    def _draw(self, stop: int) -> None:
+        """Draw the numbers of the rows up to one, remembering states on the way."""
+        while self._n_drawn < stop:
+            if self._n_drawn % _STEP == 0:
+                self._states.append(copy.deepcopy(self._random_state))
+            n_rows = min(_STEP - self._n_drawn % _STEP, stop - self._n_drawn)
+            self._random_state.uniform(size=(n_rows, self._n_components))
+            self._n_drawn += n_rows
+
+    def _at(self, row: int) -> "RandomResponsibilities":
+        """The same, of which the next row is this one."""
+        number, further = divmod(row, _STEP)
+        state = copy.deepcopy(self._states[number])
+        state.uniform(size=(further, self._n_components))
+        return RandomResponsibilities(state, self._n_components, self._dtype)
+
+
+class DrawnElsewhere:
+    """Random shares of some chunks, by their first rows."""
+
+    def __init__(self, chunks: dict[int, RandomResponsibilities]):
+        self._chunks = chunks
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k) of the rows start to stop, which are a chunk."""
+        return copy.deepcopy(self._chunks[start]).chunk(start, stop)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -39,6 +39,7 @@ SMALL = {
     "calls": "--shapes 5e3,3,2 --structures --repeats 1 --threads 1",
     "few_rows": "--rows 1 --components 2 --features 3 --structures full --seconds 0.01",
     "missing": "--shape 3e3,4,2 --repeats 1 --numpy-repeats 1 --iterations 1 2",
+    "noise": "--shapes 3e3,4,2 --structures full --repeats 1 --iterations 1 2",
     "structures": "--shapes 3e3,4,2 --structures diag VVI EEE --repeats 1 --iterations 1 2",
     "acceleration": "--only iris",
     "memory": "--shape 1e4,4,3",
@@ -65,6 +66,11 @@ def test_missing_values_are_fitted_as_numpy_does(capsys):
     assert complete["NumPy, ms"] is None
     assert few["patterns"] == 8
     assert max(each["means differ by"] for each in (few, many)) < 1e-10
+
+
+def test_an_iteration_with_noise_stands_beside_one_without(capsys):
+    (record,) = records("noise", capsys)
+    assert record["ratio"] == pytest.approx(record["with noise, ms"] / record["ms"])
 
 
 def test_every_structure_stands_beside_one_that_reads_rows_alike(capsys):

@@ -238,17 +238,36 @@ def test_too_little_memory_is_said(command, files):
     assert "at least 714MB" in done.err
 
 
-def test_an_error_of_our_own(command, model_file, monkeypatch):
+@pytest.mark.parametrize("kind", [KeyError, TypeError, ZeroDivisionError])
+def test_an_error_of_our_own(command, model_file, monkeypatch, kind):
     def fail(*path_and_key):
-        raise KeyError("nobody\nexpected this")
+        raise kind("nobody\nexpected this")
 
     monkeypatch.setattr("fastgmm.cli.score.load_fitted", fail)
     done = command("score", model_file, "rows.npy")
     assert done.code == 3
-    assert re.fullmatch("fastgmm: an error of fastgmm itself, KeyError: .*\n", done.err)
+    name = kind.__name__
+    assert re.fullmatch(f"fastgmm: an error of fastgmm itself, {name}: .*\n", done.err)
     monkeypatch.setenv("FASTGMM_TRACEBACK", "1")
-    with pytest.raises(KeyError):
+    with pytest.raises(kind):
         command("score", model_file, "rows.npy")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a,g\xe4\n1,2\n", "its text is not in UTF-8"),
+        (b"\x1f\x8bxxxx", "its compressed text is damaged"),
+        (b"a,a,g\n1,2,3\n", "has 2 columns 'a'"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [("fit",), ("fit-many", "--by", "g")])
+def test_damaged_text_is_named(command, tmp_path, content, words, arguments):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    text = only_line(command(*arguments, path, "-k", 1))
+    assert str(path) in text
+    assert words in text
 
 
 # -- text ------------------------------------------------------------------------------------------

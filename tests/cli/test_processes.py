@@ -137,6 +137,35 @@ def test_interrupted_without_a_checkpoint(large):
     assert rest[-1] == "fastgmm: interrupted; nothing is kept, but is with --checkpoint FILE"
 
 
+@unix_only
+@pytest.mark.parametrize("module", ["numpy", "typer", "fastgmm.sources", "fastgmm.cli.warmup"])
+def test_interrupted_while_packages_load(module):
+    """The interrupt comes when a module is first looked for."""
+    code = f"""
+import signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from fastgmm_command import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@unix_only
+def test_interrupted_before_the_command_begins(command, monkeypatch):
+    def interrupt(self, context, arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastgmm.cli.main._Commands.parse_args", interrupt)
+    assert command("warmup").code == 130
+
+
 def test_nobody_reads_on(large, model_file, tmp_path):
     """As with `| head -1`: silence, and the code that the shell gives for a closed pipe."""
     np.save(tmp_path / "rows.npy", np.zeros((100_000, 3)))

@@ -62,6 +62,14 @@ def out_of_memory(block):
     os._exit(9)
 
 
+def hungry(block):
+    """A partition that takes more and more memory, until the worker is killed."""
+    held = []
+    while True:
+        held.append(np.ones(1 << 22))
+        time.sleep(0.02)
+
+
 def unreadable(block):
     """A partition that cannot be read."""
     raise FileNotFoundError("there is no part6.bin")

@@ -1,5 +1,7 @@
 """``fastgmm fit --dask ADDRESS``."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,8 +23,8 @@ def files(tmp_path):
     return tmp_path
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["fit", *map(str, arguments)])
+def run(*arguments, command="fit"):
+    return CliRunner().invoke(app, [command, *map(str, arguments)])
 
 
 def test_a_cluster_reads_the_files(client, files, monkeypatch):
@@ -38,3 +40,30 @@ def test_no_scheduler(files, monkeypatch):
     done = run(files / "part0.parquet", "-k", 2, "--dask", "tcp://127.0.0.1:1")
     assert done.exit_code == 2
     assert "there is no scheduler of Dask" in done.output
+
+
+def test_a_search_on_a_cluster(client, files):
+    how = ["-k", "1:2", "--covariance-type", "full,diag", "--random-state", 0, "--json"]
+    data = sorted(files.glob("*.parquet"))
+    here = run(*data, *how, command="select")
+    there = run(*data, *how, "--dask", client.scheduler.address, command="select")
+    assert there.exit_code == 0, there.output
+    assert _untimed(there) == _untimed(here)
+
+
+def test_many_fits_on_a_cluster(client, files):
+    how = ["-k", 2, "--random-state", 0, "--json"]
+    data = sorted(files.glob("*.parquet"))
+    here = run(*data, *how, command="fit-many")
+    there = run(*data, *how, "--dask", client.scheduler.address, command="fit-many")
+    assert there.exit_code == 0, there.output
+    assert _untimed(there) == _untimed(here)
+
+
+def _untimed(done):
+    def without(thing):
+        if isinstance(thing, dict):
+            return {name: without(value) for name, value in thing.items() if name != "seconds"}
+        return [without(each) for each in thing] if isinstance(thing, list) else thing
+
+    return without(json.loads(done.stdout))

@@ -5,6 +5,7 @@ import threading
 import time
 from importlib.metadata import version
 
+import dask
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
@@ -86,6 +87,24 @@ def test_workers_that_die_again_and_again(impatient, monkeypatch, tmp_path):
 def test_a_partition_that_kills_its_worker(usable):
     with pytest.raises(OSError, match=r"Partition 6: every worker .* died.*memory"):
         fitted(array_with(faults.out_of_memory, 6))
+
+
+@pytest.fixture
+def short():
+    """A cluster whose workers soon have no memory left."""
+    shape = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "500MB"}
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(**shape, dashboard_address=None, silence_logs=50) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+        assert client.submit(sum, [1, 2], pure=False).result(timeout=30) == 3
+
+
+def test_a_worker_that_exceeds_its_memory(short):
+    with pytest.raises(OSError, match=r"Partition 6: every worker .* died.*memory"):
+        fitted(array_with(faults.hungry, 6))
 
 
 def test_a_partition_that_cannot_be_read(usable):

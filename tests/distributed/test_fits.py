@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastgmm import open_source
+from fastgmm.passes.cells import CellPass
 from fastgmm.passes.chunks import SumsOfChunks
 from tests.distributed.data import assert_same_bits, blobs, fitted
 
@@ -111,24 +112,79 @@ def test_unknown_chunks_and_empty_partitions(client):
     assert_same_bits(fitted(by_value), local(X))
 
 
-def test_labels(client):
-    labels = np.where(np.arange(len(X)) % 3 == 0, (X[:, 0] > 4).astype(int), -1)
-    model = fitted(da.from_array(X, chunks=(9_000, 3)), labels=labels)
-    assert_same_bits(model, fitted(open_source(X), labels=labels))
-
-
 def test_scale_and_noise(client):
     arguments = {"reg_covar": "scale", "noise": "box"}
     model = fitted(da.from_array(X, chunks=(9_000, 3)), **arguments)
     assert_same_bits(model, local(X, **arguments))
 
 
-def test_missing_values(client):
-    holed = X.copy()
-    holed[::7, 1] = np.nan
-    arguments = {"missing_values": "em", "max_iter": 2}
-    model = fitted(da.from_array(holed, chunks=(9_000, 3)), **arguments)
-    assert_same_bits(model, fitted(holed, **arguments))
+HOLED = X.copy()
+HOLED[::7, 1] = HOLED[::11] = np.nan
+FEW_COMPLETE = np.where(np.arange(3) == (np.arange(len(X)) % 3)[:, np.newaxis], np.nan, X)
+EM = {"missing_values": "em"}
+STAY = {
+    "weights": (X, WEIGHTS, {}),
+    "random": (X, WEIGHTS, {"init_params": "random", "n_init": 2}),
+    "rows": (X, None, {"init_params": "random_from_data"}),
+    "noise": (X, WEIGHTS, {"noise": "box"}),
+    "freeze": (X, None, {"means_init": X[:3], "freeze": {"means": [True, False, False]}}),
+    "bayesian": (X.astype(np.float32), WEIGHTS, {"kind": "bayesian"}),
+    "missing": (HOLED, WEIGHTS, EM),
+    "missing, single": (HOLED.astype(np.float32), None, EM),
+    "missing, tied": (HOLED, None, {**EM, "covariance_type": "tied"}),
+    "missing, diag": (HOLED, WEIGHTS, {**EM, "covariance_type": "diag"}),
+    "missing, noise": (HOLED, None, {**EM, "noise": "box"}),
+    "missing, random": (FEW_COMPLETE, WEIGHTS, {**EM, "init_params": "random"}),
+}
+
+
+@pytest.mark.parametrize("case", STAY.values(), ids=list(STAY))
+def test_rows_and_weights_stay_with_the_workers(client, case, monkeypatch):
+    rows, weights, arguments = case
+    arguments = {**arguments, "max_iter": 2}
+    missing = arguments.get("missing_values", "error")
+    given = open_source(rows, weight=weights, missing_values=missing)
+    expected = fitted(given, **arguments)
+
+    def come_home(*arguments):
+        raise AssertionError
+
+    for method in ("read", "weights"):
+        monkeypatch.setattr(f"fastgmm.distributed.collections.PartitionsReader.{method}", come_home)
+    array = da.from_array(rows, chunks=(9_000, 3))
+    if weights is not None:
+        weights = da.from_array(weights, chunks=9_000)
+    model = fitted(array, sample_weight=weights, **arguments)
+    assert_same_bits(model, expected)
+    assert model.score(array, sample_weight=weights) == expected.score(given)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_components_that_lie_apart(client, monkeypatch, covariance_type, weights):
+    monkeypatch.setattr("fastgmm.passes.cells._BLOCK_ROWS", 7_000)
+    random = np.random.default_rng(0)
+    rows = random.normal(random.uniform(0, 100, (80, 1, 3)), 1, (80, 500, 3)).reshape(-1, 3)
+    random.shuffle(rows)
+    arguments = {"n_components": 80, "covariance_type": covariance_type, "init_params": "k-means||"}
+    passes = []
+    by_cells = CellPass._by_cells
+    monkeypatch.setattr(CellPass, "_by_cells", lambda *a: passes.append(a) or by_cells(*a))
+    weights = None if weights is None else weights[: len(rows)]
+    array = da.from_array(rows, chunks=(9_000, 3))
+    model = fitted(array, sample_weight=weights, **arguments)
+    assert passes
+    assert_same_bits(model, fitted(open_source(rows, weight=weights), **arguments))
+
+
+@pytest.mark.parametrize("missing_values", ["error", "em"])
+def test_labels(client, missing_values):
+    labels = np.where(np.arange(len(X)) % 3 == 0, (X[:, 0] > 4).astype(int), -1)
+    arguments = {"missing_values": missing_values, "labels": labels}
+    rows = X if missing_values == "error" else HOLED
+    model = fitted(da.from_array(rows, chunks=(9_000, 3)), **arguments)
+    source = open_source(rows, missing_values=missing_values)
+    assert_same_bits(model, fitted(source, **arguments))
 
 
 @pytest.fixture

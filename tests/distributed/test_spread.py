@@ -1,6 +1,9 @@
 """`select` and `fit_many` over a cluster: a task per fit or group, and the bits of local calls."""
 
 import os
+import pickle
+import threading
+import warnings
 
 import dask.array as da
 import dask.dataframe as dd
@@ -9,6 +12,7 @@ import pandas as pd
 import pytest
 
 from fastgmm import fit_many, open_source, select
+from fastgmm.distributed.spreading import _done
 from tests.distributed.data import blobs
 
 #: Dask restarts workers in this process, and must not fail over what it warns of itself.
@@ -136,6 +140,55 @@ def test_a_worker_that_dies_loses_nothing(client, tmp_path):
     assert found.best_index_ == expected.best_index_
     for key, model in expected.fits.items():
         assert np.array_equal(found.fits[key].means_, model.means_)
+
+
+class Dies:
+    """A start whose worker dies of some rows."""
+
+    def __init__(self):
+        self.home = os.getpid()
+
+    def __call__(self, X, n_components, random_state):
+        if os.getpid() != self.home and X[0, 0] == 77:
+            os._exit(1)
+        return np.arange(len(X)) % n_components
+
+
+def test_what_kills_its_workers_is_lost_alone(client):
+    sets = [X[i::20] for i in range(20)]
+    sets[3] = np.full_like(sets[3], 77.0) + sets[4][: len(sets[3])] * (np.arange(2) == 1)
+    client.run_on_scheduler(_allow_failures, 0)
+    found = fit_many(sets, 2, init_params=Dies(), random_state=0, engine="dask")
+    client.run_on_scheduler(_allow_failures, 2)
+    assert found.failed.tolist() == [3]
+    assert "Data set 3: every worker that took up the work died" in found.errors[3]
+
+
+def _allow_failures(n, dask_scheduler=None):
+    dask_scheduler.allowed_failures = n
+
+
+def test_silence_is_of_a_thread():
+    shown = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda *arguments, **named: shown.append(str(arguments[0]))
+        inside, done = threading.Event(), threading.Event()
+
+        def silent(_):
+            inside.set()
+            done.wait(10)
+            warnings.warn("of a fit", stacklevel=1)
+            return 1
+
+        thread = threading.Thread(target=_done, args=(silent, pickle.dumps(0)))
+        thread.start()
+        inside.wait(10)
+        warnings.warn("of the user", stacklevel=1)
+        done.set()
+        thread.join()
+        warnings.warn("again", stacklevel=1)
+    assert shown == ["of the user", "again"]
 
 
 @pytest.mark.parametrize("engine", ["spark", 3, ["dask"]])

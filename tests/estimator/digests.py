@@ -1,15 +1,12 @@
 """Fits in a process of its own, for ``test_determinism.py``.
 
-``main`` prints a JSON list of digests. A digest is a dictionary of hashes of the bits of
-everything that a fit computes, by structure and dtype. This module is imported, not run with
-``-m``, so that worker processes find its functions by name.
+A digest is a dictionary of hashes of the bits of everything that a fit computes, by structure and
+dtype; a scenario gives a list of them.
 """
 
 import hashlib
-import json
 import multiprocessing
 import os
-import sys
 import threading
 import warnings
 from functools import cache
@@ -123,8 +120,12 @@ def in_a_pool_of_forked_children():
 
 def in_joblib(backend):
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
-    return Parallel(n_jobs=2, backend=backend)(delayed(digests)(n) for n in (None, 1, 2))
+    results = Parallel(n_jobs=2, backend=backend)(delayed(digests)(n) for n in (None, 1, 2))
+    if backend == "loky":  # whose processes wait for more, and this one for them
+        get_reusable_executor(reuse=True).shutdown(kill_workers=True)
+    return results
 
 
 def on_one_core():
@@ -170,6 +171,6 @@ SCENARIOS = {
 }
 
 
-def main():
-    """Run the scenario that the command line names."""
-    print(json.dumps(SCENARIOS[sys.argv[1]]()))
+def run(scenario):
+    """What a scenario gives."""
+    return SCENARIOS[scenario]()

@@ -4,35 +4,17 @@ Each scenario of ``digests.py`` runs in a process of its own, since what goes wr
 threads and forks aborts a process or hangs it.
 """
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests.estimator import digests
 from tests.estimator.digests import SCENARIOS
-
-ROOT = Path(__file__).parents[2]
-TIMEOUT = 240
+from tests.fresh import in_new_process
 
 pytestmark = pytest.mark.compiled_only
 
 
 def run(scenario):
-    """What a scenario prints, from a new process that finds the same packages as this one."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    finished = subprocess.run(
-        [sys.executable, "-c", "from tests.estimator.digests import main; main()", scenario],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return json.loads(finished.stdout)
+    return in_new_process(digests.run, scenario)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,16 @@ class Problem:
         self.points = groups * GROUP_BYTES // self.dtype.itemsize
         self.stride = self.points + 64 // self.dtype.itemsize
 
+    def of_few(self):
+        """The same with no more features than a block has rows."""
+        self.d = (self.d - 1) % BLOCK + 1
+        return self
+
+    def of_many(self):
+        """The same with more."""
+        self.d += BLOCK
+        return self
+
     def normal(self, *shape):
         return self.random.standard_normal(shape).astype(self.dtype)
 
@@ -183,6 +193,14 @@ def cholesky_distances_to_all(p):
     return p.tile(), p.points, *operands, p.scratch(p.d + 1), p.output(p.k)
 
 
+def cholesky_distances_of_few(p):
+    return cholesky_distances_to_all(p.of_few())
+
+
+def cholesky_distances_of_many(p):
+    return cholesky_distances_to_all(p.of_many())
+
+
 def whiten(p):
     return p.tile(), p.points, p.d, to_panels(p.upper()), p.output(p.d + 1)
 
@@ -231,7 +249,15 @@ def outer_moments(p):
     return p.tile(), p.points, p.normal(p.d), roots, p.scratch(p.d + BLOCK), block
 
 
-def outer_moments_of_each(p):
+def outer_moments_of_few(p):
+    return _outer_moments_of_each(p.of_few())
+
+
+def outer_moments_of_many(p):
+    return _outer_moments_of_each(p.of_many())
+
+
+def _outer_moments_of_each(p):
     roots, blocks = p.positive_points(p.k), p.sums(p.k, outer_size(p.d))
     some = p.permutation(), p.k // 2
     means, scratch = p.normal(p.k, p.d), p.scratch(p.d + BLOCK)
@@ -323,6 +349,16 @@ def subtract_product(p):
     return left, right, upper, p.d // 2, start, stop, p.k % p.d, p.d, out
 
 
+def factor(p):
+    """Of which one is no number, and one not definite."""
+    d = p.of_few().d
+    halves = p.random.standard_normal((p.k, d, d))
+    covariances = halves @ halves.swapaxes(-1, -2) + np.eye(d)
+    covariances[4:5] = np.nan
+    covariances[3:4, -1, -1] = -1.0
+    return covariances, np.full((p.k, d, d), UNTOUCHED, np.float64)
+
+
 def add_products(p):
     """Of a matrix that is zero where the last vector of a row reaches into the next."""
     d, width = p.d + BLOCK, 64 // p.dtype.itemsize
@@ -369,6 +405,8 @@ INPUTS = {
         keeps_digits,
         cholesky_distances,
         cholesky_distances_to_all,
+        cholesky_distances_of_few,
+        cholesky_distances_of_many,
         whiten,
         isotropic_distances,
         diagonal_distances,
@@ -377,7 +415,8 @@ INPUTS = {
         normalize_to_roots,
         assign,
         outer_moments,
-        outer_moments_of_each,
+        outer_moments_of_few,
+        outer_moments_of_many,
         choose_shared,
         shared_outer_moments,
         add_shared_about_means,
@@ -391,6 +430,7 @@ INPUTS = {
         add_about_means,
         take_center,
         subtract_product,
+        factor,
         add_products,
         collect_bits,
         squared_distances,

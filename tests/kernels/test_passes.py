@@ -127,7 +127,8 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
     problem = Problem(covariance_type, dtype, (65, 3, 2))
     statistics = problem.statistics()
     once = statistics.sums.copy()
-    add_statistics = em_pass.statistics_pass(problem.structure.forms, problem.dtype)
+    forms, d = problem.structure.forms, problem.X.shape[1]
+    add_statistics = em_pass.statistics_pass(forms, problem.dtype, d)
     add_statistics(
         problem.X,
         mixtures.NO_WEIGHTS,

@@ -101,7 +101,7 @@ def test_bad_input(X, command, tmp_path):
     fit = ("fit", tmp_path / "rows.npy", *FIT)
     for options, text in (
         ([], "has a missing value (NaN or null)"),
-        (["--missing", "never"], "'missing_values' parameter"),
+        (["--missing", "never"], "'never' is none of error, drop, em"),
         (["--missing", "em", "--bayesian"], "--missing does not go with --bayesian"),
     ):
         done = command(*fit, *options)

@@ -41,7 +41,8 @@ def in_form(form, second):
 @pytest.fixture(scope="module")
 def rows():
     X, labels = with_holes(90, 4, seed=0)
-    return X[~np.isnan(X).all(axis=1)], labels
+    seen = ~np.isnan(X).all(axis=1)
+    return X[seen], labels[seen]
 
 
 @pytest.fixture(params=structures.ALL)
@@ -50,8 +51,33 @@ def model(request, rows):
     return GaussianMixture(2, covariance_type=request.param, max_iter=0, random_state=0).fit(X)
 
 
-def test_statistics_are_those_of_the_oracle(model, rows, monkeypatch):
-    X, _ = rows
+def one_value_each(X, labels):
+    alone = np.arange(X.shape[1]) == np.arange(len(X))[:, np.newaxis] % X.shape[1]
+    return np.where(alone, np.nan_to_num(X, nan=1.0), np.nan)
+
+
+def a_constant_feature(X, labels):
+    X = X.copy()
+    X[~np.isnan(X[:, 1]), 1] = 3.0
+    return X
+
+
+def a_feature_of_one_cluster(X, labels):
+    X = X.copy()
+    X[labels == 1, 2] = np.nan
+    return X[~np.isnan(X).all(axis=1)]
+
+
+def as_they_are(X, labels):
+    return X
+
+
+KINDS = (as_they_are, one_value_each, a_constant_feature, a_feature_of_one_cluster)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_statistics_are_those_of_the_oracle(model, rows, kind, monkeypatch):
+    X = kind(*rows)
     weights = np.random.RandomState(1).uniform(0.5, 2.0, len(X))
     operands = model._structure.operands(MaximumLikelihood.parameters_of(model))
     expected = e_step(X, model.weights_, model.means_, matrices_of(model), weights)

@@ -162,6 +162,13 @@ def test_a_lazy_frame_does_not_warn(rows):
         assert plotting.components(model, frame).get_xlabel() == "a"
 
 
+@pytest.mark.parametrize("noise", [None, "box"])
+def test_contours_say_that_they_leave_noise_out(rows, noise):
+    model = GaussianMixture(2, noise=noise, random_state=0).fit(rows)
+    title = plotting.density(model, rows).get_legend().get_title().get_text()
+    assert ("without the noise" in title) == (noise is not None)
+
+
 def test_noise_of_one_feature_is_a_part(rows):
     X = np.concatenate([rows[:, :1], np.linspace(-60, 60, 40)[:, np.newaxis]])
     model = GaussianMixture(2, noise="box", random_state=0).fit(X)

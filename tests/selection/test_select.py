@@ -5,6 +5,7 @@ import signal
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold
@@ -57,6 +58,8 @@ def assert_bits_of_own_fits(selection, X, sample_weight=None, **arguments):
         {"init_params": ["hierarchical", "kmeans"], "reg_covar": "scale"},
         {"on_failure": "recover"},
         {"n_components": 2, "share_starts": False},
+        {"n_components": range(1, 10), "init_params": ["kmeans", "hierarchical"]},
+        {"n_components": (5, 40), "init_params": "kmeans", "max_iter": 3},
     ],
 )
 def test_every_cell_has_the_bits_of_its_own_fit(arguments):
@@ -193,6 +196,72 @@ def test_contenders_are_fitted_again():
     assert set(tols) == {1e-3, 1e-5}
 
 
+def test_contenders_go_on_from_where_they_ended(monkeypatch):
+    made = []
+    fits = fastgmm.selection.fits.fit_rows
+
+    def counting(*arguments):
+        result = fits(*arguments)
+        made.append((len(result.lower_bounds), arguments[-1]))
+        return result
+
+    monkeypatch.setattr("fastgmm.selection.fits.fit_rows", counting)
+    X = np.asarray(IRIS, dtype=np.float32)
+    selection = fastgmm.select(X, range(1, 4), "full", random_state=0)
+    assert_bits_of_own_fits(selection, X)
+    again = [(n, before) for n, before in made if before is not None]
+    assert len(again) == 3
+    assert all(n >= len(before.lower_bounds) > 1 for n, before in again)
+    assert any(n > len(before.lower_bounds) for n, before in again)
+
+
+def test_labels(tmp_path):
+    labels = np.where(np.arange(150) % 5, -1, np.arange(150) // 50)
+    selection = fastgmm.select(IRIS, range(2, 5), ("full", "tied"), labels=labels, random_state=0)
+    frame = selection.to_frame()
+    assert frame.status.tolist() == ["failed"] * 2 + ["ok"] * 4
+    assert "labels should be from 0 to 1" in frame.error[0]
+    for cell in selection.cells[2:]:
+        model = selection.fits[cell.key]
+        own = fastgmm.GaussianMixture(
+            cell.n_components,
+            covariance_type=cell.covariance_type,
+            random_state=cell.seed,
+            tol=cell.tol,
+        ).fit(IRIS, labels=labels)
+        np.testing.assert_array_equal(model.means_, own.means_)
+        assert cell.bic == own.bic(IRIS)
+    frame = pandas.DataFrame(IRIS, columns=list("abcd")).assign(kind=labels)
+    asked = {"labels": "kind", "random_state": 0}
+    of_column = fastgmm.select(frame, 3, "full", criterion=lambda m, X: m.bic(X), **asked)
+    assert of_column.cells[0].score == selection.cells[2].bic
+    frame.to_parquet(tmp_path / "rows.parquet")
+    of_file = fastgmm.select(tmp_path / "rows.parquet", 3, "full", **asked)
+    np.testing.assert_allclose(of_file.best_estimator_.means_, selection.fits[3, "full"].means_)
+    path = tmp_path / "search.npz"
+    part = {"checkpoint": path, "random_state": 0}
+    fastgmm.select(IRIS, 3, "full", labels=labels, **part)
+    with pytest.raises(ValueError, match=r"another search: .*the labels"):
+        fastgmm.select(IRIS, 3, "full", **part)
+
+
+def test_labels_of_folds(tmp_path):
+    labels = np.where(np.arange(150) % 5, -1, np.arange(150) // 50)
+    folds = KFold(3, shuffle=True, random_state=0)
+    asked = {"criterion": "cv", "cv": folds, "labels": labels, "random_state": 0}
+    selection = fastgmm.select(IRIS, 3, "diag", **asked)
+    cell, total = selection.cells[0], 0.0
+    for train, test in folds.split(IRIS):
+        model = fastgmm.GaussianMixture(
+            3, covariance_type="diag", random_state=cell.seed, tol=cell.tol
+        )
+        total += model.fit(IRIS[train], labels=labels[train]).score(IRIS[test]) * len(test)
+    assert cell.score == pytest.approx(total / 150, rel=1e-13)
+    np.save(tmp_path / "rows.npy", IRIS)
+    of_file = fastgmm.select(tmp_path / "rows.npy", 3, "diag", **asked)
+    np.testing.assert_allclose(of_file.scores, selection.scores, rtol=1e-3)
+
+
 # -- failures --------------------------------------------------------------------------------------
 def test_a_fit_that_fails_loses_only_itself():
     X = np.column_stack([IRIS[:20], np.ones(20)])
@@ -244,6 +313,10 @@ def no_number(model, X):
         ({"X": np.full((9, 2), np.nan)}, ValueError, "NaN"),
         ({"X": "nowhere.npy"}, FileNotFoundError, "nowhere"),
         ({"sample_weight": np.ones(3)}, ValueError, "sample_weight"),
+        ({"labels": np.ones(150, int)}, ValueError, "labels should be from 0 to 0"),
+        ({"labels": np.ones(3, int)}, ValueError, "labels should have the shape"),
+        ({"labels": "kind"}, ValueError, "name of a column"),
+        ({"labels": np.zeros(150, int), "share_starts": "split"}, ValueError, "do not go together"),
     ],
     ids=lambda value: getattr(value, "__name__", None) or repr(value).partition(" at 0x")[0],
 )
@@ -296,9 +369,9 @@ def test_ties_are_broken_by_the_order_of_the_table(monkeypatch):
             for item in range(n_items)[::order]:
                 function(item)
 
-        monkeypatch.setattr("fastgmm.selection.search.ThreadEngine.for_each", for_each)
+        monkeypatch.setattr(ThreadEngine, "for_each", for_each)
         tables.append(fastgmm.select(IRIS, 1, ("full", "tied", "VVE", "EEE"), random_state=0))
-        monkeypatch.setattr("fastgmm.selection.search.ThreadEngine.for_each", run)
+        monkeypatch.setattr(ThreadEngine, "for_each", run)
     assert [cell.tol for cell in tables[0].cells] == [cell.tol for cell in tables[1].cells]
     assert tables[0].best_index_ == tables[1].best_index_
 
@@ -335,14 +408,15 @@ def test_an_interrupted_search_goes_on(tmp_path):
     assert "ended before" in caught.value.selection.cells[1].error
 
     desired = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), random_state=0)
-    part = {"checkpoint": path, "random_state": 0, "n_jobs": 1}
+    # Without shared starts, every fit is one of its own.
+    part = {"checkpoint": path, "random_state": 0, "n_jobs": 1, "share_starts": False}
     fits = fastgmm.selection.fits.fit_rows
     with pytest.MonkeyPatch.context() as patch:
 
         def failing(model, *rest):
             if model.n_components == 1:
                 raise KeyboardInterrupt
-            fits(model, *rest)
+            return fits(model, *rest)
 
         patch.setattr("fastgmm.selection.fits.fit_rows", failing)
         with pytest.raises(KeyboardInterrupt):
@@ -351,7 +425,7 @@ def test_an_interrupted_search_goes_on(tmp_path):
         counted = []
         patch.setattr(
             "fastgmm.selection.fits.fit_rows",
-            lambda model, *rest: (counted.append(model.n_components), fits(model, *rest)),
+            lambda model, *rest: counted.append(model.n_components) or fits(model, *rest),
         )
         selection = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part)
         assert same_table(selection, desired)

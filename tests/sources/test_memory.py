@@ -15,10 +15,10 @@ from tests.systems import linux_only
 
 pytestmark = [pytest.mark.slow, linux_only]
 
-LIMIT, N_THREADS = 128, 2
+LIMIT, N_THREADS = 80, 2
 
-N_ROWS, N_FEATURES = 201 * 12_500, 16
-"""320 MB of numbers."""
+N_ROWS, N_FEATURES = 201 * 7_500, 16
+"""193 MB of numbers."""
 
 MEMORY = """
 def memory():
@@ -117,14 +117,20 @@ def test_memory_is_bounded(tmp_path, name, write, options):
         assert megabytes < 32
 
 
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    write_parquet(path, row_group_size=60_000)
+    return path
+
+
 @pytest.mark.parametrize("init_params", ["kmeans", "random", "random_from_data"])
-def test_memory_of_a_fit_is_bounded(tmp_path, init_params):
-    write_parquet(tmp_path / "rows.parquet", row_group_size=60_000)
+def test_memory_of_a_fit_is_bounded(rows, init_params):
     # The rows that the start is made from, and what k-means takes beside them.
     start = (
         3 * min(START_ROWS * N_FEATURES * 8, START_BYTES) / 1e6 if init_params == "kmeans" else 0
     )
-    found = measured(FIT, tmp_path / "rows.parquet", init_params)
+    found = measured(FIT, rows, init_params)
     # Beside what reading takes: predictions on their way to a file.
     assert found < LIMIT + start + 16 * N_THREADS + 48
 

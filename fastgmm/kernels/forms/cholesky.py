@@ -4,14 +4,27 @@ The only form with components whose moments are taken about the origin, many at 
 to their means (`fastgmm.kernels.central`, `fastgmm.kernels.shared_moments`).
 """
 
+# ruff: noqa: F821  (names that the template leaves open, see `fastgmm.kernels.forms`)
+
+from types import SimpleNamespace
+
 import numpy as np
 
 from fastgmm.kernels.central import mark_central
-from fastgmm.kernels.compile import entry_point, inlined, kernel
+from fastgmm.kernels.compile import entry_point, filled_in, inlined, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
 from fastgmm.kernels.loading import load_given, load_tile, load_weights, take_roots
-from fastgmm.kernels.log_density import cholesky_distances, cholesky_distances_to_all
-from fastgmm.kernels.outer_moments import outer_moments, outer_moments_of_each
+from fastgmm.kernels.log_density import (
+    cholesky_distances,
+    cholesky_distances_of_few,
+    cholesky_distances_of_many,
+    cholesky_distances_to_all,
+)
+from fastgmm.kernels.outer_moments import (
+    outer_moments,
+    outer_moments_of_few,
+    outer_moments_of_many,
+)
 from fastgmm.kernels.responsibilities import normalize_to_roots
 from fastgmm.kernels.shared_moments import (
     MOST_FEATURES,
@@ -62,12 +75,30 @@ def add_moments_of_listed(
         outer_moments(tile, points, means[c], roots[i], scratch, blocks[c])
 
 
+_FEW = SimpleNamespace(
+    distances_of_all=cholesky_distances_of_few, moments_of_each=outer_moments_of_few, SHARED=False
+)
+_MANY = SimpleNamespace(
+    distances_of_all=cholesky_distances_of_many, moments_of_each=outer_moments_of_many, SHARED=True
+)
+"""What `cholesky_statistics` takes for up to `BLOCK` features, and for more.
+
+A first fit should not wait for both to be compiled.
+"""
+
+
 @entry_point
-def cholesky_statistics(dtype):
-    """See `fastgmm.kernels.em_pass.statistics_pass`."""
+def cholesky_statistics(dtype, few):
+    """See `fastgmm.kernels.em_pass.statistics_pass`.
+
+    Parameters
+    ----------
+    dtype : dtype
+    few : bool
+        Whether there are at most `BLOCK` features.
+    """
     most_features = MOST_FEATURES[np.dtype(dtype) == np.float64]
 
-    @kernel(signature=statistics_signature(dtype), variant=str(dtype))
     def add_statistics(
         X,
         sample_weight,
@@ -92,7 +123,7 @@ def cholesky_statistics(dtype):
         tile = aligned_rows(d + 1, tile_size, X)
         size = (sums.shape[1] - HEADER) // k
         products, columns = 0, 0
-        if BLOCK < d <= most_features and computed and not careful:
+        if SHARED and d <= most_features and computed and not careful:
             products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
             columns = whole_groups(k, sums.itemsize)
         about_origin = aligned_rows(products, columns, sums)
@@ -112,11 +143,12 @@ def cholesky_statistics(dtype):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
             blocks = sums[m][HEADER:].reshape(k, size)
             means_m = means[m]
-            if computed and not careful:
-                mark_central(projected[m], central)
-                n_shared = choose_shared(central, means_m, last - first, order)
-            if n_shared:
-                about_origin[:] = 0.0
+            if SHARED:
+                if computed and not careful:
+                    mark_central(projected[m], central)
+                    n_shared = choose_shared(central, means_m, last - first, order)
+                if n_shared:
+                    about_origin[:] = 0.0
             begin, again = n_shared, False
             for _ in range(2):
                 for start in range(first, last, tile_size):
@@ -126,8 +158,9 @@ def cholesky_statistics(dtype):
                     if not again:
                         sums[m, 1] += total_weight
                     if computed:
-                        cholesky_distances_to_all(
-                            tile, points, means_m, factors[m], projected[m], central, scratch, roots
+                        factors_m, projected_m = factors[m], projected[m]
+                        distances_of_all(
+                            tile, points, means_m, factors_m, projected_m, central, scratch, roots
                         )
                         log_likelihood = normalize_to_roots(
                             roots,
@@ -145,15 +178,13 @@ def cholesky_statistics(dtype):
                         load_given(labels, given, start, stop, weights, roots)
                     if not rooted:
                         take_roots(roots, points)
-                    if n_shared:
+                    if SHARED and n_shared:
                         shared_outer_moments(
                             tile, points, roots, order, n_shared, scratch, about_origin
                         )
-                    outer_moments_of_each(
-                        tile, points, means_m, roots, order, begin, scratch, blocks
-                    )
+                    moments_of_each(tile, points, means_m, roots, order, begin, scratch, blocks)
                 begin = k
-                if n_shared:
+                if SHARED and n_shared:
                     begin -= add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
                 again = begin < k
                 if not again:
@@ -162,4 +193,6 @@ def cholesky_statistics(dtype):
                 n_shared = 0
             sums[m, 2] += last - first
 
-    return add_statistics
+    add_statistics = filled_in(add_statistics, _FEW if few else _MANY)
+    variant = f"{dtype}_{'few' if few else 'many'}"
+    return kernel(add_statistics, signature=statistics_signature(dtype), variant=variant)

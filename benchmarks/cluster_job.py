@@ -1,0 +1,137 @@
+"""``python -m benchmarks.cluster_job``: A fit by Dask of rows larger than memory; workers die.
+
+Writes a folder of Parquet files, ``--gigabytes 20 --directory /tmp/rows``, fits them in this
+process, does so again on two worker processes with a limit of memory each, of which one is killed
+with -9 in the middle of the second and of the third iteration, compares the bits of both models,
+and prints what it saw. The files are removed unless ``--keep``; kept, they are taken again.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from distributed import Client, LocalCluster
+
+import fastgmm
+from benchmarks.batch_job import N_COMPONENTS, N_FEATURES, ROW_BYTES, watch_memory, write_rows
+from benchmarks.suite.clock import quietly
+from fastgmm.em import Listener
+
+MAX_ITER = 4
+KILLED_AFTER = (1, 2)  # iterations
+MIDWAY = 0.5
+"""Of the last iteration's time, until the worker is killed."""
+NAMES = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
+
+
+class Watch(Listener):
+    """Tells of iterations, and calls a function amid some of them."""
+
+    def __init__(self, name: str, amid: Callable[[], None] | None = None):
+        self.seconds: list[float] = []
+        self._name, self._amid, self._last = name, amid, time.monotonic()
+
+    def iteration_ends(self, *_: Any) -> None:
+        now = time.monotonic()
+        self.seconds.append(now - self._last)
+        self._last = now
+        print(f"{self._name}: iteration {len(self.seconds)}, {self.seconds[-1]:.1f} s", flush=True)
+        if self._amid is not None and len(self.seconds) in KILLED_AFTER:
+            threading.Timer(MIDWAY * min(self.seconds), self._amid).start()
+
+
+def fit(rows: Path, watch: Watch, **how: Any) -> Any:
+    """A fit of a folder of files."""
+    arguments: dict[str, Any] = {"tol": 0.0, "max_iter": MAX_ITER, "random_state": 0}
+    model = fastgmm.GaussianMixture(N_COMPONENTS, init_params="random_from_data", **arguments)
+    model._listener = watch
+    return model.fit(fastgmm.open_source(rows, **how))
+
+
+def on_workers(
+    rows: Path, memory_limit: str, of_rows: str
+) -> tuple[Any, Watch, list[int], list[int]]:
+    """The model, its iterations, the most memory of processes that were workers, and the killed."""
+    peaks: dict[int, list[int]] = {}
+    killed: list[int] = []
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+
+        def look() -> list[int]:
+            pids = list(client.run(os.getpid, on_error="ignore").values())
+            for pid in pids:
+                if pid not in peaks:
+                    peaks[pid] = [0]
+                    threading.Thread(target=watch_memory, args=(pid, peaks[pid])).start()
+            return pids
+
+        def kill() -> None:
+            pid = look()[0]
+            print(f"worker {pid} is killed", flush=True)
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+        look()
+        watch = Watch("two workers", kill)
+        model = fit(rows, watch, engine="dask", memory_limit=of_rows)
+        look()
+        time.sleep(1.0)
+    return model, watch, [peak for (peak,) in peaks.values()], killed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the data, run the fits, and print the figures."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.cluster_job",
+        usage="%(prog)s [options]",
+        description=__doc__.partition("``: ")[2],
+    )
+    parser.add_argument("--gigabytes", type=float, default=20.0)
+    parser.add_argument("--directory", type=Path, required=True, help="a folder to be made")
+    parser.add_argument("--memory-limit", default="2GB", help="of every worker")
+    parser.add_argument("--rows-limit", default="1GB", help="of rows in memory of every process")
+    parser.add_argument("--keep", action="store_true")
+    asked = parser.parse_args(arguments)
+    rows = asked.directory / "rows"
+    n_rows = int(asked.gigabytes * 1e9 / ROW_BYTES)
+    try:
+        began = time.monotonic()
+        write_rows(rows, n_rows)
+        n_bytes = sum(path.stat().st_size for path in rows.iterdir())
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        print(
+            f"{n_rows} rows x {N_FEATURES} features, {n_bytes / 1e9:.2f} GB, written in "
+            f"{time.monotonic() - began:.0f} s; this machine has {memory / 1e9:.1f} GB of memory",
+            flush=True,
+        )
+        with quietly():
+            here = Watch("this process")
+            local = fit(rows, here, memory_limit=asked.rows_limit)
+            model, there, peaks, killed = on_workers(rows, asked.memory_limit, asked.rows_limit)
+        for name, watch in (("this process", here), ("two workers", there)):
+            seconds = float(np.median(watch.seconds[1:]))
+            print(f"{name}: {seconds:.1f} s an iteration, {n_bytes / 1e9 / seconds:.2f} GB/s")
+        told = ", ".join(f"{peak / 1e6:.0f} MB" for peak in peaks)
+        print(f"peak memory of the workers' processes, limit {asked.memory_limit}: {told}")
+        equal = all(np.array_equal(getattr(local, name), getattr(model, name)) for name in NAMES)
+        print(f"workers killed: {len(killed)}; the same bits: {'yes' if equal else 'NO'}")
+        if not equal:
+            raise SystemExit(1)
+    finally:
+        if not asked.keep:
+            shutil.rmtree(asked.directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

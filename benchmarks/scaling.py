@@ -1,0 +1,258 @@
+"""``python -m benchmarks.scaling``: What an iteration costs on Dask, and would on 1000 workers.
+
+Measures on this machine what the model of ``docs/scaling.md`` is made of: the kernels' time for a
+row and a component on one thread; what client and scheduler spend on an iteration, on a task, and
+on a megabyte that travels; and the M-step's time. Then simulates an iteration by these constants,
+beside measured ones on one and two worker processes of one thread, and on as many workers as asked
+for. A network adds ``--latency`` and ``--bandwidth``, which are not measured. Takes two minutes.
+"""
+
+import argparse
+import itertools
+import statistics
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from distributed import Client, LocalCluster, wait
+
+import fastgmm
+from benchmarks import command
+from benchmarks.command import Command, Record
+from benchmarks.suite.problems import Problem, parse_shape
+from fastgmm.em import Listener
+from fastgmm.engines.base import MergeTree
+from fastgmm.sources.base import RowGrid
+
+TINY = "180000x8x16"
+"""Its kernels take little more time than its tasks."""
+
+WIDE = "4096x64x64"
+"""Its parameters and sums are of megabytes, its rows few."""
+
+PARTITIONS = 200
+WORKERS = (1, 2, 4, 8)
+ITERATIONS = 30
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Of the cost model, in seconds.
+
+    Parameters
+    ----------
+    row : float
+        Of the kernels for a row and a component, on one thread.
+    iteration, task, byte : float
+        CPU time of client and scheduler.
+    waiting : float
+        What an iteration of a single task takes longer than all of these.
+    m_step : float
+        For a component, divided by the cube of the number of features.
+    """
+
+    row: float
+    iteration: float
+    task: float
+    byte: float
+    waiting: float
+    m_step: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """What lies between the client and the workers.
+
+    Parameters
+    ----------
+    latency : float
+        Seconds, one way.
+    bandwidth : float
+        Bytes a second of the client.
+    """
+
+    latency: float = 0.0
+    bandwidth: float = float("inf")
+
+
+class _Watch(Listener):
+    def __init__(self) -> None:
+        self.times: list[tuple[float, float]] = []
+
+    def iteration_ends(self, *_: Any) -> None:
+        self.times.append((time.perf_counter(), time.process_time()))
+
+
+def seconds_of(
+    rows: Any, shape: str, iterations: int = ITERATIONS, **how: Any
+) -> tuple[float, ...]:
+    """Wall time and this process's CPU time of an iteration, medians of a fit's."""
+    model = fastgmm.GaussianMixture(max_iter=iterations, **Problem(shape).arguments, **how)
+    model._listener = watch = _Watch()
+    model.fit(rows)
+    return tuple(map(statistics.median, np.diff(watch.times, axis=0).T.tolist()))
+
+
+@contextmanager
+def cluster(n_workers: int) -> Iterator[Client]:
+    """Worker processes of one thread each; the scheduler is in this process."""
+    how = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with LocalCluster(n_workers=n_workers, **how) as local, Client(local) as client:
+        yield client
+
+
+def on_workers(client: Client, shape: str, **how: Any) -> tuple[float, ...]:
+    """The same on a cluster whose workers hold the rows."""
+    n, d, _ = parse_shape(shape)
+    rows = da.from_array(Problem(shape).rows, chunks=(-(-n // PARTITIONS), d)).persist()
+    wait(rows)
+    return seconds_of(rows, shape, **how)
+
+
+def parameter_bytes(d: int, k: int) -> int:
+    """Bytes that every worker gets in an iteration: a mean and a factor of every component."""
+    return 8 * k * (d * d + d + 1)
+
+
+def record_bytes(d: int, k: int) -> int:
+    """Bytes of the sums of some chunks."""
+    return 8 * k * (d * (d + 1) // 2 + d + 1)
+
+
+def n_nodes(n_leaves: int, start: int, stop: int) -> int:
+    """Records that the sums of chunks start to stop are merged into."""
+    tree = MergeTree(n_leaves)
+    for leaf in range(start, stop):
+        tree.add(leaf, 0)
+    return len(tree.nodes)
+
+
+def simulated(
+    shape: str, workers: int, threads: int, found: Constants, network: Network, slower: float = 0.0
+) -> Record:
+    """Where the time of an iteration goes.
+
+    Tasks leave one after the other, every worker sums its chunks, and records are taken up one
+    after the other as they come.
+
+    Parameters
+    ----------
+    shape : str
+    workers, threads : int
+        Threads of every worker.
+    found : Constants
+    network : Network
+    slower : float, optional
+        How much longer the slowest worker takes than the fastest; the others lie in between.
+    """
+    n, d, k = parse_shape(shape)
+    grid = RowGrid.of(n, d, k)
+    ends = np.round(np.linspace(0, len(grid), workers + 1)).astype(int)
+    ones = 1 + slower * np.linspace(0, 1, workers)
+    chunk = (found.row * k * grid.rows_per_chunk * ones).tolist()
+    per_byte = found.byte + 1 / network.bandwidth
+    clock = sent = 0.0
+    arrivals = []
+    for worker, (start, stop) in enumerate(itertools.pairwise(ends.tolist())):
+        if start < stop:
+            clock += found.task / 2 + per_byte * parameter_bytes(d, k)
+            works = chunk[worker] * -(-(stop - start) // threads)
+            nodes = n_nodes(len(grid), start, stop)
+            arrivals.append((clock + works + 2 * network.latency, nodes))
+            sent += parameter_bytes(d, k) + nodes * record_bytes(d, k)
+    for arrival, nodes in sorted(arrivals):
+        clock = max(clock, arrival) + found.task / 2 + per_byte * nodes * record_bytes(d, k)
+    m_step = found.m_step * k * d**3
+    total = clock + found.iteration + found.waiting + m_step
+    kernels = found.row * n * k
+    return {
+        "rows x features x components": shape,
+        "workers": workers,
+        "threads": threads,
+        "MB that travel": sent / 1e6,
+        "M-step, ms": 1e3 * m_step,
+        "iteration, ms": 1e3 * total,
+        "of ideal": f"{kernels / (workers * threads) / total:.0%}",
+    }
+
+
+def constants() -> tuple[Constants, Record]:
+    """What this machine needs, and what it was made of."""
+    n, d, k = parse_shape("1000000x8x16")
+    row = seconds_of(Problem(f"{n}x{d}x{k}").rows, f"{n}x{d}x{k}", 8, n_jobs=1)[1] / (n * k)
+    found, wide = [], 0.0
+    for workers in WORKERS:
+        with cluster(workers) as client:
+            found.append(on_workers(client, TINY))
+            if workers == 1:
+                wide = on_workers(client, WIDE)[1]
+    task, iteration = np.polyfit(WORKERS, [cpu for _, cpu in found], 1).tolist()
+    local = seconds_of(Problem(TINY).rows, TINY, n_jobs=2)[0]
+    _, d, k = parse_shape(WIDE)
+    few, more = (
+        seconds_of(Problem(f"{m}x{d}x{k}").rows, f"{m}x{d}x{k}", n_jobs=1)[1]
+        for m in (10 * k, 20 * k)
+    )
+    m_step = max(2 * few - more, 0.0)  # of no rows at all
+    travelling = parameter_bytes(d, k) + record_bytes(d, k)
+    byte = max(wide - iteration - task - m_step, 0.0) / travelling
+    n, d, k = parse_shape(TINY)
+    waiting = max(found[0][0] - row * n * k - iteration - task, 0.0)
+    told = {
+        f"{workers} workers, ms": 1e3 * wall
+        for workers, (wall, _) in zip(WORKERS, found, strict=True)
+    }
+    told["2 local threads, ms"] = 1e3 * local
+    n, d, k = parse_shape(WIDE)
+    return Constants(row, iteration, task, byte, waiting, m_step / (k * d**3)), told
+
+
+def measure(asked: argparse.Namespace) -> Iterator[Record]:
+    """The constants, two iterations that are measured, and those that are simulated."""
+    warnings.simplefilter("ignore", UserWarning)  # of Dask: rows that travel in a graph
+    found, told = constants()
+    yield {f"{name}, ns": 1e9 * seconds for name, seconds in asdict(found).items()}
+    yield {f"iteration of {TINY} in {PARTITIONS} partitions": "", **told}
+    rows = Problem(asked.check).rows
+    for workers in (1, 2):
+        local = seconds_of(rows, asked.check, 8, n_jobs=workers)[0]
+        with cluster(workers) as client:
+            seen = on_workers(client, asked.check, iterations=8)[0]
+        expected = simulated(asked.check, workers, 1, found, Network())
+        yield {
+            "rows x features x components": asked.check,
+            "workers": workers,
+            "local threads, ms": 1e3 * local,
+            "measured, ms": 1e3 * seen,
+            "simulated, ms": expected["iteration, ms"],
+        }
+    network = Network(asked.latency, asked.bandwidth * 1e9)
+    for shape in asked.shapes:
+        for workers in asked.workers:
+            yield simulated(shape, workers, asked.threads, found, network, asked.slower)
+
+
+main = Command(
+    "scaling",
+    __doc__,
+    measure,
+    {
+        "--check": {"type": command.shape, "default": "3000000x8x16", "metavar": "N,D,K",
+                    "help": "the shape that is measured, too"},
+        "--shapes": command.shapes("1000000000x8x16", "1000000000x64x64", "100000000x256x256"),
+        "--workers": command.whole([10, 100, 1000], nargs="+"),
+        "--threads": command.whole(4, "of every worker"),
+        "--latency": {"type": float, "default": 2e-4, "help": "seconds, one way"},
+        "--bandwidth": {"type": float, "default": 1.25, "help": "GB a second"},
+        "--slower": {"type": float, "default": 0.1, "help": "the slowest worker, by this share"},
+    },
+    limited=False,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Fits to the same few rows by several numbers of components, side by side in compiled code.
+
+An iteration of all of them is one call of a kernel and one of NumPy's logarithm. What that kernel
+leaves to others, such as components that lie so far apart that digits count, is marked, and has to
+be fitted by `fastgmm.estimator.fitting`; all else has the bits of such a fit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.linalg import IN_ORDER
+from fastgmm.em import EMResult
+from fastgmm.kernels.layout import BLOCK, REFRESH, START, STEP, outer_place
+from fastgmm.parameters import LOG_TWO_PI, MixtureParameters
+from fastgmm.passes.chunks import scatter_of_each, totals_of_each
+from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands
+from fastgmm.passes.predictions import classified_chunk
+from fastgmm.sources.base import Chunk, RowGrid
+from fastgmm.sources.weights import NO_WEIGHTS
+from fastgmm.statistics import MomentForm
+
+_MOST = 128
+"""Numbers that NumPy sums in one piece, whose order the kernels keep."""
+
+
+def is_small(structure: CovarianceStructure, n_rows: int, k: int, d: int) -> bool:
+    """Whether fits of this size may go side by side.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    n_rows, k, d : int
+        Rows, components and features.
+    """
+    few = 2 <= d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
+    return structure.compiled is not None and few and len(RowGrid.of(n_rows, d, k)) == 1
+
+
+def _tables(rows: np.ndarray, form: MomentForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places (d + 1, d + 1) of outer moments, the scatter (d, d) of all rows, and their mean (d,).
+
+    What the form does not need has other shapes.
+    """
+    ends = np.array([0, len(rows)])
+    centre = totals_of_each(rows, ends) / len(rows)
+    places, scatter = np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1))
+    if form is MomentForm.OUTER:
+        features = np.arange(rows.shape[1] + 1)
+        columns = features[:, np.newaxis]
+        places = outer_place(np.maximum(features, columns), np.minimum(features, columns))
+    elif form is MomentForm.NONE:
+        scatter = scatter_of_each(rows, ends, centre).second[0, 0]
+    return places, scatter, centre[0]
+
+
+class SmallFits:
+    """Fits of one structure to the same rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        In float64.
+    structure : CovarianceStructure
+        With a compiled M-step.
+    numbers : sequence of int
+        Of components, for every fit.
+    labels : sequence of ndarray (n,)
+        To start from.
+    reg_covar : float
+        Above 0.
+    max_iter : int
+
+    Attributes
+    ----------
+    doubtful : ndarray of bool, shape (fits,)
+        Those that another has to make.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        structure: CovarianceStructure,
+        numbers: Sequence[int],
+        labels: Sequence[np.ndarray],
+        reg_covar: float,
+        max_iter: int,
+    ):
+        from fastgmm.kernels.small_fits.iteration import iteration, variant_for
+
+        self._rows, self._structure, self._max_iter = rows, structure, max_iter
+        d, size, k = rows.shape[1], len(numbers), max(numbers)
+        self._numbers = np.array(numbers, dtype=np.int64)
+        self._running = np.ones(size, dtype=bool)
+        self.doubtful, self._converged = np.zeros((2, size), dtype=bool)
+        shape = structure.shape(k, d)
+        of_one = shape[len(shape) - structure.n_own_axes :]
+        stacked = (1 if structure.component_axis is None else k, *(1, 1, *of_one)[-2:])
+        self._covariances, self._factors = np.zeros((2, size, *stacked))
+        self._shape_of_one = of_one
+        self._weights, self._means = np.zeros((size, k)), np.zeros((size, k, d))
+        n_roots = stacked[0] * stacked[2]
+        self._inputs, self._logs = np.ones((2, size, k + n_roots))
+        if structure.n_own_axes == 2:
+            laid: tuple[int, ...] = stacked[0], -(-d // BLOCK) * d, BLOCK
+        else:
+            laid = (1, k, d) if structure.n_own_axes else (1, 1, 1)
+        self._operands = (
+            np.zeros((size, d)),
+            np.zeros((size, k, d)),
+            np.zeros((size, *laid)),
+            np.zeros((size, k, d)),
+            *np.zeros((2, size, k)),
+        )
+        form = MomentForm(structure.forms.moments)
+        self._bounds = np.zeros(size)
+        self._lower_bounds: list[list[float]] = [[] for _ in range(size)]
+        self._kernel = iteration(*variant_for(structure.compiled, d))
+        self._head = rows, np.stack(labels).astype(np.int32, copy=False)
+        self._rest = (
+            *_tables(rows, form),
+            float(reg_covar),
+            0.5 * d * LOG_TWO_PI,
+            self._running,
+            self.doubtful,
+            self._numbers,
+            self._weights,
+            self._means,
+            self._covariances,
+            self._factors,
+            self._inputs,
+            self._logs,
+            *self._operands,
+            np.zeros((size, form.n_sums(k, d))),
+            self._bounds,
+        )
+        self._call(START)
+
+    def _call(self, what: int) -> None:
+        self._kernel(*self._head, what, *self._rest)
+        with np.errstate(all="ignore"):  # of weights that are zero
+            np.log(self._inputs, out=self._logs)
+
+    def run(self, tol: float, chosen: Any = slice(None), stop: Any = None) -> None:
+        """Iterate until the lower bounds of fits change by less than `tol`.
+
+        Parameters
+        ----------
+        tol : float
+        chosen : index, optional
+            Of the fits.
+        stop : Event, optional
+            Ends it once it is set.
+        """
+        running = self._running
+        running[:] = False
+        running[chosen] = True
+        running &= ~self.doubtful
+        for m in np.flatnonzero(running).tolist():
+            bounds = [-np.inf, *self._lower_bounds[m]]
+            if len(bounds) > 1:
+                self._converged[m] = abs(bounds[-1] - bounds[-2]) < tol
+                running[m] = not self._converged[m] and len(bounds) <= self._max_iter
+        while running.any() and not (stop is not None and stop.is_set()):
+            self._call(STEP)
+            for m in np.flatnonzero(running).tolist():
+                bound, bounds = float(self._bounds[m]), self._lower_bounds[m]
+                change = bound - bounds[-1] if bounds else np.inf
+                bounds.append(bound)
+                self._converged[m] = abs(change) < tol
+                self.doubtful[m] |= bound != bound
+                running[m] = abs(change) >= tol and len(bounds) < self._max_iter
+        self._call(REFRESH)
+
+    def result(self, m: int) -> EMResult:
+        """What the run of fit m has come to."""
+        k, structure = int(self._numbers[m]), self._structure
+        own = () if structure.component_axis is None else (k,)
+        shape = (*own, *self._shape_of_one)
+        parameters = MixtureParameters(
+            self._weights[m, :k].copy(),
+            self._means[m, :k].copy(),
+            *(
+                array[m, : k if own else 1].reshape(shape).copy()
+                for array in (self._covariances, self._factors)
+            ),
+        )
+        return EMResult(parameters, list(self._lower_bounds[m]), bool(self._converged[m]))
+
+    def classified(self, m: int) -> tuple[float, float, float]:
+        """Mean log-likelihood of the rows, their number, and the log-likelihood with classes.
+
+        See `fastgmm.passes.predictions.classified_log_likelihood`.
+        """
+        k, n = int(self._numbers[m]), len(self._rows)
+        origin, *of_each = (array[m] for array in self._operands)
+        centred, laid, projected, scales, constants = of_each
+        if self._structure.n_own_axes == 1:
+            laid = laid[:, :k]
+        elif self._structure.n_own_axes == 2:
+            laid = laid[: min(k, len(laid))]
+        operands = KernelOperands(
+            origin, centred[:k], laid, projected[:k], scales[:k], constants[:k]
+        )
+        choice = KernelChoice(self._structure.forms, self._rows.dtype, operands)
+        total, certainty = classified_chunk(Chunk(0, n, self._rows, NO_WEIGHTS), choice)
+        return float(total / n), float(n), float(total + certainty)

@@ -1,0 +1,142 @@
+r"""How missing features follow from observed ones, for many patterns of these at once.
+
+With o the features that a pattern observes and u the others, :math:`\Lambda` a component's
+precision and f, W, N its sums over what is observed: the covariance that is left is
+:math:`C = \Lambda_{uu}^{-1}`, the gain :math:`B = -C \Lambda_{uo}` (Bishop 2006, eq. 2.73 and
+2.75), and a row's expected values of u are :math:`B (x_o - \mu_o) + \mu_u`. A pattern has few rows,
+and its matrices are small: calls of NumPy for each step would take longer than its arithmetic.
+"""
+
+import numpy as np
+from numba import types
+
+from fastgmm.kernels.compile import entry_point, inlined, kernel
+from fastgmm.kernels.layout import BLOCK, HEADER
+
+_STACK = types.Array(types.float64, 4, "C")
+_READ = types.Array(types.float64, 3, "C", readonly=True)
+_FEATURES = types.Array(types.int64, 2, "C", readonly=True)
+
+
+@entry_point
+def conditional_matrices():
+    """Kernel for gains and what they leave of the covariances.
+
+    Returns
+    -------
+    callable (precisions, known, others, gains, covariances)
+        precisions (k, d, d); known (m, p) and others (m, q), numbers of features; out: gains
+        (m, k, q, p) and covariances (m, k, q, q). NaN where a precision is not positive definite.
+    """
+    signature = types.void(_READ, _FEATURES, _FEATURES, _STACK, _STACK)
+
+    @kernel(signature=signature)
+    def condition(precisions, known, others, gains, covariances):
+        k, (m, p), q = len(precisions), known.shape, others.shape[1]
+        root, inverse = np.zeros((q, q)), np.zeros((q, q))
+        for i in range(m):
+            for c in range(k):
+                given, left, gain = precisions[c], covariances[i, c], gains[i, c]
+                # The lower triangle L of L @ L.T, and its inverse beside it, row by row.
+                for u in range(q):
+                    for v in range(u + 1):
+                        number = given[others[i, u], others[i, v]]
+                        for h in range(v):
+                            number -= root[u, h] * root[v, h]
+                        if v < u:
+                            root[u, v] = number / root[v, v]
+                        else:
+                            root[u, u] = np.sqrt(number) if number > 0.0 else np.nan
+                    for v in range(u):
+                        inverse[u, v] = 0.0
+                    for h in range(u):
+                        for v in range(h + 1):
+                            inverse[u, v] -= root[u, h] * inverse[h, v]
+                    for v in range(u):
+                        inverse[u, v] /= root[u, u]
+                    inverse[u, u] = 1.0 / root[u, u]
+                left[:] = 0.0
+                for h in range(q):
+                    for u in range(h + 1):
+                        for v in range(h + 1):
+                            left[u, v] += inverse[h, u] * inverse[h, v]
+                gain[:] = 0.0
+                for u in range(q):
+                    for v in range(q):
+                        factor, row = left[u, v], given[others[i, v]]
+                        for j in range(p):
+                            gain[u, j] -= factor * row[known[i, j]]
+
+    return condition
+
+
+@inlined
+def place(row, column):
+    """`fastgmm.kernels.layout.outer_place`, in either order."""
+    row, column = max(row, column), min(row, column)
+    block = row // BLOCK * (row // BLOCK + 1) // 2 + column // BLOCK
+    return (block * BLOCK + row % BLOCK) * BLOCK + column % BLOCK
+
+
+@entry_point
+def expansion():
+    r"""Kernel that adds sums over what is observed to sums over all features.
+
+    For every pattern, about the same points, with :math:`b = \mu_u - \text{reference}_u + B
+    (\text{reference}_o - \mu_o)`: the first moments of u are :math:`B f + N b`, the second ones
+    :math:`B W + b f^T` and :math:`B W B^T + B f b^T + b (B f)^T + N (b b^T + C)`.
+
+    Returns
+    -------
+    callable (sums, known, others, gains, covariances, means, reference, total)
+        sums (m, ...), outer ones over p features each; known (m, p), others (m, q); gains and
+        covariances as of `conditional_matrices`; means (k, d); reference (k, d), the points; out:
+        total (...), outer sums over all features.
+    """
+    matrix = types.Array(types.float64, 2, "C", readonly=True)
+    total = types.Array(types.float64, 1, "C")
+    signature = types.void(matrix, _FEATURES, _FEATURES, _STACK, _STACK, matrix, matrix, total)
+
+    @kernel(signature=signature)
+    def expand(sums, known, others, gains, covariances, means, reference, total):
+        (m, p), q, (k, d) = known.shape, others.shape[1], means.shape
+        size, whole = (sums.shape[1] - HEADER) // k, (len(total) - HEADER) // k
+        second, mixed = np.empty((p, p)), np.empty((q, p))
+        offset, expected = np.empty(q), np.empty(q)
+        for i in range(m):
+            o, u = known[i], others[i]
+            total[:HEADER] += sums[i, :HEADER]
+            for c in range(k):
+                block = sums[i, HEADER + c * size : HEADER + (c + 1) * size]
+                out = total[HEADER + c * whole : HEADER + (c + 1) * whole]
+                weight, gain, left = block[place(p, p)], gains[i, c], covariances[i, c]
+                if weight == 0.0:  # and all the other sums
+                    continue
+                out[place(d, d)] += weight
+                for j in range(p):
+                    out[place(d, o[j])] += block[place(p, j)]
+                    for h in range(j + 1):
+                        second[j, h] = second[h, j] = block[place(j, h)]
+                        out[place(o[j], o[h])] += second[j, h]
+                for a in range(q):
+                    offset[a] = means[c, u[a]] - reference[c, u[a]]
+                    expected[a] = 0.0
+                    mixed[a] = 0.0
+                    for j in range(p):
+                        offset[a] += gain[a, j] * (reference[c, o[j]] - means[c, o[j]])
+                        expected[a] += gain[a, j] * block[place(p, j)]
+                        for h in range(p):
+                            mixed[a, h] += gain[a, j] * second[j, h]
+                    out[place(d, u[a])] += expected[a] + weight * offset[a]
+                    for h in range(p):
+                        product = mixed[a, h] + offset[a] * block[place(p, h)]
+                        out[place(u[a], o[h])] += product
+                for a in range(q):
+                    for b in range(a + 1):
+                        product = weight * (offset[a] * offset[b] + left[a, b])
+                        product += expected[a] * offset[b] + expected[b] * offset[a]
+                        for j in range(p):
+                            product += mixed[a, j] * gain[b, j]
+                        out[place(u[a], u[b])] += product
+
+    return expand

@@ -1,0 +1,77 @@
+"""Whole iterations with a variance for every feature of every component."""
+
+from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.forms.diagonal import diagonal_statistics
+from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
+from fastgmm.kernels.small_fits.full import give_points
+from fastgmm.kernels.small_fits.tied import first_moment
+from fastgmm.kernels.small_fits.variances import roots_of_inverses
+
+__all__ = ["first_moment", "give_points"]
+
+statistics = diagonal_statistics
+FEW_APART = False
+JUMPS_COUNT = SECOND_PASS = True
+_FARTHEST = 1e5
+
+
+def factorize():
+    """See the package."""
+    return roots_of_inverses
+
+
+@inlined
+def laid_factors(laid, k):
+    return laid[0, :k].reshape(1, 1, k, laid.shape[2])
+
+
+@inlined
+def of_feature(arrays, c, j):
+    return arrays[c, 0, j]
+
+
+@inlined
+def pack(k, factors, inputs):
+    d = factors.shape[2]
+    for c in range(k):
+        for j in range(d):
+            inputs[c * d + j] = factors[c, 0, j]
+
+
+@inlined
+def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
+    d = centred.shape[1]
+    for c in range(k):
+        scales[c] = -0.5
+        constants[c] = (constants[c] + pairwise(logs[c * d :], d)) - half_log
+        for j in range(d):
+            laid[0, c, j] = factors[c, 0, j]
+            projected[c, j] = centred[c, j] * factors[c, 0, j]
+    return lies_far(k, projected, _FARTHEST)
+
+
+@inlined
+def estimate(
+    k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
+):
+    d = means.shape[1]
+    some = False
+    for c in range(k):
+        own = blocks[c, d]
+        weight[c] = own + GUARD
+        some |= weight[c] != own
+        for j in range(d):
+            first = blocks[c, j]
+            shift = (first - GUARD * reference[c, j]) / weight[c]
+            means[c, j] = reference[c, j] + shift
+            second = blocks[c, d + 1 + j] - 2.0 * first * shift
+            covariances[c, 0, j] = second + own * (shift * shift)
+    if some:
+        spread_of_means(k, means, work[0])
+    for c in range(k):
+        guard = weight[c] - blocks[c, d]
+        for j in range(d):
+            scattered = covariances[c, 0, j]
+            if some:
+                scattered += guard * min(abs(means[c, j]), work[0, j]) ** 2
+            covariances[c, 0, j] = scattered / weight[c] + reg_covar

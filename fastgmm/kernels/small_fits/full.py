@@ -1,0 +1,83 @@
+"""Whole iterations with a covariance matrix for every component."""
+
+from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.forms.cholesky import cholesky_statistics
+from fastgmm.kernels.linalg.factors import precision_factors
+from fastgmm.kernels.linalg.few_features import few_precision_factors
+from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels
+
+statistics = cholesky_statistics
+JUMPS_COUNT = SECOND_PASS = FEW_APART = True
+_FARTHEST = 1e5
+
+
+def factorize(few):
+    """See the package."""
+    return few_precision_factors() if few else precision_factors(False)
+
+
+@inlined
+def give_points(about, centre, origin, centred):
+    for c in range(about.shape[0]):
+        for j in range(about.shape[1]):
+            origin[j] = 0.0
+            centred[c, j] = about[c, j]
+
+
+@inlined
+def laid_factors(laid, k):
+    return laid[:k].reshape(1, k, laid.shape[1], laid.shape[2])
+
+
+@inlined
+def first_moment(blocks, places, c, j):
+    return blocks[c, places[places.shape[0] - 1, j]]
+
+
+@inlined
+def of_feature(arrays, c, j):
+    return arrays[c, j, j]
+
+
+@inlined
+def pack(k, factors, inputs):
+    d = factors.shape[2]
+    for c in range(k):
+        for j in range(d):
+            inputs[c * d + j] = factors[c, j, j]
+
+
+@inlined
+def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
+    d = centred.shape[1]
+    for c in range(k):
+        to_panels(factors[c], laid[c])
+        scales[c] = -0.5
+        constants[c] = (constants[c] + pairwise(logs[c * d :], d)) - half_log
+        for i in range(d):
+            total = 0.0
+            for j in range(d):
+                total += centred[c, j] * factors[c, j, i]
+            projected[c, i] = total
+    return lies_far(k, projected, _FARTHEST)
+
+
+@inlined
+def estimate(
+    k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
+):
+    d = means.shape[1]
+    half, shift = work[0], work[1]
+    for c in range(k):
+        own = blocks[c, places[d, d]]
+        weight[c] = own + GUARD
+        for j in range(d):
+            first = blocks[c, places[d, j]]
+            shift[j] = (first - GUARD * reference[c, j]) / weight[c]
+            means[c, j] = reference[c, j] + shift[j]
+            half[j] = first - 0.5 * own * shift[j]
+        for i in range(d):
+            for j in range(d):
+                cross = half[i] * shift[j] + half[j] * shift[i]
+                covariances[c, i, j] = (blocks[c, places[i, j]] - cross) / weight[c]
+            covariances[c, i, i] += reg_covar

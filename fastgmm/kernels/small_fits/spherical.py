@@ -1,0 +1,83 @@
+"""Whole iterations with one variance for every component."""
+
+from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.forms.isotropic import isotropic_statistics
+from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
+from fastgmm.kernels.small_fits.tied import first_moment, give_points
+from fastgmm.kernels.small_fits.variances import roots_of_inverses
+
+__all__ = ["first_moment", "give_points"]
+
+statistics = isotropic_statistics
+FEW_APART = False
+JUMPS_COUNT = SECOND_PASS = True
+_FARTHEST = 1e5
+
+
+def factorize():
+    """See the package."""
+    return roots_of_inverses
+
+
+@inlined
+def laid_factors(laid, k):
+    return laid[:1].reshape(1, 1, 1, 1)
+
+
+@inlined
+def of_feature(arrays, c, j):
+    return arrays[c, 0, 0]
+
+
+@inlined
+def pack(k, factors, inputs):
+    for c in range(k):
+        inputs[c] = factors[c, 0, 0]
+
+
+@inlined
+def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
+    d = centred.shape[1]
+    far = False
+    for c in range(k):
+        root = factors[c, 0, 0]
+        scales[c] = -0.5 * (root * root)
+        constants[c] = (constants[c] + d * logs[c]) - half_log
+        for j in range(d):
+            projected[c, j] = centred[c, j] * root
+    far = lies_far(k, projected, _FARTHEST)
+    for c in range(k):
+        for j in range(d):
+            projected[c, j] = centred[c, j]
+    return far
+
+
+@inlined
+def estimate(
+    k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
+):
+    d = means.shape[1]
+    crossed, squared = work[0], work[1]
+    some = False
+    for c in range(k):
+        own = blocks[c, d]
+        weight[c] = own + GUARD
+        some |= weight[c] != own
+        for j in range(d):
+            first = blocks[c, j]
+            shift = (first - GUARD * reference[c, j]) / weight[c]
+            means[c, j] = reference[c, j] + shift
+            crossed[j] = first * shift
+            squared[j] = shift * shift
+        second = blocks[c, d + 1] - 2.0 * pairwise(crossed, d)
+        covariances[c, 0, 0] = second + own * pairwise(squared, d)
+    if some:
+        spread_of_means(k, means, work[0])
+    for c in range(k):
+        guard = weight[c] - blocks[c, d]
+        scattered = covariances[c, 0, 0]
+        if some:
+            for j in range(d):
+                work[1, j] = guard * min(abs(means[c, j]), work[0, j]) ** 2
+            scattered += pairwise(work[1], d)
+        covariances[c, 0, 0] = scattered / (weight[c] * d) + reg_covar

@@ -1,0 +1,152 @@
+"""Sums of rows in which values are missing: chunk by chunk, in groups of equal patterns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastgmm.caching import cached_property
+from fastgmm.merging import Bounds
+from fastgmm.passes.dense import known_labels, labels_of_chunks, part_of
+from fastgmm.passes.marginal_e_step import BatchKernels, MarginalEStep
+from fastgmm.passes.patterns import Batch, Group, KnownPatterns, batches_of, groups_of, patterns_of
+from fastgmm.passes.remembered import remembered
+from fastgmm.sources.base import Chunk
+
+Grouped = tuple[list[Batch], list[tuple[Group, ...]]]
+"""Batches, and the rows of a chunk by batch: those without labels, and those with."""
+
+
+class Groups:
+    """The groups of chunks, which may be kept from pass to pass.
+
+    Another process keeps its own, of the chunks that it works on.
+
+    Parameters
+    ----------
+    token : str
+        Tells them from others.
+    name : str
+        What to call the rows.
+    patterns : ndarray of bool, shape (patterns, d), or None
+        Of all rows, if these are few: what is made of them is then made once a pass, and not once a
+        chunk.
+    n_components : int
+    """
+
+    def __init__(self, token: str, name: str, patterns: np.ndarray | None, n_components: int):
+        self._arguments = token, name, patterns, n_components
+        self._name, self._n_components = name, n_components
+        self.batches = None if patterns is None else batches_of(patterns, n_components)
+        self._known = None if patterns is None else KnownPatterns(patterns)
+        self._kept: dict[tuple[int, int], Grouped] = {}
+
+    def __reduce__(self) -> tuple:
+        token, *rest = self._arguments
+        return remembered, (token, Groups, *rest)
+
+    def of_rows(
+        self,
+        bounds: tuple[int, int],
+        read: Callable[[int, int], Chunk],
+        labels: Any,
+        keeps: bool,
+    ) -> Grouped:
+        """Groups of some rows, which are read only if their groups have not been kept."""
+        found = self._kept.get(bounds)
+        if found is None:
+            chunk = read(*bounds)
+            found = self._made(chunk, known_labels(labels, chunk))
+            if keeps:
+                self._kept[bounds] = found
+        return found
+
+    def _made(self, chunk: Chunk, labels: np.ndarray | None) -> Grouped:
+        batches = self.batches
+        if batches is None or self._known is None:
+            patterns, numbers = patterns_of(chunk.rows)
+            batches = batches_of(patterns, self._n_components)
+        else:
+            numbers = self._known.numbers(chunk.rows)
+            if (numbers < 0).any():
+                raise ValueError(f"{self._name} has changed since it was opened.")
+        if labels is None:
+            parts = [groups_of(chunk, numbers, batches)]
+        else:
+            free, known = labels < 0, labels >= 0
+            parts = [groups_of(part_of(chunk, free), numbers[free], batches)]
+            of_known = part_of(chunk, known), numbers[known], batches, labels[known]
+            parts.append(groups_of(*of_known))
+        return batches, list(zip(*parts, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class SumsOfGroups:
+    """Sums of a chunk: of each pattern over its own features, or expanded to all features.
+
+    They are those of the patterns where these are few, and `expanded` follows once for all chunks.
+    It pickles.
+
+    Parameters
+    ----------
+    e_step : MarginalEStep
+    groups : Groups
+    labels : ndarray of int32, shape (n,), RowsOfChunks or None
+        What is known of rows.
+    keeps : bool
+        Whether groups are kept.
+    """
+
+    e_step: MarginalEStep
+    groups: Groups
+    labels: Any
+    keeps: bool
+
+    def __reduce__(self) -> tuple:
+        return SumsOfGroups, (self.e_step, self.groups, self.labels, self.keeps)
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        return self.of_rows((chunk.start, chunk.stop), lambda start, stop: chunk)
+
+    def of_chunks(self, bounds: Bounds) -> "SumsOfGroups":
+        """The same with the labels of some chunks only."""
+        return replace(self, labels=labels_of_chunks(self.labels, bounds))
+
+    def of_rows(self, bounds: tuple[int, int], read: Callable[[int, int], Chunk]) -> np.ndarray:
+        """Sums of some rows, which are read if they have to be."""
+        batches, groups = self.groups.of_rows(bounds, read, self.labels, self.keeps)
+        if self.groups.batches is not None:
+            return self._by_pattern(groups)
+        # Every chunk for itself, a batch at a time: all of them may be larger than the rows.
+        total = np.zeros(self.e_step.form.n_sums(*self.e_step.reference.shape))
+        for batch, of_batch in zip(batches, groups, strict=True):
+            made = self.e_step.kernels(batch)
+            sums = np.zeros(made.n_sums)
+            for group in of_batch:
+                self.e_step.add(made, group, sums)
+            total += self.e_step.expanded(made, sums)
+        return total
+
+    def expanded(self, sums: np.ndarray) -> np.ndarray:
+        """Sums over all features, of those of all chunks."""
+        if self.groups.batches is None:
+            return sums
+        pairs = zip(self._made, np.split(sums, self._ends[:-1]), strict=True)
+        return np.sum([self.e_step.expanded(made, part) for made, part in pairs], axis=0)
+
+    @cached_property
+    def _made(self) -> list[BatchKernels]:
+        return [self.e_step.kernels(batch) for batch in self.groups.batches or []]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum([made.n_sums for made in self._made])
+
+    def _by_pattern(self, groups: list[tuple[Group, ...]]) -> np.ndarray:
+        sums = np.zeros(self._ends[-1])
+        parts = zip(self._made, groups, np.split(sums, self._ends[:-1]), strict=True)
+        for made, of_batch, part in parts:
+            for group in of_batch:
+                self.e_step.add(made, group, part)
+        return sums
