@@ -10,13 +10,12 @@ import itertools
 import statistics
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from benchmarks import command
 from benchmarks.command import Command, Record
-from benchmarks.suite.calls import OURS, THEIRS, public
+from benchmarks.suite.calls import OURS, THEIRS, as_if_fitted
 from benchmarks.suite.clock import AWAKE, REST, WALL, Call, Taken, rested, seconds_of
 from benchmarks.suite.problems import DTYPES, STRUCTURES
 from benchmarks.suite.timings import METHODS
@@ -30,23 +29,6 @@ MOST_NUMBERS = 10_000_000
 FEWEST_CALLS = 5
 BAR = 0.9
 """Times scikit-learn's speed, which fastgmm should have at least."""
-
-
-def make_model(structure: str, dtype: str, k: int, d: int) -> Any:
-    """A mixture as if fitted; making one of this size by a fit would take minutes."""
-    random = np.random.default_rng(0)
-    shape = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[structure]
-    factors = random.uniform(0.5, 1.0, shape)
-    if structure in ("full", "tied"):
-        factors = np.triu(0.1 * factors) + np.eye(d)
-    model = public("GaussianMixture")(k, covariance_type=structure)
-    model.weights_ = np.full(k, 1.0 / k).astype(dtype)
-    model.means_ = random.standard_normal((k, d)).astype(dtype)
-    model.precisions_cholesky_ = factors.astype(dtype)
-    # Predictions read neither, but they are copied to scikit-learn's model.
-    model.covariances_ = model.precisions_ = model.precisions_cholesky_
-    model.converged_, model.n_iter_, model.lower_bound_ = True, 1, 0.0
-    return model
 
 
 def samples(call: Call, seconds: float) -> list[float]:
@@ -65,7 +47,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
     shapes = [(n, d, k) for n, d, k in sizes if k * d**2 <= MOST_NUMBERS]
     ratios = []
     for structure, dtype, (n, d, k) in itertools.product(asked.structures, asked.dtypes, shapes):
-        model = make_model(structure, dtype, k, d)
+        model = as_if_fitted(structure, dtype, k, d)
         rows = np.random.default_rng(1).standard_normal((n, d)).astype(dtype)
         for method in asked.methods:
             calls = {THEIRS: getattr(model.to_sklearn(), method), OURS: getattr(model, method)}

@@ -94,6 +94,31 @@ def prediction(
     return partial(getattr(model, method), posed.rows)
 
 
+def as_if_fitted(structure: str, dtype: str, k: int, d: int) -> Any:
+    """A mixture of ours; making one of this size by a fit would take minutes."""
+    random = np.random.default_rng(0)
+    shape = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[structure]
+    factors = random.uniform(0.5, 1.0, shape)
+    if structure in ("full", "tied"):
+        factors = np.triu(0.1 * factors) + np.eye(d)
+    model = public("GaussianMixture")(k, covariance_type=structure)
+    model.weights_ = np.full(k, 1.0 / k).astype(dtype)
+    model.means_ = random.standard_normal((k, d)).astype(dtype)
+    model.precisions_cholesky_ = factors.astype(dtype)
+    # Predictions read neither, but they are copied to scikit-learn's model.
+    model.covariances_ = model.precisions_ = model.precisions_cholesky_
+    model.converged_, model.n_iter_, model.lower_bound_ = True, 1, 0.0
+    return model
+
+
+def one_by_one(*, shape: str, covariance_type: str, dtype: str = "float64") -> Call:
+    """Labels of rows, a call for each, as a service that is asked for one at a time."""
+    n, d, k = parse_shape(shape)
+    model = as_if_fitted(covariance_type, dtype, k, d).set_params(n_jobs=1)
+    rows = np.random.default_rng(1).standard_normal((n, 1, d)).astype(dtype)
+    return lambda: [model.predict(row) for row in rows]
+
+
 def fit_many(*, sets: str, estimator: str = GAUSSIAN, threads: int | None = 1) -> Call:
     """`fit_many` with default arguments: small sets in lockstep, columns one by one."""
     _, _, k = parse_shape(sets.split(" of ")[1])

@@ -152,6 +152,13 @@ CORE: dict[str, Callable[[], Call]] = {
     f"k-means start: {CENTRE}": partial(kmeans_start),
     f"predict: full, {CENTRE}": partial(prediction, method="predict"),
     f"predict_proba: full, {CENTRE}": partial(prediction, method="predict_proba"),
+    # Of few numbers, where what is done around the kernels counts, and of many.
+    "predict, row by row: diag, 200x500x5": partial(
+        calls.one_by_one, shape="200x500x5", covariance_type="diag"
+    ),
+    "predict, row by row: full, 20x500x10": partial(
+        calls.one_by_one, shape="20x500x10", covariance_type="full"
+    ),
 }
 """What the gate times on both sides: 10 to 100 ms each, long enough to even out what the clock and
 the scheduler do, and short enough for many. On one thread but what says otherwise."""
@@ -173,6 +180,12 @@ COUNTED: dict[str, Callable[[], Call]] = {
                 ("2048x2x8", USUAL, "1024x33x5"), DTYPES, STRUCTURES
             )
         )
+    },
+    **{
+        f"instructions: predict, row by row, {structure}, {dtype}, 1x260x3": partial(
+            calls.one_by_one, shape="1x260x3", covariance_type=structure, dtype=dtype
+        )
+        for structure, dtype in itertools.product(("full", "tied"), DTYPES)
     },
     f"instructions: full, weighted rows, {USUAL}": partial(
         em_iterations, shape=USUAL, iterations=1, weighted=True

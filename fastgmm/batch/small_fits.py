@@ -88,7 +88,7 @@ class SmallFits:
         reg_covar: float,
         max_iter: int,
     ):
-        from fastgmm.kernels.small_fits.iteration import iteration
+        from fastgmm.kernels.small_fits.iteration import iteration, variant_for
 
         self._rows, self._structure, self._max_iter = rows, structure, max_iter
         d, size, k = rows.shape[1], len(numbers), max(numbers)
@@ -117,7 +117,7 @@ class SmallFits:
         form = MomentForm(structure.forms.moments)
         self._bounds = np.zeros(size)
         self._lower_bounds: list[list[float]] = [[] for _ in range(size)]
-        self._kernel = iteration(structure.compiled)
+        self._kernel = iteration(*variant_for(structure.compiled, d))
         self._head = rows, np.stack(labels).astype(np.int32, copy=False)
         self._rest = (
             *_tables(rows, form),

@@ -204,10 +204,10 @@ def _array(data: bytes, name: str) -> np.ndarray:
     )
     if dtype.str not in _DTYPES or fortran_order or len(shape) > _MOST_DIMENSIONS:
         raise ModelFileError(f"is damaged: {name!r} is no array of numbers.")
-    body = data[stream.tell() :]
+    body = memoryview(data)[stream.tell() :]
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(body):
         raise ModelFileError(f"is damaged: {name!r} has not the size that it claims.")
-    if dtype.kind == "b" and body.strip(b"\0\1"):
+    if dtype.kind == "b" and bytes(body).strip(b"\0\1"):
         raise ModelFileError(f"is damaged: {name!r} has truth values beside true and false.")
     # A copy, which is writeable and in the machine's byte order.
     return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))

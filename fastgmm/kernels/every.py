@@ -9,7 +9,7 @@ from fastgmm.kernels import cells, em_pass, few_rows, near_pass, regression, sca
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
 from fastgmm.kernels.layout import BLOCK, FORMS, Forms
 from fastgmm.kernels.linalg import common_axes, factors, few_features, principal_axes, products
-from fastgmm.kernels.small_fits.iteration import STRUCTURES, iteration
+from fastgmm.kernels.small_fits import iteration as small_fits
 
 _TYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -55,5 +55,5 @@ def _of_no_type() -> None:
     products.stacked_product()
     principal_axes.principal_axes()
     common_axes.common_axes()
-    for name in STRUCTURES:
-        iteration(name)
+    for name, few in small_fits.VARIANTS:
+        small_fits.iteration(name, few)

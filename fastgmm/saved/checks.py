@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import covariances_of_factors, precisions
@@ -13,6 +14,9 @@ from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _ROUNDING_OF_SUM = 1e-5
 """By which weights may miss a sum of one; float32 is allowed for, whatever their type is now."""
+
+_BAND = 64
+"""Rows of a matrix that are compared with as many columns at a time."""
 
 _DIAGNOSTIC: dict[str, tuple[type, ...]] = {
     "restart": (int,),
@@ -208,13 +212,18 @@ def _is_covariance(matrix: np.ndarray, slack: float) -> bool:
     if not (np.isfinite(matrix).all() and (variances > 0).all()):
         return False
     units = np.sqrt(variances)
-    correlations = matrix / units / units[:, np.newaxis]
-    if np.abs(correlations - correlations.T).max() > slack:
-        return False
+    correlations = matrix / units
+    correlations /= units[:, np.newaxis]
+    # By bands: fresh memory for whole matrices takes longer than the arithmetic.
+    for row in range(0, len(matrix), _BAND):
+        right = correlations[row : row + _BAND, row:]
+        below = correlations[row:, row : row + _BAND]
+        if np.abs(right - below.T).max() > slack:
+            return False
     np.fill_diagonal(correlations, 1.0 + slack)
     try:
-        np.linalg.cholesky(correlations)
-    except np.linalg.LinAlgError:
+        linalg.cholesky(correlations.T, lower=True, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError:
         return False
     return True
 

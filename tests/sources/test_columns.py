@@ -1,6 +1,7 @@
 """Datasets with columns of their own, tables of very many, and parts that do not agree."""
 
 import os
+import sys
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
+from fastgmm.sources.array import array_source
 from fastgmm.sources.opening import open_source
 
 
@@ -140,3 +142,17 @@ def test_columns_of_several_types_and_nulls():
     assert rows.tolist() == [[3.0] * n + [3.0]]
     with pytest.raises(ValueError, match=r"'c0' has a missing value .* in row 1"):
         open_source(table.drop_columns(["i"])).read(0, 3)
+
+
+def test_a_plain_array_costs_the_same_with_any_number_of_columns():
+    # As often as a service predicts one row.
+    def calls(n_columns):
+        X, counted = np.zeros((1, n_columns)), []
+        sys.setprofile(lambda frame, event, argument: counted.append(event))
+        try:
+            array_source(X)
+        finally:
+            sys.setprofile(None)
+        return len(counted)
+
+    assert calls(2) == calls(500)

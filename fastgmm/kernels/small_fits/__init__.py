@@ -17,5 +17,7 @@ them. `fastgmm.batch.small_fits` says which fits come here. The file of a struct
 - ``of_feature(arrays, c, j)`` is the variance of a feature, or the root of its precision;
 - ``pack(k, factors, inputs)`` enters what logarithms are taken of, behind those of the weights;
 - ``JUMPS_COUNT`` says whether second moments are about means, which may then not move too far;
+- ``FEW_APART`` says whether the first two also take whether features are few, to make a kernel for
+  these;
 - ``SECOND_PASS`` says whether a start takes its moments again, about the new means.
 """

@@ -3,16 +3,17 @@
 from fastgmm.kernels.compile import inlined
 from fastgmm.kernels.forms.cholesky import cholesky_statistics
 from fastgmm.kernels.linalg.factors import precision_factors
+from fastgmm.kernels.linalg.few_features import few_precision_factors
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels
 
 statistics = cholesky_statistics
-JUMPS_COUNT = SECOND_PASS = True
+JUMPS_COUNT = SECOND_PASS = FEW_APART = True
 _FARTHEST = 1e5
 
 
-def factorize():
+def factorize(few):
     """See the package."""
-    return precision_factors(False)
+    return few_precision_factors() if few else precision_factors(False)
 
 
 @inlined

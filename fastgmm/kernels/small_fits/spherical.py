@@ -9,6 +9,7 @@ from fastgmm.kernels.small_fits.variances import roots_of_inverses
 __all__ = ["first_moment", "give_points"]
 
 statistics = isotropic_statistics
+FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = True
 _FARTHEST = 1e5
 

@@ -6,6 +6,7 @@ from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels
 
 statistics = shared_cholesky_statistics
+FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = False
 _FARTHEST = 1e4
 
