@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -20,12 +20,6 @@ OPEN_FILE = "the output"
 """What errors call a file that was given open."""
 
 _ROWS_PER_GROUP = 1 << 17
-
-_WRITERS = {
-    ".parquet": ("pyarrow.parquet", "Writing Parquet"),
-    ".csv": ("pyarrow.csv", "Writing CSV"),
-}
-"""Module that writes tables, and what to say it is for."""
 
 
 class Beside(NamedTuple):
@@ -143,12 +137,12 @@ def output_suffix(path: str | os.PathLike) -> str:
         If pyarrow is needed for it and missing.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in (".npy", *_WRITERS):
-        raise ValueError(
-            f"Rows are written to .npy, .parquet and .csv files, not to {os.fspath(path)}."
-        )
-    if suffix in _WRITERS:
-        import_optional(*_WRITERS[suffix])
+    if suffix not in (".npy", *_TABLES):
+        *others, last = ".npy", *_TABLES
+        kinds = f"{', '.join(others)} and {last}"
+        raise ValueError(f"Rows are written to {kinds} files, not to {os.fspath(path)}.")
+    if suffix in _TABLES:
+        _TABLES[suffix].imported()
     return suffix
 
 
@@ -312,6 +306,38 @@ class _CsvWriter:
         self._file.write(text.getvalue())
 
 
+class _TableFile(NamedTuple):
+    """A kind of file that tables are written to.
+
+    Parameters
+    ----------
+    module : str
+        That writes them.
+    purpose : str
+        What to say it is for, if it is missing.
+    writer : callable
+        Of the module, a path or binary file, and the schema: a context whose `write_table` writes
+        some rows.
+    """
+
+    module: str
+    purpose: str
+    writer: Callable[[Any, Path | BinaryIO, Any], contextlib.AbstractContextManager[Any]]
+
+    def imported(self) -> Any:
+        """The module."""
+        return import_optional(self.module, self.purpose)
+
+
+_TABLES = {
+    ".parquet": _TableFile(
+        "pyarrow.parquet", "Writing Parquet", lambda module, *to: module.ParquetWriter(*to)
+    ),
+    ".csv": _TableFile("pyarrow.csv", "Writing CSV", lambda module, *to: _CsvWriter.to(*to)),
+}
+"""By the endings of files."""
+
+
 @contextlib.contextmanager
 def _table_output(
     suffix: str,
@@ -322,7 +348,7 @@ def _table_output(
     beside: Beside | None,
 ) -> Iterator[_TableOutput]:
     arrow = import_optional("pyarrow", "Writing tables")
-    module = import_optional(*_WRITERS[suffix])
+    module = _TABLES[suffix].imported()
     twice = [name for name in columns if beside is not None and name in beside.schema.names]
     if twice:
         raise ValueError(f"There would be two columns {twice[0]!r} in the output.")
@@ -332,8 +358,7 @@ def _table_output(
             *((column, arrow.from_numpy_dtype(dtype)) for column in columns),
         ]
     )
-    make = _CsvWriter.to if suffix == ".csv" else module.ParquetWriter
-    with make(file, schema) as writer:
+    with _TABLES[suffix].writer(module, file, schema) as writer:
         output = _TableOutput(writer, schema, path, beside)
         yield output
         output.finish()

@@ -12,13 +12,16 @@ import pytest
 from fastgmm.outputs import open_output, overwrites
 from tests.systems import linux_only
 
-SUFFIXES = ["npy", "parquet", "csv"]
+TABLES = {"parquet": pq.read_table, "csv": pyarrow.csv.read_csv}
+"""What reads them, by the endings of files."""
+
+SUFFIXES = ["npy", *TABLES]
 
 
 def read(path):
     if path.suffix == ".npy":
         return np.load(path)
-    table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    table = TABLES[path.suffix[1:]](path)
     columns = [column.to_numpy() for column in table.columns]
     return columns[0] if table.column_names == ["value"] else np.column_stack(columns)
 
