@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -112,38 +113,55 @@ def watch_memory(pid: int, peaks: list[int]) -> None:
         time.sleep(0.05)
 
 
-def same_bits(one: Path, other: Path) -> bool:
-    """Whether two files hold the same parameters, bit for bit, by the same way to them."""
-    models = fastgmm.load(one), fastgmm.load(other)
+def same_bits(*models: Any) -> bool:
+    """Whether two models have the same parameters, bit for bit, by the same way to them."""
     names = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
     arrays = [[np.asarray(getattr(model, name)).tobytes() for name in names] for model in models]
     return arrays[0] == arrays[1]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Make the data, run the jobs, and print the figures."""
+def parser_of(name: str, text: str, memory_limit: str, of_what: str) -> argparse.ArgumentParser:
+    """What the jobs of rows larger than memory ask for: how many, where, and within what limit.
+
+    Parameters
+    ----------
+    name, text : str
+        Of the module, and its docstring.
+    memory_limit, of_what : str
+        By default, and what it is the limit of.
+    """
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.batch_job",
+        prog=f"python -m benchmarks.{name}",
         usage="%(prog)s [options]",
-        description=__doc__.partition("``: ")[2],
+        description=text.partition("``: ")[2],
     )
     parser.add_argument("--gigabytes", type=float, default=20.0)
     parser.add_argument("--directory", type=Path, required=True, help="a folder to be made")
-    parser.add_argument("--memory-limit", default="1GB")
+    parser.add_argument("--memory-limit", default=memory_limit, help=of_what)
     parser.add_argument("--keep", action="store_true")
-    asked = parser.parse_args(arguments)
+    return parser
+
+
+def make_rows(folder: Path, gigabytes: float) -> int:
+    """Write so many rows, say so, and give the bytes that they take in files."""
+    n_rows, began = int(gigabytes * 1e9 / ROW_BYTES), time.monotonic()
+    write_rows(folder, n_rows)
+    files = list(folder.iterdir())
+    n_bytes = sum(path.stat().st_size for path in files)
+    print(
+        f"{n_rows} rows x {N_FEATURES} features in {len(files)} files, {n_bytes / 1e9:.2f} GB, "
+        f"written in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    return n_bytes
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the data, run the jobs, and print the figures."""
+    asked = parser_of("batch_job", __doc__, "1GB", "of every job").parse_args(arguments)
     folder, rows = asked.directory, asked.directory / "rows"
-    n_rows = int(asked.gigabytes * 1e9 / ROW_BYTES)
     try:
-        began = time.monotonic()
-        write_rows(rows, n_rows)
-        n_bytes = sum(path.stat().st_size for path in rows.iterdir())
-        n_files = len(list(rows.iterdir()))
-        print(
-            f"{n_rows} rows x {N_FEATURES} features in {n_files} files, {n_bytes / 1e9:.2f} GB, "
-            f"written in {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
+        n_bytes = make_rows(rows, asked.gigabytes)
 
         def command(name: str) -> list[str]:
             line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit", str(rows)]
@@ -170,7 +188,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
         peaks = ", ".join(f"{each.peak_bytes / 1e6:.0f} MB" for each in (undisturbed, *runs))
         print(f"peak memory of the processes, --memory-limit {asked.memory_limit}: {peaks}")
-        equal = same_bits(folder / "undisturbed.npz", folder / "disturbed.npz")
+        equal = same_bits(
+            *(fastgmm.load(folder / f"{name}.npz") for name in ("undisturbed", "disturbed"))
+        )
         print(f"the same bits: {'yes' if equal else 'NO'}")
         if not equal:
             raise SystemExit(1)

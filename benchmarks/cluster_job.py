@@ -6,7 +6,6 @@ with -9 in the middle of the second and of the third iteration, compares the bit
 and prints what it saw. The files are removed unless ``--keep``; kept, they are taken again.
 """
 
-import argparse
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ import numpy as np
 from distributed import Client, LocalCluster
 
 import fastgmm
-from benchmarks.batch_job import N_COMPONENTS, N_FEATURES, ROW_BYTES, watch_memory, write_rows
+from benchmarks.batch_job import N_COMPONENTS, make_rows, parser_of, same_bits, watch_memory
 from benchmarks.suite.clock import quietly
 from fastgmm.em import Listener
 
@@ -28,7 +27,6 @@ MAX_ITER = 4
 KILLED_AFTER = (1, 2)  # iterations
 MIDWAY = 0.5
 """Of the last iteration's time, until the worker is killed."""
-NAMES = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
 
 
 class Watch(Listener):
@@ -92,29 +90,14 @@ def on_workers(
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the data, run the fits, and print the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cluster_job",
-        usage="%(prog)s [options]",
-        description=__doc__.partition("``: ")[2],
-    )
-    parser.add_argument("--gigabytes", type=float, default=20.0)
-    parser.add_argument("--directory", type=Path, required=True, help="a folder to be made")
-    parser.add_argument("--memory-limit", default="2GB", help="of every worker")
+    parser = parser_of("cluster_job", __doc__, "2GB", "of every worker")
     parser.add_argument("--rows-limit", default="1GB", help="of rows in memory of every process")
-    parser.add_argument("--keep", action="store_true")
     asked = parser.parse_args(arguments)
     rows = asked.directory / "rows"
-    n_rows = int(asked.gigabytes * 1e9 / ROW_BYTES)
     try:
-        began = time.monotonic()
-        write_rows(rows, n_rows)
-        n_bytes = sum(path.stat().st_size for path in rows.iterdir())
+        n_bytes = make_rows(rows, asked.gigabytes)
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        print(
-            f"{n_rows} rows x {N_FEATURES} features, {n_bytes / 1e9:.2f} GB, written in "
-            f"{time.monotonic() - began:.0f} s; this machine has {memory / 1e9:.1f} GB of memory",
-            flush=True,
-        )
+        print(f"this machine has {memory / 1e9:.1f} GB of memory", flush=True)
         with quietly():
             here = Watch("this process")
             local = fit(rows, here, memory_limit=asked.rows_limit)
@@ -124,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{name}: {seconds:.1f} s an iteration, {n_bytes / 1e9 / seconds:.2f} GB/s")
         told = ", ".join(f"{peak / 1e6:.0f} MB" for peak in peaks)
         print(f"peak memory of the workers' processes, limit {asked.memory_limit}: {told}")
-        equal = all(np.array_equal(getattr(local, name), getattr(model, name)) for name in NAMES)
+        equal = same_bits(local, model)
         print(f"workers killed: {len(killed)}; the same bits: {'yes' if equal else 'NO'}")
         if not equal:
             raise SystemExit(1)

@@ -149,6 +149,11 @@ def beside_scikit_learn(taken: Taken[str], unit: str = "ms") -> Record:
     }
 
 
+def within(limit: float, ratio: float) -> Record:
+    """The columns of a ratio that has a limit."""
+    return {"ratio": ratio, "": "above the limit" if ratio > limit else ""}
+
+
 def difference(ours: Any, theirs: Any) -> float:
     """The largest difference of arrays, relative to the largest number."""
     return float(np.abs(np.subtract(ours, theirs)).max() / np.abs(theirs).max())

@@ -49,8 +49,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
                 "structure": name,
                 "ms": 1e3 * taken.seconds(False),
                 "with noise, ms": 1e3 * taken.seconds(True),
-                "ratio": ratio,
-                "": "above the limit" if ratio > LIMIT else "",
+                **command.within(LIMIT, ratio),
             }
 
 

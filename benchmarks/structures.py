@@ -52,8 +52,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
                 "structure": name,
                 "ms": 1e3 * taken.seconds(name),
                 "beside": BESIDE[name],
-                "ratio": ratio,
-                "": "above the limit" if ratio > LIMIT else "",
+                **command.within(LIMIT, ratio),
             }
 
 

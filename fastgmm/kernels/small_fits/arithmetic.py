@@ -91,6 +91,17 @@ def to_panels(matrix, laid):
 
 
 @inlined
+def whiten(vector, factor, whitened):
+    """`fastgmm.covariance.linalg.whitened` of one vector, term after term."""
+    d = len(vector)
+    for i in range(d):
+        total = 0.0
+        for j in range(d):
+            total += vector[j] * factor[j, i]
+        whitened[i] = total
+
+
+@inlined
 def spread_of_means(k, means, spread):
     """Spread (d,) of the means: see `fastgmm.covariance.estimates._guard_residue`."""
     for j in range(means.shape[1]):

@@ -5,19 +5,14 @@ from fastgmm.kernels.forms.diagonal import diagonal_statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.full import give_points
 from fastgmm.kernels.small_fits.tied import first_moment
-from fastgmm.kernels.small_fits.variances import roots_of_inverses
+from fastgmm.kernels.small_fits.variances import factorize
 
-__all__ = ["first_moment", "give_points"]
+__all__ = ["factorize", "first_moment", "give_points"]
 
 statistics = diagonal_statistics
 FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = True
 _FARTHEST = 1e5
-
-
-def factorize():
-    """See the package."""
-    return roots_of_inverses
 
 
 @inlined

@@ -4,7 +4,7 @@ from fastgmm.kernels.compile import inlined
 from fastgmm.kernels.forms.cholesky import cholesky_statistics
 from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.linalg.few_features import few_precision_factors
-from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels
+from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels, whiten
 
 statistics = cholesky_statistics
 JUMPS_COUNT = SECOND_PASS = FEW_APART = True
@@ -54,11 +54,7 @@ def refresh(k, factors, logs, origin, centred, laid, projected, scales, constant
         to_panels(factors[c], laid[c])
         scales[c] = -0.5
         constants[c] = (constants[c] + pairwise(logs[c * d :], d)) - half_log
-        for i in range(d):
-            total = 0.0
-            for j in range(d):
-                total += centred[c, j] * factors[c, j, i]
-            projected[c, i] = total
+        whiten(centred[c], factors[c], projected[c])
     return lies_far(k, projected, _FARTHEST)
 
 

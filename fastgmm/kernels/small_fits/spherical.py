@@ -4,19 +4,14 @@ from fastgmm.kernels.compile import inlined
 from fastgmm.kernels.forms.isotropic import isotropic_statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.tied import first_moment, give_points
-from fastgmm.kernels.small_fits.variances import roots_of_inverses
+from fastgmm.kernels.small_fits.variances import factorize
 
-__all__ = ["first_moment", "give_points"]
+__all__ = ["factorize", "first_moment", "give_points"]
 
 statistics = isotropic_statistics
 FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = True
 _FARTHEST = 1e5
-
-
-def factorize():
-    """See the package."""
-    return roots_of_inverses
 
 
 @inlined
@@ -38,7 +33,6 @@ def pack(k, factors, inputs):
 @inlined
 def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
     d = centred.shape[1]
-    far = False
     for c in range(k):
         root = factors[c, 0, 0]
         scales[c] = -0.5 * (root * root)

@@ -3,7 +3,7 @@
 from fastgmm.kernels.compile import inlined
 from fastgmm.kernels.forms.shared_cholesky import shared_cholesky_statistics
 from fastgmm.kernels.linalg.factors import precision_factors
-from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels
+from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels, whiten
 
 statistics = shared_cholesky_statistics
 FEW_APART = False
@@ -53,11 +53,7 @@ def refresh(k, factors, logs, origin, centred, laid, projected, scales, constant
     for c in range(k):
         scales[c] = -0.5
         constants[c] = (constants[c] + determinant) - half_log
-        for i in range(d):
-            total = 0.0
-            for j in range(d):
-                total += centred[c, j] * factors[0, j, i]
-            projected[c, i] = total
+        whiten(centred[c], factors[0], projected[c])
     return lies_far(k, projected, _FARTHEST)
 
 

@@ -5,6 +5,11 @@ import numpy as np
 from fastgmm.kernels.compile import inlined
 
 
+def factorize():
+    """See the package."""
+    return roots_of_inverses
+
+
 @inlined
 def roots_of_inverses(variances, roots):
     """`fastgmm.covariance.variances.roots_of_inverses` of stacks (k, 1, d)."""
