@@ -128,7 +128,7 @@ def result_of(client: Any, future: Any, words: str) -> Any:
     error = future.exception()
     if isinstance(error, PartitionError):
         raise error
-    if type(error).__name__ == "KilledWorker":
+    if _died(future):
         raise WorkersDied(
             f"{words}: every worker that took up the work died, most often for lack of memory. "
             "Give the workers more of it, or make the partitions smaller."
@@ -142,7 +142,7 @@ def results(client: Any, futures: Sequence[Any], words: str = "Partition") -> li
     Raises
     ------
     PartitionError, ClusterError
-        Naming the first partition that is known to fail.
+        Naming the partitions that are known to fail.
     """
     wait_for(client, futures, words)
     with scheduler_errors():
@@ -158,12 +158,31 @@ def wait_for(client: Any, futures: Sequence[Any], words: str = "Partition") -> N
     """
     for future in completed(client, futures):
         if future.status in ("error", "cancelled"):
-            failed = [i for i, f in enumerate(futures) if f.status == "error"]
-            first = failed[0] if failed else list(futures).index(future)
-            result_of(client, futures[first], f"{words} {first}")
+            failed = failures(client, futures) or [list(futures).index(future)]
+            result_of(client, futures[failed[0]], counted(failed, words))
 
 
-def counted(numbers: Sequence[int]) -> str:
+def failures(client: Any, futures: Sequence[Any]) -> list[int]:
+    """Numbers of the futures that are at fault, as far as is known.
+
+    The first one, if its task raised. If workers died, all that were at work or waiting on one of
+    them, for Dask does not tell which of them it died of.
+    """
+    client.sync(_all_is_told)
+    failed = [number for number, future in enumerate(futures) if future.status == "error"]
+    raised = [number for number in failed if not _died(futures[number])]
+    return raised[:1] or failed
+
+
+async def _all_is_told() -> None:
+    """The client's loop has dealt with all messages that came together."""
+
+
+def _died(future: Any) -> bool:
+    return type(future.exception()).__name__ == "KilledWorker"
+
+
+def counted(numbers: Sequence[int], words: str = "Partition") -> str:
     """Partitions, by their numbers, as the beginning of a sentence."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
@@ -171,6 +190,6 @@ def counted(numbers: Sequence[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    spans = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
     plural = "s" if len(runs) > 1 or len(runs[0]) > 1 else ""
-    return f"Partition{plural} {', '.join(words)}"
+    return f"{words}{plural} {', '.join(spans)}"

@@ -10,6 +10,7 @@ from fastgmm.distributed.blocks import block_of_array, block_of_frame, length_of
 from fastgmm.distributed.client import (
     ClusterError,
     PartitionError,
+    completed,
     current_client,
     result_of,
     results,
@@ -84,16 +85,17 @@ class PartitionsReader(PartitionedRows):
 
     def _fetched(self, function: Any, parts: list[tuple]) -> list[Any]:
         """What a function of a block, and of what follows a partition's number, gives."""
-        client, found = self.place.client, []
+        client = self.place.client
         self.place.workers()
-        futures = [
-            client.submit(function, self.place.blocks[number], *rest, pure=False)
+        numbers = {
+            client.submit(function, self.place.blocks[number], *rest, pure=False): number
             for number, *rest in parts
-        ]
-        for (number, *_), future in zip(parts, futures, strict=True):
-            wait_for(client, [future], f"Partition {number}: part")
-            found.append(result_of(client, future, f"Partition {number}"))
-        return found
+        }
+        found = {
+            future: result_of(client, future, f"Partition {numbers[future]}")
+            for future in completed(client, list(numbers))
+        }
+        return [found[future] for future in numbers]
 
 
 def _rows_of(block: Block, start: int, stop: int) -> Block:

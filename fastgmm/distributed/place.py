@@ -14,6 +14,7 @@ from fastgmm.distributed.client import (
     completed,
     counted,
     distributed,
+    failures,
     result_of,
     scheduler_errors,
 )
@@ -126,19 +127,20 @@ class ClusterPlace(Place):
             job.bundles[grid] = self._bundles(source, grid, workers)
         bundles = job.bundles[grid]
         tasks = self._tasks(function, grid, job, bundles)
-        tree, failures = tree_of(function, grid), []
+        tree, unsound = tree_of(function, grid), []
         for future in completed(self.client, list(tasks)):
             bundle = tasks[future]
-            nodes = result_of(self.client, future, self._words(bundle))
+            words = "" if future.status == "finished" else self._words(bundle)
+            nodes = result_of(self.client, future, words)
             if isinstance(nodes, Failed):
-                failures.append(nodes)
+                unsound.append(nodes)
                 continue
             for (level, index), record in nodes:
                 tree.add(index, _own(record), level)
             if source.on_read is not None:
                 source.on_read(sum(stop - start for start, stop in _bounds(grid, bundle)))
-        if failures:
-            raise min(failures, key=lambda failed: failed.leaf).error
+        if unsound:
+            raise min(unsound, key=lambda failed: failed.leaf).error
         return tree.total
 
     def _tasks(
@@ -240,13 +242,11 @@ class ClusterPlace(Place):
         )
 
     def _words(self, bundle: Bundle) -> str:
-        """What a bundle is about: the partition that is known to fail, or all of them."""
+        """What a bundle is about: the partitions that are known to fail, or all of them."""
         if self.partitions is None:
             return f"Chunk {bundle.leaves[0]} to chunk {bundle.leaves[-1]}"
-        for number, block in enumerate(self.blocks):
-            if block.status == "error":
-                return f"Partition {number}"
-        return counted([number for number, _ in bundle.places])
+        failed = failures(self.client, self.blocks)
+        return counted(failed or [number for number, _ in bundle.places])
 
 
 def _wait_for_workers(client: Any) -> dict[str, int]:
