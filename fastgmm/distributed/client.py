@@ -89,15 +89,13 @@ def scheduler_errors() -> Iterator[None]:
 
 def completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
     """Futures, as they are done; if that is interrupted or left, the others are cancelled."""
-    waiting = {future.key: future for future in futures}
     try:
-        for future in distributed().as_completed(futures):
-            del waiting[future.key]
-            yield future
+        yield from distributed().as_completed(futures)
     finally:
+        waiting = [future for future in futures if not future.done()]
         if waiting:
             with suppress(Exception):  # of a client that is closed
-                client.cancel(list(waiting.values()))
+                client.cancel(waiting)
 
 
 def result_of(client: Any, future: Any, words: str) -> Any:
