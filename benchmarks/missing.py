@@ -1,4 +1,4 @@
-"""``python -m benchmarks.missing``: seconds of an EM iteration on rows with missing values.
+"""``python -m benchmarks.missing``: Seconds of an EM iteration on rows with missing values.
 
 One iteration on complete rows, on rows of 8 patterns of missing values, and on rows of which 10 %
 of all values are missing at random; and, on the latter two, one of an EM in plain NumPy that goes

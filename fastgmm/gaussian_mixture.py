@@ -300,7 +300,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), path or source
-            See `predict`. NaN is a value that is missing, whatever `missing_values` is.
+            See `predict`. NaN and None are values that are missing, whatever `missing_values` is.
         draws : int, default=None
             Number of draws for every missing value; by default its conditional mean is taken, of
             all components by their responsibilities.
@@ -310,7 +310,9 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), or (draws, n_samples, n_features)
-            A row without any value gets the mean of the mixture, or draws from it.
+            A row without any value gets the mean of the mixture, or draws from it. Of a frame, too,
+            this is an array, as scikit-learn's imputers return by default;
+            ``pd.DataFrame(filled, frame.index, frame.columns)`` makes a frame of it.
 
         Raises
         ------
@@ -325,9 +327,9 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
 
         Parameters
         ----------
-        features : sequence of int or of str
+        features : sequence of int, of str, or of bool
             Numbers of features, or their names if the model was fitted with names; in the order
-            that the new model has them in.
+            that the new model has them in. Or for each feature, whether it is one of them.
 
         Returns
         -------
@@ -355,8 +357,8 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         X : array-like of shape (n, p), or (n, n_features), path or source
             Values of the p features that are given, in their order. Of rows with all features,
             these are taken; the others may be NaN. Of files with names they are taken by these.
-        features : sequence of int or of str
-            What is given, by number or by name.
+        features : sequence of int, of str, or of bool
+            What is given, by number, by name or by a mask.
 
         Returns
         -------

@@ -121,8 +121,9 @@ def _is_closed_pipe(error: BaseException) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        named = "" if error.filename is None else f"{os.fspath(error.filename)}: "
+        return f"{named}{error.strerror}"
     if isinstance(error, MemoryError):
         return f"there is too little memory. {error}"
     return str(error) or type(error).__name__

@@ -37,7 +37,11 @@ from fastgmm.cli.warmup import warmup
 
 
 class _Commands(TyperGroup):
-    """Sub-commands whose errors become exit codes."""
+    """Sub-commands whose errors become exit codes, as do those of ``--help`` and the like."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with errors_as_exits():
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         with errors_as_exits():

@@ -163,7 +163,7 @@ def numbers_of(estimator: Any, features: Any) -> np.ndarray:
     ----------
     estimator : MixtureEstimator
         Fitted.
-    features : int, str, or sequence of these
+    features : int, str, sequence of these, or a mask: a sequence of bool for all features
 
     Raises
     ------
@@ -175,8 +175,17 @@ def numbers_of(estimator: Any, features: Any) -> np.ndarray:
     d = np.shape(estimator.means_)[1]
     names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     single = isinstance(features, str) or not isinstance(features, Iterable)
+    features = [features] if single else list(features)
+    if (
+        features
+        and not single
+        and all(isinstance(feature, (bool, np.bool)) for feature in features)
+    ):
+        if len(features) != d:
+            raise ValueError(f"A mask of features has {len(features)} values, but there are {d}.")
+        features = np.flatnonzero(features)
     numbers = []
-    for feature in [features] if single else list(features):
+    for feature in features:
         if isinstance(feature, str):
             if feature not in names:
                 known = f"it has {', '.join(map(repr, names))}" if names else "it has no names"

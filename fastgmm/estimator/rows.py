@@ -206,7 +206,9 @@ def rows_to_predict(estimator, X, sample_weight=None, *, missing=None) -> RowSou
         return open_for_model(
             X, names, n_features, weight=sample_weight, missing_values=missing_values
         )
-    X, weights = _validated(estimator, X, sample_weight, missing, reset=False)
+    # None is a missing value, too, once a list or a frame becomes an array of numbers.
+    types = [np.float64, np.float32] if missing else "numeric"
+    X, weights = _validated(estimator, X, sample_weight, missing, reset=False, dtype=types)
     source = array_source(_as_numbers(X), weights)
     return source.allowing_missing() if missing and has_missing(X) else source
 

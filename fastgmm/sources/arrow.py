@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.sources.blocks import BlockReader, decoded_row_bytes, rows_per_block
 from fastgmm.sources.cache import Block, BlockCache
-from fastgmm.sources.checks import check_distinct
+from fastgmm.sources.checks import NoNumber, check_distinct
 from fastgmm.sources.kinds import Kind, Request, computed, is_query, package_of
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.weights import NO_WEIGHTS
@@ -136,10 +136,10 @@ def choose_columns(
                 f"are {_listed(names)}."
             )
         if words[types[place[column]]] is None and column not in exclude:
-            raise ValueError(
+            raise NoNumber(
                 f"{name}: column {column!r} holds {types[place[column]]}, not numbers "
-                f"({first_value(column)!r} in row 0, counted from 0). Choose columns of numbers, "
-                f"or leave this one out by {excluding(column)}."
+                f"({first_value(column)!r} in row 0, counted from 0)",
+                f"Choose columns of numbers, or leave this one out by {excluding(column)}.",
             )
     check_distinct(features, name)
     found_types = {words[types[place[column]]] for column in features}

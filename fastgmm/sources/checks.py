@@ -7,6 +7,32 @@ import numpy as np
 Locate = Callable[[int], tuple[str, int]]
 """From a row to its file and its number there."""
 
+WITHOUT_HOLES = (
+    "Leave such rows out by open_source(..., missing_values='drop') (--missing drop), or let "
+    "missing_values='em' (--missing em) take what is missing for missing at random."
+)
+"""What to do about a missing value."""
+
+
+class NoNumber(ValueError):
+    """Something else stands where a number should.
+
+    Parameters
+    ----------
+    fact : str
+        What it is, and where it stands.
+    advice : str
+        What to do, if the column is a feature.
+    """
+
+    @property
+    def fact(self) -> str:
+        """What it is, and where it stands, without a full stop."""
+        return self.args[0]
+
+    def __str__(self) -> str:
+        return f"{self.fact}. {self.args[1]}"
+
 
 def is_finite(rows: np.ndarray) -> bool:
     """Whether no value is NaN or infinite."""
@@ -42,14 +68,11 @@ def find_bad_value(
 
 def describe_bad_value(value: np.floating, column: str | int, file: str, row: int) -> str:
     """Text for a value that is NaN or infinite, and for where it stands."""
-    if np.isnan(value):
-        what = "a missing value (NaN or null)"
-    else:
+    what, advice = "a missing value (NaN or null)", WITHOUT_HOLES
+    if not np.isnan(value):
         what = f"infinity, or a value too large for {value.dtype},"
-    return (
-        f"{file}: column {column!r} has {what} in row {row}, counted "
-        "from 0. Leave such rows out, or fill them, first."
-    )
+        advice = "Leave such rows out, or give them other values, first."
+    return f"{file}: column {column!r} has {what} in row {row}, counted from 0. {advice}"
 
 
 def weights_in_range(weights: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastgmm.sources.arrow import excluding
+from fastgmm.sources.checks import WITHOUT_HOLES, NoNumber
 
 _SAMPLE_BYTES = 1 << 16
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -142,10 +143,12 @@ def bad_cell(
             f"The line of names ends in {dialect.delimiter!r}, which makes one more column that "
             "has no name; choose columns, or remove it from all lines."
         )
+    elif what == "a missing value":
+        advice = WITHOUT_HOLES
     line = _line_of(path, dialect, row + dialect.header, number)
     where = f"row {row}, counted from 0" + ("" if line is None else f" (line {line} of the file)")
-    return ValueError(
-        f"{path}: column {column!r} has {shown}, not a finite number, in {where}. {advice}"
+    return NoNumber(
+        f"{path}: column {column!r} has {shown}, not a finite number, in {where}", advice
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.checks import NoNumber
 from fastgmm.sources.opening import open_source
 
 _AS_NUMBERS = {"dtype": np.float64, "missing_values": "em"}
@@ -53,7 +54,12 @@ def open_with_labels(
     if options.get("missing_values") == "drop":
         chunks = scan(open_source(thing, **{**asked, "missing_values": "em"}))
         kept = np.concatenate([~np.isnan(chunk.rows).any(axis=1) for chunk in chunks])
-    column = open_source(thing, columns=[labels], **{**options, **_AS_NUMBERS})
+    try:
+        column = open_source(thing, columns=[labels], **{**options, **_AS_NUMBERS})
+    except NoNumber as error:
+        raise ValueError(
+            f"{error.fact}, while labels should be integers from 0, and -1 where they are unknown."
+        ) from error
     return source, _integers(column, labels, kept)[kept]
 
 

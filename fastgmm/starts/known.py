@@ -30,7 +30,8 @@ def checked_labels(labels: Any, n_rows: int, n_components: int) -> np.ndarray:
 
     Parameters
     ----------
-    labels : array-like of int, shape (n_rows,)
+    labels : array-like of shape (n_rows,)
+        Integers, of any type of numbers.
     n_rows, n_components : int
 
     Raises
@@ -44,9 +45,15 @@ def checked_labels(labels: Any, n_rows: int, n_components: int) -> np.ndarray:
             f"labels should have the shape of {(n_rows,)}, one for every row, but got "
             f"{labels.shape}."
         )
-    if labels.dtype.kind not in "iu":
+    if labels.dtype.kind not in "iuf":
         raise ValueError(
             f"labels should be integers, -1 where they are unknown, but got dtype {labels.dtype}."
+        )
+    broken = np.flatnonzero(labels != np.round(labels))
+    if len(broken):
+        raise ValueError(
+            f"labels should be integers, -1 where they are unknown, but row {broken[0]}, counted "
+            f"from 0, has {labels[broken[0]]}."
         )
     outside = np.flatnonzero((labels < -1) | (labels >= n_components))
     if len(outside):

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -83,7 +84,10 @@ CASES = [
     (f"fit missing.csv {K}", "There is no missing.csv"),
     (f"fit rows.txt {K}", r"rows.txt is of no kind .*\.csv"),
     (f"fit folder {K}", "folder has no Parquet files"),
-    (f"fit nan.npy {K}", r"nan.npy: column 1 has a missing value .* row 7,"),
+    (
+        f"fit nan.npy {K}",
+        r"nan.npy: column 1 has a missing value .* row 7, .*--missing drop.*--missing em",
+    ),
     (f"fit inf.npy {K}", r"inf.npy: column 1 has infinity.* row 7,"),
     (f"fit nan.parquet {K}", r"nan.parquet: column 'b' has a missing value .* row 7,"),
     (f"fit text.npy {K}", "text.npy holds <U1, but numbers are needed"),
@@ -93,7 +97,10 @@ CASES = [
     (f"fit cut.parquet {K}", "cut.parquet cannot be read as Parquet"),
     (f"fit model.npz {K}", "model.npz is of no kind that rows are read from"),
     (f"fit text.csv {K}", r"text.csv: column 'b' has 'x'.* row 1, .*\(line 3"),
-    (f"fit hole.csv {K}", r"hole.csv: column 'b' has a missing value.* row 1, .*\(line 3"),
+    (
+        f"fit hole.csv {K}",
+        r"hole.csv: column 'b' has a missing value.* row 1, .*\(line 3.*--missing drop",
+    ),
     (f"fit ragged.csv {K}", "ragged.csv cannot be read as CSV: .* Row #3"),
     (f"fit header.csv {K}", "header.csv has no rows"),
     (f"fit zero.csv {K}", "zero.csv cannot be read as CSV"),
@@ -211,6 +218,20 @@ def test_a_full_disk(command, files, model_file, tmp_path):
             done = command("predict", model_file, files / "rows.npy", *arguments)
             assert re.search(f"{name}.*(too large|No space)", only_line(done))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has such a device")
+@pytest.mark.parametrize(
+    "line", ["--help", "--version", "fit --help", "--show-completion", "info model.npz"]
+)
+def test_a_full_disk_behind_the_output(command, model_file, monkeypatch, line):
+    monkeypatch.chdir(model_file.parent)
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    line += " bash" if line == "--show-completion" else ""
+    with suppress(OSError), open("/dev/full", "w") as full:  # which fails again as it is closed
+        monkeypatch.setattr(sys, "stdout", full)
+        done = command(*line.split())
+    assert only_line(done) == "fastgmm: No space left on device\n"
 
 
 @pytest.mark.parametrize(

@@ -440,10 +440,13 @@ def test_labels(command, files, rows, tmp_path):
     for path, column, words in [
         ("rows.npy", "7", "has 4 columns, so none has the number 7"),
         ("rows.npy", "0", "Labels should be integers"),
+        ("rows.parquet", "name", "'x' in row 0, counted from 0), while labels should be integers"),
+        (files / "more.csv", "name", "(line 2 of the file), while labels should be integers"),
     ]:
         failed = command("fit", tmp_path / path, *FIT, "--labels", column)
         assert failed.code != 0
         assert words in " ".join(failed.err.split())
+        assert "exclude" not in failed.err
 
 
 def test_noise(command, files, rows, tmp_path):

@@ -219,8 +219,9 @@ def test_many_fits_and_metadata():
     [
         (np.where(Y == 2, 3, Y), "from 0 to 2, or -1 .* row 210, .* has 3"),
         (np.where(Y == 2, -2, Y), "row 210, .* has -2"),
-        (Y.astype(float), "integers, -1 .* got dtype float64"),
-        (np.where(Y == 2, np.nan, Y), "got dtype float64"),
+        (np.where(Y == 2, 0.5, Y), "integers, -1 .* row 210, counted from 0, has 0.5"),
+        (np.where(Y == 2, np.nan, Y), "integers, -1 .* has nan"),
+        (np.where(Y == 2, np.inf, Y), "from 0 to 2.* has inf"),
         (Y == 1, "got dtype bool"),
         (Y.astype(str), "integers"),
         (Y[:-1], r"shape of \(270,\)"),
@@ -233,6 +234,13 @@ def test_many_fits_and_metadata():
 def test_bad_labels(cls, labels, match):
     with pytest.raises(ValueError, match=match):
         make(cls).fit(X, labels=labels)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8])
+def test_labels_of_any_type_of_numbers(dtype):
+    """A column of whole numbers with holes is of float64 once they are filled."""
+    expected = make().fit(X, labels=PART)
+    np.testing.assert_array_equal(make().fit(X, labels=PART.astype(dtype)).means_, expected.means_)
 
 
 def test_a_subclass_of_private_steps_has_no_labels():

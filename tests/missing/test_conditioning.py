@@ -113,6 +113,39 @@ def test_sources_and_types(X, complete, tmp_path):
     np.testing.assert_array_equal(model.impute(complete), complete)
 
 
+def test_none_is_missing_too(X):
+    """In lists, as in the frames and tables that they come from."""
+    model = GaussianMixture(2, random_state=0, max_iter=5, missing_values="em").fit(X)
+    holes = [[None, *row] for row in X[~np.isnan(X).any(axis=1), 1:].tolist()]
+    rows = np.array(holes, dtype=float)
+    assert np.isnan(rows).any()
+    for method in (model.impute, model.predict_proba, model.score_samples):
+        np.testing.assert_array_equal(method(holes), method(rows))
+    with pytest.raises(ValueError, match="could not convert string"):
+        model.impute([["a", 1.0, 1.0, 1.0]])
+    model.set_params(missing_values="error")
+    with pytest.raises(TypeError):  # scikit-learn's
+        model.predict(holes)
+
+
+def test_features_by_a_mask(complete):
+    model = fitted(complete)
+    mask = [False, True, False, True]
+    expected = model.marginal(["b", "d"])
+    for features in (mask, np.array(mask)):
+        part = model.marginal(features)
+        assert list(part.feature_names_in_) == ["b", "d"]
+        np.testing.assert_array_equal(part.covariances_, expected.covariances_)
+    given = model.conditional(complete[:, [1, 3]], mask)
+    np.testing.assert_array_equal(given.means, model.conditional(complete, [1, 3]).means)
+    with pytest.raises(ValueError, match="mask of features has 2 values, but there are 4"):
+        model.marginal([True, False])
+    with pytest.raises(ValueError, match="No feature is given"):
+        model.marginal([False] * 4)
+    with pytest.raises(ValueError, match="No feature is given"):
+        model.marginal([])
+
+
 @pytest.mark.parametrize("noise", [None, "box"])
 def test_float32_rows_of_components_that_lie_far_apart(noise):
     """Predictions are then made in float64."""
