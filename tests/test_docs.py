@@ -53,6 +53,22 @@ def test_links_lead_somewhere(page):
             assert section in set(anchors(there)), f"{target}#{section}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+    """Written from the top of the repository or of the package."""
+    for name in re.findall(r"`(\w+/[\w/]+\.py)`", page.read_text(encoding="utf-8")):
+        assert (DOCS.parent / name).exists() or (DOCS.parent / "fastgmm" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_have_a_line_of_titles(page):
+    """Or their rows would be shown as text."""
+    lines = ["", *page.read_text(encoding="utf-8").splitlines(), ""]
+    for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+        if line.startswith("|") and not before.startswith("|"):
+            assert re.fullmatch(r"\|[-: |]+\|", after), line
+
+
 @pytest.mark.parametrize("module", [fastgmm, plotting, gaussian], ids=lambda m: m.__name__)
 def test_the_reference_has_every_public_name(module):
     """And so Sphinx makes a page of it."""

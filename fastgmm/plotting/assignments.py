@@ -15,6 +15,9 @@ from fastgmm.plotting.views import View
 _PANEL = 4.2
 """Inches of each of two panels."""
 
+_ROWS_OF_FULL_SIZE = 500
+"""Rows beyond which markers shrink, so that they cover no larger area together."""
+
 
 def responsibilities(
     model: Any,
@@ -57,7 +60,7 @@ def responsibilities(
     numbers, ax = view.shown(features), axes_of(ax)
     shares = np.asarray(view.model.predict_proba(view.rows))
     if kind == "heatmap":
-        _draw_heatmap(ax, shares)
+        _draw_heatmap(ax, shares, len(view.model.means_))
     else:
         _draw_uncertainty(ax, view, numbers, shares)
     if view.thinning:
@@ -65,7 +68,7 @@ def responsibilities(
     return ax
 
 
-def _draw_heatmap(ax: Axes, shares: np.ndarray) -> None:
+def _draw_heatmap(ax: Axes, shares: np.ndarray, n_components: int) -> None:
     labels = shares.argmax(axis=1)
     order = np.lexsort((-shares.max(axis=1), labels))
     k = shares.shape[1]
@@ -79,7 +82,8 @@ def _draw_heatmap(ax: Axes, shares: np.ndarray) -> None:
         extent=(-0.5, k - 0.5, len(shares), 0),
     )
     ax.figure.colorbar(image, ax=ax, label="responsibility")
-    ax.set_xticks(range(k) if k <= 20 else range(0, k, -(-k // 10)))
+    ticks = [*range(0, n_components, 1 if k <= 20 else -(-k // 10)), *range(n_components, k)]
+    ax.set_xticks(ticks, [str(c) if c < n_components else "noise" for c in ticks])
     ax.set_xlabel("component")
     ax.set_ylabel("rows, by label and certainty")
 
@@ -89,24 +93,29 @@ def _draw_uncertainty(ax: Axes, view: View, numbers: list[int], shares: np.ndarr
     rows = view.rows[:, numbers]
     if len(numbers) == 1:
         rows = np.column_stack([rows[:, 0], uncertainty])
+    sizes = (10 + 160 * uncertainty) / max(1.0, len(rows) / _ROWS_OF_FULL_SIZE)
     labels, finite = labels_of(view), np.isfinite(rows).all(axis=1)
     for label in np.unique(labels[finite]):
         chosen = finite & (labels == label)
+        rims = np.where(uncertainty[chosen] > 0.25, 0.8, 0.0)
         ax.scatter(
             rows[chosen, 0],
             rows[chosen, 1],
-            s=10 + 160 * uncertainty[chosen],
+            s=sizes[chosen],
             color=colour_of(label),
             marker=marker_of(label),
             alpha=0.7,
-            edgecolors=DARK,
-            linewidths=np.where(uncertainty[chosen] > 0.25, 0.8, 0.0).tolist(),
+            **({"linewidths": 0.8} if label < 0 else {"edgecolors": DARK, "linewidths": rims}),
             label=str(label) if label >= 0 else "noise",
         )
     ax.set_xlabel(view.names[numbers[0]])
     ax.set_ylabel(view.names[numbers[1]] if len(numbers) > 1 else "uncertainty")
     if finite.any():
-        ax.legend(title="the larger, the less sure", fontsize="small", title_fontsize="small")
+        legend: Any = ax.legend(
+            title="the larger, the less sure", fontsize="small", title_fontsize="small"
+        )
+        for handle in legend.legend_handles:
+            handle.set_sizes([40.0])  # of no row
     plain(ax)
 
 

@@ -160,12 +160,16 @@ def draw_rows(ax: Axes, rows: np.ndarray, labels: np.ndarray, size: float = 14) 
     alpha = float(np.clip(30 / np.sqrt(max(len(rows), 1)), 0.25, 0.85))
     for label in np.unique(labels):
         chosen = rows[labels == label]
-        style: dict[str, Any] = {"s": size, "alpha": alpha, "linewidths": 0, "zorder": 1}
-        if label < 0:
-            style |= {"color": GREY, "marker": "x", "linewidths": 0.8}
-        else:
-            style |= {"color": colour_of(label), "marker": marker_of(label)}
-        points: PathCollection = ax.scatter(*chosen.T, **style)
+        points: PathCollection = ax.scatter(
+            chosen[:, 0],
+            chosen[:, 1],
+            s=size,
+            color=colour_of(label),
+            marker=marker_of(label),
+            alpha=alpha,
+            linewidths=0 if label >= 0 else 0.8,
+            zorder=1,
+        )
         points.set_rasterized(len(rows) > 2000)
 
 

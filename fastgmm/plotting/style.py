@@ -24,12 +24,14 @@ MOST_IN_LEGEND = 6
 
 
 def colour_of(component: int) -> str:
-    """The colour of a component, by its number."""
-    return COLOURS[component % len(COLOURS)]
+    """The colour of a component, by its number; grey of none, which is -1."""
+    return COLOURS[component % len(COLOURS)] if component >= 0 else GREY
 
 
 def marker_of(component: int) -> str:
     """The marker of a component, by its number: another one in every round of colours."""
+    if component < 0:
+        return "x"
     rounds = component // len(COLOURS)
     return MARKERS[(component + rounds) % len(MARKERS)]
 

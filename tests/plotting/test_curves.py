@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from matplotlib.colors import to_hex
 from matplotlib.patches import Ellipse
 
 from fastgmm import GaussianMixture, fit_many, plotting
 from fastgmm.covariance import STRUCTURES
+from fastgmm.plotting import style
 from fastgmm.plotting.shapes import _BY_LETTERS, _covariances, _Letters
 
 
@@ -112,6 +114,28 @@ def test_responsibilities(model, rows):
         plotting.responsibilities(model, None)
     with pytest.raises(ValueError, match="kind should be one of heatmap, uncertainty"):
         plotting.responsibilities(model, rows, kind="table")
+
+
+def test_noise_is_grey_and_has_its_name(rows, fresh_figure):
+    far = np.random.default_rng(0).uniform(-30, 30, (40, 3))
+    model = GaussianMixture(3, noise="box", random_state=0).fit(np.r_[rows, far])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = plotting.responsibilities(model, far)
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "1", "2", "noise"]
+        ax = plotting.responsibilities(
+            model, np.r_[far, rows], kind="uncertainty", ax=pyplot.figure().subplots()
+        )
+    noise = next(points for points in ax.collections if points.get_label() == "noise")
+    assert to_hex(noise.get_edgecolor()[0]) == style.GREY.lower()
+    sizes = {size for handle in ax.get_legend().legend_handles for size in handle.get_sizes()}
+    assert len(sizes) == 1
+
+
+def test_markers_of_many_rows_shrink(model, rows):
+    many = np.tile(rows, (50, 1))
+    ax = plotting.responsibilities(model, many, kind="uncertainty")
+    assert max(points.get_sizes().max() for points in ax.collections) < 0.1 * 90
 
 
 def test_kmeans_beside_a_mixture(model, rows):
