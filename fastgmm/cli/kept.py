@@ -9,6 +9,7 @@ import numpy as np
 from fastgmm.cli.rows import RowOptions
 from fastgmm.outputs import Beside
 from fastgmm.sources.base import RowSource, scan
+from fastgmm.sources.checks import check_distinct
 from fastgmm.sources.csv import CSV, csv_file
 from fastgmm.sources.opening import has_column_names, open_source
 from fastgmm.sources.optional import import_optional
@@ -31,12 +32,13 @@ def beside(out: Any, options: RowOptions, rows: RowSource) -> Beside:
     Raises
     ------
     ValueError
-        If there is no such column, or a .npy file is to be written.
+        If there is no such column, one is named twice, or a .npy file is to be written.
     """
     if isinstance(out, Path) and out.suffix.lower() == ".npy":
         raise ValueError(f"--keep needs a .csv or .parquet file, for {out} holds numbers alone.")
     names = options.names("keep")
     assert names is not None
+    check_distinct(names, "--keep")
     parts = [_columns(path, names, options) for path in options.data]
     schema = parts[0][0]
     batches: Iterator[Any] = (batch.cast(schema) for _, part in parts for batch in part)

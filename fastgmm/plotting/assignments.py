@@ -93,11 +93,12 @@ def _draw_uncertainty(ax: Axes, view: View, numbers: list[int], shares: np.ndarr
     rows = view.rows[:, numbers]
     if len(numbers) == 1:
         rows = np.column_stack([rows[:, 0], uncertainty])
-    sizes = (10 + 160 * uncertainty) / max(1.0, len(rows) / _ROWS_OF_FULL_SIZE)
+    area = min(1.0, _ROWS_OF_FULL_SIZE / max(len(rows), 1))
+    sizes, rim = area * (10 + 160 * uncertainty), 0.8 * area**0.5
     labels, finite = labels_of(view), np.isfinite(rows).all(axis=1)
     for label in np.unique(labels[finite]):
         chosen = finite & (labels == label)
-        rims = np.where(uncertainty[chosen] > 0.25, 0.8, 0.0)
+        rims = np.where(uncertainty[chosen] > 0.25, rim, 0.0)
         ax.scatter(
             rows[chosen, 0],
             rows[chosen, 1],
@@ -105,7 +106,7 @@ def _draw_uncertainty(ax: Axes, view: View, numbers: list[int], shares: np.ndarr
             color=colour_of(label),
             marker=marker_of(label),
             alpha=0.7,
-            **({"linewidths": 0.8} if label < 0 else {"edgecolors": DARK, "linewidths": rims}),
+            **({"linewidths": rim} if label < 0 else {"edgecolors": DARK, "linewidths": rims}),
             label=str(label) if label >= 0 else "noise",
         )
     ax.set_xlabel(view.names[numbers[0]])

@@ -117,6 +117,7 @@ def test_rows_that_are_dropped_are_not_kept(command, model_file, rows, tmp_path,
     ("keep", "options", "words"),
     [
         ("z", (), "has no column 'z' to keep"),
+        ("name,name", (), "column 'name' is asked for twice"),
         ("id", ("--out", "labels.npy"), "--keep needs a .csv or .parquet file"),
         ("component", (), "two columns 'component'"),
         ('"id', (), "in double quotes"),
