@@ -30,6 +30,7 @@ LAYERS = [
     ["saved"],
     ["acceleration"],
     ["recovery"],
+    ["small_fits"],
     ["em_start"],
     ["em_step"],
     ["convergence"],

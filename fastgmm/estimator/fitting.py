@@ -24,6 +24,7 @@ from fastgmm.estimator.attributes import check_set_by_hand
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.noise import NOISE_ATTRIBUTES, check_noise_left_rows, noise_to_fit
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
+from fastgmm.estimator.small import small_fit
 from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.estimator.starting import FoundStart, find_starts
 from fastgmm.families.noise import Noise, has_noise
@@ -135,6 +136,11 @@ def fit_rows(
         That the attributes are made of.
     """
     check_acceleration(estimator)
+    if checkpoint is None and found is None and resume is None:
+        small, result, found = small_fit(estimator, data)
+        if small is not None and result is not None:
+            _finish(estimator, small, result)
+            return result
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     k = estimator.n_components
     rows = open_pass(data.source, structure.forms, engine, k, data.labels, data.tally)
@@ -188,10 +194,15 @@ def fit_rows(
         result = keeper.run(em, starts, n_starts, structure)
     rows.close()
     _check_result(model, noise, result)
-    if not result.converged and estimator.max_iter > 0:
-        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=6)
-    keep(estimator, attributes(result))
+    _finish(estimator, model, result)
     return result
+
+
+def _finish(estimator: Any, model: Model, result: EMResult) -> None:
+    """Set the attributes of a fit that has come to its end."""
+    if not result.converged and estimator.max_iter > 0:
+        warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=7)
+    keep(estimator, fitted_attributes(model, result))
 
 
 def _check_result(model: Model, noise: Noise | None, result: EMResult) -> None:

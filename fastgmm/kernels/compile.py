@@ -85,10 +85,26 @@ def _without_collector():
             gc.enable()
 
 
+class _NotCompiledYet(Exception):
+    """A kernel that is to be loaded only is not in the cache."""
+
+
+_loading_only = False
+"""Whether kernels may be loaded alone; changed and read under `_making`."""
+
+_OFTEN = 50
+"""Calls from which on a kernel that others can do without is worth compiling."""
+
+
 def entry_point(factory: Callable):
     """Decorate a function that makes a compiled kernel: it is called once for given arguments.
 
     The threads of a first fit all ask at the same moment; one compiles, and the others wait.
+
+    The function's `if_it_pays` is for kernels that others can do without, and which take seconds to
+    compile. It gives None where the kernel is asked for once in a process, so that a single fit
+    does not even load it; later what is in the cache, or was made already; and the kernel, compiled
+    if need be, where it is wanted often.
     """
     made: dict = {}
 
@@ -103,6 +119,25 @@ def entry_point(factory: Callable):
                         made[arguments] = factory(*arguments)
                 return made[arguments]
 
+    asked: dict = {}
+
+    def if_it_pays(*arguments):
+        global _loading_only
+        if arguments in made:
+            return made[arguments]
+        with _making:
+            times = asked[arguments] = asked.get(arguments, 0) + 1
+            if times == 2:  # another process may have compiled it
+                _loading_only = True
+                try:
+                    return get(*arguments)
+                except _NotCompiledYet:
+                    return None
+                finally:
+                    _loading_only = False
+            return get(*arguments) if times >= _OFTEN else None
+
+    get.if_it_pays = if_it_pays  # type: ignore[attr-defined]
     return get
 
 
@@ -143,6 +178,8 @@ def kernel(
         dispatcher = _cached(function, signature, options)
         if dispatcher is not None:
             return dispatcher
+    if _loading_only and signature is not None:
+        raise _NotCompiledYet
     return njit(*signatures, **options)(function)
 
 
@@ -156,7 +193,10 @@ class _Loading(FunctionCache):
     def load_overload(self, sig, target_context):
         rtsys.initialize(target_context)  # memory for arrays
         with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+            found = self._load_overload(sig, target_context)
+            if found is None and _loading_only:
+                raise _NotCompiledYet
+            return found
 
 
 def _cached(function, signature, options):
@@ -167,7 +207,7 @@ def _cached(function, signature, options):
     with contextlib.suppress(Exception):
         dispatcher = njit(cache=True, **options)(function)
         dispatcher._cache = _Loading(function)
-        for attempt in range(2):
+        for attempt in range(1 if _loading_only else 2):
             with contextlib.suppress(Exception):
                 if attempt:
                     # Emptied, a damaged file is good for the next process again.

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgmm.batch.fits import is_plain
-from fastgmm.batch.small_fits import SmallFits, is_small
 from fastgmm.covariance import STRUCTURES
 from fastgmm.em import EMResult
 from fastgmm.em_step import Model
@@ -23,6 +22,7 @@ from fastgmm.selection.cell import Cell, Deferred, Key, criteria, n_parameters_o
 from fastgmm.selection.plan import Plan, name_of_start
 from fastgmm.selection.starts import SharedStarts
 from fastgmm.sklearn_interface import underflow_is_zero
+from fastgmm.small_fits import SmallFits, is_small, iteration_of
 from fastgmm.starts import LabelledRows
 
 _MOST_NUMBERS = 1 << 16
@@ -142,6 +142,7 @@ class Together:
                     [labels[pair] for pair in pairs],
                     model.reg_covar,
                     model.max_iter,
+                    iteration_of(STRUCTURES[name], d),
                 )
                 batch = [_Fit(fits, m, (k, name), start) for m, (k, start) in enumerate(pairs)]
                 self._fits |= {(fit.key, fit.start): fit for fit in batch}

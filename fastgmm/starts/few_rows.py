@@ -1,8 +1,8 @@
-"""K-means of few rows, by scikit-learn's own steps, without the checks around them.
+"""K-means of few rows: by a kernel, or by scikit-learn's own steps, without the checks around them.
 
-Among few rows, one halfway between two centers is common, and a step takes less time than the
-checks that scikit-learn makes of its arguments. So the same operations are done on the same arrays,
-and every label, also of rows where rounding decides, is scikit-learn's.
+Among few rows, one halfway between two centers is common, and only the last digits of
+scikit-learn's arithmetic say where it belongs. There the same operations are done on the same
+arrays, and every label is scikit-learn's.
 """
 
 from typing import Any
@@ -13,7 +13,43 @@ from sklearn.cluster._kmeans import _kmeans_plusplus
 from sklearn.utils.extmath import row_norms
 
 from fastgmm.starts.lloyd import MAX_ITER, TOL
-from fastgmm.starts.plusplus import n_trials
+from fastgmm.starts.plusplus import n_draws, n_trials, rounding_of_distances
+
+
+def labels_by_kernel(
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    sample_weight: np.ndarray | None,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Labels (n,) as `sklearn_labels` makes them, and seeds; None for what rounding may decide.
+
+    Without seeds nothing has been drawn; with them all that `sklearn_seeds` draws.
+
+    Parameters
+    ----------
+    X, n_clusters, random_state, sample_weight
+        See `sklearn_seeds`.
+    """
+    from fastgmm.kernels.kmeans.many import small_kmeans
+
+    cluster = small_kmeans.if_it_pays() if X.dtype == np.float64 else None
+    if cluster is None:
+        return None, None
+    n, d = X.shape
+    before = random_state.get_state()
+    draws = random_state.random_sample((1, n_draws(n_clusters)))
+    weights = np.empty(0) if sample_weight is None else sample_weight
+    seeds, labels = np.empty((1, n_clusters), dtype=np.int64), np.empty(n, dtype=np.int32)
+    ends, decided = np.array([0, n]), np.empty(1, dtype=bool)
+    rounding = rounding_of_distances(d)
+    cluster(X, weights, ends, draws, TOL, MAX_ITER, rounding, seeds, labels, decided)
+    if decided[0]:
+        return labels, seeds[0]
+    if seeds[0, 0] < 0:
+        random_state.set_state(before)
+        return None, None
+    return None, seeds[0]
 
 
 def sklearn_seeds(
@@ -57,6 +93,7 @@ def sklearn_labels(
     n_clusters: int,
     random_state: np.random.RandomState,
     sample_weight: np.ndarray | None,
+    seeds: np.ndarray | None = None,
 ) -> np.ndarray:
     """Labels (n,) of the clusters of ``KMeans(n_clusters, n_init=1)``.
 
@@ -64,10 +101,14 @@ def sklearn_labels(
     ----------
     X, n_clusters, random_state, sample_weight
         See `sklearn_seeds`.
+    seeds : ndarray of int, shape (n_clusters,), optional
+        What that would choose, if it is known.
     """
     X = np.array(X, order="C")
     X -= X.mean(axis=0)
-    centers = X[sklearn_seeds(X, n_clusters, random_state, sample_weight)]
+    if seeds is None:
+        seeds = sklearn_seeds(X, n_clusters, random_state, sample_weight)
+    centers = X[seeds]
     tolerance = TOL * np.square(X).mean(axis=0).mean()
     weights, moved = _weights(X, sample_weight), np.zeros_like(centers)
     in_clusters, shifts = np.zeros((2, n_clusters), X.dtype)

@@ -1,8 +1,9 @@
 """K-means and k-means++, with the draws and the results of scikit-learn's.
 
-Of few rows, scikit-learn's own steps make them. Of many, the package's kernels do, and its
-arithmetic comes in only where a decision hangs on the last digits. That happens to rounded data,
-such as counts or ratings, and to rows of float32, and hardly ever to other rows of float64.
+The package's kernels make them, and scikit-learn's arithmetic comes in only where a decision hangs
+on the last digits. That happens to rounded data, such as counts or ratings, and to rows of float32,
+and hardly ever to other rows of float64. The first clusters of few rows are made by scikit-learn's
+own steps, for which nothing has to be compiled.
 """
 
 import functools
@@ -16,13 +17,13 @@ from threadpoolctl import ThreadpoolController
 from fastgmm.covariance.linalg import BY_ONE_THREAD
 from fastgmm.engines.base import Engine
 from fastgmm.starts.chunks import Chunks, Undecided
-from fastgmm.starts.few_rows import sklearn_labels, sklearn_seeds
+from fastgmm.starts.few_rows import labels_by_kernel, sklearn_labels, sklearn_seeds
 from fastgmm.starts.lloyd import SKLEARN_CHUNK, TOL, QuickSteps, SklearnSteps, lloyd
 from fastgmm.starts.plusplus import Seeding, SingleSeeding, n_trials
 from fastgmm.starts.records import LabelledRows, SingleRows
 
 _OWN_ROWS = 8192
-"""Rows from which on the package's kernels are asked."""
+"""Rows from which on the kernels for many rows are asked."""
 
 
 @functools.cache
@@ -118,12 +119,15 @@ def kmeans_plusplus(
 
 
 def _labels_of_few(X, n_clusters, random_state, sample_weight) -> np.ndarray:
-    # So small a product BLAS makes on one thread by itself. int, because an estimator's number may
-    # be of a type as small as uint8.
-    if SKLEARN_CHUNK * int(n_clusters) * X.shape[1] <= BY_ONE_THREAD:
-        return sklearn_labels(X, n_clusters, random_state, sample_weight)
+    n_clusters = int(n_clusters)  # an estimator's number may be of a type as small as uint8
+    labels, seeds = labels_by_kernel(X, n_clusters, random_state, sample_weight)
+    if labels is not None:
+        return labels
+    # So small a product BLAS makes on one thread by itself.
+    if SKLEARN_CHUNK * n_clusters * X.shape[1] <= BY_ONE_THREAD:
+        return sklearn_labels(X, n_clusters, random_state, sample_weight, seeds)
     with _one_blas_thread:
-        return sklearn_labels(X, n_clusters, random_state, sample_weight)
+        return sklearn_labels(X, n_clusters, random_state, sample_weight, seeds)
 
 
 def _labels(X, n_clusters, random_state, sample_weight, engine) -> np.ndarray:

@@ -249,9 +249,9 @@ def small_kmeans():
     callable (X, sample_weight, offsets, draws, tol, max_iter, rounding, seeds, labels, decided)
         Data set i has the rows offsets[i] to offsets[i + 1] of X (n, d) and of sample_weight (n,),
         which is empty for 1 everywhere; draws (sets, 1 + (k - 1) trials) are uniform. Out: seeds
-        (sets, k), counted within a data set; labels (n,), unless max_iter is 0; decided (sets,),
-        false where all else means nothing. `rounding` is that of squared distances, as a part of
-        the squared norms.
+        (sets, k), counted within a data set, the first of them -1 where rounding decides; labels
+        (n,), unless max_iter is 0; decided (sets,), false where they mean nothing. `rounding` is
+        that of squared distances, as a part of the squared norms.
     """
     rows, weights, _ = row_types(np.float64)
     signature = types.void(
@@ -287,6 +287,8 @@ def small_kmeans():
             # `KMeans` takes the mean off the rows first; `kmeans_plusplus` by itself does not.
             least = rounding * (near if max_iter > 0 else near + far)
             decided[i] = _seed(rows, n, draws[i], least, ends, distances, seeds[i])
+            if not decided[i]:
+                seeds[i, 0] = -1
             if decided[i] and max_iter > 0:
                 found = labels[start:stop]
                 decided[i] = _lloyd(rows, seeds[i], tol * variance, max_iter, shares, found)

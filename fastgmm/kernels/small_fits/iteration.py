@@ -92,7 +92,7 @@ def iteration(name, few):
         X (n, d), and for every fit, along the first axis: labels (n,) to start from, whether it is
         running, whether digits may count that were not kept, the number of components, and arrays
         with room for the most components that a fit has. Logarithms are taken outside, of inputs;
-        bounds take the mean log-likelihoods. See `fastgmm.batch.small_fits`.
+        bounds take the mean log-likelihoods. See `fastgmm.small_fits`.
     """
     parts = STRUCTURES[name]
     rows, _, _ = row_types(np.float64)

@@ -1,11 +1,11 @@
-"""Fits to the same few rows by several numbers of components, side by side in compiled code.
+"""Fits to the same few rows, of one number of components or several, in compiled code.
 
 An iteration of all of them is one call of a kernel and one of NumPy's logarithm. What that kernel
 leaves to others, such as components that lie so far apart that digits count, is marked, and has to
 be fitted by `fastgmm.estimator.fitting`; all else has the bits of such a fit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,26 @@ def is_small(structure: CovarianceStructure, n_rows: int, k: int, d: int) -> boo
     """
     few = 2 <= d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
     return structure.compiled is not None and few and len(RowGrid.of(n_rows, d, k)) == 1
+
+
+def iteration_of(
+    structure: CovarianceStructure, n_features: int, *, if_it_pays: bool = False
+) -> Callable | None:
+    """The kernel of an iteration.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+        With a compiled M-step.
+    n_features : int
+    if_it_pays : bool, optional
+        Whether there may be none yet: see `fastgmm.kernels.compile.entry_point`.
+    """
+    from fastgmm.kernels.small_fits.iteration import iteration, variant_for
+
+    make = iteration.if_it_pays if if_it_pays else iteration
+    made: Callable | None = make(*variant_for(structure.compiled, n_features))
+    return made
 
 
 def _tables(rows: np.ndarray, form: MomentForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,6 +92,8 @@ class SmallFits:
     reg_covar : float
         Above 0.
     max_iter : int
+    kernel : callable
+        What `iteration_of` makes for them.
 
     Attributes
     ----------
@@ -87,9 +109,8 @@ class SmallFits:
         labels: Sequence[np.ndarray],
         reg_covar: float,
         max_iter: int,
+        kernel: Callable,
     ):
-        from fastgmm.kernels.small_fits.iteration import iteration, variant_for
-
         self._rows, self._structure, self._max_iter = rows, structure, max_iter
         d, size, k = rows.shape[1], len(numbers), max(numbers)
         self._numbers = np.array(numbers, dtype=np.int64)
@@ -117,7 +138,7 @@ class SmallFits:
         form = MomentForm(structure.forms.moments)
         self._bounds = np.zeros(size)
         self._lower_bounds: list[list[float]] = [[] for _ in range(size)]
-        self._kernel = iteration(*variant_for(structure.compiled, d))
+        self._kernel = kernel
         self._head = rows, np.stack(labels).astype(np.int32, copy=False)
         self._rest = (
             *_tables(rows, form),

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastgmm
-from fastgmm.batch.small_fits import SmallFits, is_small
 from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.linalg import IN_ORDER
 from fastgmm.estimator import predicting
+from fastgmm.small_fits import SmallFits, is_small, iteration_of
 from fastgmm.sources.array import array_source
 
 COMPILED = [name for name, structure in STRUCTURES.items() if structure.compiled is not None]
@@ -25,7 +25,9 @@ def rows_of(n, d, seed=0, scale=3.0, shift=0.0):
 
 
 def fits_of(X, name, numbers, labels, max_iter=30):
-    return SmallFits(X, STRUCTURES[name], numbers, labels, REG_COVAR, max_iter)
+    structure = STRUCTURES[name]
+    kernel = iteration_of(structure, X.shape[1])
+    return SmallFits(X, structure, numbers, labels, REG_COVAR, max_iter, kernel)
 
 
 def assert_own_bits(fits, m, X, name, k, labels, tol, max_iter=30):

@@ -1,0 +1,76 @@
+"""Fits of few rows by default arguments, whose start and iterations compiled code makes."""
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.em import EMResult
+from fastgmm.em_step import Model
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.estimator.rows import FitRows
+from fastgmm.estimator.starting import FoundStart
+from fastgmm.families.maximum_likelihood import GivenParameters, MaximumLikelihood
+from fastgmm.sklearn_interface import random_state_of
+from fastgmm.small_fits import SmallFits, is_small, iteration_of
+from fastgmm.starts import LabelledRows, make_starts
+
+_ABSENT = (
+    ("weights_init", "means_init", "precisions_init", "freeze", "noise", "accelerate", "_listener"),
+    ("warm_start", "verbose"),
+)
+"""Arguments that ask for more when they are not None, or when they are true."""
+
+
+def small_fit(
+    estimator: Any, data: FitRows
+) -> tuple[Model | None, EMResult | None, list[FoundStart] | None]:
+    """The model and the end of a fit, if compiled code can make it, and the start if one was made.
+
+    The result has the bits of a fit by `fastgmm.em`.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    data : FitRows
+    """
+    structure = estimator._structure
+    if data.arrays is None or not _is_plain(estimator, data):
+        return None, None, None
+    X, k = data.arrays[0], int(estimator.n_components)
+    n, d = X.shape
+    if not is_small(structure, n, k, d):
+        return None, None, None
+    kernel = iteration_of(structure, d, if_it_pays=True)
+    if kernel is None:
+        return None, None, None
+    random_state, engine = random_state_of(estimator.random_state), ThreadEngine(1)
+    start = next(make_starts(X, k, data.start, random_state, None, engine))
+    assert isinstance(start, LabelledRows)
+    reg_covar = float(estimator.reg_covar)
+    fit = SmallFits(X, structure, [k], [start.labels], reg_covar, estimator.max_iter, kernel)
+    fit.run(estimator.tol)
+    if fit.doubtful[0]:
+        return None, None, [(None, start)]
+    model = Model(structure, MaximumLikelihood(structure, GivenParameters()), reg_covar, X.dtype)
+    return model, fit.result(0), None
+
+
+def _is_plain(estimator: Any, data: FitRows) -> bool:
+    """Whether nothing is asked for that only ordinary fits can do."""
+    of_rows = (data.arrays[1], data.labels, data.tally, data.noise)  # type: ignore[index]
+    absent, false = _ABSENT
+    return (
+        estimator._family is MaximumLikelihood
+        and data.start == "kmeans"
+        and data.arrays[0].dtype == np.float64  # type: ignore[index]
+        and all(part is None for part in of_rows)
+        and all(getattr(estimator, name) is None for name in absent)
+        and not any(getattr(estimator, name) for name in false)
+        and estimator.n_init == 1
+        and estimator.max_iter > 0
+        and estimator.on_failure == "raise"
+        and estimator.tol_kind != "aitken"
+        and not isinstance(estimator.reg_covar, str)
+        and estimator.reg_covar > 0
+        and not hasattr(estimator, "_skl_callbacks")
+    )
