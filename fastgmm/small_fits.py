@@ -41,8 +41,8 @@ def is_small(structure: CovarianceStructure, n_rows: int, k: int, d: int) -> boo
 
 def iteration_of(
     structure: CovarianceStructure, n_features: int, *, if_it_pays: bool = False
-) -> Callable | None:
-    """The kernel of an iteration.
+) -> Any:
+    """The kernel of an iteration, or None.
 
     Parameters
     ----------
@@ -55,8 +55,7 @@ def iteration_of(
     from fastgmm.kernels.small_fits.iteration import iteration, variant_for
 
     make = iteration.if_it_pays if if_it_pays else iteration
-    made: Callable | None = make(*variant_for(structure.compiled, n_features))
-    return made
+    return make(*variant_for(structure.compiled, n_features))
 
 
 def _tables(rows: np.ndarray, form: MomentForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

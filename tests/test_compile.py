@@ -13,6 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba import types
+
+from fastgmm.kernels import compile
+from fastgmm.kernels.linalg import products
 
 pytestmark = pytest.mark.compiled_only
 
@@ -390,3 +394,23 @@ for suffix in ("nbi", "nbc"):
     )
     assert report["value"] == [11.0] * 11
     assert report["hits"] == 1  # of the healthy one
+
+
+def test_what_others_can_do_without_is_compiled_where_it_pays(monkeypatch):
+    monkeypatch.setattr(compile, "_cache_wanted", lambda: False)
+
+    @compile.entry_point
+    def make():
+        return compile.kernel(lambda: 1.0, signature=types.float64())
+
+    assert [make.if_it_pays() for _ in range(compile._OFTEN - 1)] == [None] * (compile._OFTEN - 1)
+    made = make.if_it_pays()
+    assert made() == 1.0
+    assert made is make() is make.if_it_pays()
+
+
+def test_what_others_can_do_without_is_loaded_the_second_time():
+    products.stacked_product()  # another process
+    make = compile.entry_point(products.stacked_product.__wrapped__)
+    assert make.if_it_pays() is None
+    assert make.if_it_pays() is make()

@@ -137,10 +137,9 @@ def fit_rows(
     """
     check_acceleration(estimator)
     if checkpoint is None and found is None and resume is None:
-        small, result, found = small_fit(estimator, data)
-        if small is not None and result is not None:
-            _finish(estimator, small, result)
-            return result
+        small, found = small_fit(estimator, data)
+        if small is not None:
+            return _finish(estimator, *small)
     structure, engine = estimator._structure, ThreadEngine(estimator.n_jobs)
     k = estimator.n_components
     rows = open_pass(data.source, structure.forms, engine, k, data.labels, data.tally)
@@ -194,15 +193,15 @@ def fit_rows(
         result = keeper.run(em, starts, n_starts, structure)
     rows.close()
     _check_result(model, noise, result)
-    _finish(estimator, model, result)
-    return result
+    return _finish(estimator, model, result)
 
 
-def _finish(estimator: Any, model: Model, result: EMResult) -> None:
+def _finish(estimator: Any, model: Model, result: EMResult) -> EMResult:
     """Set the attributes of a fit that has come to its end."""
     if not result.converged and estimator.max_iter > 0:
         warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=7)
     keep(estimator, fitted_attributes(model, result))
+    return result
 
 
 def _check_result(model: Model, noise: Noise | None, result: EMResult) -> None:

@@ -23,10 +23,10 @@ _ABSENT = (
 
 def small_fit(
     estimator: Any, data: FitRows
-) -> tuple[Model | None, EMResult | None, list[FoundStart] | None]:
-    """The model and the end of a fit, if compiled code can make it, and the start if one was made.
+) -> tuple[tuple[Model, EMResult] | None, list[FoundStart] | None]:
+    """The model and the end of a fit, which has the bits of one by `fastgmm.em`; and no start.
 
-    The result has the bits of a fit by `fastgmm.em`.
+    Where compiled code cannot make it, None, and the start if one was made.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def small_fit(
     """
     structure = estimator._structure
     if data.arrays is None or not _is_plain(estimator, data):
-        return None, None, None
+        return None, None
     X, k = data.arrays[0], int(estimator.n_components)
     n, d = X.shape
     if not is_small(structure, n, k, d):
-        return None, None, None
+        return None, None
     kernel = iteration_of(structure, d, if_it_pays=True)
     if kernel is None:
-        return None, None, None
+        return None, None
     random_state, engine = random_state_of(estimator.random_state), ThreadEngine(1)
     start = next(make_starts(X, k, data.start, random_state, None, engine))
     assert isinstance(start, LabelledRows)
@@ -50,9 +50,9 @@ def small_fit(
     fit = SmallFits(X, structure, [k], [start.labels], reg_covar, estimator.max_iter, kernel)
     fit.run(estimator.tol)
     if fit.doubtful[0]:
-        return None, None, [(None, start)]
+        return None, [(None, start)]
     model = Model(structure, MaximumLikelihood(structure, GivenParameters()), reg_covar, X.dtype)
-    return model, fit.result(0), None
+    return (model, fit.result(0)), None
 
 
 def _is_plain(estimator: Any, data: FitRows) -> bool:

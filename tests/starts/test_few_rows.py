@@ -6,10 +6,18 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from threadpoolctl import threadpool_limits
 
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.kernels.kmeans import many
 from fastgmm.starts.few_rows import sklearn_seeds
 from fastgmm.starts.kmeans import kmeans
 
 N_SETS = 30
+
+
+@pytest.fixture(params=["by scikit-learn", "by a kernel"], autouse=True)
+def way(request, monkeypatch):
+    """Whether a kernel is there."""
+    make = many.small_kmeans if request.param == "by a kernel" else lambda: None
+    monkeypatch.setattr(many.small_kmeans, "if_it_pays", make)
 
 
 def _gaussian(random, shape):

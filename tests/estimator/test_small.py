@@ -1,0 +1,123 @@
+"""Fits of few rows by default arguments: the same bits by compiled code as by the loop of EM."""
+
+import warnings
+
+import numpy as np
+import pytest
+import sklearn.mixture
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm import GaussianMixture
+from fastgmm.covariance import STRUCTURES
+from fastgmm.em import Listener
+from fastgmm.estimator import fitting, small
+from fastgmm.estimator.rows import rows_to_fit
+from fastgmm.small_fits import iteration_of
+
+COMPILED = [name for name, structure in STRUCTURES.items() if structure.compiled is not None]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
+    pytest.mark.filterwarnings("ignore:Number of distinct clusters"),
+]
+
+
+@pytest.fixture(autouse=True)
+def kernels_pay(monkeypatch):
+    """Kernels that others can do without are there."""
+    monkeypatch.setattr(
+        small, "iteration_of", lambda structure, d, if_it_pays: iteration_of(structure, d)
+    )
+
+
+def by_the_loop(model, X):
+    """The same fit, with a listener, who hears of every iteration."""
+    model._listener = Listener()
+    model.fit(X)
+    del model._listener
+    return model
+
+
+def assert_same_attributes(one, other):
+    assert vars(one).keys() == vars(other).keys()
+    for name, value in vars(one).items():
+        assert type(value) is type(vars(other)[name]), name
+        if name.endswith("_"):
+            np.testing.assert_array_equal(value, vars(other)[name], name)
+
+
+def rows_of(n, d, scale):
+    random = np.random.default_rng(n)
+    X = random.standard_normal((n, d))
+    X[:, 0] += scale * random.integers(3, size=n)
+    return X
+
+
+@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize(
+    "X",
+    [load_iris().data, np.asfortranarray(rows_of(90, 2, 4.0)), rows_of(60, 3, 1e9)],
+    ids=["iris", "columns", "far"],
+)
+def test_bits_of_the_loop(name, X):
+    for seed in range(3):
+        for k in (1, 3, 5):
+            arguments = {"covariance_type": name, "random_state": seed, "max_iter": 30}
+            one = GaussianMixture(k, **arguments).fit(X)
+            assert_same_attributes(one, by_the_loop(GaussianMixture(k, **arguments), X))
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_what_compiled_code_makes(name):
+    X = rows_of(90, 2, 4.0)
+    for arguments, is_made in {
+        (): True,
+        ("n_init", 2): False,
+        ("init_params", "random"): False,
+        ("on_failure", "recover"): False,
+        ("noise", "box"): False,
+        ("accelerate", "squarem"): False,
+        ("tol_kind", "aitken"): False,
+        ("reg_covar", 0.0): False,
+        ("max_iter", 0): False,
+        ("weights_init", (0.5, 0.5)): False,
+        ("n_components", np.uint8(2)): True,
+    }.items():
+        given = dict([arguments]) if arguments else {}
+        model = GaussianMixture(**{"n_components": 2, "covariance_type": name, **given})
+        made, start = small.small_fit(model, rows_to_fit(model, X, None))
+        assert (made is not None) == is_made, arguments
+        assert start is None
+    model = GaussianMixture(2, covariance_type=name)
+    for data in (
+        rows_to_fit(model, X.astype(np.float32), None),
+        rows_to_fit(model, X, np.arange(90.0)),
+        rows_to_fit(model, X, None, np.arange(90) % 3 - 1),
+    ):
+        assert small.small_fit(model, data) == (None, None)
+
+
+def test_a_start_is_made_once(monkeypatch):
+    X = rows_of(60, 3, 1e9)
+    ours, theirs = (np.random.RandomState(0) for _ in range(2))
+    model = GaussianMixture(3, random_state=ours)
+    made, start = small.small_fit(model, rows_to_fit(model, X, None))
+    assert made is None  # digits count
+    assert start is not None
+    ours.seed(0)
+    monkeypatch.setattr(fitting, "find_starts", None)
+    model.fit(X)
+    desired = sklearn.mixture.GaussianMixture(3, random_state=theirs).fit(X)
+    np.testing.assert_allclose(model.means_, desired.means_)
+    assert ours.random_sample() == theirs.random_sample()
+
+
+def test_warnings_name_the_line_of_the_caller():
+    X = load_iris().data
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        GaussianMixture(3, max_iter=2, random_state=0).fit(X)
+        by_the_loop(GaussianMixture(3, max_iter=2, random_state=0), X)
+    assert [warning.category for warning in said] == [ConvergenceWarning] * 2
+    assert {warning.filename for warning in said} == {__file__}
