@@ -16,42 +16,6 @@ from fastgmm.starts.lloyd import MAX_ITER, TOL
 from fastgmm.starts.plusplus import n_draws, n_trials, rounding_of_distances
 
 
-def labels_by_kernel(
-    X: np.ndarray,
-    n_clusters: int,
-    random_state: np.random.RandomState,
-    sample_weight: np.ndarray | None,
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Labels (n,) as `sklearn_labels` makes them, and seeds; None for what rounding may decide.
-
-    Without seeds nothing has been drawn; with them all that `sklearn_seeds` draws.
-
-    Parameters
-    ----------
-    X, n_clusters, random_state, sample_weight
-        See `sklearn_seeds`.
-    """
-    from fastgmm.kernels.kmeans.many import small_kmeans
-
-    cluster = small_kmeans.if_it_pays() if X.dtype == np.float64 else None
-    if cluster is None:
-        return None, None
-    n, d = X.shape
-    before = random_state.get_state()
-    draws = random_state.random_sample((1, n_draws(n_clusters)))
-    weights = np.empty(0) if sample_weight is None else sample_weight
-    seeds, labels = np.empty((1, n_clusters), dtype=np.int64), np.empty(n, dtype=np.int32)
-    ends, decided = np.array([0, n]), np.empty(1, dtype=bool)
-    rounding = rounding_of_distances(d)
-    cluster(X, weights, ends, draws, TOL, MAX_ITER, rounding, seeds, labels, decided)
-    if decided[0]:
-        return labels, seeds[0]
-    if seeds[0, 0] < 0:
-        random_state.set_state(before)
-        return None, None
-    return None, seeds[0]
-
-
 def sklearn_seeds(
     X: np.ndarray,
     n_clusters: int,
@@ -71,14 +35,20 @@ def sklearn_seeds(
     if X.dtype == np.float32:  # of which it takes distances in float64, in pieces
         norms = row_norms(X, squared=True)
         return _kmeans_plusplus(X, n_clusters, norms, weights, random_state)[1]
-    norms = _square_norms(X)
+    n_clusters = int(n_clusters)  # see `fastgmm.starts.kmeans`
+    return _seeds_of(X, n_clusters, random_state.random_sample(n_draws(n_clusters)), weights)
+
+
+def _seeds_of(X: np.ndarray, n_clusters: int, draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same, of float64, by the numbers that are drawn."""
+    norms, trials = _square_norms(X), n_trials(n_clusters)
     seeds = np.empty(n_clusters, dtype=np.int64)
-    seeds[0] = _chosen(random_state, weights / weights.sum())
+    seeds[0] = _chosen(draws[0], weights / weights.sum())
     closest = _squared_distances(X[seeds[:1]], X, norms)
     potential = closest @ weights
     for c in range(1, n_clusters):
-        draws = random_state.uniform(size=n_trials(n_clusters)) * potential
-        candidates = (weights * closest).cumsum().searchsorted(draws)
+        shares = draws[1 + (c - 1) * trials : 1 + c * trials] * potential
+        candidates = (weights * closest).cumsum().searchsorted(shares)
         np.minimum(candidates, len(X) - 1, out=candidates)
         distances = _squared_distances(X[candidates], X, norms)
         np.minimum(closest, distances, out=distances)
@@ -88,12 +58,11 @@ def sklearn_seeds(
     return seeds
 
 
-def sklearn_labels(
+def labels_of_few(
     X: np.ndarray,
     n_clusters: int,
     random_state: np.random.RandomState,
     sample_weight: np.ndarray | None,
-    seeds: np.ndarray | None = None,
 ) -> np.ndarray:
     """Labels (n,) of the clusters of ``KMeans(n_clusters, n_init=1)``.
 
@@ -101,17 +70,53 @@ def sklearn_labels(
     ----------
     X, n_clusters, random_state, sample_weight
         See `sklearn_seeds`.
-    seeds : ndarray of int, shape (n_clusters,), optional
-        What that would choose, if it is known.
     """
+    if X.dtype == np.float64:
+        draws = random_state.random_sample(n_draws(n_clusters))
+        labels, seeds = _by_kernel(X, n_clusters, draws, sample_weight)
+        if labels is not None:
+            return labels
+        X = _centred(X)
+        if seeds is None:
+            seeds = _seeds_of(X, n_clusters, draws, _weights(X, sample_weight))
+    else:
+        X = _centred(X)
+        seeds = sklearn_seeds(X, n_clusters, random_state, sample_weight)
+    return _labels_from(X, seeds, sample_weight)
+
+
+def _centred(X: np.ndarray) -> np.ndarray:
     X = np.array(X, order="C")
     X -= X.mean(axis=0)
-    if seeds is None:
-        seeds = sklearn_seeds(X, n_clusters, random_state, sample_weight)
+    return X
+
+
+def _by_kernel(
+    X: np.ndarray, n_clusters: int, draws: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Labels (n,) and seeds, if there is a kernel; None for what rounding may decide."""
+    from fastgmm.kernels.kmeans.many import small_kmeans
+
+    cluster = small_kmeans.if_it_pays()
+    if cluster is None:
+        return None, None
+    n, d = X.shape
+    weights = np.empty(0) if sample_weight is None else sample_weight
+    seeds, labels = np.empty((1, n_clusters), dtype=np.int64), np.empty(n, dtype=np.int32)
+    of_all = X, weights, np.array([0, n]), draws[np.newaxis]
+    decided = np.empty(1, dtype=bool)
+    cluster(*of_all, TOL, MAX_ITER, rounding_of_distances(d), seeds, labels, decided)
+    if decided[0]:
+        return labels, seeds[0]
+    return None, None if seeds[0, 0] < 0 else seeds[0]
+
+
+def _labels_from(X: np.ndarray, seeds: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+    """Labels by scikit-learn's own steps, from rows that are less their mean."""
     centers = X[seeds]
     tolerance = TOL * np.square(X).mean(axis=0).mean()
     weights, moved = _weights(X, sample_weight), np.zeros_like(centers)
-    in_clusters, shifts = np.zeros((2, n_clusters), X.dtype)
+    in_clusters, shifts = np.zeros((2, len(seeds)), X.dtype)
     labels, before = np.full(len(X), -1, dtype=np.int32), b""
     for _ in range(MAX_ITER):
         lloyd_iter_chunked_dense(X, weights, centers, moved, in_clusters, labels, shifts, 1)
@@ -133,11 +138,11 @@ def _weights(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
     return sample_weight.astype(X.dtype, copy=False)
 
 
-def _chosen(random_state: np.random.RandomState, shares: np.ndarray) -> Any:
+def _chosen(draw: float, shares: np.ndarray) -> Any:
     """``random_state.choice(len(shares), p=shares)``, without its checks of the shares."""
     ends = shares.cumsum()
     ends /= ends[-1]
-    return ends.searchsorted(random_state.random_sample(), side="right")
+    return ends.searchsorted(draw, side="right")
 
 
 def _square_norms(rows: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 from fastgmm.covariance.linalg import BY_ONE_THREAD
 from fastgmm.engines.base import Engine
 from fastgmm.starts.chunks import Chunks, Undecided
-from fastgmm.starts.few_rows import labels_by_kernel, sklearn_labels, sklearn_seeds
+from fastgmm.starts.few_rows import labels_of_few, sklearn_seeds
 from fastgmm.starts.lloyd import SKLEARN_CHUNK, TOL, QuickSteps, SklearnSteps, lloyd
 from fastgmm.starts.plusplus import Seeding, SingleSeeding, n_trials
 from fastgmm.starts.records import LabelledRows, SingleRows
@@ -120,14 +120,11 @@ def kmeans_plusplus(
 
 def _labels_of_few(X, n_clusters, random_state, sample_weight) -> np.ndarray:
     n_clusters = int(n_clusters)  # an estimator's number may be of a type as small as uint8
-    labels, seeds = labels_by_kernel(X, n_clusters, random_state, sample_weight)
-    if labels is not None:
-        return labels
     # So small a product BLAS makes on one thread by itself.
     if SKLEARN_CHUNK * n_clusters * X.shape[1] <= BY_ONE_THREAD:
-        return sklearn_labels(X, n_clusters, random_state, sample_weight, seeds)
+        return labels_of_few(X, n_clusters, random_state, sample_weight)
     with _one_blas_thread:
-        return sklearn_labels(X, n_clusters, random_state, sample_weight, seeds)
+        return labels_of_few(X, n_clusters, random_state, sample_weight)
 
 
 def _labels(X, n_clusters, random_state, sample_weight, engine) -> np.ndarray:
