@@ -278,7 +278,7 @@ class _CsvWriter:
         self._file = file
         names = io.StringIO()
         csv.writer(names, lineterminator="\n").writerow(schema.names)
-        self._file.write(names.getvalue().encode())
+        _write_all(self._file, names.getvalue().encode())
 
     @classmethod
     @contextlib.contextmanager
@@ -303,7 +303,20 @@ class _CsvWriter:
             except arrow.ArrowInvalid:
                 if style == "needed":
                     raise
-        self._file.write(text.getvalue())
+        _write_all(self._file, text.getvalue())
+
+
+def _write_all(file: BinaryIO, data: Any) -> None:
+    """Write bytes, also to a file without a buffer, which takes as much as it likes at a time."""
+    if not isinstance(file, io.RawIOBase):
+        file.write(data)
+        return
+    left = memoryview(data)
+    while left:
+        n_written = file.write(left)
+        if n_written is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        left = left[n_written:]
 
 
 class _TableFile(NamedTuple):

@@ -1,5 +1,6 @@
 """Predictions written chunk by chunk are those that would have been returned."""
 
+import io
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,19 @@ def test_csv_goes_to_a_file_that_is_open(tmp_path):
         write_all(file, np.array([[0.1, 2.0], [1e-300, -0.0]]), columns=["a", "b,c"])
         assert not file.closed
     assert (tmp_path / "out").read_text() == 'a,"b,c"\n0.1,2\n1e-300,-0\n'
+
+
+def test_csv_goes_whole_to_a_file_that_takes_a_part_at_a_time():
+    class Unbuffered(io.RawIOBase):
+        taken = b""
+
+        def write(self, data):
+            self.taken += bytes(data[:3])
+            return min(3, len(data))
+
+    file = Unbuffered()
+    write_all(file, np.arange(12))
+    assert file.taken.decode().split() == ["value", *map(str, range(12))]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -1,6 +1,7 @@
 """What ends a command early, as one line of text and an exit code."""
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -43,15 +44,16 @@ def interrupted(error: BaseException | None) -> int:
     return TERMINATED if terminated else INTERRUPTED
 
 
-def drop_unread_errors() -> None:
-    """Let go of what the standard error still holds back, if nobody reads it.
+def drop_unwritten() -> None:
+    """Let go of what the streams still hold back and nobody takes: no reader, or a full disk.
 
     The interpreter would fail to write it at the end, and change the exit code to 120.
     """
-    try:
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -73,8 +75,6 @@ def errors_as_exits() -> Iterator[None]:
         raise typer.Exit(interrupted(error)) from None
     except _EXPECTED as error:
         if _is_closed_pipe(error):
-            # Nobody reads on, as after `| head`. The interpreter would complain when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(PIPE_CLOSED) from None
         note(_text(error))
         raise typer.Exit(REFUSED) from None
@@ -97,6 +97,22 @@ def end_on_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, end)
+
+
+def buffer_output() -> None:
+    """Give the standard output a buffer if it has none, as under PYTHONUNBUFFERED.
+
+    Python's text files take no note of how much a file without one takes, so that the rest would be
+    lost without a word on a full disk.
+    """
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        sys.stdout = open(  # noqa: SIM115
+            sys.stdout.fileno(),
+            "w",
+            encoding=sys.stdout.encoding,
+            errors=sys.stdout.errors,
+            closefd=False,
+        )
 
 
 def interrupt_by_exceptions() -> None:

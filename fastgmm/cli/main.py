@@ -18,7 +18,8 @@ from fastgmm.cli.errors import (
     DONE,
     REFUSED,
     USAGE_ERROR,
-    drop_unread_errors,
+    buffer_output,
+    drop_unwritten,
     end_on_sigterm,
     errors_as_exits,
     interrupt_by_exceptions,
@@ -114,10 +115,11 @@ def call(arguments: list[str]) -> int:
 
 def run() -> None:
     """Run the command that the process was called with, and exit."""
+    buffer_output()
     end_on_sigterm()
     interrupt_by_exceptions()
     code = call(sys.argv[1:])
     # The work is over: a further Ctrl-C has nothing left to stop but the interpreter's own end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    drop_unread_errors()
+    drop_unwritten()
     sys.exit(code)

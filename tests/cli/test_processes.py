@@ -15,7 +15,7 @@ import pytest
 from fastgmm import load
 from fastgmm.cli.errors import _is_closed_pipe
 from fastgmm.cli.fit import _how_to_go_on
-from tests.systems import needs_shell, unix_only
+from tests.systems import largest_file, needs_shell, unix_only
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from fastgmm.cli import main; main()"]
@@ -196,6 +196,26 @@ def test_progress_may_go_unread(files, tmp_path):
         process.stdout.read()
     assert process.returncode == 0
     assert load(out).n_iter_ == 50
+
+
+@unix_only
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["info", "predict"])
+def test_a_full_disk_under_the_standard_output(files, model_file, tmp_path, command, unbuffered):
+    """Without a buffer, the system takes a part of a text, and fails at the next only."""
+    rows = [files / "rows.npy"] if command == "predict" else []
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
+    with open(tmp_path / "out", "wb") as out, largest_file(100):
+        done = subprocess.run(
+            [*COMMAND, command, model_file, *rows],
+            env=environment,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert done.returncode == 2, done.stderr
+    assert "File too large" in done.stderr
 
 
 @needs_shell
