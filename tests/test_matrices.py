@@ -66,11 +66,12 @@ def test_a_number_off_the_diagonal_counts_too(d, bad):
     assert np.isnan(upper_precision_factors(covariances)[2]).any()
 
 
-@pytest.mark.parametrize("d", [1, 2, 4, 5, 8, 11])
+@pytest.mark.parametrize("d", [1, 2, 4, 5, 8, 11, 17, 63, 64, 65, 130])
 @pytest.mark.parametrize("leading", [(), (3,), (2, 3)], ids=str)
-def test_panels_hold_the_columns_of_matrices_and_give_them_back(leading, d):
-    matrices = np.random.RandomState(0).standard_normal((*leading, d, d)).astype(np.float32)
-    panels = to_panels(matrices)
+def test_panels_hold_the_columns_of_triangles_and_give_them_back(leading, d):
+    matrices = np.triu(np.random.RandomState(0).standard_normal((*leading, d, d)))
+    assert to_panels(matrices).dtype == np.float64
+    panels, matrices = to_panels(matrices, np.float32), matrices.astype(np.float32)
     assert panels.dtype == np.float32
     assert panels.shape == (*leading, -(-d // BLOCK) * d, BLOCK)
     for i in range(0, d, BLOCK):

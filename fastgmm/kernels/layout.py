@@ -1,6 +1,6 @@
 """The numbers and layouts that kernels and the code above them agree on; free of Numba."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,12 @@ BLOCK = 4
 START, STEP, REFRESH = range(3)
 """What an iteration of small fits does: begin from labels, iterate, or make operands alone."""
 
+_FEW = 16
+"""Features up to which panels are filled one after the other."""
+
+_BAND = 64
+"""Rows of larger factors that are put into panels at a time: a multiple of `BLOCK`."""
+
 LARGE = 512
 """Features beyond which a matrix is larger than a usual L2 cache."""
 
@@ -93,11 +99,17 @@ def outer_place(row, column):
     return (block * BLOCK + row % BLOCK) * BLOCK + column % BLOCK
 
 
-def to_panels(factors: np.ndarray) -> np.ndarray:
-    """Matrices (..., d, d) as kernels read precision factors: in panels of some columns.
+def to_panels(factors: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """Upper triangles (..., d, d) as kernels read precision factors: in panels of some columns.
 
     A panel's rows lie side by side, and so does what is read together; in whole rows, the columns
     of a matrix with 512 features would meet in a few sets of the cache.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (..., d, d)
+    dtype : dtype, optional
+        Of the panels; that of the factors if it is not given.
 
     Returns
     -------
@@ -105,12 +117,22 @@ def to_panels(factors: np.ndarray) -> np.ndarray:
         The last panel is filled up with zeros.
     """
     *leading, d, _ = factors.shape
-    filled = factors
-    if d % BLOCK:
-        filled = np.zeros((*leading, d, d + -d % BLOCK), factors.dtype)
-        filled[..., :d] = factors
-    by_panel = filled.reshape(*leading, d, -1, BLOCK).swapaxes(-3, -2)
-    return by_panel.reshape(*leading, -1, BLOCK)
+    n_panels = -(-d // BLOCK)
+    panels = np.zeros((*leading, n_panels, d, BLOCK), dtype or factors.dtype)
+    if d <= _FEW:
+        for i in range(n_panels):
+            columns = factors[..., i * BLOCK : (i + 1) * BLOCK]
+            panels[..., i, :, : columns.shape[-1]] = columns
+        return panels.reshape(*leading, -1, BLOCK)
+    # A column of every panel at once, in bands of rows that stay in the cache meanwhile.
+    for row in range(0, d, _BAND):
+        rows = slice(row, row + _BAND)
+        for column in range(row, min(row + BLOCK, d)):
+            taken = factors[..., rows, column::BLOCK].swapaxes(-1, -2)
+            first = row // BLOCK
+            last = first + taken.shape[-2]
+            panels[..., first:last, rows, column - row] = taken
+    return panels.reshape(*leading, -1, BLOCK)
 
 
 def from_panels(panels: np.ndarray, n_features: int) -> np.ndarray:

@@ -66,17 +66,19 @@ def block_products(v, left, height, right, width, count):
     on and below the diagonal are formed. Returns `BLOCK` squared vectors, row by row, whose lanes
     are still to be summed; zero outside height and width.
     """
-    pairs = [(m, n) for m in range(height) for n in range(width) if right or n <= m]
+    found = {}
+    at_a_time = GROUP if right else BLOCK
+    for first in range(0, width, at_a_time):
+        numbers = range(first, min(first + at_a_time, width))
+        pairs = [(m, n) for m in range(height) for n in numbers if right or n <= m]
 
-    def step(t, totals):
-        rows = [left(m, t) for m in range(height)]
-        columns = [right(n, t) for n in range(width)] if right else rows
-        return [
-            v.fma(rows[m], columns[n], total) for (m, n), total in zip(pairs, totals, strict=True)
-        ]
+        def step(t, totals, numbers=numbers, pairs=pairs):
+            rows = {m: left(m, t) for m in range(height)}
+            columns = {n: right(n, t) for n in numbers} if right else rows
+            return [v.fma(rows[m], columns[n], s) for (m, n), s in zip(pairs, totals, strict=True)]
 
-    totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
-    found = dict(zip(pairs, totals, strict=True))
+        totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)
+        found |= dict(zip(pairs, totals, strict=True))
     zero = v.constant(0.0)
     return [found.get((m, n), zero) for m in range(BLOCK) for n in range(BLOCK)]
 

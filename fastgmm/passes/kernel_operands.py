@@ -1,6 +1,6 @@
 """Operands as kernels read them: in the type of the rows, and near zero."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -186,7 +186,7 @@ def about_origin(operands: Operands, density: str, dtype: np.dtype) -> KernelOpe
             np.ascontiguousarray(array, dtype=dtype)
             for array in (
                 centred,
-                _laid_out(operands.factors, density),
+                _laid_out(operands.factors, density, dtype),
                 operands.projected,
                 operands.scales,
                 _constants(operands),
@@ -219,12 +219,12 @@ def about_means(operands: Operands, density: str) -> KernelOperands:
     )
 
 
-def _laid_out(factors: np.ndarray, density: str) -> np.ndarray:
+def _laid_out(factors: np.ndarray, density: str, dtype: Any = None) -> np.ndarray:
     """Factors as the kernels of a density form take them."""
     if density == _CHOLESKY:
-        return to_panels(factors)
+        return to_panels(factors, dtype)
     if density == _SHARED:
-        return to_panels(factors)[..., np.newaxis, :, :]
+        return to_panels(factors, dtype)[..., np.newaxis, :, :]
     if density in (_DIAGONAL, _CENTRED):
         return factors[..., np.newaxis, :, :]
     return np.zeros((*factors.shape[:-1], 1, 1, 1))  # unread
