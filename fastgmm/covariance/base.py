@@ -54,7 +54,8 @@ class CovarianceStructure(ABC):
         Parameters
         ----------
         statistics : CentredStatistics
-            Of the structure's moment form. Where that is `NONE`, a careful pass has `OUTER`.
+            Of the structure's moment form. Where that is `NONE`, a careful pass has `OUTER`. Its
+            scatter may be overwritten.
         reg_covar : float or ndarray of shape (d,)
             Added to every variance: the same for every feature, or one for each.
         previous : Parameters or None

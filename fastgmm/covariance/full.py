@@ -17,7 +17,8 @@ class Full(PerComponent, Conjugate):
         return n_components * n_features * (n_features + 1) // 2
 
     def fit(self, statistics, reg_covar, previous):
-        covariances = statistics.scatter / statistics.weight[..., np.newaxis, np.newaxis]
+        covariances = statistics.scatter
+        covariances /= statistics.weight[..., np.newaxis, np.newaxis]
         diagonals(covariances)[...] += reg_covar
         return covariances
 

@@ -1,11 +1,13 @@
-"""Linear algebra of stacks of matrices (..., d, d), by the calling thread alone."""
+"""Linear algebra of stacks of matrices (..., d, d): by the calling thread alone, or by BLAS."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from scipy import linalg
 
-from fastgmm.kernels.layout import BLOCK, LARGE
+from fastgmm.covariance import blas
+from fastgmm.kernels.layout import BLOCK
 
 _PARTS = 4
 """Of a matrix that is multiplied exactly: of some twenty bits each, they have all of its digits."""
@@ -16,15 +18,23 @@ BY_ONE_THREAD = 1 << 18
 IN_ORDER = 1 << 12
 """Multiplications up to which products are summed term after term, as in compiled M-steps."""
 
+_LARGE = 800
+"""Rows and columns from which on a matrix is left to BLAS.
+
+Its threads spin for a while after their work, and take the cores from the E-step that follows; by
+then they have saved more than that.
+"""
+
 _SMALL = 256
 """Features of matrices that fit into a usual L2 cache."""
 
 
 def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
-    """``left @ right`` of stacks of matrices (..., p, q) and (..., q, r), by this thread alone.
+    """``left @ right`` of stacks of matrices (..., p, q) and (..., q, r).
 
-    See `fastgmm.kernels.linalg.products`; what is small BLAS does sooner than a kernel is compiled,
-    and what is smaller yet NumPy, whose order of sums is the same everywhere.
+    See `fastgmm.covariance.blas` for large ones and `fastgmm.kernels.linalg.products` for others;
+    what is small BLAS does sooner than a kernel is compiled, and what is smaller yet NumPy, whose
+    order of sums is the same everywhere.
 
     Parameters
     ----------
@@ -38,16 +48,28 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
         return np.add.reduce(left[..., np.newaxis] * right[..., np.newaxis, :, :], axis=-2)
     if size <= BY_ONE_THREAD:
         return left @ right
+    if min(*left.shape[-2:], right.shape[-1]) >= _LARGE:
+        return _by_blas(blas.product, left, right)
     return _by_kernel(left, right, right.shape[-1], upper=upper)
 
 
 def squared(matrices: np.ndarray) -> np.ndarray:
-    """``matrix @ matrix.T`` of a stack of matrices (..., p, q), by this thread alone."""
+    """``matrix @ matrix.T`` of a stack of matrices (..., p, q)."""
     p, q = matrices.shape[-2:]
     if p * q * p <= BY_ONE_THREAD:
         return matrices @ matrices.swapaxes(-1, -2)
+    if min(p, q) >= _LARGE:
+        return _by_blas(blas.squared, matrices)
     given = np.ascontiguousarray(matrices, dtype=np.float64)
     return _by_kernel(given, given, p, mirrored=True).astype(matrices.dtype, copy=False)
+
+
+def _by_blas(function: Callable[..., np.ndarray], *stacks: np.ndarray) -> np.ndarray:
+    """A function of matrices, of each of some stacks of them."""
+    *leading, _, _ = stacks[0].shape
+    flat = [np.asarray(x, dtype=np.float64).reshape(-1, *x.shape[-2:]) for x in stacks]
+    made = np.stack([function(*matrices) for matrices in zip(*flat, strict=True)])
+    return made.reshape(*leading, *made.shape[-2:]).astype(np.result_type(*stacks), copy=False)
 
 
 def _by_kernel(
@@ -88,14 +110,17 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     some feature keeps no more of its variance than ``SINGULAR * d * eps``, see
     `fastgmm.kernels.linalg.factors`.
     """
-    from fastgmm.kernels.linalg.factors import precision_factors
+    from fastgmm.kernels.linalg.factors import EPS, SINGULAR, precision_factors
     from fastgmm.kernels.linalg.few_features import few_precision_factors
 
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
-    factorize = few_precision_factors() if d <= BLOCK else precision_factors(d > LARGE)
-    factorize(stack, factors)
+    if d >= _LARGE:
+        blas.precision_factors(stack, factors, SINGULAR * d * EPS)
+    else:
+        factorize = few_precision_factors() if d <= BLOCK else precision_factors()
+        factorize(stack, factors)
     return factors.reshape(covariances.shape)
 
 

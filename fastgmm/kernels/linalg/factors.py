@@ -28,29 +28,10 @@ Algorithms, 2nd ed., theorem 10.7, of a matrix whose diagonal is scaled to 1), s
 there are no digits.
 """
 
-_PANEL = 64
-"""Rows of a panel, which all meet a piece of the other rows while that is in the L1 cache."""
-
-
-@kernel
-def subtract_rows(left, right, first, last, start, stop, column, end, out):
-    """`subtract_product` from the rows first to last, of `right` that is upper triangular."""
-    width = GROUP_BYTES // 8
-    for m in range(start, stop, _PANEL):
-        until = min(m + _PANEL, stop)
-        for j in range(column, end, width):
-            for i in range(first, last, BLOCK):
-                subtract_product(left, right, True, i, m, until, j, min(j + width, end), out)
-
 
 @entry_point
-def precision_factors(panels):
+def precision_factors():
     """Kernel for upper triangular U with ``U @ U.T = inv(covariance)``, of a stack of matrices.
-
-    Parameters
-    ----------
-    panels : bool
-        Whether it goes by panels, as pays for `LARGE` matrices.
 
     Returns
     -------
@@ -61,7 +42,7 @@ def precision_factors(panels):
     stack = types.Array(types.float64, 3, "C")
     signature = types.void(types.Array(types.float64, 3, "C", readonly=True), stack)
 
-    @kernel(signature=signature, variant="panels" if panels else "")
+    @kernel(signature=signature)
     def factorize(covariances, factors):
         d = covariances.shape[1]
         # Whole blocks of rows, and room for a group that begins in the last column.
@@ -76,13 +57,9 @@ def precision_factors(panels):
             # In place, the upper triangle R of covariance = R.T @ R, the lower its mirror.
             definite = True
             for i in range(0, d, BLOCK):
-                stop, first = min(i + BLOCK, d), 0
-                if panels:
-                    first = i // _PANEL * _PANEL
-                    if i == first:
-                        subtract_rows(root, root, i, min(i + _PANEL, d), 0, i, i, d, root)
-                if i > first:
-                    subtract_product(root, root, True, i, first, i, i, d, root)
+                stop = min(i + BLOCK, d)
+                if i > 0:
+                    subtract_product(root, root, True, i, 0, i, i, d, root)
                 for m in range(i, stop):
                     for h in range(i, m):
                         factor = root[h, m]
@@ -96,19 +73,12 @@ def precision_factors(panels):
                         root[j, m] = root[m, j]
             # Its inverse, from the last block of rows upwards.
             for i in range((d - 1) // BLOCK * BLOCK, -1, -BLOCK):
-                stop, last = min(i + BLOCK, d), d
-                if not panels:
-                    for m in range(i, stop):
-                        for j in range(m, d):
-                            inverse[m, j] = 0.0
-                if panels:
-                    first = i // _PANEL * _PANEL
-                    last = min(first + _PANEL, d)
-                    if stop == last:
-                        inverse[first:last, first:] = 0.0
-                        subtract_rows(root, inverse, first, last, last, d, last, d, inverse)
-                if stop < last:
-                    subtract_product(root, inverse, True, i, stop, last, stop, d, inverse)
+                stop = min(i + BLOCK, d)
+                for m in range(i, stop):
+                    for j in range(m, d):
+                        inverse[m, j] = 0.0
+                if stop < d:
+                    subtract_product(root, inverse, True, i, stop, d, stop, d, inverse)
                 for m in range(stop - 1, i - 1, -1):
                     for h in range(m + 1, stop):
                         factor = root[m, h]

@@ -13,7 +13,7 @@ _FARTHEST = 1e5
 
 def factorize(few):
     """See the package."""
-    return few_precision_factors() if few else precision_factors(False)
+    return few_precision_factors() if few else precision_factors()
 
 
 @inlined

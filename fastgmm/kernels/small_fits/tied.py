@@ -13,7 +13,7 @@ _FARTHEST = 1e4
 
 def factorize():
     """See the package."""
-    return precision_factors(False)
+    return precision_factors()
 
 
 @inlined
