@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import threadpoolctl
 
-from fastgmm.covariance import linalg
+from fastgmm.covariance import blas, linalg
 from fastgmm.covariance.linalg import upper_precision_factors
 from fastgmm.kernels.layout import BLOCK, from_panels, to_panels
+from fastgmm.kernels.linalg.factors import EPS, SINGULAR
 
 SIZES = (1, 2, 5, 16, 63, 64, 65, 130)
 
@@ -25,16 +27,71 @@ def test_factors_are_upper_triangular_roots_of_the_precisions(d):
     np.testing.assert_allclose(precisions @ covariances, np.tile(np.eye(d), (4, 1, 1)), atol=1e-9)
 
 
-def test_factors_that_are_made_in_panels():
-    covariances = positive_definite(577, n_matrices=2)
+def test_factors_of_large_matrices():
+    d = linalg._LARGE + 1
+    covariances = positive_definite(d, n_matrices=2)
     factors = upper_precision_factors(covariances)
     assert not np.tril(factors, -1).any()
     roots = np.linalg.inv(np.linalg.cholesky(covariances)).swapaxes(1, 2)
     np.testing.assert_allclose(factors, roots, rtol=1e-10, atol=1e-11)
     covariances[0, 400, 300] = covariances[0, 300, 400] = np.nan
     again = upper_precision_factors(covariances)
-    assert np.isnan(again[0][np.triu_indices(577)]).all()
+    assert np.isnan(again[0][np.triu_indices(d)]).all()
     np.testing.assert_array_equal(again[1], factors[1])
+
+
+def made_by_blas(covariances):
+    d = covariances.shape[-1]
+    factors = np.empty_like(covariances)
+    blas.precision_factors(covariances, factors, SINGULAR * d * EPS)
+    return factors
+
+
+@pytest.mark.parametrize("d", SIZES)
+def test_factors_by_blas_are_those_of_the_kernel(d):
+    covariances = positive_definite(d)
+    covariances *= 10.0 ** np.arange(-30, 30, 15)[:, np.newaxis, np.newaxis]
+    expected = upper_precision_factors(covariances)
+    np.testing.assert_allclose(made_by_blas(covariances), expected, rtol=1e-9, atol=1e-30)
+    for bad in (np.nan, np.inf, -1.0, 0.0):
+        covariances[1, d // 2, d // 2] = bad
+        np.testing.assert_array_equal(
+            np.isnan(made_by_blas(covariances)), np.isnan(upper_precision_factors(covariances))
+        )
+
+
+def test_what_is_singular_to_rounding_is_so_by_blas_and_by_the_kernel():
+    """Two features that differ by less and less, in one block and in two."""
+    covariances = np.tile(positive_definite(70, n_matrices=1), (30, 1, 1))
+    for i, covariance in enumerate(covariances):
+        for one, other in ((3, 7), (10, 60)):
+            covariance[other] = covariance[one]
+            covariance[:, other] = covariance[:, one]
+            covariance[other, other] += 10.0 ** (-i / 2.0)
+    found, desired = made_by_blas(covariances), upper_precision_factors(covariances)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(desired))
+    defined = ~np.isnan(desired).any(axis=(1, 2))
+    assert 20 < defined.sum() < 30
+    rows = found[defined] @ found[defined].swapaxes(1, 2) @ covariances[defined]
+    for i, row in enumerate(rows):
+        np.testing.assert_allclose(row, np.eye(70), atol=1e-12 * 10.0 ** (i / 2.0))
+
+
+@pytest.mark.parametrize("shape", [(801, 5, 803), (833, 40, 700)])
+def test_bits_by_blas_are_the_same_on_any_number_of_threads(shape):
+    p, q, r = shape
+    random = np.random.default_rng(0)
+    left, right = random.standard_normal((p, q)), random.standard_normal((q, r))
+    covariances = positive_definite(p, n_matrices=1)
+
+    def made():
+        factors = made_by_blas(covariances)
+        return factors, blas.squared(factors[0]), blas.product(left, right), blas.squared(left)
+
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        alone = made()
+    for one, other in zip(alone, made(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_crossed_products_in_pieces_have_the_bits_of_those_in_one():
@@ -83,7 +140,8 @@ def test_panels_hold_the_columns_of_triangles_and_give_them_back(leading, d):
 
 
 @pytest.mark.parametrize(
-    "shape", [(65, 65, 65), (3, 70, 2000), (128, 17, 131), (1, 600, 600), (259, 195, 521)]
+    "shape",
+    [(65, 65, 65), (3, 70, 2000), (128, 17, 131), (1, 600, 600), (259, 195, 521), (801, 800, 803)],
 )
 @pytest.mark.parametrize("leading", [(), (3,), (2, 2)], ids=str)
 def test_products_of_large_matrices(leading, shape):
