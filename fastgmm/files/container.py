@@ -137,8 +137,11 @@ def pack(contents: Contents) -> bytes:
             # A fixed date: the bytes follow from the contents alone.
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), _npy(array))
         archive.comment = _SEAL + bytes(_DIGEST_LENGTH)
-    data = buffer.getvalue()[:-_DIGEST_LENGTH]
-    return data + hashlib.sha256(data).hexdigest().encode()
+    # In place: a large model's bytes take longer to copy than to make.
+    with buffer.getbuffer() as data:
+        digest = hashlib.sha256(data[:-_DIGEST_LENGTH]).hexdigest()
+        data[-_DIGEST_LENGTH:] = digest.encode()
+    return buffer.getvalue()
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -164,7 +167,7 @@ def unpack(data: bytes) -> Contents:
     end = len(data) - _DIGEST_LENGTH
     if not data.startswith(b"PK") or data[max(end - len(_SEAL), 0) : max(end, 0)] != _SEAL:
         raise ModelFileError("is not a file of fastgmm, or it is cut off.")
-    if hashlib.sha256(data[:end]).hexdigest().encode() != data[end:]:
+    if hashlib.sha256(memoryview(data)[:end]).hexdigest().encode() != data[end:]:
         raise ModelFileError("is damaged: its checksum is wrong.")
     try:
         arrays = _entries(data)
