@@ -47,7 +47,7 @@ def made_by_blas(covariances):
     return factors
 
 
-@pytest.mark.parametrize("d", SIZES)
+@pytest.mark.parametrize("d", [33, 289, 577])
 def test_factors_by_blas_are_those_of_the_kernel(d):
     covariances = positive_definite(d)
     covariances *= 10.0 ** np.arange(-30, 30, 15)[:, np.newaxis, np.newaxis]
@@ -62,9 +62,10 @@ def test_factors_by_blas_are_those_of_the_kernel(d):
 
 def test_what_is_singular_to_rounding_is_so_by_blas_and_by_the_kernel():
     """Two features that differ by less and less, in one block and in two."""
-    covariances = np.tile(positive_definite(70, n_matrices=1), (30, 1, 1))
+    d = 2 * blas._LEAF
+    covariances = np.tile(positive_definite(d, n_matrices=1), (30, 1, 1))
     for i, covariance in enumerate(covariances):
-        for one, other in ((3, 7), (10, 60)):
+        for one, other in ((3, 7), (10, d - 10)):
             covariance[other] = covariance[one]
             covariance[:, other] = covariance[:, one]
             covariance[other, other] += 10.0 ** (-i / 2.0)
@@ -74,7 +75,7 @@ def test_what_is_singular_to_rounding_is_so_by_blas_and_by_the_kernel():
     assert 20 < defined.sum() < 30
     rows = found[defined] @ found[defined].swapaxes(1, 2) @ covariances[defined]
     for i, row in enumerate(rows):
-        np.testing.assert_allclose(row, np.eye(70), atol=1e-12 * 10.0 ** (i / 2.0))
+        np.testing.assert_allclose(row, np.eye(d), atol=1e-11 * 10.0 ** (i / 2.0))
 
 
 @pytest.mark.parametrize("shape", [(801, 5, 803), (833, 40, 700)])

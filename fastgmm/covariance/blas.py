@@ -5,11 +5,17 @@ rows and columns of a matrix; how LAPACK factors one depends on the threads. So 
 up to whole blocks, and factors are made of products and of triangular solves, by halves.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas
 
 _BLOCK = 32
-"""Rows of the smallest blocks, which LAPACK factors on one thread."""
+"""Rows and columns of which there are whole numbers in every product."""
+
+_LEAF = 288
+"""Rows of a block that a kernel factors. BLAS would be asked too often for too little: on a busy
+machine its threads wait for each other."""
 
 _BAND = 256
 """Rows of a product that are made at a time where zeros in front of them are left out."""
@@ -50,6 +56,9 @@ def precision_factors(covariances: np.ndarray, factors: np.ndarray, least: float
     least : float
         Share of its variance that a feature keeps at least if the others are known.
     """
+    from fastgmm.kernels.linalg.factors import root_and_inverse
+
+    invert = root_and_inverse()
     d = covariances.shape[-1]
     size = d + -d % _BLOCK
     # As LAPACK has them, in columns: lower triangles, which are upper ones in rows.
@@ -58,7 +67,7 @@ def precision_factors(covariances: np.ndarray, factors: np.ndarray, least: float
         root[d:] = inverse[...] = 0.0
         root[:d, :d] = covariance.T
         np.einsum("ii->i", root)[d:] = 1.0
-        definite = _invert_root(root, inverse)
+        definite = _invert_root(root, inverse, invert)
         factor[...] = inverse[:d, :d].T
         if definite:
             # The diagonal of the precisions, of features of variance 1.
@@ -69,7 +78,7 @@ def precision_factors(covariances: np.ndarray, factors: np.ndarray, least: float
             factor[...] = np.triu(np.full((d, d), np.nan))
 
 
-def _invert_root(matrix: np.ndarray, inverse: np.ndarray) -> bool:
+def _invert_root(matrix: np.ndarray, inverse: np.ndarray, invert: Callable[..., bool]) -> bool:
     """The lower Cholesky factor in the place of a matrix, and its inverse.
 
     Parameters
@@ -78,6 +87,8 @@ def _invert_root(matrix: np.ndarray, inverse: np.ndarray) -> bool:
         Of which the lower triangle is read; n is a multiple of `_BLOCK`.
     inverse : ndarray of shape (n, n)
         Zeros, of which the lower triangle is written to.
+    invert : callable
+        The same of a small matrix, see `fastgmm.kernels.linalg.factors.root_and_inverse`.
 
     Returns
     -------
@@ -85,22 +96,21 @@ def _invert_root(matrix: np.ndarray, inverse: np.ndarray) -> bool:
         Whether it is positive definite.
     """
     n = len(matrix)
-    if n == _BLOCK:
-        root, failed = lapack.dpotrf(matrix, lower=1, clean=1)
-        if failed:
-            return False
-        matrix[...] = root
-        inverse[...] = lapack.dtrtri(root, lower=1)[0]
-        return True
+    if n <= _LEAF:
+        # Lower triangles by columns are upper ones by rows.
+        root, inverted = matrix.T.copy(), np.zeros((n, n))
+        definite = bool(invert(root, inverted))
+        matrix[...], inverse[...] = root.T, inverted.T
+        return definite
     half = n // 2 // _BLOCK * _BLOCK
     first, rest = (slice(half),) * 2, (slice(half, n),) * 2
     across = slice(half, n), slice(half)
-    if not _invert_root(matrix[first], inverse[first]):
+    if not _invert_root(matrix[first], inverse[first], invert):
         return False
     below = blas.dtrsm(1.0, matrix[first], matrix[across], side=1, lower=1, trans_a=1)
     matrix[across] = below
     matrix[rest] = blas.dsyrk(-1.0, below, beta=1.0, c=matrix[rest], lower=1)
-    if not _invert_root(matrix[rest], inverse[rest]):
+    if not _invert_root(matrix[rest], inverse[rest], invert):
         return False
     below = blas.dtrmm(1.0, inverse[first], below, side=1, lower=1)
     inverse[across] = blas.dtrsm(-1.0, matrix[rest], below, lower=1)

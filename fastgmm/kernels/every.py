@@ -51,6 +51,7 @@ def _of_no_type() -> None:
     many.small_kmeans()
     few_features.few_precision_factors()
     factors.precision_factors()
+    factors.root_and_inverse()
     products.stacked_product()
     principal_axes.principal_axes()
     common_axes.common_axes()
