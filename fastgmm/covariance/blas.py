@@ -17,9 +17,6 @@ _LEAF = 288
 """Rows of a block that a kernel factors. BLAS would be asked too often for too little: on a busy
 machine its threads wait for each other."""
 
-_BAND = 256
-"""Rows of a product that are made at a time where zeros in front of them are left out."""
-
 
 def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """``left @ right`` of two matrices of float64."""
@@ -28,20 +25,9 @@ def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def squared(matrix: np.ndarray) -> np.ndarray:
-    """``matrix @ matrix.T`` of a matrix (p, q) of float64, symmetric to the last bit.
-
-    Zeros in front of all rows from one on are left out, as those of an upper triangle.
-    """
+    """``matrix @ matrix.T`` of a matrix (p, q) of float64, symmetric to the last bit."""
     p, filled = len(matrix), _filled(matrix, axis=0)
-    out = np.empty((p, p))
-    for row in range(0, p, _BAND):
-        begin = _zeros_in_front(matrix[row:])
-        last = min(row + _BAND, p)
-        rows = filled[row:, begin:]
-        band = (rows[:_BAND] @ rows.T)[: last - row, : p - row]
-        out[row:last, row:] = band
-        out[row:, row:last] = band.T
-    return out
+    return (filled @ filled.T)[:p, :p]
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -122,11 +108,3 @@ def _filled(matrix: np.ndarray, axis: int) -> np.ndarray:
     missing = [(0, 0), (0, 0)]
     missing[axis] = 0, -matrix.shape[axis] % (2 * _BLOCK)
     return np.pad(matrix, missing) if missing[axis][1] else matrix
-
-
-def _zeros_in_front(rows: np.ndarray) -> int:
-    """Columns in front of which all rows hold zeros, as far as blocks tell."""
-    begin, q = 0, rows.shape[1]
-    while begin < q and not rows[:, begin : begin + _BAND].any():
-        begin += _BAND
-    return begin
