@@ -49,7 +49,8 @@ class BayesianGaussianMixture(MixtureEstimator, sklearn.mixture.BayesianGaussian
         stands in `diagnostics_`. As long as nothing fails, the result has the bits of 'raise'.
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
-        result has the same bits for any number.
+        result has the same bits for any number. Matrices of 800 features and more go to BLAS, which
+        has its own.
     accelerate : {'squarem', 'auto'}, default=None
         How to reach the fixed point in fewer passes over the rows, once it has proved slow, as for
         :class:`fastgmm.GaussianMixture`. 'auto' is 'squarem'.
