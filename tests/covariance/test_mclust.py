@@ -49,7 +49,8 @@ def m_step(name, scatters, weight, reg_covar=0.0, previous=None):
     }[structure.forms.moments]
     k, d = scatters.shape[-3:-1]
     means = np.zeros((*weight.shape, d))
-    found = structure.fit(CentredStatistics(form, weight, means, scatter.copy()), reg_covar, previous)
+    centred = CentredStatistics(form, weight, means, scatter.copy())
+    found = structure.fit(centred, reg_covar, previous)
     assert found.shape[weight.ndim - 1 :] == structure.shape(k, d)
     return structure.as_matrices(found, k, d)
 
