@@ -1,9 +1,9 @@
 """``python -m benchmarks.startup``: What a user waits for before and in a first small fit.
 
 Everything that must be new is measured in a new process: the imports, the first fit ever (an empty
-cache of compiled kernels), and the first fit of a process that finds them compiled. Small fits by
-default arguments, later ones of a process, are then compared with scikit-learn's, in turn in one
-process.
+cache of compiled kernels; its CPU seconds for every structure), and the first fit of a process that
+finds them compiled. Small fits by default arguments, later ones of a process, are then compared
+with scikit-learn's, in turn in one process.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks.command import Command, Record
 from benchmarks.suite.calls import LIBRARIES, OURS, whole_fit
 from benchmarks.suite.clock import in_turn
 from benchmarks.suite.problems import STRUCTURES
-from benchmarks.suite.startup import first_fits, run_python
+from benchmarks.suite.startup import first_fit_ever, first_fits, run_python
 
 SMALL = tuple(itertools.product(("iris", "500x2x3", "8191x8x8"), STRUCTURES))
 """Data and structures of small fits."""
@@ -49,6 +49,9 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
     first, *later = first_fits(asked.repeats)
     yield {"in a new process": "first fit, nothing compiled", "seconds": first}
     yield {"in a new process": "first fit, compiled before", "seconds": statistics.median(later)}
+    for n_features, structure in itertools.product((2, 4, 8), STRUCTURES):
+        taken_by = min(first_fit_ever(structure, n_features) for _ in range(2))
+        yield {"first fit ever": f"500x{n_features}x3, {structure}", "CPU seconds": taken_by}
     for threads, (data, structure) in itertools.product((None, 1), SMALL):
         with threadpool_limits(threads):
             arguments: dict[str, Any] = {

@@ -109,21 +109,11 @@ def keeps_digits_definition(second, first, weight, mean, most_lost):
     return about_new * most_lost >= second * weight or about_old * _LEAST_GAINED >= second
 
 
-@microkernel(keeps_digits_definition)
-def keeps_digits(typing, second, first, weight, mean, most_lost):
+def emit_keeps_digits(v, second, first, weight, mean, most_lost):
     """Whether a feature's second moment about the origin keeps digits enough to be moved.
 
     All are float64, and `most_lost` is one of `MOST_LOST`. A moment that is not a number does not.
     """
-
-    def emit(context, builder, signature, args):
-        return emit_keeps_digits(Vectors(builder, types.float64), *args)
-
-    return types.boolean(*[types.float64] * 5), emit
-
-
-def emit_keeps_digits(v, second, first, weight, mean, most_lost):
-    """See `keeps_digits`; numbers of float64."""
     builder = v.builder
     weighted = builder.fmul(second, weight)
     about_new = v.fma(builder.fneg(first), first, weighted)

@@ -21,6 +21,7 @@ import llvmlite
 import numba
 from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
+from numba import types as numba_types
 from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
@@ -266,3 +267,23 @@ def microkernel(definition: Callable):
         return compiled
 
     return decorate
+
+
+def _as_written_definition():
+    pass
+
+
+@microkernel(_as_written_definition)
+def as_written(typing):
+    """Let LLVM leave the loops of the kernel that calls this as they are.
+
+    For kernels all of whose inner loops micro-kernels write, vectors and blocks of them at a time.
+    LLVM would unroll these once more: twice the code, and half as long again to compile, for
+    nothing.
+    """
+
+    def emit(context, builder, signature, args):
+        builder.function.attributes.add("optsize")
+        return context.get_dummy_value()
+
+    return numba_types.void(), emit

@@ -33,7 +33,8 @@ def _of_forms(forms: Forms, dtype: np.dtype) -> None:
 
 def _of_type(dtype: np.dtype) -> None:
     scatter_pass.totals_pass(dtype)
-    scatter_pass.scatter_pass(dtype)
+    for few in (True, False):
+        scatter_pass.scatter_pass(dtype, few)
     cells.cell_bounds(dtype)
     seeding.seeding_pass(dtype)
     lloyd.lloyd_pass(dtype)

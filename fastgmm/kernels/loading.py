@@ -119,6 +119,10 @@ def _total(v, count, load):
     return builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
 
 
+_RUN = 256
+"""Rows of which one feature after another is summed: they stay in a cache meanwhile."""
+
+
 def _add_totals_definition(X, start, stop, totals):
     totals += X[start:stop].sum(axis=0, dtype=np.float64)
 
@@ -132,14 +136,18 @@ def add_totals(typing, X, start, stop, totals):
         v = Vectors(builder, X.dtype)
         array, start, stop, out = unpack_arguments(context, builder, signature, args)
 
-        def feature(j, _):
-            def number(t):
-                return v.widen(v.element(array, builder.add(start, t), j))
+        def run(first, _):
+            count = v.lesser(builder.sub(stop, first), v.index(_RUN))
 
-            total = _total(v, builder.sub(stop, start), number)
-            v.put(builder.fadd(v.number(out, j), total), out, j)
+            def feature(j, _):
+                def number(t):
+                    return v.widen(v.element(array, builder.add(first, t), j))
 
-        v.loop(0, array.shape[1], 1, [], feature)
+                v.put(builder.fadd(v.number(out, j), _total(v, count, number)), out, j)
+
+            v.loop(0, array.shape[1], 1, [], feature)
+
+        v.loop(start, stop, _RUN, [], run)
         return context.get_dummy_value()
 
     return signature, emit

@@ -11,10 +11,11 @@ where that is not needed):
 """
 
 import numpy as np
+from llvmlite import ir
 from numba.core import types
 
-from fastgmm.kernels.central import keeps_digits
-from fastgmm.kernels.compile import kernel, microkernel
+from fastgmm.kernels.central import emit_keeps_digits, keeps_digits_definition
+from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
@@ -36,24 +37,47 @@ def first_moments(typing, tile, points, responsibilities, sums):
         x, count, r, out = unpack_arguments(context, builder, signature, args)
         (rows, stride), (k, _), out_stride = x.shape, r.shape, out.shape[1]
 
-        def components(c, height, _):
-            def features(j, width, _):
-                products = block_products(
-                    v,
-                    lambda m, t: v.load(r, v.at(v.plus(c, m), stride, t)),
-                    height,
-                    lambda n, t: v.load(x, v.at(v.plus(j, n), stride, t)),
-                    width,
-                    count,
-                )
-                sums = v.lane_sums(products)
-                for row in range(height):
-                    numbers = v.part(sums, row * BLOCK, width)
-                    v.add_numbers_to(numbers, out, v.at(v.plus(c, row), out_stride, j))
+        last = v.plus(k, -1)
 
-            v.blocks(rows, [], features)
+        def components(height):
+            """Emit blocks of so many components, of which the last may be missing."""
 
-        v.blocks(k, [], components)
+            def block(c, _):
+                rows_of_r = [v.plus(c, m) for m in range(height)]
+                is_there = builder.icmp_signed("<=", rows_of_r[-1], last)
+                rows_of_r[-1] = v.lesser(rows_of_r[-1], last)
+
+                def features(j, width, _):
+                    products = block_products(
+                        v,
+                        lambda m, t: v.load(r, v.at(rows_of_r[m], stride, t)),
+                        height,
+                        lambda n, t: v.load(x, v.at(v.plus(j, n), stride, t)),
+                        width,
+                        count,
+                    )
+                    sums = v.lane_sums(products)
+
+                    def add(row):
+                        numbers = v.part(sums, row * BLOCK, width)
+                        v.add_numbers_to(numbers, out, v.at(v.plus(c, row), out_stride, j))
+
+                    for row in range(height - 1):
+                        add(row)
+                    with builder.if_then(is_there):
+                        add(height - 1)
+
+                v.blocks(rows, [], features)
+
+            return block
+
+        # What is left over is taken for two or for four, which takes half as long to compile as
+        # blocks of every height. One component alone would wait as long as two.
+        rest = builder.and_(k, v.index(BLOCK - 1))
+        pair = builder.icmp_signed("<=", rest, v.index(BLOCK // 2))
+        whole = builder.select(pair, builder.sub(k, rest), k)
+        v.loop(0, whole, BLOCK, [], components(BLOCK))
+        v.loop(whole, k, BLOCK // 2, [], components(BLOCK // 2))
         return context.get_dummy_value()
 
     return signature, emit
@@ -98,30 +122,57 @@ def diagonal_moments(typing, tile, points, mean, responsibilities, block):
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, mu, r, sums = unpack_arguments(context, builder, signature, args)
-        stride, (d,) = x.shape[1], mu.shape
-        _add_total(v, r, count, sums, d)
+        _emit_diagonal(v, *unpack_arguments(context, builder, signature, args))
+        return context.get_dummy_value()
 
-        def features(j, width, _):
-            means = [v.broadcast(mu, v.plus(j, n)) for n in range(width)]
+    return signature, emit
 
-            def step(t, totals):
-                weight, totals = v.load(r, t), list(totals)
-                for n in range(width):
-                    u = v.sub(v.load(x, v.at(v.plus(j, n), stride, t)), means[n])
-                    weighted = v.mul(u, weight)
-                    totals[2 * n] = v.add(totals[2 * n], weighted)
-                    totals[2 * n + 1] = v.fma(weighted, u, totals[2 * n + 1])
-                return totals
 
-            totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * (2 * width), step)
-            totals = v.horizontal_sums(totals)
+def _emit_diagonal(v, x, count, mu, r, sums):
+    stride, (d,) = x.shape[1], mu.shape
+    _add_total(v, r, count, sums, d)
+
+    def features(j, width, _):
+        means = [v.broadcast(mu, v.plus(j, n)) for n in range(width)]
+
+        def step(t, totals):
+            weight, totals = v.load(r, t), list(totals)
             for n in range(width):
-                first = v.plus(j, n)
-                v.add_to(totals[2 * n], sums, first)
-                v.add_to(totals[2 * n + 1], sums, v.plus(v.builder.add(first, d), 1))
+                u = v.sub(v.load(x, v.at(v.plus(j, n), stride, t)), means[n])
+                weighted = v.mul(u, weight)
+                totals[2 * n] = v.add(totals[2 * n], weighted)
+                totals[2 * n + 1] = v.fma(weighted, u, totals[2 * n + 1])
+            return totals
 
-        v.blocks(d, [], features)
+        totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * (2 * width), step)
+        totals = v.horizontal_sums(totals)
+        for n in range(width):
+            first = v.plus(j, n)
+            v.add_to(totals[2 * n], sums, first)
+            v.add_to(totals[2 * n + 1], sums, v.plus(v.builder.add(first, d), 1))
+
+    v.blocks(d, [], features)
+
+
+def _diagonal_of_others_definition(tile, points, means, responsibilities, central, blocks):
+    for c in np.flatnonzero(central[: len(means)] == 0):
+        _diagonal_definition(tile, points, means[c], responsibilities[c], blocks[c])
+
+
+@microkernel(_diagonal_of_others_definition)
+def diagonal_moments_of_others(typing, tile, points, means, responsibilities, central, blocks):
+    """`diagonal_moments` of the components that are not central."""
+    signature = types.void(tile, types.intp, means, responsibilities, central, blocks)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, mu, r, near, sums = unpack_arguments(context, builder, signature, args)
+
+        def component(c, _):
+            with builder.if_then(builder.not_(v.is_set(v.number(near, c)))):
+                _emit_diagonal(v, x, count, *(array.part(builder, c) for array in (mu, r, sums)))
+
+        v.loop(0, mu.shape[0], 1, [], component)
         return context.get_dummy_value()
 
     return signature, emit
@@ -203,37 +254,103 @@ def add_about_means(typing, about_origin, means, blocks):
     return signature, emit
 
 
-@kernel
-def append_squares(tile, points):
-    """Below the rows of a tile and its row of ones: the squares of the rows."""
+def _append_squares_definition(tile, points):
     d = len(tile) // 2
-    for j in range(d):
-        for t in range(points):
-            tile[d + 1 + j, t] = tile[j, t] * tile[j, t]
+    tile[d + 1 :, :points] = tile[:d, :points] ** 2
 
 
-@kernel
-def add_squares_about_means(about_origin, means, most_lost, central, blocks):
+@microkernel(_append_squares_definition)
+def append_squares(typing, tile, points):
+    """Below the rows of a tile (2 d + 1, stride) and its row of ones: the squares of the rows."""
+    signature = types.void(tile, types.intp)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, points = unpack_arguments(context, builder, signature, args)
+        rows, stride = x.shape
+        d = builder.lshr(rows, v.index(1))
+
+        def feature(j, _):
+            def square(t, _):
+                number = v.load(x, v.at(j, stride, t))
+                below = v.at(v.plus(builder.add(j, d), 1), stride, t)
+                v.store(v.mul(number, number), x, below)
+
+            v.loop(0, points, v.lanes, [], square)
+
+        v.loop(0, d, 1, [], feature)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _squares_about_means_definition(about_origin, means, most_lost, central, blocks):
+    d, any_lost = means.shape[1], False
+    for c, mu in enumerate(means.astype(np.float64)):
+        first, weight, second = np.split(about_origin[c, : 2 * d + 1], [d, d + 1])
+        keeps = (
+            keeps_digits_definition(*feature, most_lost)
+            for feature in zip(second, first, np.repeat(weight, d), mu, strict=True)
+        )
+        lost = not all(keeps)
+        if central[c] and not lost:
+            blocks[c, :d] += first - weight * mu
+            blocks[c, d] += weight[0]
+            blocks[c, d + 1 :] += second - mu * (2.0 * first - weight * mu)
+        lost = lost and central[c] != 0.0
+        any_lost |= lost
+        central[c] = not lost
+    return any_lost
+
+
+@microkernel(_squares_about_means_definition)
+def add_squares_about_means(typing, about_origin, means, most_lost, central, blocks):
     """Add diagonal moments about the origin of the components that are central.
 
     Of those that lost more than `most_lost` none are added, and they alone are no longer marked as
     central; returns whether there are any.
     """
-    k, d = means.shape
-    any_lost = False
-    for c in range(k):
-        weight, lost = about_origin[c, d], False
-        for j in range(d):
-            first, second = about_origin[c, j], about_origin[c, d + 1 + j]
-            lost |= not keeps_digits(second, first, weight, np.float64(means[c, j]), most_lost)
-        if central[c] and not lost:
-            blocks[c, d] += weight
-            for j in range(d):
-                mean, first = np.float64(means[c, j]), about_origin[c, j]
-                second = about_origin[c, d + 1 + j]
-                blocks[c, j] += first - weight * mean
-                blocks[c, d + 1 + j] += second - mean * (2.0 * first - weight * mean)
-        lost &= central[c] != 0.0
-        any_lost |= lost
-        central[c] = not lost
-    return any_lost
+    signature = types.boolean(about_origin, means, types.float64, central, blocks)
+
+    def emit(context, builder, signature, args):
+        v, double = Vectors(builder, means.dtype), Vectors(builder, types.float64)
+        given, mu, most_lost, near, out = unpack_arguments(context, builder, signature, args)
+        k, d = mu.shape
+
+        def component(c, any_lost):
+            given_c, mu_c, out_c = (array.part(builder, c) for array in (given, mu, out))
+            weight = double.number(given_c, d)
+
+            def feature(j):
+                """Its mean, and its moments about the origin."""
+                behind = v.plus(builder.add(d, j), 1)
+                numbers = (double.number(given_c, at) for at in (j, behind))
+                return behind, v.widen(v.number(mu_c, j)), *numbers
+
+            def check(j, kept):
+                _, mean, first, second = feature(j)
+                keeps = emit_keeps_digits(double, second, first, weight, mean, most_lost)
+                return [builder.and_(kept[0], keeps)]
+
+            def move(j, _):
+                behind, mean, first, second = feature(j)
+                weighted = builder.fmul(weight, mean)
+                about_mean = builder.fsub(first, weighted)
+                double.put(builder.fadd(double.number(out_c, j), about_mean), out_c, j)
+                twice = builder.fsub(builder.fadd(first, first), weighted)
+                about_mean = double.fma(builder.fneg(mean), twice, second)
+                double.put(builder.fadd(double.number(out_c, behind), about_mean), out_c, behind)
+
+            (keeps,) = v.loop(0, d, 1, [ir.Constant(ir.IntType(1), 1)], check)
+            is_near = v.is_set(v.number(near, c))
+            with builder.if_then(builder.and_(is_near, keeps)):
+                double.put(builder.fadd(double.number(out_c, d), weight), out_c, d)
+                v.loop(0, d, 1, [], move)
+            lost = builder.and_(is_near, builder.not_(keeps))
+            one, zero = ir.Constant(v.scalar, 1.0), ir.Constant(v.scalar, 0.0)
+            v.put(builder.select(lost, zero, one), near, c)
+            return [builder.or_(any_lost[0], lost)]
+
+        return v.loop(0, k, 1, [ir.Constant(ir.IntType(1), 0)], component)[0]
+
+    return signature, emit

@@ -181,20 +181,40 @@ def aligned_rows(typing, n_rows, points, like):
         n_rows, points, _ = args
         per_line = v.index(64 // v.itemsize)
         stride = builder.sub(builder.add(points, per_line), builder.and_(points, per_line))
-        row_bytes = builder.mul(stride, v.index(v.itemsize))
-        meminfo = context.nrt.meminfo_alloc_aligned(builder, builder.mul(n_rows, row_bytes), 64)
-        array = context.make_array(array_type)(context, builder)
-        data = context.nrt.meminfo_data(builder, meminfo)
-        # As Numba wants it: a pointer to numbers, as long as it has typed pointers.
-        data = cgutils.pointer_add(builder, data, v.index(0), array.data.type)
-        context.populate_array(
-            array,
-            data=data,
-            shape=[n_rows, stride],
-            strides=[row_bytes, v.index(v.itemsize)],
-            itemsize=v.index(v.itemsize),
-            meminfo=meminfo,
-        )
-        return array._getvalue()
+        return _allocated(context, v, array_type, [n_rows, stride])
 
     return signature, emit
+
+
+def _aligned_row_definition(points, like):
+    return np.empty(points, like.dtype)
+
+
+@microkernel(_aligned_row_definition)
+def aligned_row(typing, points, like):
+    """Uninitialised (points,) of the dtype of `like`, that starts on a cache line."""
+    array_type = types.Array(like.dtype, 1, "C")
+    signature = array_type(types.intp, like)
+
+    def emit(context, builder, signature, args):
+        return _allocated(context, Vectors(builder, like.dtype), array_type, [args[0]])
+
+    return signature, emit
+
+
+def _allocated(context, v, array_type, shape):
+    """Emit a new array of one or two axes."""
+    builder, itemsize = v.builder, v.index(v.itemsize)
+    strides = [itemsize]
+    if len(shape) == 2:
+        strides.insert(0, builder.mul(shape[1], itemsize))
+    size = builder.mul(shape[0], strides[0])
+    meminfo = context.nrt.meminfo_alloc_aligned(builder, size, 64)
+    array = context.make_array(array_type)(context, builder)
+    data = context.nrt.meminfo_data(builder, meminfo)
+    # As Numba wants it: a pointer to numbers, as long as it has typed pointers.
+    data = cgutils.pointer_add(builder, data, v.index(0), array.data.type)
+    context.populate_array(
+        array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=meminfo
+    )
+    return array._getvalue()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.kernels.layout import NEGLIGIBLE, OUTPUTS, Forms
+from fastgmm.kernels.layout import BLOCK, NEGLIGIBLE, OUTPUTS, Forms
 from fastgmm.passes.kernel_operands import KernelOperands
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
@@ -226,12 +226,9 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     chunk : Chunk
     reference : ndarray of shape (1, d)
     """
-    from fastgmm.kernels.scatter_pass import scatter_pass
-
     statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
-    add_scatter = scatter_pass(chunk.rows.dtype)
     offsets = _one_set(len(chunk.rows))
-    add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
+    _add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
     return statistics
 
 
@@ -247,11 +244,18 @@ def scatter_of_each(
         Data set i has the rows offsets[i] to offsets[i + 1].
     references : ndarray of shape (sets, d)
     """
+    statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
+    _add_scatter(rows, NO_WEIGHTS, offsets, references, statistics.sums)
+    return statistics
+
+
+def _add_scatter(rows, weights, offsets, references, sums) -> None:
+    """See `fastgmm.kernels.scatter_pass.scatter_pass`."""
     from fastgmm.kernels.scatter_pass import scatter_pass
 
-    statistics = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
-    scatter_pass(rows.dtype)(rows, NO_WEIGHTS, offsets, references, statistics.sums)
-    return statistics
+    d = rows.shape[1]
+    add_scatter = scatter_pass(rows.dtype, d <= BLOCK)
+    add_scatter(rows, weights, offsets, references, np.zeros((1, d)), sums)
 
 
 def weighted_sum(values: np.ndarray, weights: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.kernels.layout import BLOCK, outer_size, to_panels
+from fastgmm.kernels.layout import BLOCK, HEADER, outer_size, to_panels
 from fastgmm.kernels.shared_moments import POINTS, PRODUCTS, n_products
 from fastgmm.kernels.simd import GROUP_BYTES, LANE_BYTES
 
@@ -116,6 +116,34 @@ def longest_of_all(p):
     return (np.cumsum(p.random.randint(9, size=p.d + 1)),)
 
 
+def part(p):
+    return p.normal(p.k, p.d, 2), p.k - 1
+
+
+def sums_of_components(p):
+    return p.sums(3, HEADER + p.k * p.d), 1, p.k
+
+
+def fill(p):
+    return p.sums(p.k, p.d), 0.5
+
+
+def count_up(p):
+    return (p.normal(p.d),)
+
+
+def add_to(p):
+    return p.sums(p.k), p.k - 1, 0.5
+
+
+def lesser(p):
+    return p.k, p.d
+
+
+def greater(p):
+    return lesser(p)
+
+
 def load_tile(p):
     n = p.points - 3
     start, tile = 2 * n // 3, p.output(p.d + 1).view(SameDigits)
@@ -171,12 +199,6 @@ def mark_central(p):
 
 def mark_central_along_axes(p):
     return mark_central(p)
-
-
-def keeps_digits(p):
-    """Of a few points, near zero or far from it, about a mean like theirs."""
-    x = p.random.standard_normal(3) * 10.0 ** -(p.k % 5) + p.d % 3
-    return float((x**2).sum()), float(x.sum()), 3.0, p.d % 2 + 0.01, 30.0
 
 
 def cholesky_distances(p):
@@ -300,6 +322,24 @@ def diagonal_moments(p):
     return p.tile(), p.points, p.normal(p.d), p.positive_points(), p.sums(2 * p.d + 1)
 
 
+def diagonal_moments_of_others(p):
+    responsibilities, sums = p.positive_points(p.k), p.sums(p.k, 2 * p.d + 1)
+    return p.tile(), p.points, p.normal(p.k, p.d), responsibilities, p.flags(), sums
+
+
+def append_squares(p):
+    return p.points_of(2 * p.d + 1), p.points
+
+
+def add_squares_about_means(p):
+    """Of a few points of each component, near zero or far from it, about a mean like theirs."""
+    x = p.random.standard_normal((p.k, 3, p.d)) * 10.0 ** -p.random.randint(5, size=(p.k, 1, 1))
+    x += p.random.randint(2, size=(p.k, 1, p.d))
+    sums = np.hstack([x.sum(axis=1), np.full((p.k, 1), 3.0), (x**2).sum(axis=1)])
+    means = np.full((p.k, p.d), p.d % 2 + 0.01, p.dtype)
+    return sums, means.view(SameDigits), 30.0, p.flags(), p.sums(p.k, 2 * p.d + 1)
+
+
 def trace_moments(p):
     sums = p.sums(p.k, p.d + 2)
     return p.positive_points(p.k), p.points, p.positive_points(p.k), sums, p.d + 1
@@ -392,6 +432,13 @@ INPUTS = {
         whole_groups,
         longest,
         longest_of_all,
+        part,
+        sums_of_components,
+        fill,
+        count_up,
+        add_to,
+        lesser,
+        greater,
         load_tile,
         load_picked,
         add_totals,
@@ -402,7 +449,6 @@ INPUTS = {
         store_rows,
         mark_central,
         mark_central_along_axes,
-        keeps_digits,
         cholesky_distances,
         cholesky_distances_to_all,
         cholesky_distances_of_few,
@@ -422,6 +468,9 @@ INPUTS = {
         add_shared_about_means,
         first_moments,
         diagonal_moments,
+        diagonal_moments_of_others,
+        append_squares,
+        add_squares_about_means,
         trace_moments,
         add_potentials,
         nearest_centers,

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from llvmlite import ir
+from numba import njit, types
 
 import fastgmm.kernels
+from fastgmm.kernels.compile import as_written
 from tests import tolerances
 from tests.kernels import compile_when_called, inputs, pointers
 from tests.kernels.inputs import INPUTS, UNTOUCHED, Problem, SameDigits, Scratch
@@ -105,7 +107,7 @@ def test_a_typed_pointer_would_be_noticed(emit, monkeypatch):
 
 def test_every_microkernel_has_inputs():
     assert len(MICROKERNELS) > 5
-    assert set(MICROKERNELS) - {"aligned_rows"} == set(INPUTS)
+    assert set(MICROKERNELS) - {"aligned_row", "aligned_rows", "as_written"} == set(INPUTS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -129,6 +131,34 @@ def test_aligned_rows_start_on_cache_lines_an_odd_number_apart(dtype):
         assert rows.strides[0] % 64 == 0 or points * like.itemsize % 64
         assert rows.ctypes.data % 64 == 0
         rows[:] = 1.0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_aligned_row_starts_on_a_cache_line(dtype):
+    call, like = compiled(MICROKERNELS["aligned_row"]), np.empty((1, 1), dtype)
+    for points in (0, 1, 24):
+        row = call(points, like)
+        assert row.dtype == dtype
+        assert row.shape == (points,)
+        assert row.ctypes.data % 64 == 0
+
+
+def test_a_part_keeps_its_array_and_a_whole_can_be_written_through_it():
+    part = compiled(MICROKERNELS["part"])
+    whole = np.zeros((2, 3))
+    row = part(whole, 1)
+    row[:] = 1.0
+    np.testing.assert_array_equal(whole, [[0, 0, 0], [1, 1, 1]])
+    del whole
+    np.testing.assert_array_equal(row, 1.0)
+
+
+def test_loops_stay_as_they_are_written_where_a_kernel_asks_for_it():
+    def loops():
+        as_written()
+
+    (code,) = njit(types.void())(loops).inspect_llvm().values()
+    assert "optsize" in code
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

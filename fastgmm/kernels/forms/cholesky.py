@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastgmm.kernels.central import mark_central
-from fastgmm.kernels.compile import entry_point, filled_in, inlined, kernel
-from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
+from fastgmm.kernels.compile import as_written, entry_point, filled_in, inlined, kernel
+from fastgmm.kernels.layout import BLOCK, NEGLIGIBLE
 from fastgmm.kernels.loading import load_given, load_tile, load_weights, take_roots
 from fastgmm.kernels.log_density import (
     cholesky_distances,
@@ -35,7 +35,8 @@ from fastgmm.kernels.shared_moments import (
     shared_outer_moments,
 )
 from fastgmm.kernels.signatures import statistics_signature
-from fastgmm.kernels.tiles import aligned_rows, longest, tile_points, whole_groups
+from fastgmm.kernels.tiles import aligned_row, aligned_rows, longest, tile_points, whole_groups
+from fastgmm.kernels.views import add_to, count_up, fill, greater, lesser, part, sums_of_components
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
@@ -115,13 +116,13 @@ def cholesky_statistics(dtype, few):
         constants,
         sums,
     ):
+        as_written()
         _, k, d = means.shape
         computed = not (len(labels) or len(given))
         # What is needed while at work is shared by the data sets: to get it anew takes as long as
         # a hundred points.
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, True)
         tile = aligned_rows(d + 1, tile_size, X)
-        size = (sums.shape[1] - HEADER) // k
         products, columns = 0, 0
         if SHARED and d <= most_features and computed and not careful:
             products = (d + 1) * (d + 2) // 2 + PRODUCTS  # n_products(d)
@@ -129,51 +130,52 @@ def cholesky_statistics(dtype, few):
         about_origin = aligned_rows(products, columns, sums)
         # The same memory serves distances, and moments of one component or of all together.
         shared_size = POINTS * (PRODUCTS + about_origin.shape[1])
-        scratch = aligned_rows(max(d + BLOCK, shared_size // tile_size + 1), tile_size, X)
+        scratch = aligned_rows(greater(d + BLOCK, shared_size // tile_size + 1), tile_size, X)
         # Distances first, then the square roots of responsibilities, which outer moments take.
         roots = aligned_rows(k, tile_size, X)
-        weights, norms = aligned_rows(2, tile_size, X)
-        central, order = aligned_rows(2, k, X)
-        for c in range(k):
-            central[c], order[c] = 0.0, c
+        weights, norms = aligned_row(tile_size, X), aligned_row(tile_size, X)
+        central, order = aligned_row(k, X), aligned_row(k, X)
+        fill(central, 0.0)
+        count_up(order)
         # The square roots of 0 and 1 are 0 and 1.
         rooted = computed or (len(labels) > 0 and len(sample_weight) == 0)
         n_shared = 0
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
-            blocks = sums[m][HEADER:].reshape(k, size)
-            means_m = means[m]
+            sums_m, blocks = part(sums, m), sums_of_components(sums, m, k)
+            origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
+            factors_m, scales_m, constants_m = part(factors, m), part(scales, m), part(constants, m)
             if SHARED:
                 if computed and not careful:
-                    mark_central(projected[m], central)
+                    mark_central(projected_m, central)
                     n_shared = choose_shared(central, means_m, last - first, order)
                 if n_shared:
-                    about_origin[:] = 0.0
+                    fill(about_origin, 0.0)
             begin, again = n_shared, False
-            for _ in range(2):
-                for start in range(first, last, tile_size):
-                    stop = min(start + tile_size, last)
-                    points = load_tile(X, start, stop, origin[m], tile)
+            while True:
+                start = first
+                while start < last:
+                    stop = lesser(start + tile_size, last)
+                    points = load_tile(X, start, stop, origin_m, tile)
                     total_weight = load_weights(sample_weight, start, stop, points, weights)
                     if not again:
-                        sums[m, 1] += total_weight
+                        add_to(sums_m, 1, total_weight)
                     if computed:
-                        factors_m, projected_m = factors[m], projected[m]
                         distances_of_all(
                             tile, points, means_m, factors_m, projected_m, central, scratch, roots
                         )
                         log_likelihood = normalize_to_roots(
                             roots,
                             points,
-                            scales[m],
-                            constants[m],
+                            scales_m,
+                            constants_m,
                             NEGLIGIBLE,
                             weights,
                             roots,
                             norms,
                         )
                         if not again:
-                            sums[m, 0] += log_likelihood
+                            add_to(sums_m, 0, log_likelihood)
                     else:
                         load_given(labels, given, start, stop, weights, roots)
                     if not rooted:
@@ -183,6 +185,7 @@ def cholesky_statistics(dtype, few):
                             tile, points, roots, order, n_shared, scratch, about_origin
                         )
                     moments_of_each(tile, points, means_m, roots, order, begin, scratch, blocks)
+                    start = stop
                 begin = k
                 if SHARED and n_shared:
                     begin -= add_shared_about_means(about_origin, order, n_shared, means_m, blocks)
@@ -191,7 +194,7 @@ def cholesky_statistics(dtype, few):
                     break
                 # Of components that shrank, digits were lost: theirs alone, about their means.
                 n_shared = 0
-            sums[m, 2] += last - first
+            add_to(sums_m, 2, last - first)
 
     add_statistics = filled_in(add_statistics, _FEW if few else _MANY)
     variant = f"{dtype}_{'few' if few else 'many'}"

@@ -7,7 +7,7 @@ means (`fastgmm.kernels.central`).
 import numpy as np
 
 from fastgmm.kernels.central import MOST_LOST, mark_central_along_axes, mark_none
-from fastgmm.kernels.compile import entry_point, inlined, kernel
+from fastgmm.kernels.compile import as_written, entry_point, inlined, kernel
 from fastgmm.kernels.forms.listed import take_listed
 from fastgmm.kernels.layout import HEADER, NEGLIGIBLE
 from fastgmm.kernels.loading import load_given, load_tile, load_weights
@@ -16,11 +16,13 @@ from fastgmm.kernels.moments import (
     add_squares_about_means,
     append_squares,
     diagonal_moments,
+    diagonal_moments_of_others,
     first_moments,
 )
 from fastgmm.kernels.responsibilities import normalize
 from fastgmm.kernels.signatures import statistics_signature
-from fastgmm.kernels.tiles import aligned_rows, longest, tile_points
+from fastgmm.kernels.tiles import aligned_row, aligned_rows, longest, tile_points
+from fastgmm.kernels.views import add_to, fill, lesser, part, sums_of_components
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
@@ -75,6 +77,7 @@ def diagonal_statistics(dtype):
         constants,
         sums,
     ):
+        as_written()
         _, k, d = means.shape
         computed = not (len(labels) or len(given))
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, False)
@@ -83,52 +86,51 @@ def diagonal_statistics(dtype):
         about_origin = aligned_rows(k, size, sums)
         # Distances first, then responsibilities.
         responsibilities = aligned_rows(k, tile_size, X)
-        weights, norms = aligned_rows(2, tile_size, X)
-        central = aligned_rows(1, k, X)[0]
-        for c in range(k):
-            central[c] = 0.0
+        weights, norms = aligned_row(tile_size, X), aligned_row(tile_size, X)
+        central = aligned_row(k, X)
+        fill(central, 0.0)
         n_central = 0
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
-            blocks = sums[m][HEADER:].reshape(k, size)
-            means_m = means[m]
-            about_origin[:] = 0.0
+            sums_m, blocks = part(sums, m), sums_of_components(sums, m, k)
+            origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
+            scales_m, constants_m = part(scales, m), part(constants, m)
+            axes = part(part(factors, m), 0)
+            fill(about_origin, 0.0)
             if computed and not careful:
-                n_central = mark_central_along_axes(projected[m], central)
+                n_central = mark_central_along_axes(projected_m, central)
             again = False
-            for _ in range(2):
-                for start in range(first, last, tile_size):
-                    stop = min(start + tile_size, last)
-                    points = load_tile(X, start, stop, origin[m], tile)
+            while True:
+                start = first
+                while start < last:
+                    stop = lesser(start + tile_size, last)
+                    points = load_tile(X, start, stop, origin_m, tile)
                     total_weight = load_weights(sample_weight, start, stop, points, weights)
                     if not again:
-                        sums[m, 1] += total_weight
+                        add_to(sums_m, 1, total_weight)
                     if computed:
-                        diagonal_distances(
-                            tile, points, projected[m], factors[m, 0], responsibilities
-                        )
+                        diagonal_distances(tile, points, projected_m, axes, responsibilities)
                         log_likelihood = normalize(
                             responsibilities,
                             points,
-                            scales[m],
-                            constants[m],
+                            scales_m,
+                            constants_m,
                             NEGLIGIBLE,
                             weights,
                             responsibilities,
                             norms,
                         )
                         if not again:
-                            sums[m, 0] += log_likelihood
+                            add_to(sums_m, 0, log_likelihood)
                     else:
                         load_given(labels, given, start, stop, weights, responsibilities)
                     if n_central:
                         append_squares(tile, points)
                         first_moments(tile, points, responsibilities, about_origin)
-                    for c in range(k):
-                        if not central[c]:
-                            diagonal_moments(
-                                tile, points, means_m[c], responsibilities[c], blocks[c]
-                            )
+                    diagonal_moments_of_others(
+                        tile, points, means_m, responsibilities, central, blocks
+                    )
+                    start = stop
                 again = False
                 if n_central:
                     again = add_squares_about_means(
@@ -138,6 +140,6 @@ def diagonal_statistics(dtype):
                     break
                 # Of components that shrank, digits were lost: theirs alone, about their means.
                 n_central = 0
-            sums[m, 2] += last - first
+            add_to(sums_m, 2, last - first)
 
     return add_statistics

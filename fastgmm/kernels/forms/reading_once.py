@@ -6,12 +6,13 @@ import sys
 
 import numpy as np
 
-from fastgmm.kernels.compile import filled_in, kernel
+from fastgmm.kernels.compile import as_written, filled_in, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
 from fastgmm.kernels.loading import load_given, load_tile, load_weights
 from fastgmm.kernels.moments import add_about_means
 from fastgmm.kernels.signatures import statistics_signature
-from fastgmm.kernels.tiles import aligned_rows, longest, tile_points
+from fastgmm.kernels.tiles import aligned_row, aligned_rows, longest, tile_points
+from fastgmm.kernels.views import add_to, fill, lesser, part, sums_of_components
 
 
 def statistics_reading_once(form, dtype):
@@ -40,6 +41,7 @@ def statistics_reading_once(form, dtype):
         constants,
         sums,
     ):
+        as_written()
         _, k, d = means.shape
         computed = not (len(labels) or len(given))
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, False)
@@ -47,48 +49,46 @@ def statistics_reading_once(form, dtype):
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if KEEPS_DISTANCES else distances
-        weights, norms = aligned_rows(2, tile_size, X)
+        weights, norms = aligned_row(tile_size, X), aligned_row(tile_size, X)
         size = (sums.shape[1] - HEADER) // k
         about_origin = aligned_rows(k if SUMS_ABOUT_ORIGIN else 0, size, sums)
-        central = aligned_rows(1, k, X)[0]
+        central = aligned_row(k, X)
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
-            blocks = sums[m][HEADER:].reshape(k, size)
+            sums_m, blocks = part(sums, m), sums_of_components(sums, m, k)
+            origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
+            factors_m, scales_m, constants_m = part(factors, m), part(scales, m), part(constants, m)
             if SUMS_ABOUT_ORIGIN:
-                about_origin[:] = 0.0
+                fill(about_origin, 0.0)
             added = about_origin if SUMS_ABOUT_ORIGIN else blocks
-            for start in range(first, last, tile_size):
-                stop = min(start + tile_size, last)
-                points = load_tile(X, start, stop, origin[m], tile)
-                sums[m, 1] += load_weights(sample_weight, start, stop, points, weights)
+            start = first
+            while start < last:
+                stop = lesser(start + tile_size, last)
+                points = load_tile(X, start, stop, origin_m, tile)
+                add_to(sums_m, 1, load_weights(sample_weight, start, stop, points, weights))
                 if computed or KEEPS_DISTANCES:
                     distances_to_all(
-                        tile,
-                        points,
-                        means[m],
-                        factors[m],
-                        projected[m],
-                        central,
-                        scratch,
-                        distances,
+                        tile, points, means_m, factors_m, projected_m, central, scratch, distances
                     )
                 if computed:
-                    sums[m, 0] += weigh(
+                    log_likelihood = weigh(
                         distances,
                         points,
-                        scales[m],
-                        constants[m],
+                        scales_m,
+                        constants_m,
                         NEGLIGIBLE,
                         weights,
                         responsibilities,
                         norms,
                     )
+                    add_to(sums_m, 0, log_likelihood)
                 else:
                     load_given(labels, given, start, stop, weights, responsibilities)
-                add_moments_of_all(tile, points, means[m], distances, responsibilities, added)
+                add_moments_of_all(tile, points, means_m, distances, responsibilities, added)
+                start = stop
             if SUMS_ABOUT_ORIGIN:
-                add_about_means(about_origin, means[m], blocks)
-            sums[m, 2] += last - first
+                add_about_means(about_origin, means_m, blocks)
+            add_to(sums_m, 2, last - first)
 
     add_statistics = filled_in(add_statistics, sys.modules[form])
     variant = f"{form.rpartition('.')[2]}_{np.dtype(dtype)}"

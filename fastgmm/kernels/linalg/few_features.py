@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fastgmm.kernels.compile import entry_point, kernel, microkernel
+from fastgmm.kernels.compile import as_written, entry_point, kernel, microkernel
 from fastgmm.kernels.linalg.factors import EPS, SINGULAR
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
@@ -120,6 +120,7 @@ def few_precision_factors():
 
     @kernel(signature=types.void(types.Array(types.float64, 3, "C", readonly=True), stack))
     def factorize(covariances, factors):
+        as_written()
         factor(covariances, factors)
 
     return factorize
