@@ -19,14 +19,19 @@ import numpy as np
 from distributed import Client, LocalCluster
 
 import fastgmm
-from benchmarks.batch_job import N_COMPONENTS, make_rows, parser_of, same_bits, watch_memory
+from benchmarks.batch_job import (
+    MIDWAY,
+    N_COMPONENTS,
+    make_rows,
+    parser_of,
+    same_bits,
+    watch_memory,
+)
 from benchmarks.suite.clock import quietly
 from fastgmm.em import Listener
 
 MAX_ITER = 4
 KILLED_AFTER = (1, 2)  # iterations
-MIDWAY = 0.5
-"""Of the last iteration's time, until the worker is killed."""
 
 
 class Watch(Listener):
