@@ -12,7 +12,6 @@ from fastgmm.sources.weights import NO_WEIGHTS
 
 def block_of_array(
     rows: Any,
-    weights: Any,
     number: int,
     shape: tuple[int | None, int],
     columns: list[int] | None,
@@ -23,7 +22,6 @@ def block_of_array(
     Parameters
     ----------
     rows : array of shape (n, d)
-    weights : array of shape (n,) or None
     number : int
         Of the partition.
     shape : tuple of int
@@ -49,8 +47,7 @@ def block_of_array(
             raise PartitionError(
                 f"Partition {number} has {found} {what}, not {promised} as its collection says."
             )
-    if weight is not None:
-        weights = rows[:, weight]
+    weights = None if weight is None else rows[:, weight]
     if columns is not None:
         rows = rows.take(columns, axis=1)
     return _block(rows, weights, number)
@@ -58,7 +55,6 @@ def block_of_array(
 
 def block_of_frame(
     frame: Any,
-    weights: Any,
     number: int,
     columns: Sequence[Any],
     weight: Any,
@@ -69,7 +65,6 @@ def block_of_frame(
     Parameters
     ----------
     frame : DataFrame
-    weights : array of shape (n,) or None
     number : int
         Of the partition.
     columns : sequence
@@ -92,6 +87,7 @@ def block_of_frame(
         )
     try:
         rows = frame[list(columns)].to_numpy(dtype=dtype, na_value=np.nan)
+        weights = None
         if weight is not None:
             weights = frame[weight].to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
@@ -101,9 +97,9 @@ def block_of_frame(
     return _block(np.ascontiguousarray(rows), weights, number)
 
 
-def with_weights(block: Block, weights: np.ndarray) -> Block:
-    """A block with weights from elsewhere."""
-    return Block(block.rows, weights)
+def with_weights(block: Block, weights: Any, number: int) -> Block:
+    """The block of a partition, with weights from elsewhere."""
+    return _block(block.rows, weights, number)
 
 
 def length_of(block: Block) -> int:

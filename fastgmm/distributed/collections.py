@@ -45,9 +45,10 @@ class _Asked(NamedTuple):
     dtype : dtype
     columns : sequence of str or int
     feature_names : list of str or None
-    weighted : bool
-    weights : ndarray of shape (n,) or None
-        In this process, to be added.
+    column : label or None
+        Of weights.
+    weights : ndarray or dask array, of shape (n,), or None
+        Beside the rows.
     """
 
     name: str
@@ -56,8 +57,13 @@ class _Asked(NamedTuple):
     dtype: np.dtype
     columns: Any
     feature_names: list[str] | None
-    weighted: bool
-    weights: np.ndarray | None = None
+    column: Any
+    weights: Any
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.column is not None or self.weights is not None
 
 
 class PartitionsReader(PartitionedRows):
@@ -93,7 +99,7 @@ class PartitionsReader(PartitionedRows):
         }
         found = {
             future: result_of(client, future, f"Partition {numbers[future]}")
-            for future in completed(client, list(numbers))
+            for future in completed(list(numbers))
         }
         return [found[future] for future in numbers]
 
@@ -138,12 +144,12 @@ def _reader_on_cluster(asked: _Asked, client: Any) -> RowReader:
     if lengths is None:
         lengths = results(client, client.map(length_of, blocks, pure=False))
     if asked.weights is not None:
-        _check_number_of_weights(asked.weights, asked.name, sum(lengths))
-        pieces = np.split(asked.weights, np.cumsum(lengths)[:-1])
+        pieces = _weights_there(asked.weights, lengths, asked.name, client)
         blocks = [
-            client.submit(with_weights, block, piece, pure=False)
-            for block, piece in zip(blocks, pieces, strict=True)
+            client.submit(with_weights, block, piece, number, pure=False)
+            for number, (block, piece) in enumerate(zip(blocks, pieces, strict=True))
         ]
+        wait_for(client, blocks)
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     partitions = Partitions(
         uuid.uuid4().hex,
@@ -152,7 +158,7 @@ def _reader_on_cluster(asked: _Asked, client: Any) -> RowReader:
         asked.dtype,
         asked.columns,
         asked.feature_names,
-        asked.weighted or asked.weights is not None,
+        asked.weighted,
     )
     place.partitions, place.blocks = partitions, list(blocks)
     return PartitionsReader(partitions, place)
@@ -162,7 +168,7 @@ def _reader_in_memory(asked: _Asked) -> RowReader:
     """Rows that Dask's own scheduler computes, in this process."""
     dask = import_optional("dask", "Computing a collection", "dask")
     try:
-        blocks = dask.compute(*asked.blocks)
+        *blocks, weights = dask.compute(*asked.blocks, asked.weights)
     except PartitionError:
         raise
     except Exception as error:
@@ -176,23 +182,15 @@ def _reader_in_memory(asked: _Asked) -> RowReader:
         part: RowReader = ArrayReader(
             block.rows, name=f"Partition {number}", names=asked.feature_names
         )
-        parts.append(WithWeights(part, block.weights) if asked.weighted else part)
+        parts.append(part if asked.column is None else WithWeights(part, block.weights))
     if not parts:
         raise ValueError(f"{asked.name} has no rows.")
     reader: RowReader = PartsReader(parts)
-    if asked.weights is not None:
-        _check_number_of_weights(asked.weights, asked.name, reader.n_rows)
-        reader = WithWeights(reader, asked.weights)
+    if weights is not None:
+        _check_number_of_weights(weights.shape, asked.name, reader.n_rows)
+        reader = WithWeights(reader, np.asarray(weights))
     reader.name = asked.name
     return reader
-
-
-def _check_number_of_weights(weights: np.ndarray, name: str, n_rows: int) -> None:
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"{name} has {n_rows} rows, but the weights have the shape of {weights.shape}."
-        )
-    check_number_type(weights.dtype, "The array of weights")
 
 
 # -- arrays ----------------------------------------------------------------------------------------
@@ -210,25 +208,21 @@ def _asked_of_array(array: Any, request: Request) -> _Asked:
     if array.numblocks[1] > 1:
         array = array.rechunk({1: -1})
     lengths = None if any(n != n for n in array.chunks[0]) else [int(n) for n in array.chunks[0]]
-    column, beside = _weight(request.weight)
+    column, weights = _weight(request.weight)
     if column is not None:
         (column,) = array_columns([column], d, name)
     features = list(array_features(request.columns, column, request.exclude, d, name))
     columns = None if features == list(range(d)) else features
     parts = array.to_delayed().ravel().tolist()
-    weights, beside = _weights_by_partition(beside, lengths, len(parts), name)
     make = import_optional("dask", "Reading dask arrays", "dask").delayed(
         block_of_array, pure=False
     )
     promised: Sequence[int | None] = [None] * len(parts) if lengths is None else lengths
     blocks = [
-        make(part, weights_of_part, number, (n, d), columns, column)
-        for number, (part, weights_of_part, n) in enumerate(
-            zip(parts, weights, promised, strict=True)
-        )
+        make(part, number, (n, d), columns, column)
+        for number, (part, n) in enumerate(zip(parts, promised, strict=True))
     ]
-    weighted = column is not None or weights[0] is not None
-    return _Asked(name, blocks, lengths, dtype, features, None, weighted, beside)
+    return _Asked(name, blocks, lengths, dtype, features, None, column, weights)
 
 
 # -- frames ----------------------------------------------------------------------------------------
@@ -239,7 +233,7 @@ def _asked_of_frame(frame: Any, request: Request) -> _Asked:
             f"Rows are read from dask arrays and dataframes, not a {type(frame).__name__}."
         )
     there = list(frame.columns)
-    column, beside = _weight(request.weight)
+    column, weights = _weight(request.weight)
     columns = request.named_columns
     if columns is None:
         columns = [label for label in there if column is None or label != column]
@@ -255,18 +249,15 @@ def _asked_of_frame(frame: Any, request: Request) -> _Asked:
     dtype = np.dtype(np.float32 if all(t == np.float32 for t in dtypes) else np.float64)
     if column is not None:
         _number_type(types[column], f"{name}: column {column!r}")
-    parts = frame.to_delayed()
-    weights, beside = _weights_by_partition(beside, None, len(parts), name)
     make = import_optional("dask", "Reading dask frames", "dask").delayed(
         block_of_frame, pure=False
     )
     blocks = [
-        make(*pair, i, list(columns), column, dtype)
-        for i, pair in enumerate(zip(parts, weights, strict=True))
+        make(part, number, list(columns), column, dtype)
+        for number, part in enumerate(frame.to_delayed())
     ]
     names = list(columns) if all(isinstance(label, str) for label in columns) else None
-    weighted = column is not None or weights[0] is not None
-    return _Asked(name, blocks, None, dtype, list(columns), names, weighted, beside)
+    return _Asked(name, blocks, None, dtype, list(columns), names, column, weights)
 
 
 def _number_type(dtype: Any, name: str) -> np.dtype:
@@ -277,7 +268,9 @@ def _number_type(dtype: Any, name: str) -> np.dtype:
     ValueError
         If it holds no numbers.
     """
-    plain = getattr(dtype, "numpy_dtype", dtype)  # of the types of pandas that know missing values
+    categories = getattr(dtype, "categories", None)
+    plain = dtype if categories is None else categories.dtype
+    plain = getattr(plain, "numpy_dtype", plain)  # of the types of pandas that know missing values
     if not isinstance(plain, np.dtype):
         raise ValueError(f"{name} holds {dtype}, but numbers are needed.")
     return check_number_type(plain, name)
@@ -285,44 +278,51 @@ def _number_type(dtype: Any, name: str) -> np.dtype:
 
 # -- weights ---------------------------------------------------------------------------------------
 def _weight(weight: Any) -> tuple[Any, Any]:
-    """A column of weights, or weights beside the rows."""
+    """A column of weights, or weights beside the rows: a NumPy or dask array.
+
+    Raises
+    ------
+    ValueError
+        If these are no numbers, one per row.
+    """
     if weight is None or isinstance(weight, (str, bytes)) or np.ndim(weight) == 0:
         return weight, None
+    if not is_collection(weight):
+        weight = np.asarray(weight)
+    elif hasattr(weight, "to_dask_array"):
+        weight = weight.to_dask_array()
+    if weight.ndim != 1:
+        raise ValueError(
+            f"The weights have {weight.ndim} dimensions, but a number per row is needed."
+        )
+    check_number_type(weight.dtype, "The array of weights")
     return None, weight
 
 
-def _weights_by_partition(
-    weights: Any, lengths: list[int] | None, n_partitions: int, name: str
-) -> tuple[list[Any], np.ndarray | None]:
-    """Weights beside the rows: of every partition, or, if they are in this process, all of them."""
-    nothing = [None] * n_partitions
-    if weights is None:
-        return nothing, None
-    if not is_collection(weights):
-        return nothing, np.asarray(weights)
-    if hasattr(weights, "to_dask_array"):
-        weights = weights.to_dask_array()
-    if weights.ndim != 1:
-        raise ValueError(
-            f"The weights have {weights.ndim} dimensions, but a number per row is needed."
-        )
-    chunks = weights.chunks[0]
-    known = lengths is not None and all(n == n for n in chunks)
-    if known and list(chunks) != lengths:
-        assert lengths is not None
-        if sum(chunks) != sum(lengths):
-            raise ValueError(
-                f"{name} has {sum(lengths)} rows, but the weights have the shape of "
-                f"{weights.shape}."
-            )
-        weights = weights.rechunk((tuple(lengths),))
-    parts = weights.to_delayed().ravel().tolist()
-    if len(parts) != n_partitions:
-        raise ValueError(
-            f"{name} has {n_partitions} partitions of rows, but {len(parts)} of weights. They need "
-            "the same."
-        )
-    return parts, None
+def _check_number_of_weights(shape: tuple, name: str, n_rows: int) -> None:
+    if shape != (n_rows,):
+        raise ValueError(f"{name} has {n_rows} rows, but the weights have the shape of {shape}.")
+
+
+def _weights_there(weights: Any, lengths: list[int], name: str, client: Any) -> list[Any]:
+    """The weights of every partition; those of a dask array are computed by the workers.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer than rows.
+    """
+    if isinstance(weights, np.ndarray):
+        _check_number_of_weights(weights.shape, name, sum(lengths))
+        return np.split(weights, np.cumsum(lengths)[:-1])
+    if any(n != n for n in weights.chunks[0]):
+        with scheduler_errors():
+            weights = client.persist(weights)
+        wait_for(client, client.futures_of(weights), "Chunk of weights")
+        weights = weights.compute_chunk_sizes()
+    _check_number_of_weights(weights.shape, name, sum(lengths))
+    parts: list[Any] = client.compute(weights.rechunk((tuple(lengths),)).to_delayed().tolist())
+    return parts
 
 
 COLLECTION = Kind(is_collection, _reader, weighs=True)

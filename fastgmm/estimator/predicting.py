@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from fastgmm.distributed import is_collection, mapped
 from fastgmm.engines.threads import ThreadEngine
@@ -97,15 +97,20 @@ def predict_later(estimator: Any, X: Any, output: str) -> Any:
     output : str
     """
     check_is_fitted(estimator)
+    if X.ndim != 2:
+        raise ValueError(f"Expected 2D array, got {X.ndim}D array instead.")
     k, d = np.shape(estimator.means_)
     names = getattr(X, "columns", None)
+    if names is not None:
+        _check_feature_names(estimator, X._meta, reset=False)
     n_features = X.shape[1] if names is None else len(names)
     if n_features != d:
         raise ValueError(
             f"X has {n_features} features, but the model is expecting {d} features as input."
         )
     types = [X.dtype] if names is None else list(X.dtypes)
-    single = all(dtype == np.float32 for dtype in types)
+    # What else pandas calls float32 becomes float64, as in a frame in memory.
+    single = all(dtype == np.float32 and isinstance(dtype, np.dtype) for dtype in types)
     dtype = working_dtype(estimator, np.dtype(np.float32 if single else np.float64))
     width = None
     if output == "labels":

@@ -34,7 +34,7 @@ def test_rows_at_any_address_are_aligned_once():
     unaligned = buffer[4:].view(float).reshape(ROWS.shape)
     unaligned[:] = ROWS
     assert not unaligned.flags.aligned
-    block = block_of_array(unaligned, unaligned[:, 0], 0, ROWS.shape, None, None)
+    block = block_of_array(unaligned, 0, ROWS.shape, None, 0)
     assert block.rows.flags.aligned
     assert block.weights.flags.aligned
     assert np.array_equal(block.rows, ROWS)

@@ -83,6 +83,17 @@ def test_other_features_are_refused():
         fitted(X).predict(da.from_array(X[:, :2], chunks=(999, 2)))
 
 
+def test_other_features_of_a_frame_are_refused():
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    with pytest.raises(ValueError, match="feature names"):
+        fitted(frame).predict(dd.from_pandas(frame[["b", "a", "c"]], npartitions=2))
+
+
+def test_rows_and_columns_are_needed():
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D"):
+        fitted(X).predict(da.from_array(X[:, 0], chunks=999))
+
+
 def test_predictions_of_a_collection_go_to_files(client, tmp_path):
     model = fitted(X)
     model.predict(da.from_array(X, chunks=(999, 3)), out=tmp_path / "labels.npy")
