@@ -1,7 +1,7 @@
 """Dask's client: which one there is, and tasks that are waited for."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastgmm.sources.optional import import_optional
@@ -55,13 +55,27 @@ def needed_client() -> Any:
     return client
 
 
+def current_worker() -> Any:
+    """The worker whose task this is; None elsewhere."""
+    try:
+        return distributed().get_worker()
+    except ValueError:
+        return None
+
+
 def check_open(client: Any) -> None:
-    """Check that a client is connected.
+    """Check that a client is connected, and one that a fit can wait for.
 
     Raises
     ------
     ClusterError
     """
+    if client.asynchronous:
+        raise ClusterError(
+            "The Dask client is asynchronous, and a fit waits for what the cluster computes. Make "
+            "one that waits, dask.distributed.Client(address), and fit outside the event loop: "
+            "await asyncio.to_thread(model.fit, X)."
+        )
     if client.status != "running":
         raise ClusterError(
             f"The Dask client is {client.status}, so that nothing can be computed with it. Make a "
@@ -87,15 +101,21 @@ def scheduler_errors() -> Iterator[None]:
         ) from error
 
 
-def completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
-    """Futures, as they are done; if that is interrupted or left, the others are cancelled."""
+def completed(futures: Sequence[Any]) -> Iterator[Any]:
+    """Futures, as they are done; if that is interrupted or left, the others are given up."""
     try:
         yield from distributed().as_completed(futures)
     finally:
-        waiting = [future for future in futures if not future.done()]
-        if waiting:
-            with suppress(Exception):  # of a client that is closed
-                client.cancel(waiting)
+        let_go(future for future in futures if not future.done())
+
+
+def let_go(futures: Iterable[Any]) -> None:
+    """Give futures up: what has not begun is not begun any more.
+
+    Unlike `Client.cancel` it waits for no scheduler, which may be gone or hang.
+    """
+    for future in list(futures):
+        future.release()
 
 
 def result_of(client: Any, future: Any, words: str) -> Any:
@@ -118,7 +138,8 @@ def result_of(client: Any, future: Any, words: str) -> Any:
     if future.status == "cancelled":
         check_open(client)
         raise ClusterError(
-            f"{words}: the work on the cluster was cancelled, or its scheduler is gone."
+            f"{words}: the work on the cluster was cancelled, its scheduler is gone, or the rows "
+            "were persisted by another client."
         )
     if future.status != "error":  # perhaps it is lost with its worker, and being made anew
         with scheduler_errors():
@@ -154,7 +175,7 @@ def wait_for(client: Any, futures: Sequence[Any], words: str = "Partition") -> N
     ------
     PartitionError, ClusterError
     """
-    for future in completed(client, futures):
+    for future in completed(futures):
         if future.status in ("error", "cancelled"):
             failed = failures(client, futures) or [list(futures).index(future)]
             result_of(client, futures[failed[0]], counted(failed, words))

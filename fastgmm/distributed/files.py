@@ -1,12 +1,16 @@
 """Rows in files that all workers can read: every worker reads those that it sums."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fastgmm.distributed.client import distributed, needed_client
+from fastgmm.distributed.client import current_worker, distributed, needed_client
 from fastgmm.distributed.place import ClusterPlace
 from fastgmm.sources.reader import RowReader
+
+_SHARE = 0.6
+"""Of a worker's memory, for rows and all else; from 80 % on Dask gives it nothing more to do."""
 
 
 class ReopenedReader(RowReader):
@@ -15,7 +19,7 @@ class ReopenedReader(RowReader):
     Parameters
     ----------
     opens : callable
-        Makes the reader; it pickles.
+        Makes the reader, of which rows in memory take ``at_most`` so many bytes; it pickles.
     place : ClusterPlace or None
         None on a worker.
     n_rows : int, optional
@@ -28,10 +32,10 @@ class ReopenedReader(RowReader):
     """
 
     def __init__(
-        self, opens: Callable[[], RowReader], place: ClusterPlace | None, n_rows: int | None = None
+        self, opens: Callable[..., RowReader], place: ClusterPlace | None, n_rows: int | None = None
     ):
-        self._reader, self._opens, self.place = opens(), opens, place
-        reader = self._reader
+        self._reader = reader = opens(at_most=_room() if place is None else math.inf)
+        self._opens, self.place = opens, place
         if n_rows is not None and reader.n_rows != n_rows:
             raise ValueError(
                 f"{reader.name} has {reader.n_rows} rows on a worker, but had {n_rows} when it was "
@@ -58,7 +62,14 @@ class ReopenedReader(RowReader):
         self._reader.check_unchanged()
 
 
-def on_cluster(opens: Callable[[], RowReader]) -> RowReader:
+def _room() -> float:
+    """Bytes of rows that fit into the memory of this worker, before Dask holds it or kills it."""
+    worker = current_worker()
+    limit = None if worker is None else worker.memory_manager.memory_limit
+    return _SHARE * limit - worker.monitor.get_process_memory() if limit else math.inf
+
+
+def on_cluster(opens: Callable[..., RowReader]) -> RowReader:
     """A reader of files whose rows are worked on by the workers of the current client.
 
     Parameters

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.distributed.client import distributed
+from fastgmm.distributed.client import current_worker
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.merging import enter, tree_of
 from fastgmm.sources.base import RowGrid, RowSource
@@ -277,9 +277,8 @@ def _source(token: str, stored: bytes) -> RowSource:
 
 def _engine() -> ThreadEngine:
     """The threads that Dask gives this worker, the present one among them."""
-    try:
-        worker = distributed().get_worker()
-    except ValueError:
+    worker = current_worker()
+    if worker is None:
         return ThreadEngine(1)
     executor = worker.executors["default"]
 

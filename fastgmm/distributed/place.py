@@ -128,7 +128,7 @@ class ClusterPlace(Place):
         bundles = job.bundles[grid]
         tasks = self._tasks(function, grid, job, bundles)
         tree, unsound = tree_of(function, grid), []
-        for future in completed(self.client, list(tasks)):
+        for future in completed(list(tasks)):
             bundle = tasks[future]
             words = "" if future.status == "finished" else self._words(bundle)
             nodes = result_of(self.client, future, words)
@@ -257,8 +257,10 @@ def _wait_for_workers(client: Any) -> dict[str, int]:
     ClusterError
         If none does.
     """
+    # An adaptive cluster starts workers when there is something to do, and not before.
+    something = client.submit(int, key=f"fastgmm-wake-{uuid.uuid4().hex}")
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE)
+        distributed().wait(something, timeout=_PATIENCE)
     except TimeoutError:
         raise ClusterError(
             f"The Dask cluster has no workers, and none came within {_PATIENCE} seconds."

@@ -5,7 +5,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from fastgmm.distributed.client import (
@@ -13,6 +13,7 @@ from fastgmm.distributed.client import (
     check_open,
     current_client,
     distributed,
+    let_go,
     needed_client,
     result_of,
     scheduler_errors,
@@ -101,9 +102,7 @@ class Cluster:
                 begin(1)
                 yield number, result
         finally:
-            if numbers:
-                with suppress(Exception):  # of a client that is closed
-                    client.cancel(list(numbers))
+            let_go(numbers)
 
     def _submit(self, function: Callable, *arguments: Any) -> Any:
         import dask

@@ -2,13 +2,16 @@
 
 import sys
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgmm.distributed.client import ClusterError, scheduler_errors
+
+_PATIENCE = 60
+"""Seconds to wait for the answers of workers, which import Numba first."""
 
 
 class Facts(NamedTuple):
@@ -48,7 +51,7 @@ def check_workers(client: Any, addresses: Collection[str], here: Facts) -> None:
     Raises
     ------
     ClusterError
-        If one has another version of a package, or lacks it.
+        If one has another version of a package, or lacks it, or does not answer.
 
     Warns
     -----
@@ -56,7 +59,7 @@ def check_workers(client: Any, addresses: Collection[str], here: Facts) -> None:
         See `check_facts`.
     """
     with scheduler_errors():
-        found = client.run(facts_here, workers=list(addresses), on_error="return")
+        found = _answers(client, facts_here, addresses, _PATIENCE)
     at_hand = {}
     for address, facts in found.items():
         if isinstance(facts, Exception) and not isinstance(facts, OSError):
@@ -67,6 +70,30 @@ def check_workers(client: Any, addresses: Collection[str], here: Facts) -> None:
         if isinstance(facts, Facts):  # otherwise it died meanwhile
             at_hand[f"at {address}"] = facts
     check_facts(at_hand, here)
+
+
+def _answers(
+    client: Any, function: Callable[[], Any], addresses: Collection[str], seconds: float
+) -> dict[str, Any]:
+    """What a function gives on every worker, or what it raises.
+
+    Raises
+    ------
+    ClusterError
+        If a worker does not answer in time.
+    """
+    asked = {"on_error": "return", "callback_timeout": seconds}
+    try:
+        answers: dict[str, Any] = client.run(function, workers=list(addresses), **asked)
+    except TimeoutError:
+        if len(addresses) > 1:
+            for address in sorted(addresses):
+                _answers(client, function, [address], 1)
+        raise ClusterError(
+            f"The worker at {', '.join(sorted(addresses))} does not answer. It may hang, or be cut "
+            "off; restart it, or wait until its scheduler gives it up."
+        ) from None
+    return answers
 
 
 def check_facts(found: Mapping[str, Facts], here: Facts) -> None:

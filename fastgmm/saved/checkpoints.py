@@ -110,7 +110,7 @@ class Checkpoint:
             starts = itertools.islice(starts, n_starts - state.restart - 1)
         try:
             result = em(starts, resume=state, observe=self.update)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError):  # and rows that cannot be reached any more
             self.flush()
             raise
         self.finish(result)

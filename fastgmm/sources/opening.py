@@ -1,6 +1,7 @@
 """Opens whatever holds rows: the one place that guesses what it is."""
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
 from fastgmm.sources.elsewhere import engine_named
 from fastgmm.sources.kinds import Kind, Request, is_query, package_of
-from fastgmm.sources.memory import parse_memory_limit
+from fastgmm.sources.memory import LEAST_MEMORY_LIMIT, parse_memory_limit
 from fastgmm.sources.missing import MissingTally, complete_rows
 from fastgmm.sources.parts import PartsReader
 from fastgmm.sources.reader import RowReader
@@ -218,9 +219,10 @@ def _with_missing(source: RowSource, missing_values: str) -> RowSource:
     return complete_rows(source, tally)
 
 
-def _reader_of(thing: Any, n_bytes: int, **request: Any) -> RowReader:
-    """Reader of a thing that keeps so many bytes of decoded rows."""
-    return _reader(thing, Request(cache=BlockCache(n_bytes), **request))
+def _reader_of(thing: Any, n_bytes: int, at_most: float = math.inf, **request: Any) -> RowReader:
+    """Reader of a thing that keeps so many bytes of decoded rows, or what there is room for."""
+    room = int(max(min(n_bytes, at_most), LEAST_MEMORY_LIMIT))
+    return _reader(thing, Request(cache=BlockCache(room), **request))
 
 
 def kind_of(thing: Any) -> Kind | None:

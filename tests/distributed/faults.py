@@ -2,9 +2,11 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from fastgmm.passes.chunks import SumsOfChunks
 
@@ -33,6 +35,18 @@ class DyingSums:
         return self._sums(chunk, shares)
 
 
+class LethalSums:
+    """Sums of chunks that end other processes, and at last their own."""
+
+    def __init__(self, pids):
+        self._pids = pids
+
+    def __call__(self, chunk, shares):
+        for pid in [*self._pids, os.getpid()]:
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
+
+
 class SlowSums:
     """Sums of chunks that take their time, and say that they have begun."""
 
@@ -47,14 +61,20 @@ class SlowSums:
 
 def deadly(monkeypatch, folder, deaths, after=0):
     """Let workers die in a pass of a fit that is made here: after so many passes that go well."""
+    in_pass(monkeypatch, after, lambda sums: DyingSums(sums, folder, deaths))
+
+
+def in_pass(monkeypatch, after, change):
+    """Change the sums of chunks in a pass of a fit; gives the passes that there have been."""
     passes = []
 
     def make(*arguments):
         sums = SumsOfChunks(*arguments)
         passes.append(sums)
-        return DyingSums(sums, folder, deaths) if len(passes) == after + 1 else sums
+        return change(sums) if len(passes) == after + 1 else sums
 
     monkeypatch.setattr("fastgmm.passes.dense.SumsOfChunks", make)
+    return passes
 
 
 def out_of_memory(block):

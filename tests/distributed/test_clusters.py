@@ -1,5 +1,7 @@
 """Clusters of other shapes, and none: the client is made by every test."""
 
+import asyncio
+
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
@@ -22,6 +24,27 @@ def test_the_bits_do_not_depend_on_workers(n_workers, threads, processes):
         Client(cluster),
     ):
         assert_same_bits(fitted(da.from_array(X, chunks=(7_777, 3))), fitted(open_source(X)))
+
+
+def test_an_adaptive_cluster_starts_workers_for_a_fit():
+    with LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        cluster.adapt(minimum=0, maximum=2, interval="100ms")
+        with Client(cluster):
+            assert_same_bits(fitted(da.from_array(X, chunks=(7_777, 3))), fitted(open_source(X)))
+
+
+def test_an_asynchronous_client_is_refused():
+    async def fit():
+        async with Client(
+            processes=False, asynchronous=True, dashboard_address=None, n_workers=1
+        ) as client:
+            assert client.asynchronous
+            with pytest.raises(OSError, match="The Dask client is asynchronous"):
+                fitted(da.from_array(X, chunks=(7_777, 3)))
+
+    asyncio.run(fit())
 
 
 def test_without_a_client():

@@ -1,5 +1,6 @@
 """What goes wrong on a cluster: nothing is lost, no bit changes, and errors name the partition."""
 
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from dask import delayed
 from distributed import Client, LocalCluster
@@ -169,6 +171,18 @@ def test_workers_with_other_versions(usable, monkeypatch):
     monkeypatch.setattr(workers, "version", lambda name: "0.0")
     with pytest.raises(OSError, match=f"has numba {version('numba')}, but this process has 0.0"):
         fitted(da.from_array(X, chunks=(7_777, 3)))
+
+
+def test_a_worker_that_hangs(mortal, monkeypatch):
+    monkeypatch.setattr(workers, "_PATIENCE", 1)
+    hanging, pid = next(iter(mortal.run(os.getpid).items()))
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        with pytest.raises(OSError, match=f"The worker at {hanging} does not answer"):
+            fitted(da.from_array(X, chunks=(7_777, 3)))
+    finally:
+        process.resume()
 
 
 def test_workers_with_other_processors(usable, monkeypatch):

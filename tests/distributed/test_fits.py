@@ -1,5 +1,7 @@
 """Fits of dask collections, and of files by a cluster: the bits of local fits."""
 
+import math
+
 import dask
 import dask.array as da
 import dask.dataframe as dd
@@ -10,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastgmm import open_source
+from fastgmm.distributed.files import ReopenedReader
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.chunks import SumsOfChunks
+from fastgmm.sources.array import ArrayReader
 from tests.distributed.data import assert_same_bits, blobs, fitted
 
 X = blobs()
@@ -89,6 +93,19 @@ def test_frames(client):
     assert model.feature_names_in_.tolist() == NAMES
 
 
+@pytest.mark.parametrize("kind", ["Float32", "Float64", "double[pyarrow]", "category"])
+def test_kinds_of_columns(client, kind):
+    rows = np.round(X) if kind == "category" else X
+    frame = pd.DataFrame(rows, columns=NAMES).astype(kind)
+    lazy = dd.from_pandas(frame, npartitions=5, sort=False)
+    model = fitted(lazy)
+    assert_same_bits(model, local(frame))
+    expected = model.score_samples(frame)
+    found = model.score_samples(lazy)
+    assert found.dtype == found.compute().dtype == expected.dtype
+    assert np.array_equal(found.compute(), expected)
+
+
 def test_a_column_of_weights(client):
     frame = frame_of(X).assign(w=dd.from_pandas(pd.Series(WEIGHTS), npartitions=5, sort=False))
     model = fitted(frame, sample_weight="w")
@@ -97,9 +114,15 @@ def test_a_column_of_weights(client):
 
 
 def test_weights_of_a_frame_from_elsewhere(client):
-    series = dd.from_pandas(pd.Series(WEIGHTS), npartitions=5, sort=False)
-    for weights in (WEIGHTS, series):
+    series = [dd.from_pandas(pd.Series(WEIGHTS), npartitions=n, sort=False) for n in (5, 7)]
+    for weights in (WEIGHTS, da.from_array(WEIGHTS, chunks=7_777), *series):
         assert_same_bits(fitted(frame_of(X), sample_weight=weights), local(X, WEIGHTS))
+
+
+def test_weights_of_another_length(client):
+    weights = da.from_array(WEIGHTS[1:], chunks=7_777)
+    with pytest.raises(ValueError, match=r"60000 rows, but the weights have the shape of \(5999"):
+        fitted(frame_of(X), sample_weight=weights)
 
 
 def test_unknown_chunks_and_empty_partitions(client):
@@ -215,6 +238,22 @@ def test_rows_of_files_stay_with_the_workers(client, files, monkeypatch, weight)
     monkeypatch.setattr(SumsOfChunks, "__call__", watched)
     fitted(source, n_components=2, init_params="random_from_data")
     assert not calls
+
+
+def test_workers_keep_what_there_is_room_for(client):
+    assert -1e9 < client.submit(_room_for_rows).result() < 0.6e9  # of 1 GB, less what is taken
+    assert _room_for_rows() == math.inf
+
+
+def _room_for_rows():
+    rooms = []
+
+    def opens(at_most):
+        rooms.append(at_most)
+        return ArrayReader(X[:9])
+
+    ReopenedReader(opens, None)
+    return rooms[0]
 
 
 def test_the_engine_is_one_that_there_is(files):
