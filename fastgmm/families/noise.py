@@ -119,5 +119,6 @@ def has_noise(estimator: Any) -> bool:
 
 
 def weight_left(weights: np.ndarray) -> float:
-    """What the weights of the components leave to noise."""
-    return max(1.0 - float(np.sum(weights)), 0.0)
+    """What the weights of the components leave to noise: nothing, if it is their sum's rounding."""
+    left = 1.0 - float(np.sum(weights))
+    return left if left > len(weights) * np.finfo(np.float64).eps else 0.0

@@ -1,5 +1,6 @@
 """A cluster whose processes are all killed; the job goes on elsewhere, from its checkpoint."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,11 @@ KILLED_IN = 3
 @contextmanager
 def cluster_of_processes(folder):
     """A client, and the processes of a scheduler and two workers that nobody starts again."""
-    how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    how = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    }
     scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     worker = ["worker", "--host", "127.0.0.1", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
     processes = [

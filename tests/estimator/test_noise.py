@@ -23,9 +23,8 @@ WEIGHT = RANDOM.randint(1, 4, len(X)).astype(float)
 
 
 def make(**params):
-    return GaussianMixture(
-        K, **{"noise": "box", "random_state": 0, "tol": 1e-9, "max_iter": 200, **params}
-    )
+    defaults = {"n_components": K, "noise": "box", "random_state": 0, "tol": 1e-9, "max_iter": 200}
+    return GaussianMixture(**{**defaults, **params})
 
 
 def of_gaussians(X, model):
@@ -316,3 +315,15 @@ def test_statistics_by_hand_of_another_noise():
         for method in (model.accumulate, model.partial_fit):
             with pytest.raises(ValueError, match="the model was fitted with"):
                 method(X)
+
+
+def test_rounding_of_weights_is_no_noise():
+    """Rows far away are not given to noise that has no weight but what a sum has lost."""
+    weights, means = np.array([0.3, 0.3, 0.2, 0.2]), np.array([[0.0], [1.0], [2.0], [3.0]])
+    weights = np.nextafter(weights, 0.0)
+    assert weights.sum() < 1.0
+    model = make(n_components=4, freeze={"weights": True}, weights_init=weights, means_init=means)
+    rows = np.r_[np.repeat(means, 9, axis=0) + np.tile([[-0.1], [0.0], [0.1]], (12, 1)), [[30.0]]]
+    quiet_fit(model, rows)
+    assert model.noise_weight_ == 0.0
+    assert (model.predict_proba(rows)[:, -1] == 0.0).all()
