@@ -14,6 +14,7 @@ from fastgmm.batch.starts import ManyStarts
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.covariance.algebra import ill_defined
 from fastgmm.estimator import predicting
+from fastgmm.estimator.attributes import are_too_large, too_large
 from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
 from fastgmm.gaussian_mixture import GaussianMixture
@@ -167,12 +168,16 @@ class Fits:
         )
         restarts = starts.restarts(estimator.n_init)
         fit = fit_in_lockstep(estimator, many, dtype, restarts, stop)
-        fitted = fitted_attributes(fit.model, fit.result)
+        with np.errstate(over="ignore"):  # of those that are too large
+            fitted = fitted_attributes(fit.model, fit.result)
         fitted["lower_bounds_"] = _of_each(fit.result.lower_bounds, len(numbers))
         fitted["diagnostics_"] = [()] * len(numbers)
         log_likelihoods = fit.log_likelihoods
+        large = are_too_large(fit.result.parameters, dtype)
         errors = (
-            dict.fromkeys(np.flatnonzero(fit.failed).tolist(), ill_defined(dtype)) | starts.errors
+            dict.fromkeys(np.flatnonzero(large).tolist(), too_large(dtype))
+            | dict.fromkeys(np.flatnonzero(fit.failed).tolist(), ill_defined(dtype))
+            | starts.errors
         )
         good = np.ones(len(numbers), dtype=bool)
         good[list(errors)] = False

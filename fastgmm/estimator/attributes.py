@@ -59,6 +59,21 @@ def check_set_by_hand(structure: CovarianceStructure, parameters: Parameters) ->
         raise ValueError(f"The fitted attributes are no mixture's: {error}") from None
 
 
+def are_too_large(parameters: Parameters, dtype: np.dtype) -> np.ndarray:
+    """Whether covariances are beyond the numbers of a type: of the axes in front."""
+    leading = parameters.means.shape[:-2]
+    covariances = np.abs(parameters.covariances).reshape(*leading, -1)
+    return covariances.max(axis=-1) > np.finfo(dtype).max
+
+
+def too_large(dtype: np.dtype) -> ValueError:
+    """The error that they are."""
+    return ValueError(
+        f"Covariances are larger than {np.finfo(dtype).max:.2g}, the largest number of {dtype}. "
+        "Scale X, or give it in float64."
+    )
+
+
 def kernels_set_by_hand(
     structure: CovarianceStructure,
     parameters: Parameters,

@@ -20,7 +20,7 @@ from fastgmm.em_start import first_parameters, known_rows, pooled_estimates, ref
 from fastgmm.em_step import Model, check_defined
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.accelerating import check_acceleration, steps
-from fastgmm.estimator.attributes import check_set_by_hand
+from fastgmm.estimator.attributes import are_too_large, check_set_by_hand, too_large
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.noise import NOISE_ATTRIBUTES, check_noise_left_rows, noise_to_fit
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
@@ -292,9 +292,18 @@ def keep(estimator: Any, attributes: dict[str, Any]) -> None:
 def fitted_attributes(
     model: Model, result: EMResult, dtype: np.dtype | None = None
 ) -> dict[str, Any]:
-    """The fitted attributes, in the type of the data unless another is given."""
+    """The fitted attributes, in the type of the data unless another is given.
+
+    Raises
+    ------
+    ValueError
+        If the covariances of a mixture are too large for that type.
+    """
     dtype = model.dtype if dtype is None else dtype
     parameters = unwrapped(result.parameters)
+    too_large_ones = are_too_large(parameters, dtype)
+    if too_large_ones.ndim == 0 and too_large_ones:
+        raise too_large(dtype)
     factors = parameters.precisions_cholesky
     arrays = {
         "weights_": parameters.weights,

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, fit_many
 from tests import structures
 from tests.estimator.helpers import CLASSES, SKLEARN_1_7, every_structure, quiet_fit
 from tests.estimator.outcomes import X, assert_same_error, assert_same_warnings, with_value
@@ -284,6 +284,19 @@ def test_extreme_scales_give_an_error_or_finite_answers(covariance_type, scale):
     assert np.all(np.isfinite(model.weights_))
     assert np.all(np.isfinite(model.precisions_cholesky_))
     assert np.isfinite(model.lower_bound_)
+
+
+@every_structure
+@pytest.mark.filterwarnings("ignore:overflow")  # of k-means
+def test_covariances_beyond_float32_are_an_error(covariance_type):
+    rows, large = X.astype(np.float32), np.float32(1e20)
+    given = {"covariance_type": covariance_type, "random_state": 0}
+    model = GaussianMixture(2, **given)
+    with pytest.raises(ValueError, match=r"larger than 3\.4e\+38, .* of float32\. Scale X"):
+        quiet_fit(model, rows * large)
+    report = fit_many([rows, rows * large], 2, **given)
+    assert "3.4e+38" in str(report.errors[1])
+    assert np.isfinite(report[0].covariances_).all()
 
 
 # --- convergence --------------------------------------------------------------------------
