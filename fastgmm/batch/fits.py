@@ -173,7 +173,7 @@ class Fits:
         fitted["lower_bounds_"] = _of_each(fit.result.lower_bounds, len(numbers))
         fitted["diagnostics_"] = [()] * len(numbers)
         log_likelihoods = fit.log_likelihoods
-        large = are_too_large(fit.result.parameters, dtype)
+        large = are_too_large(structure, fit.result.parameters, dtype)
         errors = (
             dict.fromkeys(np.flatnonzero(large).tolist(), too_large(dtype))
             | dict.fromkeys(np.flatnonzero(fit.failed).tolist(), ill_defined(dtype))

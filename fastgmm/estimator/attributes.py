@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.covariance import CovarianceStructure
+from fastgmm.covariance.algebra import of_features
 from fastgmm.covariance.checks import check_mixture
 from fastgmm.parameters import Background, Parameters
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, needs_care
@@ -59,11 +60,15 @@ def check_set_by_hand(structure: CovarianceStructure, parameters: Parameters) ->
         raise ValueError(f"The fitted attributes are no mixture's: {error}") from None
 
 
-def are_too_large(parameters: Parameters, dtype: np.dtype) -> np.ndarray:
-    """Whether covariances are beyond the numbers of a type: of the axes in front."""
-    leading = parameters.means.shape[:-2]
-    covariances = np.abs(parameters.covariances).reshape(*leading, -1)
-    return covariances.max(axis=-1) > np.finfo(dtype).max
+def are_too_large(
+    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
+) -> np.ndarray:
+    """Whether variances, which are the largest covariances, are beyond the numbers of a type.
+
+    Of the axes in front.
+    """
+    variances = of_features(structure, parameters.covariances)
+    return np.asarray((variances > np.finfo(dtype).max).any(axis=(-2, -1)))
 
 
 def too_large(dtype: np.dtype) -> ValueError:

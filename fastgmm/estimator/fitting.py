@@ -301,8 +301,7 @@ def fitted_attributes(
     """
     dtype = model.dtype if dtype is None else dtype
     parameters = unwrapped(result.parameters)
-    too_large_ones = are_too_large(parameters, dtype)
-    if too_large_ones.ndim == 0 and too_large_ones:
+    if parameters.means.ndim == 2 and are_too_large(model.structure, parameters, dtype):
         raise too_large(dtype)
     factors = parameters.precisions_cholesky
     arrays = {

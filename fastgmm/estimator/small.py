@@ -15,10 +15,15 @@ from fastgmm.small_fits import SmallFits, is_small, iteration_of
 from fastgmm.starts import LabelledRows, make_starts
 
 _ABSENT = (
-    ("weights_init", "means_init", "precisions_init", "freeze", "noise", "accelerate", "_listener"),
-    ("warm_start", "verbose"),
+    "weights_init",
+    "means_init",
+    "precisions_init",
+    "freeze",
+    "noise",
+    "accelerate",
+    "_listener",
 )
-"""Arguments that ask for more when they are not None, or when they are true."""
+"""What asks for more when it is not None."""
 
 
 def small_fit(
@@ -58,14 +63,14 @@ def small_fit(
 def _is_plain(estimator: Any, data: FitRows) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
     of_rows = (data.arrays[1], data.labels, data.tally, data.noise)  # type: ignore[index]
-    absent, false = _ABSENT
     return (
         estimator._family is MaximumLikelihood
         and data.start == "kmeans"
         and data.arrays[0].dtype == np.float64  # type: ignore[index]
         and all(part is None for part in of_rows)
-        and all(getattr(estimator, name) is None for name in absent)
-        and not any(getattr(estimator, name) for name in false)
+        and all(getattr(estimator, name) is None for name in _ABSENT)
+        and not estimator.warm_start
+        and not estimator.verbose
         and estimator.n_init == 1
         and estimator.max_iter > 0
         and estimator.on_failure == "raise"

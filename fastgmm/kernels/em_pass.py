@@ -17,7 +17,7 @@ from fastgmm.kernels.layout import BLOCK, OUTPUTS, Forms, check_forms
 from fastgmm.kernels.loading import load_tile
 from fastgmm.kernels.responsibilities import assign, normalize
 from fastgmm.kernels.signatures import operand_types, row_types
-from fastgmm.kernels.tiles import aligned_rows, tile_points
+from fastgmm.kernels.tiles import aligned_row, aligned_rows, tile_points
 from fastgmm.kernels.transpose import store_rows
 
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, CERTAINTIES, _ = range(len(OUTPUTS))
@@ -106,7 +106,7 @@ def prediction_pass(density_form, dtype):
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         weights, row, largest = aligned_rows(3, tile_size, X)
-        central = aligned_rows(1, k, X)[0]
+        central = aligned_row(k, X)
         prepare(projected, central)
         for t in range(tile_size):
             weights[t] = 1.0
@@ -170,7 +170,7 @@ def log_density_pass(density_form, dtype):
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
-        central = aligned_rows(1, k, X)[0]
+        central = aligned_row(k, X)
         prepare(projected, central)
         for start in range(0, n, tile_size):
             stop = min(start + tile_size, n)

@@ -20,7 +20,7 @@ from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE, check_forms
 from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.moments import add_about_means
 from fastgmm.kernels.signatures import near_signature
-from fastgmm.kernels.tiles import aligned_rows, whole_groups
+from fastgmm.kernels.tiles import aligned_row, aligned_rows, whole_groups
 
 _BATCH = 64
 """Cells whose centers are compared with the components at once: a tile of centers."""
@@ -83,7 +83,7 @@ def near_statistics_pass(forms, dtype):
         moved = k if SUMS_ABOUT_ORIGIN else 0
         about_origin, near_sums = np.zeros((2, moved, blocks.shape[1]))
         added = about_origin if SUMS_ABOUT_ORIGIN else blocks
-        central = aligned_rows(1, k, X)[0]
+        central = aligned_row(k, X)
         central[:k] = 0.0
         operands = means, factors, projected, central
         if not careful:

@@ -138,11 +138,7 @@ def _lesser_definition(a, b):
 @microkernel(_lesser_definition)
 def lesser(typing, a, b):
     """The lesser of two integers."""
-
-    def emit(context, builder, signature, args):
-        return Vectors(builder, types.float64).lesser(*args)
-
-    return types.intp(types.intp, types.intp), emit
+    return _chosen(Vectors.lesser)
 
 
 def _greater_definition(a, b):
@@ -152,8 +148,13 @@ def _greater_definition(a, b):
 @microkernel(_greater_definition)
 def greater(typing, a, b):
     """The greater of two integers."""
+    return _chosen(Vectors.greater)
+
+
+def _chosen(choose):
+    """Signature and emitter of one of two integers."""
 
     def emit(context, builder, signature, args):
-        return Vectors(builder, types.float64).greater(*args)
+        return choose(Vectors(builder, types.float64), *args)
 
     return types.intp(types.intp, types.intp), emit
