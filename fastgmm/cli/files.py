@@ -25,6 +25,11 @@ _MOST_KEYS = 8
 """Keys that errors list."""
 
 
+def told_written(*paths: Path | None) -> str:
+    """What the last line says of files: ``"; model.npz written"``; None is none."""
+    return "".join(f"; {path} written" for path in paths if path is not None)
+
+
 def check_output(path: Path | None, inputs: Iterable[Path], kind: str | None = None) -> None:
     """Check that a file can be written, and that nothing is lost by it.
 

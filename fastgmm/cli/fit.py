@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.cli import options
 from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
-from fastgmm.cli.files import check_output
+from fastgmm.cli.files import check_output, told_written
 from fastgmm.cli.picture import Plot, check_picture, write_picture
 from fastgmm.cli.progress import Progress, progress_of
 from fastgmm.cli.report import (
@@ -135,25 +135,24 @@ def fit(
         model.save(out)
     seconds = time.perf_counter() - began
     rows.on_read = None  # the bar of the fit is done
-    _warn(model)
-    if as_json:
-        print_json(_document(model, rows, seconds, out))
-    elif not quiet:
-        typer.echo(_text(model, rows, seconds, out, wide))
     if plot is not None:
         from fastgmm.plotting.overview import overview  # matplotlib takes half a second to import
 
         write_picture(plot, overview(model, rows))
+    _warn(model)
+    if as_json:
+        print_json(_document(model, rows, seconds, out))
+    elif not quiet:
+        typer.echo(_text(model, rows, seconds, wide) + told_written(out, plot))
 
 
-def _text(model: Any, rows: RowSource, seconds: float, out: Path | None, wide: bool) -> str:
+def _text(model: Any, rows: RowSource, seconds: float, wide: bool) -> str:
     """What is printed of a fit."""
     bic = _bic(model, rows)
     criterion = "" if bic is None else f"BIC {bic:.6g}; "
-    written = "" if out is None else f"; {out} written"
     took = f"{counted(rows.n_rows, 'row')} in {seconds:.1f} s"
     table = text_of(model, n_features_shown=model.n_features_in_ if wide else None)
-    return f"{table}\n{criterion}{took}{written}"
+    return f"{table}\n{criterion}{took}"
 
 
 def _warn(model: Any) -> None:

@@ -15,7 +15,7 @@ import fastgmm
 from fastgmm.cli import options
 from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
-from fastgmm.cli.files import check_output
+from fastgmm.cli.files import check_output, told_written
 from fastgmm.cli.fit import CheckpointEvery, Quiet
 from fastgmm.cli.report import AsJson, brief, counted, print_json
 from fastgmm.cli.rows import (
@@ -207,10 +207,10 @@ class Result(NamedTuple):
         if self.as_json:
             print_json(_document(report, seconds, self.out))
         elif not self.quiet:
-            written = "" if self.out is None else f"; {self.out} written"
             failed = f", {n_failed} failed" if n_failed else ""
             fitted = counted(len(report) - n_failed, "mixture")
             rows = counted(int(report.n_rows_.sum()), "row")
+            written = told_written(self.out)
             typer.echo(f"{fitted} fitted{failed}; {rows} in {seconds:.1f} s{written}")
 
 

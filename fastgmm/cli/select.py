@@ -15,7 +15,7 @@ import fastgmm
 from fastgmm.cli import options
 from fastgmm.cli.cluster import Dask, cluster_at
 from fastgmm.cli.errors import note
-from fastgmm.cli.files import check_output
+from fastgmm.cli.files import check_output, told_written
 from fastgmm.cli.fit import Dtype, Quiet
 from fastgmm.cli.picture import PlotOfCriterion, check_picture, write_picture
 from fastgmm.cli.report import AsJson, describe, parameters_of, print_json
@@ -218,10 +218,8 @@ class Result(NamedTuple):
         if self.as_json:
             print_json(_document(selection, self.n_rows, seconds, self.out))
         elif not self.quiet:
-            paths = (self.out, self.table, self.plot)
-            written = (path for path in paths if path is not None)
-            files = "".join(f"; {path} written" for path in written)
-            typer.echo(f"{selection}\n{self.n_rows} rows in {seconds:.1f} s{files}")
+            written = told_written(self.out, self.table, self.plot)
+            typer.echo(f"{selection}\n{self.n_rows} rows in {seconds:.1f} s{written}")
         if selection.at_edge:
             note(f"warning: {selection.at_edge}.")
 

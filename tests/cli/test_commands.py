@@ -40,6 +40,7 @@ def test_a_picture_of_the_fit(command, files, tmp_path, columns, suffix):
     done = command("fit", files / "rows.csv", *FIT, "--columns", columns, "--plot", picture)
     assert done.code == 0, done.err
     assert picture.read_bytes().startswith(beginning)
+    assert done.out.endswith(f"; {picture} written\n")
 
 
 @pytest.mark.parametrize(
