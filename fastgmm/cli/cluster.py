@@ -24,8 +24,15 @@ _SECONDS = 15
 """To wait for a scheduler that may not be there."""
 
 
+def work_on_cluster(context: typer.Context) -> None:
+    """Let a command work on the cluster that it was called with, if any."""
+    address = context.params["dask"]
+    if address is not None:
+        context.with_resource(_cluster_at(address))
+
+
 @contextmanager
-def cluster_at(address: str) -> Iterator[None]:
+def _cluster_at(address: str) -> Iterator[None]:
     """A cluster to work on, which is the current one within this context.
 
     Parameters

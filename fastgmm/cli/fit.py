@@ -13,7 +13,7 @@ import typer
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.cli import options
-from fastgmm.cli.cluster import Dask, cluster_at
+from fastgmm.cli.cluster import work_on_cluster
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output, told_written
 from fastgmm.cli.picture import Plot, check_picture, write_picture
@@ -28,20 +28,8 @@ from fastgmm.cli.report import (
     print_json,
     text_of,
 )
-from fastgmm.cli.rows import (
-    MEMORY_LIMIT,
-    Columns,
-    Data,
-    Decimal,
-    Delimiter,
-    Exclude,
-    Labels,
-    MemoryLimit,
-    NoHeader,
-    RowOptions,
-    Weight,
-    open_rows,
-)
+from fastgmm.cli.rows import Data, RowOptions, open_rows
+from fastgmm.cli.shared import with_options
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
 from fastgmm.sources.base import RowSource
 
@@ -58,16 +46,13 @@ CheckpointFile = Annotated[
 CheckpointEvery = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="Least time between two checkpoints.")
 ]
-Dtype = Annotated[
-    str | None,
-    typer.Option(metavar="TYPE", help="float32 or float64; float32 if all columns are."),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print a line per iteration, beside any bar.")
 ]
 
 
+@with_options(options.Arguments, RowOptions, before="as_json")
 def fit(
     context: typer.Context,
     data: Data,
@@ -76,56 +61,20 @@ def fit(
     plot: Plot = None,
     checkpoint: CheckpointFile = None,
     checkpoint_every: CheckpointEvery = DEFAULT_SECONDS,
-    covariance_type: options.CovarianceType = None,
-    tol: options.Tol = None,
-    max_iter: options.MaxIter = None,
-    n_init: options.NInit = None,
-    init_params: options.InitParams = None,
-    reg_covar: options.RegCovar = None,
-    on_failure: options.OnFailure = None,
-    missing_values: options.MissingValues = None,
-    random_state: options.RandomState = None,
-    n_jobs: options.NJobs = None,
-    weights_init: options.WeightsInit = None,
-    means_init: options.MeansInit = None,
-    precisions_init: options.PrecisionsInit = None,
-    noise: options.Noise = None,
-    freeze: options.Freeze = None,
-    accelerate: options.Accelerate = None,
-    tol_kind: options.TolKind = None,
-    bayesian: options.Bayesian = False,
-    weight_concentration_prior_type: options.PriorType = None,
-    weight_concentration_prior: options.Prior = None,
-    mean_precision_prior: options.Prior = None,
-    mean_prior: options.Numbers = None,
-    degrees_of_freedom_prior: options.Prior = None,
-    covariance_prior: options.Numbers = None,
-    tol_per_sample: options.TolPerSample = False,
-    columns: Columns = None,
-    exclude: Exclude = None,
-    weight: Weight = None,
-    labels: Labels = None,
-    no_header: NoHeader = False,
-    delimiter: Delimiter = None,
-    decimal: Decimal = ".",
-    dtype: Dtype = None,
-    memory_limit: MemoryLimit = MEMORY_LIMIT,
-    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     wide: Wide = False,
 ) -> None:
     """Fit a mixture to the rows of files, in bounded memory."""
-    model = options.make_estimator(context.params, bayesian)
+    model = options.make_estimator(context.params)
     check_output(out, data, "model")
     written = [*data, *([] if out is None else [out])]
     check_output(checkpoint, written, "checkpoint")
     check_picture(plot, [*written, *([] if checkpoint is None else [checkpoint])])
     progress = progress_of(quiet, verbose, model.max_iter, model.n_init, bound_name(model))
     model._listener = progress
-    if dask is not None:
-        context.with_resource(cluster_at(dask))
+    work_on_cluster(context)
     began = time.perf_counter()
     with _going_on(progress, checkpoint):
         rows, known = open_rows(RowOptions.of(context))

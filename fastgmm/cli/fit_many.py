@@ -13,25 +13,13 @@ import typer
 
 import fastgmm
 from fastgmm.cli import options
-from fastgmm.cli.cluster import Dask, cluster_at
+from fastgmm.cli.cluster import work_on_cluster
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output, told_written
 from fastgmm.cli.fit import CheckpointEvery, Quiet
 from fastgmm.cli.report import AsJson, brief, counted, print_json
-from fastgmm.cli.rows import (
-    MEMORY_LIMIT,
-    Columns,
-    Data,
-    Decimal,
-    Delimiter,
-    Exclude,
-    MemoryLimit,
-    NoHeader,
-    RowOptions,
-    Weight,
-    column_names,
-    open_rows,
-)
+from fastgmm.cli.rows import Data, RowOptions, column_names, open_rows
+from fastgmm.cli.shared import with_options
 from fastgmm.files.atomic import atomic_write
 from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
 from fastgmm.sources.base import RowSource
@@ -60,6 +48,7 @@ CheckpointFile = Annotated[
 ]
 
 
+@with_options(options.Arguments, RowOptions, before="as_json", but=("labels", "dtype"))
 def fit_many(
     context: typer.Context,
     data: Data,
@@ -68,67 +57,31 @@ def fit_many(
     out: Out = None,
     checkpoint: CheckpointFile = None,
     checkpoint_every: CheckpointEvery = DEFAULT_SECONDS,
-    covariance_type: options.CovarianceType = None,
-    tol: options.Tol = None,
-    max_iter: options.MaxIter = None,
-    n_init: options.NInit = None,
-    init_params: options.InitParams = None,
-    reg_covar: options.RegCovar = None,
-    on_failure: options.OnFailure = None,
-    missing_values: options.MissingValues = None,
-    random_state: options.RandomState = None,
-    n_jobs: options.NJobs = None,
-    weights_init: options.WeightsInit = None,
-    means_init: options.MeansInit = None,
-    precisions_init: options.PrecisionsInit = None,
-    noise: options.Noise = None,
-    freeze: options.Freeze = None,
-    accelerate: options.Accelerate = None,
-    tol_kind: options.TolKind = None,
-    bayesian: options.Bayesian = False,
-    weight_concentration_prior_type: options.PriorType = None,
-    weight_concentration_prior: options.Prior = None,
-    mean_precision_prior: options.Prior = None,
-    mean_prior: options.Numbers = None,
-    degrees_of_freedom_prior: options.Prior = None,
-    covariance_prior: options.Numbers = None,
-    tol_per_sample: options.TolPerSample = False,
-    columns: Columns = None,
-    exclude: Exclude = None,
-    weight: Weight = None,
-    no_header: NoHeader = False,
-    delimiter: Delimiter = None,
-    decimal: Decimal = ".",
-    memory_limit: MemoryLimit = MEMORY_LIMIT,
-    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit a mixture to each group of rows, or to each file, all in one call."""
-    arguments = options.make_estimator(context.params, bayesian).get_params()
+    estimator = options.make_estimator(context.params)
+    arguments = estimator.get_params()
     if out is not None and out.suffix.lower() not in (".parquet", ".csv"):
         raise typer.BadParameter(f"--out {out} should end in .parquet or .csv")
     check_output(out, data)
     check_output(checkpoint, [*data, *([] if out is None else [out])])
-    if dask is not None:
-        context.with_resource(cluster_at(dask))
+    work_on_cluster(context)
     began = time.perf_counter()
-    rows = RowOptions.of(context)._replace(dask=None)  # groups are made here
+    given = RowOptions.of(context)
+    rows = given._replace(dask=None)  # groups are made here
     sets, names = (_groups(rows, by), None) if by is not None else _files(rows, data)
     result = Result(began, out, as_json, quiet)
-    seed = arguments.pop("random_state")
-    arguments.pop("n_jobs")
     try:
         report = fastgmm.fit_many(
             **sets,
             **arguments,
-            n_jobs=n_jobs,
-            random_state=seed,
-            estimator=fastgmm.BayesianGaussianMixture if bayesian else fastgmm.GaussianMixture,
+            estimator=type(estimator),
             progress=not quiet,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
-            engine=None if dask is None else "dask",
+            engine=None if given.dask is None else "dask",
         )
     except KeyboardInterrupt as error:
         done = getattr(error, "report", None)

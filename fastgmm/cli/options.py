@@ -1,6 +1,6 @@
 """Options of ``fastgmm fit`` that are arguments of the estimators."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -153,9 +153,9 @@ MissingToPredict = Annotated[
 ]
 
 
-def missing_to_model(missing_values: str | None) -> str | None:
-    """What a model is told of missing values: of rows that are dropped it hears nothing."""
-    return None if missing_values == "drop" else missing_values
+def to_model(given: dict[str, Any]) -> dict[str, Any]:
+    """Options by name, as a model is told of them: of rows that are dropped it hears nothing."""
+    return {**given, "missing_values": None} if given["missing_values"] == "drop" else given
 
 
 RandomState = Annotated[int | None, _argument("random_state", "Seed.", metavar="SEED")]
@@ -198,6 +198,36 @@ TolPerSample = Annotated[
 ]
 
 
+class Arguments(NamedTuple):
+    """Options that are arguments of the estimators."""
+
+    covariance_type: CovarianceType = None
+    tol: Tol = None
+    max_iter: MaxIter = None
+    n_init: NInit = None
+    init_params: InitParams = None
+    reg_covar: RegCovar = None
+    on_failure: OnFailure = None
+    missing_values: MissingValues = None
+    random_state: RandomState = None
+    n_jobs: NJobs = None
+    weights_init: WeightsInit = None
+    means_init: MeansInit = None
+    precisions_init: PrecisionsInit = None
+    noise: Noise = None
+    freeze: Freeze = None
+    accelerate: Accelerate = None
+    tol_kind: TolKind = None
+    bayesian: Bayesian = False
+    weight_concentration_prior_type: PriorType = None
+    weight_concentration_prior: Prior = None
+    mean_precision_prior: Prior = None
+    mean_prior: Numbers = None
+    degrees_of_freedom_prior: Prior = None
+    covariance_prior: Numbers = None
+    tol_per_sample: TolPerSample = False
+
+
 def _frozen(text: str, n_components: int) -> dict[str, Any]:
     """The argument `freeze` for names of parts, with or without numbers of components."""
     freeze: dict[str, Any] = {}
@@ -222,14 +252,13 @@ def _frozen(text: str, n_components: int) -> dict[str, Any]:
     return freeze
 
 
-def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
+def make_estimator(given: dict[str, Any]) -> Any:
     """An estimator whose arguments have been checked.
 
     Parameters
     ----------
     given : dict
         Options by name, those of other things among them; None and False are not given.
-    bayesian : bool
 
     Raises
     ------
@@ -238,14 +267,14 @@ def make_estimator(given: dict[str, Any], bayesian: bool) -> Any:
     ValueError
         If an argument is out of range.
     """
+    bayesian = given["bayesian"]
     plain = set(fastgmm.GaussianMixture().get_params())
     of_bayesian = set(fastgmm.BayesianGaussianMixture().get_params())
     # How much a command prints is no argument of a model that is kept.
     known = (plain | of_bayesian) - {"verbose"}
-    given = {**given, "missing_values": missing_to_model(given.get("missing_values"))}
     arguments = {
         name: value
-        for name, value in given.items()
+        for name, value in to_model(given).items()
         if name in known and value is not None and value is not False
     }
     unknown = sorted(set(arguments) - (of_bayesian if bayesian else plain))

@@ -9,18 +9,8 @@ import typer
 from fastgmm.cli.files import Key, Model, check_output, load_fitted, set_missing_values
 from fastgmm.cli.kept import beside
 from fastgmm.cli.options import MissingToPredict, NJobs
-from fastgmm.cli.rows import (
-    MEMORY_LIMIT,
-    Columns,
-    Data,
-    Decimal,
-    Delimiter,
-    Exclude,
-    MemoryLimit,
-    NoHeader,
-    RowOptions,
-    open_rows_for,
-)
+from fastgmm.cli.rows import Data, RowOptions, open_rows_for
+from fastgmm.cli.shared import with_options
 from fastgmm.outputs import output_suffix
 
 RowsOut = Annotated[
@@ -34,6 +24,7 @@ RowsOut = Annotated[
 ]
 
 
+@with_options(RowOptions, before="n_jobs", but=("weight", "dtype", "dask"))
 def predict(
     context: typer.Context,
     model: Model,
@@ -57,12 +48,6 @@ def predict(
             "can be joined.",
         ),
     ] = None,
-    columns: Columns = None,
-    exclude: Exclude = None,
-    no_header: NoHeader = False,
-    delimiter: Delimiter = None,
-    decimal: Decimal = ".",
-    memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
     missing_values: MissingToPredict = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
+from fastgmm.cli.cluster import Dask
 from fastgmm.cli.errors import note
 from fastgmm.cli.pipes import without_pipes
 from fastgmm.sources.base import RowSource
@@ -107,6 +108,10 @@ Decimal = Annotated[
     str,
     typer.Option(metavar="CHARACTER", help="What precedes the digits of fractions in CSV files."),
 ]
+Dtype = Annotated[
+    str | None,
+    typer.Option(metavar="TYPE", help="float32 or float64; float32 if all columns are."),
+]
 MEMORY_LIMIT = f"{DEFAULT_MEMORY_LIMIT // 10**9}GB"
 
 
@@ -116,29 +121,25 @@ class RowOptions(NamedTuple):
     Parameters
     ----------
     data : list of Path
-    columns, exclude, weight, labels, keep : str or None
-        As they are written.
-    no_header : bool
-    delimiter : str or None
-    decimal, memory_limit : str
-    dtype, missing_values : str or None
-    dask : str or None
-        The cluster to work on.
+    columns, exclude, weight, labels, no_header, delimiter, decimal, dtype, memory_limit, dask
+        Options that commands share, as they are written.
+    keep, missing_values : str or None
+        Options of a command's own.
     """
 
     data: list[Path]
-    columns: str | None = None
-    exclude: str | None = None
-    weight: str | None = None
-    labels: str | None = None
+    columns: Columns = None
+    exclude: Exclude = None
+    weight: Weight = None
+    labels: Labels = None
+    no_header: NoHeader = False
+    delimiter: Delimiter = None
+    decimal: Decimal = "."
+    dtype: Dtype = None
+    memory_limit: MemoryLimit = MEMORY_LIMIT
+    dask: Dask = None
     keep: str | None = None
-    no_header: bool = False
-    delimiter: str | None = None
-    decimal: str = "."
-    memory_limit: str = MEMORY_LIMIT
-    dtype: str | None = None
     missing_values: str | None = None
-    dask: str | None = None
 
     @classmethod
     def of(cls, context: typer.Context) -> "RowOptions":

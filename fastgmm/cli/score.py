@@ -5,33 +5,16 @@ import typer
 from fastgmm.cli.files import Key, Model, load_fitted, set_missing_values
 from fastgmm.cli.options import MissingToPredict, NJobs
 from fastgmm.cli.report import AsJson, print_json
-from fastgmm.cli.rows import (
-    MEMORY_LIMIT,
-    Columns,
-    Data,
-    Decimal,
-    Delimiter,
-    Exclude,
-    MemoryLimit,
-    NoHeader,
-    RowOptions,
-    Weight,
-    open_rows_for,
-)
+from fastgmm.cli.rows import Data, RowOptions, open_rows_for
+from fastgmm.cli.shared import with_options
 
 
+@with_options(RowOptions, before="n_jobs", but=("labels", "dtype", "dask"))
 def score(
     context: typer.Context,
     model: Model,
     data: Data,
     key: Key = None,
-    columns: Columns = None,
-    exclude: Exclude = None,
-    weight: Weight = None,
-    no_header: NoHeader = False,
-    delimiter: Delimiter = None,
-    decimal: Decimal = ".",
-    memory_limit: MemoryLimit = MEMORY_LIMIT,
     n_jobs: NJobs = None,
     missing_values: MissingToPredict = None,
     as_json: AsJson = False,

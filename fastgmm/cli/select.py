@@ -13,26 +13,14 @@ import typer
 
 import fastgmm
 from fastgmm.cli import options
-from fastgmm.cli.cluster import Dask, cluster_at
+from fastgmm.cli.cluster import work_on_cluster
 from fastgmm.cli.errors import note
 from fastgmm.cli.files import check_output, told_written
-from fastgmm.cli.fit import Dtype, Quiet
+from fastgmm.cli.fit import Quiet
 from fastgmm.cli.picture import PlotOfCriterion, check_picture, write_picture
 from fastgmm.cli.report import AsJson, describe, parameters_of, print_json
-from fastgmm.cli.rows import (
-    MEMORY_LIMIT,
-    Columns,
-    Data,
-    Decimal,
-    Delimiter,
-    Exclude,
-    Labels,
-    MemoryLimit,
-    NoHeader,
-    RowOptions,
-    Weight,
-    open_rows,
-)
+from fastgmm.cli.rows import Data, RowOptions, open_rows
+from fastgmm.cli.shared import with_options
 from fastgmm.covariance import STRUCTURES
 from fastgmm.files.atomic import atomic_write
 from fastgmm.saved.checkpoints import has_begun
@@ -117,7 +105,10 @@ _PASSED = (
 )
 """Options that are arguments of `fastgmm.select` by the same names."""
 
+_NOT_PASSED = {*options.Arguments._fields} - {*_PASSED, "bayesian"}
 
+
+@with_options(options.Arguments, RowOptions, before="as_json", but=_NOT_PASSED)
 def select(
     context: typer.Context,
     data: Data,
@@ -130,28 +121,7 @@ def select(
     checkpoint: CheckpointFile = None,
     cv: Folds = 5,
     share_starts: ShareStarts = None,
-    tol: options.Tol = None,
-    max_iter: options.MaxIter = None,
-    n_init: options.NInit = None,
     init_params: Starts = "kmeans",  # type: ignore[assignment]
-    reg_covar: options.RegCovar = None,
-    on_failure: options.OnFailure = None,
-    noise: options.Noise = None,
-    missing_values: options.MissingValues = None,
-    accelerate: options.Accelerate = None,
-    random_state: options.RandomState = None,
-    n_jobs: options.NJobs = None,
-    bayesian: options.Bayesian = False,
-    columns: Columns = None,
-    exclude: Exclude = None,
-    weight: Weight = None,
-    labels: Labels = None,
-    no_header: NoHeader = False,
-    delimiter: Delimiter = None,
-    decimal: Decimal = ".",
-    dtype: Dtype = None,
-    memory_limit: MemoryLimit = MEMORY_LIMIT,
-    dask: Dask = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -164,11 +134,9 @@ def select(
     check_picture(plot, [*data, *others])
     others += [] if plot is None else [plot]
     check_output(checkpoint, [*data, *others], "search")
-    given = {name: context.params[name] for name in _PASSED if context.params[name] is not None}
-    if options.missing_to_model(missing_values) is None:
-        given.pop("missing_values", None)
-    if dask is not None:
-        context.with_resource(cluster_at(dask))
+    options_given = options.to_model(context.params)
+    given = {name: options_given[name] for name in _PASSED if options_given[name] is not None}
+    work_on_cluster(context)
     began = time.perf_counter()
     rows, known = open_rows(RowOptions.of(context))
     result = Result(rows.n_rows, began, out, table, plot, as_json, quiet)
@@ -178,7 +146,7 @@ def select(
             n_components,
             covariance_type,
             labels=known,
-            estimator=fastgmm.BayesianGaussianMixture if bayesian else None,
+            estimator=fastgmm.BayesianGaussianMixture if context.params["bayesian"] else None,
             progress=not quiet,
             **given,
         )
