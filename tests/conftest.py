@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import contextlib
 import os
 import signal
 
@@ -19,6 +20,27 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_MANY = 4000
+"""Tests that need nearly all kernels."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels(request, tmp_path_factory):
+    """Let the processes of a long run share the work of compiling: each group is made by one.
+
+    They begin with much the same tests, and would else compile the same kernels side by side.
+    """
+    if request.session.testscollected < _MANY or "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    from fastgmm.kernels.every import every_kernel
+
+    claims = tmp_path_factory.getbasetemp().parent
+    for name, make in reversed(list(every_kernel())):  # the last takes longest
+        with contextlib.suppress(FileExistsError):
+            (claims / f"kernels of {name}").touch(exist_ok=False)
+            make()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,14 +7,18 @@ done nothing else, because importing these takes longer than all else that most 
 import multiprocessing
 import os
 import sys
+import tempfile
+import threading
 from concurrent.futures import ProcessPoolExecutor
+from types import SimpleNamespace
 
 from tests.systems import START_METHOD
 
 TIMEOUT = 240
 
 CONTEXT = multiprocessing.get_context("forkserver" if START_METHOD == "fork" else "spawn")
-CONTEXT.set_forkserver_preload(["sklearn.mixture", "numba"])
+PRELOADED = ["sklearn.mixture", "numba"]
+CONTEXT.set_forkserver_preload(PRELOADED)
 
 
 def in_new_process(function, *arguments):
@@ -42,3 +46,48 @@ def execute(code, folder):
     """Run code in a folder, in the main module of this process."""
     os.chdir(folder)
     exec(code, vars(sys.modules["__main__"]))
+
+
+def command_line(arguments, environment, stdin=b""):
+    """The exit code of the command line, and what it wrote.
+
+    Parameters
+    ----------
+    arguments : list
+    environment : dict
+    stdin : bytes, optional
+        Put into a pipe.
+    """
+    found = in_new_process(_command_line, list(map(str, arguments)), environment, stdin)
+    return SimpleNamespace(**dict(zip(("returncode", "stdout", "stderr"), found, strict=True)))
+
+
+def _command_line(arguments, environment, stdin):
+    outputs = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+    for number, output in enumerate(outputs, 1):
+        os.dup2(output.fileno(), number)
+    reader, writer = os.pipe()
+    os.dup2(reader, 0)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    threading.Thread(target=_write_all, args=(writer, stdin), daemon=True).start()
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # looked for anew
+    sys.argv = ["fastgmm", *arguments]
+    from fastgmm.cli import main
+
+    try:
+        main()
+        code = 0
+    except SystemExit as error:
+        code = error.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for output in outputs:
+        output.seek(0)
+    return code, *(output.read() for output in outputs)
+
+
+def _write_all(writer, content):
+    with open(writer, "wb") as pipe:
+        pipe.write(content)

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 
@@ -89,7 +90,12 @@ def unit_of(file):
 
 
 def syntax(file):
-    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    return parsed(PACKAGE / file)
+
+
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(file):
@@ -137,9 +143,9 @@ def test_imports_are_seen(text, name, tmp_path, monkeypatch):
     monkeypatch.setattr("tests.test_layers.PACKAGE", tmp_path)
     (tmp_path / "em.py").write_text(text)
     assert list(imports(Path("em.py"))) == [name]
-    (tmp_path / "em.py").write_text("def load(name): return import_module(name)")
+    (tmp_path / "any.py").write_text("def load(name): return import_module(name)")
     with pytest.raises(AssertionError, match="no reader can see"):
-        list(imports(Path("em.py")))
+        list(imports(Path("any.py")))
 
 
 @every_file

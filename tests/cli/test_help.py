@@ -2,14 +2,14 @@
 
 import re
 import shlex
-import subprocess
 
 import pytest
 
 from fastgmm.cli import main
 from fastgmm.cli.help import EXAMPLES
 from fastgmm.covariance import STRUCTURES
-from tests.cli.test_processes import COMMAND, ENVIRONMENT
+from tests.cli.test_processes import ENVIRONMENT
+from tests.fresh import command_line
 
 COMMANDS = [info.name for info in main.app.registered_commands]
 
@@ -64,15 +64,11 @@ def completed(line, shell="bash"):
         "zsh": {"_TYPER_COMPLETE_ARGS": line},
         "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }[shell]
-    code = "import sys; sys.argv[0] = 'fastgmm'; " + COMMAND[-1]
-    done = subprocess.run(
-        [*COMMAND[:-1], code],
-        env={**ENVIRONMENT, "_FASTGMM_COMPLETE": f"complete_{shell}", **environment},
-        capture_output=True,
-        text=True,
+    done = command_line(
+        [], {**ENVIRONMENT, "_FASTGMM_COMPLETE": f"complete_{shell}", **environment}
     )
-    assert done.stderr == ""
-    return done.stdout
+    assert done.stderr == b""
+    return done.stdout.decode()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -89,11 +85,9 @@ def test_completion_of_words():
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_scripts_of_completion(shell):
-    done = subprocess.run(
-        [*COMMAND, "--show-completion", shell],
-        env={**ENVIRONMENT, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
-        capture_output=True,
-        text=True,
+    done = command_line(
+        ["--show-completion", shell],
+        {**ENVIRONMENT, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
     )
     assert done.returncode == 0, done.stderr
-    assert f"_FASTGMM_COMPLETE=complete_{shell}" in done.stdout
+    assert f"_FASTGMM_COMPLETE=complete_{shell}" in done.stdout.decode()

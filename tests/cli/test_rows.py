@@ -12,7 +12,8 @@ import pytest
 import zarr
 
 from fastgmm import GaussianMixture, load
-from tests.cli.test_processes import COMMAND, ENVIRONMENT, start
+from tests.cli.test_processes import ENVIRONMENT, start
+from tests.fresh import command_line
 from tests.systems import unix_only
 
 FIT = ("-k", 2, "--random-state", 0)
@@ -90,9 +91,7 @@ def test_names_by_their_order(command, rows, model, model_file, tmp_path):
 
 # -- what can be read only once --------------------------------------------------------------------
 def piped(*arguments, text):
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], env=ENVIRONMENT, input=text, capture_output=True
-    )
+    return command_line(arguments, ENVIRONMENT, text)
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.npy", "rows.parquet"])

@@ -1,6 +1,8 @@
 """`fastgmm warmup` compiles all that is ever needed, and says so if it is not kept."""
 
 import ast
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -9,16 +11,11 @@ from pathlib import Path
 import pytest
 
 import fastgmm.kernels
+from fastgmm.cli.warmup import warmup
+from fastgmm.kernels import every
+from tests.fresh import in_new_process
 
 pytestmark = pytest.mark.compiled_only
-
-# What it compiles, and how long that takes, is no matter here.
-NOTHING = """
-from fastgmm.cli import warmup
-from fastgmm.kernels import every
-every.every_kernel = lambda: []
-warmup.warmup()
-"""
 
 #: After the warm-up nothing may be looked for in the cache; what would be is printed.
 EVERYTHING = """
@@ -69,33 +66,40 @@ print("late:", late)
 """
 
 
-def run(code, **environment):
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "FASTGMM_NUMBA_CACHE": "1", **environment},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=True,
-    )
-    assert "all kernels ready" in finished.stdout
-    return finished
+def warmed_up(cache):
+    """What a warm-up says; what it compiles, and how long that takes, is no matter here."""
+    os.environ["FASTGMM_NUMBA_CACHE"] = cache
+    every.every_kernel = lambda: []
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        warmup()
+    assert "all kernels ready" in out.getvalue()
+    return err.getvalue()
 
 
 def test_kept():
-    assert run(NOTHING).stderr == ""
+    assert in_new_process(warmed_up, "1") == ""
 
 
 def test_not_kept():
-    text = run(NOTHING, FASTGMM_NUMBA_CACHE="0").stderr
+    text = in_new_process(warmed_up, "0")
     assert text.startswith("fastgmm: The compiled kernels could not be kept")
     assert "NUMBA_CACHE_DIR" in text
     assert text.count("\n") == 1
 
 
 def test_nothing_is_left_to_compile():
-    assert run(EVERYTHING).stdout.endswith("late: []\n")
+    finished = subprocess.run(
+        [sys.executable, "-c", EVERYTHING],
+        env={**os.environ, "FASTGMM_NUMBA_CACHE": "1"},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=1200,
+        check=True,
+    )
+    assert "all kernels ready" in finished.stdout
+    assert finished.stdout.endswith("late: []\n")
 
 
 def test_every_entry_point_is_called():

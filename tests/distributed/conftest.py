@@ -2,10 +2,28 @@
 
 import warnings
 from contextlib import contextmanager
+from multiprocessing import forkserver
 
 import dask
 import pytest
 from distributed import Client, LocalCluster
+
+from tests.fresh import CONTEXT, PRELOADED
+
+CONTEXT.set_forkserver_preload([*PRELOADED, "distributed", "dask.dataframe", "pyarrow.parquet"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers():
+    """Fork workers where processes may fork: to import all they need takes longer than most tests.
+
+    The process that they are forked from has to run before Dask tells it to import other things.
+    """
+    method = CONTEXT.get_start_method()
+    if method == "forkserver":
+        forkserver.ensure_running()
+    with dask.config.set({"distributed.worker.multiprocessing-method": method}):
+        yield
 
 
 @contextmanager
