@@ -1,6 +1,6 @@
 """The same rows give the same bits, whatever they are read from and on however many threads."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -59,17 +59,25 @@ def fit_and_predict(source, X, weights, structure, kind, n_threads):
     ]
 
 
+@cache
+def of_an_array(structure, kind, weighted):
+    """Rows, their weights, and what a fit to them in memory comes to."""
+    X, weights = make_rows(np.float64 if weighted else np.float32)
+    weights = weights if weighted else None
+    source = array_source(X, weights)
+    return X, weights, fit_and_predict(source, X, weights, structure, kind, 1)
+
+
 @pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize("structure", ["full", "tied"])
-@pytest.mark.parametrize("kind", ["maximum likelihood", "dirichlet_process"])
+@pytest.mark.parametrize(
+    ("structure", "kind"), [("full", "maximum likelihood"), ("tied", "dirichlet_process")]
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_same_bits(tmp_path, monkeypatch, name, structure, kind, weighted):
     # Many chunks, and blocks that do not fit in them.
     monkeypatch.setattr("fastgmm.sources.base._LEAST_WORK", 1 << 16)
     monkeypatch.setattr("fastgmm.sources.blocks._LARGEST_BLOCK_BYTES", 1 << 14)
-    X, weights = make_rows(np.float64 if weighted else np.float32)
-    weights = weights if weighted else None
-    expected = fit_and_predict(array_source(X, weights), X, weights, structure, kind, 1)
+    X, weights, expected = of_an_array(structure, kind, weighted)
     source = SOURCES[name](tmp_path, X, weights)
     for n_threads in (1, 3):
         found = fit_and_predict(source, X, weights, structure, kind, n_threads)
