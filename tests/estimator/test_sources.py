@@ -45,10 +45,11 @@ INIT_PARAMS = {
 
 
 def settings():
-    """Structures times starts; n_init and weights alternate."""
-    for i, (structure, start) in enumerate(itertools.product(structures.OF_FORMS, INIT_PARAMS)):
-        arguments = {"covariance_type": structure, "init_params": INIT_PARAMS[start]}
-        yield arguments | {"n_init": 1 + i % 3 // 2}, (None, WEIGHTS)[(i + i // 7) % 2]
+    """Starts with weights and without; structures and n_init take turns."""
+    names = itertools.cycle(structures.OF_FORMS)
+    cases = itertools.product(INIT_PARAMS.values(), (None, WEIGHTS))
+    for i, ((start, weights), name) in enumerate(zip(cases, names, strict=False)):
+        yield {"covariance_type": name, "init_params": start, "n_init": 1 + i % 3 // 2}, weights
 
 
 @pytest.fixture(scope="module")
