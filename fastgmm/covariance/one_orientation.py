@@ -23,6 +23,12 @@ from fastgmm.covariance.volumes import (
 )
 from fastgmm.parameters import Parameters
 
+_MOST_STARTS = 16
+"""Axes that a start's M-step looks for better ones from."""
+
+_SAME = 1e-8
+"""Costs that differ by no more, for each row, are the same: the first start is taken then."""
+
 
 @register
 class EEE(ConjugateInMatrices):
@@ -103,19 +109,53 @@ def _along_shared_axes(
     """Spreads (k, d) along the axes that are the best for all components, and these (k, d, d).
 
     They are looked for from those before, so that no M-step makes the likelihood smaller, or from
-    those of all scatters together. See `fastgmm.kernels.linalg.common_axes`.
+    those of all scatters together. A start tries those of single components, too, as what is found
+    is the best near by only. See `fastgmm.kernels.linalg.common_axes`.
     """
-    scatter = regularized_scatter(statistics, reg_covar)
-    start = scatter.sum(axis=-3)
+    scatter, weight = regularized_scatter(statistics, reg_covar), statistics.weight
+    weights = weight if power == 0.0 else np.ones_like(weight)
+    together = scatter.sum(axis=-3)
     if previous is not None:
         factors = previous.precisions_cholesky
         before = _combined(squared(factors))
         usable = np.isfinite(before).all(axis=(-1, -2), keepdims=True)
-        start = np.where(usable, before, start)
-    _, axes = principal_axes(start)
-    weights = statistics.weight if power == 0.0 else np.ones_like(statistics.weight)
-    spreads, axes = shared_axes(scatter, weights, power, axes)
+        _, axes = principal_axes(np.where(usable, before, together))
+        spreads, axes = shared_axes(scatter, weights, power, axes)
+    else:
+        heaviest = np.argsort(-weight, axis=-1, kind="stable")[..., : _MOST_STARTS - 1]
+        alone = np.take_along_axis(scatter, heaviest[..., np.newaxis, np.newaxis], axis=-3)
+        _, axes = principal_axes(np.stack([together, *np.moveaxis(alone, -3, 0)]))
+        everywhere = np.broadcast_to(scatter, (len(axes), *scatter.shape))
+        spreads, axes = shared_axes(
+            everywhere, np.broadcast_to(weights, everywhere.shape[:-2]), power, axes
+        )
+        cost = _cost(spreads, weight, power)
+        rows = np.moveaxis(np.take_along_axis(weight, heaviest, axis=-1), -1, 0)
+        cost[1:][rows <= scatter.shape[-1] + 1] = np.inf  # which are singular by themselves
+        near = cost <= cost.min(axis=0) + _SAME * weight.sum(axis=-1)
+        best = near.argmax(axis=0)[np.newaxis, ..., np.newaxis, np.newaxis]
+        spreads = np.take_along_axis(spreads, best, axis=0)[0]
+        axes = np.take_along_axis(axes, best, axis=0)[0]
     return spreads, np.broadcast_to(axes[..., np.newaxis, :, :], scatter.shape)
+
+
+def _cost(spreads: np.ndarray, weight: np.ndarray, power: float) -> np.ndarray:
+    """-2 times the log-likelihood that is reached, but for constants; infinite if it is no number.
+
+    Parameters
+    ----------
+    spreads : ndarray of shape (k, d)
+    weight : ndarray of shape (k,)
+    power : float
+        See `fastgmm.kernels.linalg.common_axes`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithms = np.log(spreads).sum(axis=-1)
+        if power == 0.0:
+            cost = (weight * logarithms).sum(axis=-1)
+        else:
+            cost = weight.sum(axis=-1) * np.log(np.exp(power * logarithms).sum(axis=-1)) / power
+    return np.where(np.isfinite(cost), cost, np.inf)
 
 
 def _combined(precisions: np.ndarray) -> np.ndarray:

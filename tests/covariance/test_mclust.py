@@ -182,6 +182,24 @@ def test_a_component_of_no_spread_spoils_no_other(name):
     assert np.isfinite(factors[[0, 2]]).all()
 
 
+@pytest.mark.parametrize("name", ["EVE", "VVE"])
+def test_a_start_finds_no_worse_axes_than_those_of_a_component_lead_to(name):
+    """From those of all scatters together alone, one of these ends far below."""
+    for seed in range(30):
+        scatters, weight = make_scatters(seed, d=3)
+        alone = [
+            m_step(name, scatters, weight, previous=oriented_as(scatter)) for scatter in scatters
+        ]
+        found = cost(scatters, weight, m_step(name, scatters, weight))
+        assert found <= min(cost(scatters, weight, other) for other in alone) + 1e-5
+
+
+def oriented_as(scatter):
+    """Parameters from which the axes of a scatter are known."""
+    factors = np.repeat(np.linalg.cholesky(np.linalg.inv(scatter))[np.newaxis], K, axis=0)
+    return MixtureParameters(np.full(K, 1 / K), np.zeros((K, 3)), factors, factors)
+
+
 # -- one component, one feature --------------------------------------------------------------------
 def test_of_one_component_only_its_shape_matters():
     scatters, weight = (part[:1] for part in make_scatters())
