@@ -87,12 +87,25 @@ def test_bits_by_blas_are_the_same_on_any_number_of_threads(shape):
 
     def made():
         factors = made_by_blas(covariances)
-        return factors, blas.squared(factors[0]), blas.product(left, right), blas.squared(left)
+        squares = blas.squared_upper(factors[0]), blas.squared(left)
+        return factors, *squares, blas.product(left, right)
 
     with threadpoolctl.threadpool_limits(1, "blas"):
         alone = made()
     for one, other in zip(alone, made(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("d", [63, 64, 300, linalg._LARGE + 1])
+def test_squares_of_triangles(d):
+    triangle = np.triu(np.random.default_rng(0).standard_normal((2, d, d)))
+    desired = triangle @ triangle.swapaxes(1, 2)
+    for found in (
+        linalg.squared(triangle, upper=True),
+        np.stack([blas.squared_upper(matrix) for matrix in triangle]),
+    ):
+        np.testing.assert_allclose(found, desired, rtol=1e-12, atol=1e-12 * d)
+        np.testing.assert_array_equal(found, found.swapaxes(1, 2))
 
 
 def test_crossed_products_in_pieces_have_the_bits_of_those_in_one():

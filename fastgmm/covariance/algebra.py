@@ -100,7 +100,7 @@ def are_defined(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarr
 def precisions(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarray:
     """Precisions from their square roots."""
     if structure.holds_matrices:
-        return squared(factors)
+        return squared(factors, upper=True)
     return factors**2
 
 

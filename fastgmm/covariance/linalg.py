@@ -53,13 +53,20 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
     return _by_kernel(left, right, right.shape[-1], upper=upper)
 
 
-def squared(matrices: np.ndarray) -> np.ndarray:
-    """``matrix @ matrix.T`` of a stack of matrices (..., p, q)."""
+def squared(matrices: np.ndarray, *, upper: bool = False) -> np.ndarray:
+    """``matrix @ matrix.T`` of a stack of matrices (..., p, q).
+
+    Parameters
+    ----------
+    matrices : ndarray
+    upper : bool, optional
+        Whether they are square, and zero below their diagonals.
+    """
     p, q = matrices.shape[-2:]
     if p * q * p <= BY_ONE_THREAD:
         return matrices @ matrices.swapaxes(-1, -2)
     if min(p, q) >= _LARGE:
-        return _by_blas(blas.squared, matrices)
+        return _by_blas(blas.squared_upper if upper else blas.squared, matrices)
     given = np.ascontiguousarray(matrices, dtype=np.float64)
     return _by_kernel(given, given, p, mirrored=True).astype(matrices.dtype, copy=False)
 
