@@ -17,6 +17,7 @@ from fastgmm.covariance.algebra import (
     of_features,
 )
 from fastgmm.covariance.estimates import Estimates, estimate
+from fastgmm.covariance.linalg import sum_of_squares
 from fastgmm.families import Family
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import Pass
@@ -247,7 +248,7 @@ def _jumps(
     """
     shift = estimates.means - statistics.reference
     moves = shift / np.maximum(deviations, _TINY)
-    if np.vdot(moves, moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
+    if sum_of_squares(moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
         return np.zeros(shift.shape[:-2], dtype=bool)
     # A component of no rows moves by the guard of its weight.
     jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
@@ -267,6 +268,6 @@ def _roots(structure: CovarianceStructure, parameters: Parameters) -> np.ndarray
 
 def _exceeds(values: np.ndarray, limit: float) -> np.ndarray:
     """Whether any of the values (k, d) of a mixture is beyond a limit, or is no number."""
-    if np.vdot(values, values) < limit**2:  # as nearly always, and soon told
+    if sum_of_squares(values) < limit**2:  # as nearly always, and soon told
         return np.zeros(values.shape[:-2], dtype=bool)
     return ~(np.abs(values) < limit).all(axis=(-2, -1))

@@ -108,13 +108,25 @@ def test_squares_of_triangles(d):
         np.testing.assert_array_equal(found, found.swapaxes(1, 2))
 
 
-def test_crossed_products_in_pieces_have_the_bits_of_those_in_one():
+@pytest.mark.parametrize("leading", [(2,), (40,), (3, 5)], ids=str)
+def test_crossed_products_in_pieces_have_the_bits_of_those_in_one(leading):
     random = np.random.default_rng(0)
-    left, right, matrices = (random.standard_normal((2, 300, *rest)) for rest in ((), (), (300,)))
-    cross = left[:, :, np.newaxis] * right[:, np.newaxis]
-    desired = matrices - (cross + cross.swapaxes(1, 2))
+    left, right, matrices = (
+        random.standard_normal((*leading, 150, *rest)) for rest in ((), (), (150,))
+    )
+    cross = left[..., :, np.newaxis] * right[..., np.newaxis, :]
+    desired = matrices - (cross + cross.swapaxes(-1, -2))
     linalg.subtract_crossed(matrices, left, right)
     np.testing.assert_array_equal(matrices, desired)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (linalg._LONG, 1), (2, 3, linalg._LONG)], ids=str)
+def test_sums_of_squares(shape):
+    values = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_allclose(linalg.sum_of_squares(values), (values**2).sum())
+    np.testing.assert_allclose(linalg.sum_of_squares(values.T), (values**2).sum())
+    values[0, 0] = np.nan
+    assert np.isnan(linalg.sum_of_squares(values))
 
 
 @pytest.mark.parametrize("d", SIZES)

@@ -18,6 +18,9 @@ BY_ONE_THREAD = 1 << 18
 IN_ORDER = 1 << 12
 """Multiplications up to which products are summed term after term, as in compiled M-steps."""
 
+_LONG = 10_000
+"""Numbers up to which OpenBLAS sums products of two vectors without threads (its ddot)."""
+
 _LARGE = 800
 """Rows and columns from which on a matrix is left to BLAS.
 
@@ -25,8 +28,8 @@ Its threads spin for a while after their work, and take the cores from the E-ste
 then they have saved more than that.
 """
 
-_SMALL = 256
-"""Features of matrices that fit into a usual L2 cache."""
+_PIECE = 1 << 15
+"""Numbers that fit into a usual L2 cache, and others beside them."""
 
 
 def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.ndarray:
@@ -97,17 +100,25 @@ def _by_kernel(
 def subtract_crossed(matrices: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
     """Subtract ``outer(left, right) + outer(right, left)`` of vectors (..., d), in place."""
     d = left.shape[-1]
-    if d <= _SMALL:
+    if left.size * d <= _PIECE:
         cross = left[..., :, np.newaxis] * right[..., np.newaxis, :]
         matrices -= cross + cross.swapaxes(-1, -2)
         return
     # The same in pieces, without a transpose of what no cache holds.
-    step = _SMALL**2 // d + 1
+    step = max(_PIECE // left.size, 1)
     for i in range(0, d, step):
         rows = np.s_[..., i : i + step, np.newaxis]
         cross = left[rows] * right[..., np.newaxis, :]
         cross += right[rows] * left[..., np.newaxis, :]
         matrices[..., i : i + step, :] -= cross
+
+
+def sum_of_squares(values: np.ndarray) -> float:
+    """The sum of the squares of all numbers, by the calling thread alone."""
+    if values.size <= _LONG:
+        return np.vdot(values, values)
+    flat = values.ravel()
+    return np.einsum("i,i->", flat, flat)
 
 
 def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.linalg import whitened
+from fastgmm.covariance.linalg import sum_of_squares, whitened
 from fastgmm.kernels.layout import FORMS, Forms, to_panels
 from fastgmm.parameters import Operands
 
@@ -141,7 +141,7 @@ def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
     if forms.density == _ISOTROPIC:
         distances = distances * operands.factors[..., np.newaxis]
     farthest = min(_FARTHEST[dtype], _FARTHEST_SHARED if forms.density == _SHARED else np.inf)
-    if np.vdot(distances, distances) < farthest**2:  # as nearly always, and soon told
+    if sum_of_squares(distances) < farthest**2:  # as nearly always, and soon told
         return np.zeros(distances.shape[:-2], dtype=bool)
     return ((distances**2).sum(axis=-1) > farthest**2).any(axis=-1)
 
