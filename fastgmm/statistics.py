@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from fastgmm.files.container import Contents, write_file
-from fastgmm.kernels.layout import BLOCK, HEADER, LARGE, outer_place, outer_size
+from fastgmm.kernels.layout import BLOCK, HEADER, outer_place, outer_size
 
 _N_ROWS = 2
 """Place of the number of rows among the sums."""
+
+_LARGE = 512
+"""Features beyond which a matrix is larger than a usual L2 cache."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -387,7 +390,7 @@ class SufficientStatistics:
 
 def _matrices(blocks: np.ndarray, d: int) -> np.ndarray:
     """Second moments (k, d, d) from all outer moments (k, blocks)."""
-    if d <= LARGE:
+    if d <= _LARGE:
         return blocks.take(_second_places(d), axis=-1)
     # A table would be as large as the result, and take longer to make than the result.
     leading = blocks.shape[:-1]

@@ -73,9 +73,6 @@ _FEW = 16
 _BAND = 64
 """Rows of larger factors that are put into panels at a time: a multiple of `BLOCK`."""
 
-LARGE = 512
-"""Features beyond which a matrix is larger than a usual L2 cache."""
-
 
 def outer_blocks(n_features: int) -> int:
     """Rows of blocks that cover the outer moments, ``n_features + 1`` rows."""

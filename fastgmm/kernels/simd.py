@@ -66,6 +66,14 @@ class ArrayArgument(NamedTuple):
         return self.behind(builder, offset)._replace(shape=self.shape[1:], strides=self.strides[1:])
 
 
+def strides_of(builder, shape, itemsize):
+    """Strides of a C-contiguous array, in bytes."""
+    strides = [itemsize]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    return strides
+
+
 def _without_type(builder, pointer):
     """A pointer of Numba's as an opaque one, to which nobody can ask what it points to.
 

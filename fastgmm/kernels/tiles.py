@@ -9,7 +9,7 @@ import numpy as np
 from numba.core import cgutils, types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.simd import GROUP_BYTES, Vectors, unpack_arguments
+from fastgmm.kernels.simd import GROUP_BYTES, Vectors, strides_of, unpack_arguments
 
 _NEAREST_BYTES = 32 << 10
 """Outer moments read the rows of a tile, and a copy of them, again and again.
@@ -205,9 +205,7 @@ def aligned_row(typing, points, like):
 def _allocated(context, v, array_type, shape):
     """Emit a new array of one or two axes."""
     builder, itemsize = v.builder, v.index(v.itemsize)
-    strides = [itemsize]
-    if len(shape) == 2:
-        strides.insert(0, builder.mul(shape[1], itemsize))
+    strides = strides_of(builder, shape, itemsize)
     size = builder.mul(shape[0], strides[0])
     meminfo = context.nrt.meminfo_alloc_aligned(builder, size, 64)
     array = context.make_array(array_type)(context, builder)

@@ -11,7 +11,7 @@ from numba.core.imputils import impl_ret_borrowed
 
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import HEADER
-from fastgmm.kernels.simd import Vectors, unpack_arguments
+from fastgmm.kernels.simd import Vectors, strides_of, unpack_arguments
 
 
 def _part_definition(array, index):
@@ -60,9 +60,7 @@ def _opened(context, builder, kind, value):
 def _view(context, builder, kind, whole, pointer, shape):
     """A contiguous array of this type, in the memory of a whole."""
     view, itemsize = context.make_array(kind)(context, builder), whole.itemsize
-    strides = [itemsize]
-    for length in reversed(shape[1:]):
-        strides.insert(0, builder.mul(strides[0], length))
+    strides = strides_of(builder, shape, itemsize)
     data = builder.bitcast(pointer, view.data.type)
     context.populate_array(
         view, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=whole.meminfo
