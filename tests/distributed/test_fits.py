@@ -1,5 +1,6 @@
 """Fits of dask collections, and of files by a cluster: the bits of local fits."""
 
+import itertools
 import math
 
 import dask
@@ -16,7 +17,7 @@ from fastgmm.distributed.files import ReopenedReader
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.chunks import SumsOfChunks
 from fastgmm.sources.array import ArrayReader
-from tests.distributed.data import assert_same_bits, blobs, fitted
+from tests.distributed.data import MODELS, assert_same_bits, blobs, fitted
 
 X = blobs()
 WEIGHTS = np.random.default_rng(1).integers(0, 4, len(X)).astype(float)
@@ -45,11 +46,11 @@ def test_the_bits_do_not_depend_on_partitions(client, chunks):
     assert_same_bits(fitted(da.from_array(X, chunks=(chunks, 3))), local(X))
 
 
-@pytest.mark.parametrize("kind", ["likelihood", "bayesian"])
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VVI"])
+@pytest.mark.parametrize(
+    ("kind", "covariance_type"),
+    [*itertools.product(MODELS, ["full", "tied", "diag", "spherical"]), ("likelihood", "VVI")],
+)
 def test_families_and_structures(client, kind, covariance_type):
-    if (kind, covariance_type) == ("bayesian", "VVI"):
-        covariance_type = "full"
     arguments = {"kind": kind, "covariance_type": covariance_type, "max_iter": 2}
     model = fitted(da.from_array(X, chunks=(9_000, 2)), **arguments)
     assert_same_bits(model, local(X, **arguments))
@@ -182,8 +183,11 @@ def test_rows_and_weights_stay_with_the_workers(client, case, monkeypatch):
     assert model.score(array, sample_weight=weights) == expected.score(given)
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+@pytest.mark.parametrize(
+    ("covariance_type", "weights"),
+    [("full", None), ("full", WEIGHTS), ("tied", WEIGHTS), ("diag", None)],
+    ids=["full-plain", "full-weighted", "tied-weighted", "diag-plain"],
+)
 def test_components_that_lie_apart(client, monkeypatch, covariance_type, weights):
     monkeypatch.setattr("fastgmm.passes.cells._BLOCK_ROWS", 7_000)
     random = np.random.default_rng(0)

@@ -62,7 +62,8 @@ def test_fit(name, covariance_type, prior_type, init_params):
 def test_given_priors(name, covariance_type, prior_type):
     dataset = datasets.load(name)
     every = given_priors(covariance_type, dataset.X.shape[1])
-    for priors in (every, *({prior: value} for prior, value in every.items())):
+    alone = [{prior: value} for prior, value in every.items()] if name == "iris" else []
+    for priors in (every, *alone):
         params = params_of(covariance_type, prior_type, n_components=5, **priors)
         assert_same_fit(*fit_both(dataset.X, **params))
 
