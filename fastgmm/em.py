@@ -259,7 +259,7 @@ def best_of_restarts(
         stop = listener.restart_ends(result)
         # Without a bound to choose by, as with max_iter=0, the last start stands (as in
         # scikit-learn).
-        best = result if best is None else _better(result, best)
+        best = result if best is None else better_of(best, result)
         if stop:
             break
     if best is None:
@@ -277,7 +277,7 @@ def _observe_run(
     observe(RunState(restart, result.parameters, result.lower_bounds, best))
 
 
-def _better(result: EMResult, best: EMResult) -> EMResult:
+def better_of(best: EMResult, result: EMResult) -> EMResult:
     """The later of two results where its bound is larger by more than rounding, else the best."""
     bound = best.lower_bound
     with np.errstate(invalid="ignore"):  # of minus infinity, twice

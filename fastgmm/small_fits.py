@@ -26,7 +26,13 @@ _MOST = 128
 """Numbers that NumPy sums in one piece, whose order the kernels keep."""
 
 
-def is_small(structure: CovarianceStructure, n_rows: int, k: int, d: int) -> bool:
+_without_warnings = np.errstate(divide="ignore", invalid="ignore")
+"""Of logarithms, where weights are zero."""
+
+
+def is_small(
+    structure: CovarianceStructure, n_rows: int, k: int, d: int, most_chunks: int = 1
+) -> bool:
     """Whether fits of this size may go side by side.
 
     Parameters
@@ -34,9 +40,13 @@ def is_small(structure: CovarianceStructure, n_rows: int, k: int, d: int) -> boo
     structure : CovarianceStructure
     n_rows, k, d : int
         Rows, components and features.
+    most_chunks : int, optional
+        Up to 3: of more, sums would be merged in another order.
     """
     few = 2 <= d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
-    return structure.compiled is not None and few and len(RowGrid.of(n_rows, d, k)) == 1
+    if structure.compiled is None or not few:
+        return False
+    return len(RowGrid.of(n_rows, d, k)) <= most_chunks
 
 
 def iteration_of(
@@ -58,21 +68,23 @@ def iteration_of(
     return make(*variant_for(structure.compiled, n_features))
 
 
-def _tables(rows: np.ndarray, form: MomentForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tables(
+    rows: np.ndarray, ends: np.ndarray, form: MomentForm
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places (d + 1, d + 1) of outer moments, the scatter (d, d) of all rows, and their mean (d,).
 
     What the form does not need has other shapes.
     """
-    ends = np.array([0, len(rows)])
-    centre = totals_of_each(rows, ends) / len(rows)
+    centre = totals_of_each(rows, ends).sum(axis=0) / len(rows)
     places, scatter = np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1))
     if form is MomentForm.OUTER:
         features = np.arange(rows.shape[1] + 1)
         columns = features[:, np.newaxis]
         places = outer_place(np.maximum(features, columns), np.minimum(features, columns))
     elif form is MomentForm.NONE:
-        scatter = scatter_of_each(rows, ends, centre).second[0, 0]
-    return places, scatter, centre[0]
+        centres = np.repeat(centre[np.newaxis], len(ends) - 1, axis=0)
+        scatter = scatter_of_each(rows, ends, centres).second[:, 0].sum(axis=0)
+    return places, scatter, centre
 
 
 class SmallFits:
@@ -100,6 +112,7 @@ class SmallFits:
         Those that another has to make.
     """
 
+    @_without_warnings
     def __init__(
         self,
         rows: np.ndarray,
@@ -138,9 +151,11 @@ class SmallFits:
         self._bounds = np.zeros(size)
         self._lower_bounds: list[list[float]] = [[] for _ in range(size)]
         self._kernel = kernel
-        self._head = rows, np.stack(labels).astype(np.int32, copy=False)
+        grid = RowGrid.of(len(rows), d, k)
+        ends = np.minimum(np.arange(len(grid) + 1) * grid.rows_per_chunk, len(rows))
+        self._head = rows, np.stack(labels).astype(np.int32, copy=False), ends
         self._rest = (
-            *_tables(rows, form),
+            *_tables(rows, ends, form),
             float(reg_covar),
             0.5 * d * LOG_TWO_PI,
             self._running,
@@ -160,9 +175,9 @@ class SmallFits:
 
     def _call(self, what: int) -> None:
         self._kernel(*self._head, what, *self._rest)
-        with np.errstate(all="ignore"):  # of weights that are zero
-            np.log(self._inputs, out=self._logs)
+        np.log(self._inputs, out=self._logs)
 
+    @_without_warnings
     def run(self, tol: float, chosen: Any = slice(None), stop: Any = None) -> None:
         """Iterate until the lower bounds of fits change by less than `tol`.
 
@@ -183,16 +198,23 @@ class SmallFits:
             if len(bounds) > 1:
                 self._converged[m] = abs(bounds[-1] - bounds[-2]) < tol
                 running[m] = not self._converged[m] and len(bounds) <= self._max_iter
-        while running.any() and not (stop is not None and stop.is_set()):
+        left = np.flatnonzero(running).tolist()
+        while left and not (stop is not None and stop.is_set()):
             self._call(STEP)
-            for m in np.flatnonzero(running).tolist():
-                bound, bounds = float(self._bounds[m]), self._lower_bounds[m]
-                change = bound - bounds[-1] if bounds else np.inf
-                bounds.append(bound)
-                self._converged[m] = abs(change) < tol
-                self.doubtful[m] |= bound != bound
-                running[m] = abs(change) >= tol and len(bounds) < self._max_iter
+            left = [m for m in left if self._goes_on(m, tol)]
         self._call(REFRESH)
+
+    def _goes_on(self, m: int, tol: float) -> bool:
+        """Whether fit m has to, after an iteration; takes down what that has come to."""
+        if self.doubtful[m]:
+            return False
+        bound, bounds = float(self._bounds[m]), self._lower_bounds[m]
+        change = abs(bound - bounds[-1]) if bounds else np.inf
+        bounds.append(bound)
+        self._converged[m] = change < tol
+        self.doubtful[m] = bound != bound
+        goes_on = self._running[m] = change >= tol and len(bounds) < self._max_iter
+        return goes_on
 
     def result(self, m: int) -> EMResult:
         """What the run of fit m has come to."""

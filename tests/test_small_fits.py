@@ -100,7 +100,9 @@ def test_what_is_small():
     full, tied = STRUCTURES["full"], STRUCTURES["tied"]
     assert is_small(full, 500, 10, 4)
     assert is_small(tied, 8191, 3, 2)
-    assert not is_small(full, 10**6, 10, 4)  # several chunks
+    assert not is_small(full, 10**6, 10, 4)  # many chunks
+    assert not is_small(full, 8191, 8, 8)
+    assert is_small(full, 8191, 8, 8, most_chunks=3)
     assert not is_small(full, 500, 10, 1)
     assert not is_small(full, 5, 10, 4)
     assert not is_small(full, 500, IN_ORDER, 4)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
+from fastgmm.kernels.layout import BEGIN, DECIDED
 from fastgmm.sklearn_interface import random_state_of
 from fastgmm.starts import LabelledRows, SingleRows, Start, make_starts
 from fastgmm.starts.lloyd import MAX_ITER, TOL
@@ -88,10 +89,12 @@ class ManyStarts:
         only_seeds = self._method == "k-means++"
         rounding = rounding_of_distances(self._rows.shape[1])
         cluster, no_weights = small_kmeans(), np.empty(0)
+        centers = np.empty((n_sets, k, self._rows.shape[1]))
+        in_doubt = np.empty(len(self._rows), dtype=bool)
         for number in range(n_init):
             seeds = np.zeros((n_sets, k), dtype=np.int64)
             labels = np.zeros(len(self._rows), dtype=np.int32)
-            decided = np.empty(n_sets, dtype=bool)
+            state = np.full((n_sets, 3), BEGIN)
             cluster(
                 self._rows,
                 no_weights,
@@ -101,13 +104,15 @@ class ManyStarts:
                 0 if only_seeds else MAX_ITER,
                 rounding,
                 seeds,
+                centers,
                 labels,
-                decided,
+                in_doubt,
+                state,
             )
             # Where rounding decides, scikit-learn's own does.
             undecided = {
                 i: self._next(i, self._own_starts(i, number * per_start))
-                for i in np.flatnonzero(~decided).tolist()
+                for i in np.flatnonzero(state[:, 0] != DECIDED).tolist()
             }
             if only_seeds:
                 chosen = self._rows[self._offsets[:-1, np.newaxis] + seeds]

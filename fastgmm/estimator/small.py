@@ -1,10 +1,12 @@
 """Fits of few rows by default arguments, whose start and iterations compiled code makes."""
 
+from functools import reduce
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from fastgmm.em import EMResult
+from fastgmm.em import EMResult, better_of
 from fastgmm.em_step import Model
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.rows import FitRows
@@ -25,13 +27,19 @@ _ABSENT = (
 )
 """What asks for more when it is not None."""
 
+_WITH_LABELS = ("kmeans", "hierarchical")
+"""Starts that give each row to a component."""
+
+_MOST_CHUNKS = 3
+"""Into which rows are cut, where a single thread takes them anyway."""
+
 
 def small_fit(
     estimator: Any, data: FitRows
 ) -> tuple[tuple[Model, EMResult] | None, list[FoundStart] | None]:
-    """The model and the end of a fit, which has the bits of one by `fastgmm.em`; and no start.
+    """The model and the end of a fit, which has the bits of one by `fastgmm.em`; and no starts.
 
-    Where compiled code cannot make it, None, and the start if one was made.
+    Where compiled code cannot make it, None, and the starts if they were made.
 
     Parameters
     ----------
@@ -44,20 +52,23 @@ def small_fit(
     X, k = data.arrays[0], int(estimator.n_components)
     n, d = X.shape
     if not is_small(structure, n, k, d):
-        return None, None
+        # Chunks that threads would share are for them, if there are any.
+        alone = is_small(structure, n, k, d, _MOST_CHUNKS)
+        if not alone or ThreadEngine(estimator.n_jobs).n_threads > 1:
+            return None, None
     kernel = iteration_of(structure, d, if_it_pays=True)
     if kernel is None:
         return None, None
     random_state, engine = random_state_of(estimator.random_state), ThreadEngine(1)
-    start = next(make_starts(X, k, data.start, random_state, None, engine))
-    assert isinstance(start, LabelledRows)
-    reg_covar = float(estimator.reg_covar)
-    fit = SmallFits(X, structure, [k], [start.labels], reg_covar, estimator.max_iter, kernel)
-    fit.run(estimator.tol)
-    if fit.doubtful[0]:
-        return None, [(None, start)]
+    n_init, reg_covar = int(estimator.n_init), float(estimator.reg_covar)
+    starts = list(islice(make_starts(X, k, data.start, random_state, None, engine), n_init))
+    labels = [start.labels for start in starts if isinstance(start, LabelledRows)]
+    fits = SmallFits(X, structure, [k] * n_init, labels, reg_covar, estimator.max_iter, kernel)
+    fits.run(estimator.tol)
+    if fits.doubtful.any():
+        return None, [(None, start) for start in starts]
     model = Model(structure, MaximumLikelihood(structure, GivenParameters()), reg_covar, X.dtype)
-    return (model, fit.result(0)), None
+    return (model, reduce(better_of, map(fits.result, range(n_init)))), None
 
 
 def _is_plain(estimator: Any, data: FitRows) -> bool:
@@ -65,13 +76,12 @@ def _is_plain(estimator: Any, data: FitRows) -> bool:
     of_rows = (data.arrays[1], data.labels, data.tally, data.noise)  # type: ignore[index]
     return (
         estimator._family is MaximumLikelihood
-        and data.start == "kmeans"
+        and data.start in _WITH_LABELS
         and data.arrays[0].dtype == np.float64  # type: ignore[index]
         and all(part is None for part in of_rows)
         and all(getattr(estimator, name) is None for name in _ABSENT)
         and not estimator.warm_start
         and not estimator.verbose
-        and estimator.n_init == 1
         and estimator.max_iter > 0
         and estimator.on_failure == "raise"
         and estimator.tol_kind != "aitken"

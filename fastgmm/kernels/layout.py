@@ -67,6 +67,9 @@ BLOCK = 4
 START, STEP, REFRESH = range(3)
 """What an iteration of small fits does: begin from labels, iterate, or make operands alone."""
 
+BEGIN, FROM_SEEDS, GO_ON, DECIDED, SEEDS, LABELS, LEFT = range(7)
+"""Phases of k-means of small data sets: what is to be done, and what rounding decides."""
+
 _FEW = 16
 """Features up to which panels are filled one after the other."""
 

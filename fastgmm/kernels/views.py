@@ -32,6 +32,40 @@ def part(typing, array, index):
     return signature, emit
 
 
+def _stretch_definition(array, first, length):
+    return array[first : first + length]
+
+
+@microkernel(_stretch_definition)
+def stretch(typing, array, first, length):
+    """array[first : first + length], of a C-contiguous array and numbers not negative."""
+    signature = array(array, types.intp, types.intp)
+
+    def emit(context, builder, signature, args):
+        whole, given = _opened(context, builder, array, args[0])
+        start = given.part(builder, args[1])
+        return _view(context, builder, array, whole, start.pointer, [args[2], *start.shape])
+
+    return signature, emit
+
+
+def _with_axis_definition(array):
+    return array[np.newaxis]
+
+
+@microkernel(_with_axis_definition)
+def with_axis(typing, array):
+    """array[np.newaxis], of a C-contiguous array."""
+    view = array.copy(ndim=array.ndim + 1)
+
+    def emit(context, builder, signature, args):
+        whole, given = _opened(context, builder, array, args[0])
+        one = Vectors(builder, types.float64).index(1)
+        return _view(context, builder, view, whole, given.pointer, [one, *given.shape])
+
+    return view(array), emit
+
+
 def _sums_of_components_definition(sums, m, k):
     return sums[m, HEADER:].reshape(k, -1)
 

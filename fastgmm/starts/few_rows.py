@@ -12,7 +12,8 @@ from sklearn.cluster._k_means_lloyd import lloyd_iter_chunked_dense
 from sklearn.cluster._kmeans import _kmeans_plusplus
 from sklearn.utils.extmath import row_norms
 
-from fastgmm.starts.lloyd import MAX_ITER, TOL
+from fastgmm.kernels.layout import BEGIN, DECIDED, FROM_SEEDS, GO_ON, LEFT, SEEDS
+from fastgmm.starts.lloyd import MAX_ITER, TOL, settle
 from fastgmm.starts.plusplus import n_draws, n_trials, rounding_of_distances
 
 
@@ -77,7 +78,7 @@ def labels_of_few(
         if labels is not None:
             return labels
         X = _centred(X)
-        if seeds is None:
+        if seeds is None:  # no kernel yet
             seeds = _seeds_of(X, n_clusters, draws, _weights(X, sample_weight))
     else:
         X = _centred(X)
@@ -94,7 +95,10 @@ def _centred(X: np.ndarray) -> np.ndarray:
 def _by_kernel(
     X: np.ndarray, n_clusters: int, draws: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Labels (n,) and seeds, if there is a kernel; None for what rounding may decide."""
+    """Labels (n,) and seeds, if there is a kernel; None for what rounding decides in earnest.
+
+    Where it decides single draws or rows, scikit-learn's arithmetic does so here.
+    """
     from fastgmm.kernels.kmeans.many import small_kmeans
 
     cluster = small_kmeans.if_it_pays()
@@ -102,13 +106,28 @@ def _by_kernel(
         return None, None
     n, d = X.shape
     weights = np.empty(0) if sample_weight is None else sample_weight
-    seeds, labels = np.empty((1, n_clusters), dtype=np.int64), np.empty(n, dtype=np.int32)
+    seeds, state = np.empty((1, n_clusters), dtype=np.int64), np.array([[BEGIN, 0, 0]])
+    centers, labels = np.empty((1, n_clusters, d)), np.empty(n, dtype=np.int32)
+    in_doubt = np.empty(n, dtype=bool)
     of_all = X, weights, np.array([0, n]), draws[np.newaxis]
-    decided = np.empty(1, dtype=bool)
-    cluster(*of_all, TOL, MAX_ITER, rounding_of_distances(d), seeds, labels, decided)
-    if decided[0]:
-        return labels, seeds[0]
-    return None, None if seeds[0, 0] < 0 else seeds[0]
+    found, centred = (seeds, centers, labels, in_doubt, state), None
+    while True:
+        cluster(*of_all, TOL, MAX_ITER, rounding_of_distances(d), *found)
+        phase, changed = int(state[0, 0]), int(state[0, 2])
+        if phase == DECIDED:
+            return labels, seeds[0]
+        if phase == LEFT:
+            return None, seeds[0]
+        if centred is None:
+            centred = _centred(X)
+        if phase == SEEDS:
+            seeds[0] = _seeds_of(centred, n_clusters, draws, _weights(X, sample_weight))
+            state[0, 0] = FROM_SEEDS
+        else:
+            settled = settle(centred, in_doubt, centers[0], labels)
+            if changed < 0 or not changed + settled:
+                return labels, seeds[0]
+            state[0, 0] = GO_ON
 
 
 def _labels_from(X: np.ndarray, seeds: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 from scipy.linalg import blas
-from sklearn.utils.extmath import row_norms
 
 from fastgmm.sources.base import Chunk
 from fastgmm.starts.chunks import Chunks, Undecided, rounding_of_sums
@@ -195,9 +194,8 @@ class QuickSteps:
 class SklearnSteps:
     """Steps that have the bits of scikit-learn's, on one thread, at every row and center.
 
-    Its sums run over the rows in order, in their own type. Its distances come out of products of
-    256 rows with all centers, whose order of additions BLAS alone knows: where that matters, the
-    same products are formed.
+    Its sums run over the rows in order, in their own type. Where rounding of distances matters,
+    they are its own.
 
     Parameters
     ----------
@@ -213,7 +211,6 @@ class SklearnSteps:
         self.labels = self._bounded.labels
         chunk = chunks.source.read(0, chunks.source.n_rows)
         self._rows, self._weights = chunk.rows, chunk.weights.astype(chunk.rows.dtype)
-        self._multiply = blas.get_blas_funcs("gemm", (chunk.rows,))
 
     def assign(self, centers: np.ndarray) -> int:
         """See `Steps`."""
@@ -234,20 +231,7 @@ class SklearnSteps:
 
     def _settle(self, centers: np.ndarray) -> int:
         """Label the rows in doubt; returns how many changed."""
-        rows = np.flatnonzero(np.isneginf(self._bounded.limits))
-        norms = row_norms(centers, squared=True)[:, np.newaxis]
-        found = np.empty_like(self.labels[rows])
-        firsts, begins = np.unique(rows // SKLEARN_CHUNK * SKLEARN_CHUNK, return_index=True)
-        ends = np.append(begins[1:], len(rows))
-        for first, begin, end in zip(firsts.tolist(), begins, ends, strict=True):
-            chunk = self._rows[first : first + SKLEARN_CHUNK]
-            scores = np.empty((len(centers), len(chunk)), centers.dtype, order="F")
-            scores[:] = norms
-            self._multiply(-2.0, centers.T, chunk.T, 1.0, scores, trans_a=True, overwrite_c=True)
-            found[begin:end] = scores[:, rows[begin:end] - first].argmin(axis=0)
-        changed = int(np.count_nonzero(self.labels[rows] != found))
-        self.labels[rows] = found
-        return changed
+        return settle(self._rows, np.isneginf(self._bounded.limits), centers, self.labels)
 
     def _relocate(self, sums, weights, centers) -> None:
         """Move empty clusters to the rows farthest from their centers, as scikit-learn does."""
@@ -262,6 +246,45 @@ class SklearnSteps:
             sums[self.labels[row]] -= moved
             weights[self.labels[row]] -= weight
             sums[cluster], weights[cluster] = moved, weight
+
+
+def settle(rows: np.ndarray, in_doubt: np.ndarray, centers: np.ndarray, labels: np.ndarray) -> int:
+    """Label rows by the bits of scikit-learn's distances.
+
+    They come out of products of 256 rows with all centers, whose order of additions BLAS alone
+    knows: the same products are formed.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Less their mean, in C order.
+    in_doubt : ndarray of bool, shape (n,)
+        The rows to label.
+    centers : ndarray of shape (k, d)
+    labels : ndarray of int32, shape (n,)
+        Brought up to date.
+
+    Returns
+    -------
+    changed : int
+        Number of labels.
+    """
+    chosen = np.flatnonzero(in_doubt)
+    norms = np.einsum("ij,ij->i", centers, centers)[:, np.newaxis]
+    multiply = blas.dgemm if rows.dtype == np.float64 else blas.sgemm
+    found, begin = np.empty_like(labels[chosen]), 0
+    while begin < len(chosen):
+        first = int(chosen[begin]) // SKLEARN_CHUNK * SKLEARN_CHUNK
+        end = int(chosen.searchsorted(first + SKLEARN_CHUNK))
+        chunk = rows[first : first + SKLEARN_CHUNK]
+        scores = np.empty((len(centers), len(chunk)), centers.dtype, order="F")
+        scores[:] = norms
+        multiply(-2.0, centers.T, chunk.T, 1.0, scores, trans_a=True, overwrite_c=True)
+        found[begin:end] = scores[:, chosen[begin:end] - first].argmin(axis=0)
+        begin = end
+    changed = int(np.count_nonzero(labels[chosen] != found))
+    labels[chosen] = found
+    return changed
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from fastgmm.kernels.kmeans.many import small_kmeans
+from fastgmm.kernels.layout import BEGIN, DECIDED
 from fastgmm.starts.lloyd import MAX_ITER, TOL
 from fastgmm.starts.plusplus import n_draws, rounding_of_distances
 
@@ -26,12 +27,14 @@ KINDS = {
 def clustered(X, k, seed, sample_weight=None, max_iter=MAX_ITER):
     draws = np.random.RandomState(seed).random_sample((1, n_draws(k)))
     seeds, labels = np.empty((1, k), dtype=np.int64), np.empty(len(X), dtype=np.int32)
-    decided = np.empty(1, dtype=bool)
+    centers, in_doubt = np.empty((1, k, X.shape[1])), np.empty(len(X), dtype=bool)
+    state = np.array([[BEGIN, 0, 0]])
     weights = np.empty(0) if sample_weight is None else sample_weight
     offsets = np.array([0, len(X)])
     rounding = rounding_of_distances(X.shape[1])
-    small_kmeans()(X, weights, offsets, draws, TOL, max_iter, rounding, seeds, labels, decided)
-    return seeds[0], labels, bool(decided[0])
+    found = seeds, centers, labels, in_doubt, state
+    small_kmeans()(X, weights, offsets, draws, TOL, max_iter, rounding, *found)
+    return seeds[0], labels, state[0, 0] == DECIDED
 
 
 def problems(kind, n_problems=60):

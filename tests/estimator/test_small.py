@@ -14,6 +14,7 @@ from fastgmm.em import Listener
 from fastgmm.estimator import fitting, small
 from fastgmm.estimator.rows import rows_to_fit
 from fastgmm.small_fits import iteration_of
+from fastgmm.sources.base import RowGrid
 
 COMPILED = [name for name, structure in STRUCTURES.items() if structure.compiled is not None]
 
@@ -69,11 +70,34 @@ def test_bits_of_the_loop(name, X):
 
 
 @pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("arguments", [{"n_init": 4}, {"init_params": "hierarchical"}])
+def test_bits_of_the_loop_from_other_starts(name, arguments):
+    X = load_iris().data
+    for k, tol in ((3, 1e-3), (6, 1e-5)):
+        arguments = {**arguments, "covariance_type": name, "random_state": 0, "tol": tol}
+        one = GaussianMixture(k, **arguments).fit(X)
+        assert_same_attributes(one, by_the_loop(GaussianMixture(k, **arguments), X))
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_bits_of_the_loop_over_chunks(name):
+    """A single thread has compiled code add chunks up, as the merge does."""
+    X = rows_of(8191, 8, 4.0)
+    for k in (6, 8):
+        arguments = {"covariance_type": name, "random_state": 0, "max_iter": 5, "n_jobs": 1}
+        one = GaussianMixture(k, **arguments)
+        assert small.small_fit(one, rows_to_fit(one, X, None))[0] is not None
+        assert len(RowGrid.of(*X.shape, k)) > 1
+        assert_same_attributes(one.fit(X), by_the_loop(GaussianMixture(k, **arguments), X))
+
+
+@pytest.mark.parametrize("name", COMPILED)
 def test_what_compiled_code_makes(name):
     X = rows_of(90, 2, 4.0)
     for arguments, is_made in {
         (): True,
-        ("n_init", 2): False,
+        ("n_init", 2): True,
+        ("init_params", "hierarchical"): True,
         ("init_params", "random"): False,
         ("on_failure", "recover"): False,
         ("noise", "box"): False,
@@ -86,9 +110,9 @@ def test_what_compiled_code_makes(name):
     }.items():
         given = dict([arguments]) if arguments else {}
         model = GaussianMixture(**{"n_components": 2, "covariance_type": name, **given})
-        made, start = small.small_fit(model, rows_to_fit(model, X, None))
+        made, starts = small.small_fit(model, rows_to_fit(model, X, None))
         assert (made is not None) == is_made, arguments
-        assert start is None
+        assert starts is None
     model = GaussianMixture(2, covariance_type=name)
     for data in (
         rows_to_fit(model, X.astype(np.float32), None),
@@ -98,17 +122,18 @@ def test_what_compiled_code_makes(name):
         assert small.small_fit(model, data) == (None, None)
 
 
-def test_a_start_is_made_once(monkeypatch):
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_starts_are_made_once(n_init, monkeypatch):
     X = rows_of(60, 3, 1e9)
     ours, theirs = (np.random.RandomState(0) for _ in range(2))
-    model = GaussianMixture(3, random_state=ours)
-    made, start = small.small_fit(model, rows_to_fit(model, X, None))
+    model = GaussianMixture(3, n_init=n_init, random_state=ours)
+    made, starts = small.small_fit(model, rows_to_fit(model, X, None))
     assert made is None  # digits count
-    assert start is not None
+    assert len(starts) == n_init
     ours.seed(0)
     monkeypatch.setattr(fitting, "find_starts", None)
     model.fit(X)
-    desired = sklearn.mixture.GaussianMixture(3, random_state=theirs).fit(X)
+    desired = sklearn.mixture.GaussianMixture(3, n_init=n_init, random_state=theirs).fit(X)
     np.testing.assert_allclose(model.means_, desired.means_)
     assert ours.random_sample() == theirs.random_sample()
 

@@ -120,6 +120,14 @@ def part(p):
     return p.normal(p.k, p.d, 2), p.k - 1
 
 
+def stretch(p):
+    return p.normal(p.k + 2, p.d), 1, p.k
+
+
+def with_axis(p):
+    return (p.normal(p.k, p.d),)
+
+
 def sums_of_components(p):
     return p.sums(3, HEADER + p.k * p.d), 1, p.k
 
@@ -433,6 +441,8 @@ INPUTS = {
         longest,
         longest_of_all,
         part,
+        stretch,
+        with_axis,
         sums_of_components,
         fill,
         count_up,

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.datasets import load_iris
 from threadpoolctl import threadpool_limits
 
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kernels.kmeans import many
+from fastgmm.starts import few_rows
 from fastgmm.starts.few_rows import sklearn_seeds
 from fastgmm.starts.kmeans import kmeans
 
@@ -18,6 +20,7 @@ def way(request, monkeypatch):
     """Whether a kernel is there."""
     make = many.small_kmeans if request.param == "by a kernel" else lambda: None
     monkeypatch.setattr(many.small_kmeans, "if_it_pays", make)
+    return request.param
 
 
 def _gaussian(random, shape):
@@ -63,3 +66,14 @@ def test_one_thread_of_blas_for_wide_rows():
     expected = KMeans(8, n_init=1, random_state=0).fit(X).labels_
     found = kmeans(X, 8, np.random.RandomState(0), None, ThreadEngine(1))
     np.testing.assert_array_equal(found.labels, expected)
+
+
+def test_what_rounding_decides_is_settled_row_by_row(way, monkeypatch):
+    """Of iris, whose lengths have one digit, no k-means is run by scikit-learn's steps alone."""
+    if way == "by a kernel":
+        monkeypatch.setattr(few_rows, "_labels_from", None)
+    X = load_iris().data
+    for seed in range(20):
+        expected = KMeans(3, n_init=1, random_state=seed).fit(X).labels_
+        found = kmeans(X, 3, np.random.RandomState(seed), None, ThreadEngine(1))
+        np.testing.assert_array_equal(found.labels, expected)

@@ -20,7 +20,8 @@ def _add_row_definition(X, row, origin, weight, sums, label):
 def add_row(typing, X, row, origin, weight, sums, label):
     """Add a weighted row of X, less the origin, and its weight, to sums[label] (d + 1,).
 
-    A loop of Numba's makes a step in which all rows change take 1.3 to 2 times as long.
+    By NumPy's roundings, where the kernel is not `fused`. A loop of Numba's makes a step in which
+    all rows change take 1.3 to 2 times as long.
     """
     signature = types.void(X, types.intp, origin, types.float64, sums, types.intp)
 
@@ -31,7 +32,8 @@ def add_row(typing, X, row, origin, weight, sums, label):
 
         def feature(j, _):
             centred = builder.fsub(v.widen(v.element(array, row, j)), v.number(centre, j))
-            v.put(v.fma(weight, centred, v.number(out, j)), out, j)
+            product = builder.fmul(weight, centred)
+            v.put(builder.fadd(v.number(out, j), product), out, j)
 
         v.loop(0, d, 1, [], feature)
         v.put(builder.fadd(v.number(out, d), weight), out, d)

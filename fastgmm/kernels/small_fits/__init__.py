@@ -5,7 +5,7 @@ fused with a sum. So a fit has the bits of one that goes by `fastgmm.em_step`, a
 them. `fastgmm.small_fits` says which fits come here. The file of a structure holds:
 
 - ``statistics(dtype)`` makes the kernel of its E-step, and ``factorize()`` that of its factors;
-- ``give_points(about, centre, origin, centred)`` sets what a pass under given responsibilities
+- ``give_points(k, about, centre, origin, centred)`` sets what a pass under given responsibilities
   takes moments about;
 - ``laid_factors(laid, k)`` are precision factors as that kernel takes them, with an axis in front;
 - ``refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log)`` makes

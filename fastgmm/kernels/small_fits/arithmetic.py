@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.compile import inlined, kernel
 
 GUARD = 10 * np.finfo(np.float64).eps
 """`fastgmm.covariance.estimates.EMPTY_GUARD`."""
@@ -20,7 +20,7 @@ FARTHEST_APART = FAR * 1e8
 """Square of `fastgmm.em_start._FARTHEST_APART`."""
 
 
-@inlined
+@kernel(fused=False)
 def pairwise(values, n):
     """``values[:n].sum()`` in NumPy's order, up to 128 numbers."""
     total = 0.0
@@ -46,7 +46,7 @@ def pairwise(values, n):
     return total
 
 
-@inlined
+@kernel(fused=False)
 def set_origin(k, weights, means, origin, centred):
     """The origin of the operands, and means about it: see `fastgmm.parameters.make_operands`."""
     d = means.shape[1]
@@ -101,7 +101,7 @@ def whiten(vector, factor, whitened):
         whitened[i] = total
 
 
-@inlined
+@kernel(fused=False)
 def spread_of_means(k, means, spread):
     """Spread (d,) of the means: see `fastgmm.covariance.estimates._guard_residue`."""
     for j in range(means.shape[1]):

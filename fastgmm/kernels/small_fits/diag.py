@@ -1,11 +1,12 @@
 """Whole iterations with a variance for every feature of every component."""
 
-from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.compile import inlined, kernel
 from fastgmm.kernels.forms.diagonal import diagonal_statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.full import give_points
 from fastgmm.kernels.small_fits.tied import first_moment
 from fastgmm.kernels.small_fits.variances import factorize
+from fastgmm.kernels.views import part, stretch, with_axis
 
 __all__ = ["factorize", "first_moment", "give_points"]
 
@@ -17,7 +18,7 @@ _FARTHEST = 1e5
 
 @inlined
 def laid_factors(laid, k):
-    return laid[0, :k].reshape(1, 1, k, laid.shape[2])
+    return with_axis(with_axis(stretch(part(laid, 0), 0, k)))
 
 
 @inlined
@@ -33,19 +34,19 @@ def pack(k, factors, inputs):
             inputs[c * d + j] = factors[c, 0, j]
 
 
-@inlined
+@kernel(fused=False)
 def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
     d = centred.shape[1]
     for c in range(k):
         scales[c] = -0.5
-        constants[c] = (constants[c] + pairwise(logs[c * d :], d)) - half_log
+        constants[c] = (constants[c] + pairwise(stretch(logs, c * d, d), d)) - half_log
         for j in range(d):
             laid[0, c, j] = factors[c, 0, j]
             projected[c, j] = centred[c, j] * factors[c, 0, j]
     return lies_far(k, projected, _FARTHEST)
 
 
-@inlined
+@kernel(fused=False)
 def estimate(
     k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
 ):
@@ -62,7 +63,7 @@ def estimate(
             second = blocks[c, d + 1 + j] - 2.0 * first * shift
             covariances[c, 0, j] = second + own * (shift * shift)
     if some:
-        spread_of_means(k, means, work[0])
+        spread_of_means(k, means, part(work, 0))
     for c in range(k):
         guard = weight[c] - blocks[c, d]
         for j in range(d):

@@ -1,10 +1,11 @@
 """Whole iterations with a covariance matrix for every component."""
 
-from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.compile import inlined, kernel
 from fastgmm.kernels.forms.cholesky import cholesky_statistics
 from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.linalg.few_features import few_precision_factors
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels, whiten
+from fastgmm.kernels.views import part, stretch, with_axis
 
 statistics = cholesky_statistics
 JUMPS_COUNT = SECOND_PASS = FEW_APART = True
@@ -17,8 +18,8 @@ def factorize(few):
 
 
 @inlined
-def give_points(about, centre, origin, centred):
-    for c in range(about.shape[0]):
+def give_points(k, about, centre, origin, centred):
+    for c in range(k):
         for j in range(about.shape[1]):
             origin[j] = 0.0
             centred[c, j] = about[c, j]
@@ -26,7 +27,7 @@ def give_points(about, centre, origin, centred):
 
 @inlined
 def laid_factors(laid, k):
-    return laid[:k].reshape(1, k, laid.shape[1], laid.shape[2])
+    return with_axis(stretch(laid, 0, k))
 
 
 @inlined
@@ -47,23 +48,23 @@ def pack(k, factors, inputs):
             inputs[c * d + j] = factors[c, j, j]
 
 
-@inlined
+@kernel(fused=False)
 def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
     d = centred.shape[1]
     for c in range(k):
-        to_panels(factors[c], laid[c])
+        to_panels(part(factors, c), part(laid, c))
         scales[c] = -0.5
-        constants[c] = (constants[c] + pairwise(logs[c * d :], d)) - half_log
-        whiten(centred[c], factors[c], projected[c])
+        constants[c] = (constants[c] + pairwise(stretch(logs, c * d, d), d)) - half_log
+        whiten(part(centred, c), part(factors, c), part(projected, c))
     return lies_far(k, projected, _FARTHEST)
 
 
-@inlined
+@kernel(fused=False)
 def estimate(
     k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
 ):
     d = means.shape[1]
-    half, shift = work[0], work[1]
+    half, shift = part(work, 0), part(work, 1)
     for c in range(k):
         own = blocks[c, places[d, d]]
         weight[c] = own + GUARD

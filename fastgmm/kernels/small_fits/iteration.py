@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, filled_in, inlined, kernel
+from fastgmm.kernels.compile import as_written, entry_point, filled_in, inlined, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, REFRESH, START, STEP
 from fastgmm.kernels.signatures import row_types
 from fastgmm.kernels.small_fits import diag, full, spherical, tied
@@ -20,6 +20,7 @@ from fastgmm.kernels.small_fits.arithmetic import (
     pairwise,
     set_origin,
 )
+from fastgmm.kernels.views import fill, lesser, part, stretch, sums_of_components, with_axis
 
 STRUCTURES = {"full": full, "tied": tied, "diag": diag, "spherical": spherical}
 """By the names that `CovarianceStructure.compiled` has."""
@@ -86,12 +87,13 @@ def iteration(name, few):
 
     Returns
     -------
-    callable (X, labels, what, places, scatter, centre, reg_covar, half_log,
+    callable (X, labels, ends, what, places, scatter, centre, reg_covar, half_log,
               running, doubtful, numbers, weights, means, covariances, factors, inputs, logs,
               origins, centred, laid, projected, scales, constants, sums, bounds)
-        X (n, d), and for every fit, along the first axis: labels (n,) to start from, whether it is
-        running, whether digits may count that were not kept, the number of components, and arrays
-        with room for the most components that a fit has. Logarithms are taken outside, of inputs;
+        X (n, d), in chunks from ends[i] to ends[i + 1]. For every fit, along the first axis: labels
+        (n,) to start from, whether it is running, whether digits may count that were not kept, the
+        number of components, and arrays with room for the most components that a fit has.
+        Logarithms are taken outside, of inputs;
         bounds take the mean log-likelihoods. See `fastgmm.small_fits`.
     """
     parts = STRUCTURES[name]
@@ -104,6 +106,7 @@ def iteration(name, few):
     signature = types.void(
         rows,
         array(2, types.int32),
+        array(1, types.int64),
         types.int64,
         array(2, types.int64),
         array(2),
@@ -118,6 +121,7 @@ def iteration(name, few):
     def iterate(
         X,
         labels,
+        ends,
         what,
         places,
         scatter,
@@ -142,25 +146,29 @@ def iteration(name, few):
         sums,
         bounds,
     ):
+        as_written()
         (n, d), most = X.shape, means.shape[1]
-        ends, first_set = np.array([0, n]), np.zeros(1, dtype=np.int64)
-        no_weights, no_shares = np.empty(0), np.empty((0, 0))
-        no_labels = np.empty(0, dtype=np.int32)
+        n_roots, size = inputs.shape[1] - most, (sums.shape[1] - HEADER) // most
+        chunk, no_weights, no_shares = np.empty(1, np.int64), np.empty(0), np.empty((0, 0))
+        no_labels, of_chunk = np.empty(0, np.int32), np.empty(sums.shape[1])
         reference, weight, work = np.empty((most, d)), np.empty(most), np.empty((d + 2, d))
         for m in range(len(numbers)):
             if not running[m] and what != REFRESH:
                 continue
             k = numbers[m]
-            mean, matrices, roots = means[m], covariances[m], factors[m]
-            origin, about, panels, point = origins[m], centred[m], laid[m], projected[m]
-            size = (sums.shape[1] - HEADER) // most
-            its_sums = sums[m, : HEADER + k * size]
+            mean, matrices, roots = part(means, m), part(covariances, m), part(factors, m)
+            origin, about, panels = part(origins, m), part(centred, m), part(laid, m)
+            point, scale, constant = part(projected, m), part(scales, m), part(constants, m)
+            its_sums = stretch(part(sums, m), 0, HEADER + k * size)
             if what == START:
-                mean[:k] = centre
+                for c in range(k):
+                    for j in range(d):
+                        mean[c, j] = centre[j]
             else:
-                set_origin(k, weights[m], mean, origin, about)
-                constants[m, :k] = logs[m, :k]
-                scale, constant, logs_of_roots = scales[m], constants[m], logs[m, most:]
+                set_origin(k, part(weights, m), mean, origin, about)
+                for c in range(k):
+                    constant[c] = logs[m, c]
+                logs_of_roots = stretch(part(logs, m), most, n_roots)
                 far = refresh(
                     k, roots, logs_of_roots, origin, about, panels, point, scale, constant, half_log
                 )
@@ -170,27 +178,35 @@ def iteration(name, few):
                     continue
             for again in range(2 if what == START and SECOND_PASS else 1):
                 if what == START:
-                    give_points(mean[:k], centre, origin, about)
-                    point[:k] = about[:k]
-                its_sums[:] = 0.0
-                add_statistics(
-                    X,
-                    no_weights,
-                    ends,
-                    first_set,
-                    labels[m] if what == START else no_labels,
-                    no_shares,
-                    False,
-                    origin.reshape(1, d),
-                    about[:k].reshape(1, k, d),
-                    laid_factors(panels, k),
-                    point[:k].reshape(1, k, d),
-                    scales[m, :k].reshape(1, k),
-                    constants[m, :k].reshape(1, k),
-                    its_sums.reshape(1, len(its_sums)),
-                )
+                    give_points(k, mean, centre, origin, about)
+                    for c in range(k):
+                        for j in range(d):
+                            point[c, j] = about[c, j]
+                fill(its_sums, 0.0)
+                for b in range(len(ends) - 1):
+                    chunk[0] = b
+                    sums_of_it = stretch(of_chunk, 0, len(its_sums))
+                    fill(sums_of_it, 0.0)
+                    add_statistics(
+                        X,
+                        no_weights,
+                        ends,
+                        chunk,
+                        part(labels, m) if what == START else no_labels,
+                        no_shares,
+                        False,
+                        with_axis(origin),
+                        with_axis(stretch(about, 0, k)),
+                        laid_factors(panels, k),
+                        with_axis(stretch(point, 0, k)),
+                        with_axis(stretch(scale, 0, k)),
+                        with_axis(stretch(constant, 0, k)),
+                        with_axis(sums_of_it),
+                    )
+                    for i in range(len(its_sums)):
+                        its_sums[i] += sums_of_it[i]
                 add_origin(k, origin, about, reference)
-                blocks = its_sums[HEADER:].reshape(k, size)
+                blocks = sums_of_components(with_axis(its_sums), 0, k)
                 if what == START and SECOND_PASS and again == 0:
                     move(k, blocks, places, reference, mean)
                     continue
@@ -208,21 +224,22 @@ def iteration(name, few):
                     work,
                 )
             bounds[m] = its_sums[0] / its_sums[1]
-            factors_of(matrices[:k], roots[:k])  # of one, where components share it
+            of_all = lesser(k, len(matrices))  # of one, where components share it
+            factors_of(stretch(matrices, 0, of_all), stretch(roots, 0, of_all))
             if is_doubtful(what, k, reference, weight, mean, matrices, roots):
                 doubtful[m], running[m] = True, False
             total = float(n) if what == START else pairwise(weight, k)
             for c in range(k):
                 weights[m, c] = inputs[m, c] = weight[c] / total
-            pack(k, roots, inputs[m, most:])
+            pack(k, roots, stretch(part(inputs, m), most, n_roots))
 
     make = parts.statistics
     names = SimpleNamespace(
         **vars(parts),
         add_statistics=make(np.float64, few) if parts.FEW_APART else make(np.float64),
         factors_of=parts.factorize(few) if parts.FEW_APART else parts.factorize(),
-        move=inlined(filled_in(_move, parts)),
-        is_doubtful=inlined(filled_in(_is_doubtful, parts)),
+        move=kernel(filled_in(_move, parts), fused=False),
+        is_doubtful=kernel(filled_in(_is_doubtful, parts), fused=False),
     )
     iterate = filled_in(iterate, names)
     return kernel(iterate, signature=signature, variant=f"{name}{'_of_few' * few}", fused=False)

@@ -1,10 +1,11 @@
 """Whole iterations with one variance for every component."""
 
-from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.compile import inlined, kernel
 from fastgmm.kernels.forms.isotropic import isotropic_statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.tied import first_moment, give_points
 from fastgmm.kernels.small_fits.variances import factorize
+from fastgmm.kernels.views import part, with_axis
 
 __all__ = ["factorize", "first_moment", "give_points"]
 
@@ -16,7 +17,7 @@ _FARTHEST = 1e5
 
 @inlined
 def laid_factors(laid, k):
-    return laid[:1].reshape(1, 1, 1, 1)
+    return with_axis(laid)
 
 
 @inlined
@@ -30,7 +31,7 @@ def pack(k, factors, inputs):
         inputs[c] = factors[c, 0, 0]
 
 
-@inlined
+@kernel(fused=False)
 def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
     d = centred.shape[1]
     for c in range(k):
@@ -46,12 +47,12 @@ def refresh(k, factors, logs, origin, centred, laid, projected, scales, constant
     return far
 
 
-@inlined
+@kernel(fused=False)
 def estimate(
     k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
 ):
     d = means.shape[1]
-    crossed, squared = work[0], work[1]
+    crossed, squared = part(work, 0), part(work, 1)
     some = False
     for c in range(k):
         own = blocks[c, d]
@@ -66,12 +67,12 @@ def estimate(
         second = blocks[c, d + 1] - 2.0 * pairwise(crossed, d)
         covariances[c, 0, 0] = second + own * pairwise(squared, d)
     if some:
-        spread_of_means(k, means, work[0])
+        spread_of_means(k, means, part(work, 0))
     for c in range(k):
         guard = weight[c] - blocks[c, d]
         scattered = covariances[c, 0, 0]
         if some:
             for j in range(d):
                 work[1, j] = guard * min(abs(means[c, j]), work[0, j]) ** 2
-            scattered += pairwise(work[1], d)
+            scattered += pairwise(part(work, 1), d)
         covariances[c, 0, 0] = scattered / (weight[c] * d) + reg_covar

@@ -1,9 +1,10 @@
 """Whole iterations with one covariance matrix for all components."""
 
-from fastgmm.kernels.compile import inlined
+from fastgmm.kernels.compile import inlined, kernel
 from fastgmm.kernels.forms.shared_cholesky import shared_cholesky_statistics
 from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels, whiten
+from fastgmm.kernels.views import part, stretch, with_axis
 
 statistics = shared_cholesky_statistics
 FEW_APART = False
@@ -17,8 +18,8 @@ def factorize():
 
 
 @inlined
-def give_points(about, centre, origin, centred):
-    for c in range(about.shape[0]):
+def give_points(k, about, centre, origin, centred):
+    for c in range(k):
         for j in range(about.shape[1]):
             origin[j] = centre[j]
             centred[c, j] = about[c, j] - centre[j]
@@ -26,7 +27,7 @@ def give_points(about, centre, origin, centred):
 
 @inlined
 def laid_factors(laid, k):
-    return laid[:1].reshape(1, 1, laid.shape[1], laid.shape[2])
+    return with_axis(laid)
 
 
 @inlined
@@ -45,24 +46,24 @@ def pack(k, factors, inputs):
         inputs[j] = factors[0, j, j]
 
 
-@inlined
+@kernel(fused=False)
 def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
     d = centred.shape[1]
-    to_panels(factors[0], laid[0])
+    to_panels(part(factors, 0), part(laid, 0))
     determinant = pairwise(logs, d)
     for c in range(k):
         scales[c] = -0.5
         constants[c] = (constants[c] + determinant) - half_log
-        whiten(centred[c], factors[0], projected[c])
+        whiten(part(centred, c), part(factors, 0), part(projected, c))
     return lies_far(k, projected, _FARTHEST)
 
 
-@inlined
+@kernel(fused=False)
 def estimate(
     k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
 ):
     d = means.shape[1]
-    half, about_centre, cross = work[0], work[1], work[2:]
+    half, about_centre, cross = part(work, 0), part(work, 1), stretch(work, 2, d)
     for i in range(d):
         for j in range(d):
             cross[i, j] = 0.0
