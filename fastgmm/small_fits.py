@@ -25,6 +25,9 @@ from fastgmm.statistics import MomentForm
 _MOST = 128
 """Numbers that NumPy sums in one piece, whose order the kernels keep."""
 
+_IN_TURN = 8
+"""Numbers from which on NumPy has several sums side by side in such a piece."""
+
 
 _without_warnings = np.errstate(divide="ignore", invalid="ignore")
 """Of logarithms, where weights are zero."""
@@ -43,8 +46,9 @@ def is_small(
     most_chunks : int, optional
         Up to 3: of more, sums would be merged in another order.
     """
-    few = 2 <= d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
-    if structure.compiled is None or not few:
+    few = d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
+    # Sums over components go in turn, but where these have one feature, and lie side by side.
+    if structure.compiled is None or not few or (d == 1 and k >= _IN_TURN):
         return False
     return len(RowGrid.of(n_rows, d, k)) <= most_chunks
 

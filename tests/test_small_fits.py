@@ -103,7 +103,8 @@ def test_what_is_small():
     assert not is_small(full, 10**6, 10, 4)  # many chunks
     assert not is_small(full, 8191, 8, 8)
     assert is_small(full, 8191, 8, 8, most_chunks=3)
-    assert not is_small(full, 500, 10, 1)
+    assert is_small(full, 500, 7, 1)
+    assert not is_small(full, 500, 8, 1)
     assert not is_small(full, 5, 10, 4)
     assert not is_small(full, 500, IN_ORDER, 4)
     assert not is_small(STRUCTURES["VEV"], 500, 10, 4)

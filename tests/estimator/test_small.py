@@ -58,8 +58,13 @@ def rows_of(n, d, scale):
 @pytest.mark.parametrize("name", COMPILED)
 @pytest.mark.parametrize(
     "X",
-    [load_iris().data, np.asfortranarray(rows_of(90, 2, 4.0)), rows_of(60, 3, 1e9)],
-    ids=["iris", "columns", "far"],
+    [
+        load_iris().data,
+        np.asfortranarray(rows_of(90, 2, 4.0)),
+        rows_of(60, 3, 1e9),
+        rows_of(300, 1, 4.0),
+    ],
+    ids=["iris", "columns", "far", "one feature"],
 )
 def test_bits_of_the_loop(name, X):
     for seed in range(3):
