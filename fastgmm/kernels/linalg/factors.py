@@ -11,11 +11,12 @@ product, made in registers.
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, kernel
+from fastgmm.kernels.compile import entry_point, inlined, kernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.linalg.products import subtract_product
 from fastgmm.kernels.simd import GROUP_BYTES
 from fastgmm.kernels.tiles import aligned_rows
+from fastgmm.kernels.views import fill, lesser
 
 EPS = np.finfo(np.float64).eps
 
@@ -29,7 +30,7 @@ there are no digits.
 """
 
 
-@kernel
+@inlined
 def invert_root(d, root, inverse):
     """The Cholesky factor of a matrix and its inverse, both upper triangular.
 
@@ -49,7 +50,7 @@ def invert_root(d, root, inverse):
     # In place; the lower triangle becomes the mirror of the upper one.
     definite = True
     for i in range(0, d, BLOCK):
-        stop = min(i + BLOCK, d)
+        stop = lesser(i + BLOCK, d)
         if i > 0:
             subtract_product(root, root, True, i, 0, i, i, d, root)
         for m in range(i, stop):
@@ -65,7 +66,7 @@ def invert_root(d, root, inverse):
                 root[j, m] = root[m, j]
     # Its inverse, from the last block of rows upwards.
     for i in range((d - 1) // BLOCK * BLOCK, -1, -BLOCK):
-        stop = min(i + BLOCK, d)
+        stop = lesser(i + BLOCK, d)
         for m in range(i, stop):
             for j in range(m, d):
                 inverse[m, j] = 0.0
@@ -83,12 +84,13 @@ def invert_root(d, root, inverse):
     return definite
 
 
-@kernel
+@inlined
 def rooms(d, like):
     """Memory for `invert_root`."""
     n_rows, width = (d + BLOCK - 1) // BLOCK * BLOCK, d + GROUP_BYTES // 8
     root, inverse = aligned_rows(n_rows, width, like), aligned_rows(n_rows, width, like)
-    root[:] = inverse[:] = 0.0
+    fill(root, 0.0)
+    fill(inverse, 0.0)
     return root, inverse
 
 

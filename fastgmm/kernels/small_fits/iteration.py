@@ -51,6 +51,34 @@ def _move(k, blocks, places, reference, means):
             means[c, j] = reference[c, j] + first_moment(blocks, places, c, j) / guarded
 
 
+def _add_chunks(X, ends, labels, k, origin, about, panels, point, scale, constant, sums):
+    """Make sums those of all chunks, one after another."""
+    chunk, no_weights, no_shares = np.empty(1, np.int64), np.empty(0), np.empty((0, 0))
+    of_chunk = np.empty(len(sums))
+    fill(sums, 0.0)
+    for b in range(len(ends) - 1):
+        chunk[0] = b
+        fill(of_chunk, 0.0)
+        add_statistics(
+            X,
+            no_weights,
+            ends,
+            chunk,
+            labels,
+            no_shares,
+            False,
+            with_axis(origin),
+            with_axis(stretch(about, 0, k)),
+            laid_factors(panels, k),
+            with_axis(stretch(point, 0, k)),
+            with_axis(stretch(scale, 0, k)),
+            with_axis(stretch(constant, 0, k)),
+            with_axis(of_chunk),
+        )
+        for i in range(len(sums)):
+            sums[i] += of_chunk[i]
+
+
 def _is_doubtful(what, k, reference, weight, means, covariances, factors):
     """Whether digits may count that were not kept."""
     d = means.shape[1]
@@ -149,8 +177,7 @@ def iteration(name, few):
         as_written()
         (n, d), most = X.shape, means.shape[1]
         n_roots, size = inputs.shape[1] - most, (sums.shape[1] - HEADER) // most
-        chunk, no_weights, no_shares = np.empty(1, np.int64), np.empty(0), np.empty((0, 0))
-        no_labels, of_chunk = np.empty(0, np.int32), np.empty(sums.shape[1])
+        no_labels = np.empty(0, np.int32)
         reference, weight, work = np.empty((most, d)), np.empty(most), np.empty((d + 2, d))
         for m in range(len(numbers)):
             if not running[m] and what != REFRESH:
@@ -182,29 +209,10 @@ def iteration(name, few):
                     for c in range(k):
                         for j in range(d):
                             point[c, j] = about[c, j]
-                fill(its_sums, 0.0)
-                for b in range(len(ends) - 1):
-                    chunk[0] = b
-                    sums_of_it = stretch(of_chunk, 0, len(its_sums))
-                    fill(sums_of_it, 0.0)
-                    add_statistics(
-                        X,
-                        no_weights,
-                        ends,
-                        chunk,
-                        part(labels, m) if what == START else no_labels,
-                        no_shares,
-                        False,
-                        with_axis(origin),
-                        with_axis(stretch(about, 0, k)),
-                        laid_factors(panels, k),
-                        with_axis(stretch(point, 0, k)),
-                        with_axis(stretch(scale, 0, k)),
-                        with_axis(stretch(constant, 0, k)),
-                        with_axis(sums_of_it),
-                    )
-                    for i in range(len(its_sums)):
-                        its_sums[i] += sums_of_it[i]
+                given = part(labels, m) if what == START else no_labels
+                add_chunks(
+                    X, ends, given, k, origin, about, panels, point, scale, constant, its_sums
+                )
                 add_origin(k, origin, about, reference)
                 blocks = sums_of_components(with_axis(its_sums), 0, k)
                 if what == START and SECOND_PASS and again == 0:
@@ -241,5 +249,6 @@ def iteration(name, few):
         move=kernel(filled_in(_move, parts), fused=False),
         is_doubtful=kernel(filled_in(_is_doubtful, parts), fused=False),
     )
+    names.add_chunks = inlined(filled_in(_add_chunks, names))
     iterate = filled_in(iterate, names)
     return kernel(iterate, signature=signature, variant=f"{name}{'_of_few' * few}", fused=False)
