@@ -157,7 +157,7 @@ class SmallFits:
         self._kernel = kernel
         grid = RowGrid.of(len(rows), d, k)
         ends = np.minimum(np.arange(len(grid) + 1) * grid.rows_per_chunk, len(rows))
-        self._head = rows, np.stack(labels).astype(np.int32, copy=False), ends
+        self._head = rows, np.array(labels, dtype=np.int32), ends
         self._rest = (
             *_tables(rows, ends, form),
             float(reg_covar),

@@ -56,6 +56,8 @@ _NO_NUMBER = (
 
 def fit_left_to_sklearn(estimator: Any, sample_weight: Any, labels: Any, checkpoint: Any) -> bool:
     """Whether scikit-learn has to fit, and knows what it is asked for."""
+    if not left_to_sklearn(estimator):
+        return False
     ours = {"sample_weight": sample_weight, "labels": labels, "checkpoint": checkpoint}
     if isinstance(estimator.reg_covar, str):
         ours["reg_covar='scale'"] = True
