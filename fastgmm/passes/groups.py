@@ -122,31 +122,29 @@ class SumsOfGroups:
         total = np.zeros(self.e_step.form.n_sums(*self.e_step.reference.shape))
         for batch, of_batch in zip(batches, groups, strict=True):
             made = self.e_step.kernels(batch)
-            sums = np.zeros(made.n_sums)
-            for group in of_batch:
-                self.e_step.add(made, group, sums)
-            total += self.e_step.expanded(made, sums)
+            total += self.e_step.expanded(made, self.of_batch(made, of_batch))
         return total
 
     def expanded(self, sums: np.ndarray) -> np.ndarray:
         """Sums over all features, of those of all chunks."""
         if self.groups.batches is None:
             return sums
-        pairs = zip(self._made, np.split(sums, self._ends[:-1]), strict=True)
-        return np.sum([self.e_step.expanded(made, part) for made, part in pairs], axis=0)
+        parts = np.split(sums, np.cumsum([made.n_sums for made in self.made])[:-1])
+        pairs = zip(self.made, parts, strict=True)
+        return np.sum([self.e_step.expanded(*pair) for pair in pairs], axis=0)
+
+    def of_batch(self, made: BatchKernels, groups: tuple[Group, ...]) -> np.ndarray:
+        """Sums of rows that are in groups of a batch, of each of its patterns."""
+        sums = np.zeros(made.n_sums)
+        for group in groups:
+            self.e_step.add(made, group, sums)
+        return sums
 
     @cached_property
-    def _made(self) -> list[BatchKernels]:
+    def made(self) -> list[BatchKernels]:
+        """What the E-step needs of each batch, where patterns are few."""
         return [self.e_step.kernels(batch) for batch in self.groups.batches or []]
 
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        return np.cumsum([made.n_sums for made in self._made])
-
     def _by_pattern(self, groups: list[tuple[Group, ...]]) -> np.ndarray:
-        sums = np.zeros(self._ends[-1])
-        parts = zip(self._made, groups, np.split(sums, self._ends[:-1]), strict=True)
-        for made, of_batch, part in parts:
-            for group in of_batch:
-                self.e_step.add(made, group, part)
-        return sums
+        pairs = zip(self.made, groups, strict=True)
+        return np.concatenate([self.of_batch(*pair) for pair in pairs])

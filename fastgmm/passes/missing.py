@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastgmm.covariance.linalg import diagonals
-from fastgmm.engines.base import Engine
+from fastgmm.engines.base import Engine, MergeTree
 from fastgmm.kernels.layout import Forms
 from fastgmm.merging import Bounds, merge_chunks
 from fastgmm.passes.base import Pass
@@ -18,6 +18,7 @@ from fastgmm.passes.dense import DensePass, SumsOfGiven, as_asked
 from fastgmm.passes.groups import Groups, SumsOfGroups
 from fastgmm.passes.kernel_operands import kernels_for_given
 from fastgmm.passes.marginal_e_step import MarginalEStep
+from fastgmm.passes.patterns import Group
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.missing import MissingTally, filled, filled_rows
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -30,6 +31,12 @@ _LEAST_CHUNKS = 16
 
 _MOST_TIMES = 4
 """...and how many times as large they may be, for memory."""
+
+_LEAST_SMALL_CHUNKS = 4
+"""Chunks that are left, as long as each is small. Threads then share the batches of a chunk..."""
+
+_SMALL = 1 << 22
+"""...and so many bytes are small: for rare patterns, which have few rows in a chunk."""
 
 _MOST_KEPT = 1 << 28
 """Bytes of rows, up to which they are kept in order of their patterns."""
@@ -66,7 +73,12 @@ class MissingPass(Pass):
         self._forms, self._engine = forms, engine
         # A chunk takes a call for each number of features: it is larger than those of other passes.
         grid = RowGrid.of(source.n_rows, source.n_features, n_components)
-        larger = min(max(len(grid) // _LEAST_CHUNKS, 1), _MOST_TIMES)
+        small = _SMALL // (8 * source.n_features * grid.rows_per_chunk)
+        larger = max(
+            min(len(grid) // _LEAST_CHUNKS, _MOST_TIMES),
+            min(len(grid) // _LEAST_SMALL_CHUNKS, small),
+            1,
+        )
         self._grid = RowGrid(grid.n_rows, larger * grid.rows_per_chunk)
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
         self.weight_scale, self.total_weight = self._filled.weight_scale, self._filled.total_weight
@@ -81,7 +93,7 @@ class MissingPass(Pass):
     def statistics(self, operands, about=None, careful=False):
         e_step = MarginalEStep.of(operands, self._forms.density, about, careful, self.dtype)
         sums = SumsOfGroups(e_step, self._groups, self._labels, self._keeps)
-        total = sums.expanded(self._merged(sums))
+        total = self._total(sums)
         record = SufficientStatistics(e_step.form, e_step.reference, total)
         return record.traced() if self._forms.moments == MomentForm.TRACE else record
 
@@ -113,12 +125,39 @@ class MissingPass(Pass):
     def centre(self):
         return self._filled.centre()
 
-    def _merged(self, sums: SumsOfGroups) -> np.ndarray:
-        """Merge over all chunks; here, rows that are kept in order are not read again."""
+    def _total(self, sums: SumsOfGroups) -> np.ndarray:
+        """Sums over all features, of all rows; here, rows that are kept in order are read once."""
         if self._source.place is not None:
-            return merge_chunks(sums, self._source, self._grid, self._engine)
+            return sums.expanded(merge_chunks(sums, self._source, self._grid, self._engine))
         bounds, read = self._grid.bounds, self._source.read
-        return self._engine.reduce(lambda i: sums.of_rows(bounds(i), read), len(self._grid))
+        if self._groups.batches is None or not self._keeps:
+            found = self._engine.reduce(lambda i: sums.of_rows(bounds(i), read), len(self._grid))
+            return sums.expanded(found)
+        return self._total_by_batch(sums)
+
+    def _total_by_batch(self, sums: SumsOfGroups) -> np.ndarray:
+        """The same, in the same bits, of rows that are kept: threads share the batches, too."""
+        bounds, n_chunks = self._grid.bounds, len(self._grid)
+        kept: list[list[tuple[Group, ...]]] = [[] for _ in range(n_chunks)]
+
+        def group(i: int) -> None:
+            _, kept[i] = self._groups.of_rows(bounds(i), self._source.read, self._labels, True)
+
+        self._engine.for_each(group, n_chunks)
+        made = sums.made
+        trees = [MergeTree(n_chunks) for _ in made]
+        expanded = [np.empty(0) for _ in made]
+
+        def add(task: int) -> None:
+            i, batch = divmod(task, len(made))
+            trees[batch].add(i, sums.of_batch(made[batch], kept[i][batch]))
+
+        def expand(batch: int) -> None:
+            expanded[batch] = sums.e_step.expanded(made[batch], trees[batch].total)
+
+        self._engine.for_each(add, n_chunks * len(made))
+        self._engine.for_each(expand, len(made))
+        return np.sum(expanded, axis=0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

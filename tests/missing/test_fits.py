@@ -171,6 +171,7 @@ def test_sources_threads_and_kept_rows(X, tmp_path, many_chunks, monkeypatch):
 
     pq.write_table(table_of(rows, weights), tmp_path / "rows.parquet")
     monkeypatch.setattr("fastgmm.passes.missing._MOST_KEPT", 0)
+    assert_same_bits(expected, mixture(n_jobs=2).fit(rows, sample_weight=weights))
     sources = (
         open_source(tmp_path / "rows.npy", weight=weights),
         open_source(tmp_path / "rows.parquet", weight="weight"),
