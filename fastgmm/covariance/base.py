@@ -55,11 +55,18 @@ class CovarianceStructure(ABC):
         ----------
         statistics : CentredStatistics
             Of the structure's moment form. Where that is `NONE`, a careful pass has `OUTER`. Its
-            scatter may be overwritten.
+            scatter is a sum, still to be divided by weights, and may be overwritten.
         reg_covar : float or ndarray of shape (d,)
-            Added to every variance: the same for every feature, or one for each.
+            Added to every variance: the same for every feature, or one for each. Where that would
+            leave the structure, see `fastgmm.covariance.matrices.regularized_scatter`.
         previous : Parameters or None
             Of the E-step before, to iterate from. None in a start.
+
+        Returns
+        -------
+        ndarray
+            Of the structure's shape. That of a component without a spread may be singular, infinite
+            or NaN, but comes without a warning; `factor` makes NaN of it.
         """
 
     @abstractmethod

@@ -40,7 +40,8 @@ class Pass(ABC):
         Sum of the weights, as the caller gave them.
     weight_scale : float
         A power of two near their mean, which the weights in statistics are divided by: it changes
-        no digit, and keeps tiny weights above the guard against empty components.
+        no digit, and keeps tiny weights above the guard against empty components. All that
+        statistics sum is divided by it, `total_weight` here is not.
     """
 
     n_rows: Any
@@ -75,6 +76,7 @@ class Pass(ABC):
         Parameters
         ----------
         shares : Shares
+            Of which a chunk may be labels.
         about : ndarray of shape (k, d)
             Points to take moments about.
         careful : bool, optional

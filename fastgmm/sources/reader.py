@@ -58,7 +58,7 @@ class RowReader(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows start to stop, of any number type, and their weights, or none of length 0."""
+        """Rows start to stop, perhaps none, of any number type; their weights or `NO_WEIGHTS`."""
 
     @abstractmethod
     def weights(self) -> Iterator[np.ndarray]:

@@ -112,7 +112,7 @@ class DrawnElsewhere:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SingleRows:
-    """Every component begins with one row, and the other rows with none."""
+    """Every component begins with one row, and the other rows with none: their values (k, d)."""
 
     rows: np.ndarray
 

@@ -24,6 +24,7 @@ SYNONYMS = {
     "EEE": "tied",
     "VVV": "full",
 }
+CONJUGATE = {"VII", "VVI", "EEE", "VVV"}
 K, D = 3, 4
 REG = np.array([0.3, 0.1, 0.0, 0.2])
 
@@ -53,6 +54,19 @@ def m_step(name, scatters, weight, reg_covar=0.0, previous=None):
     found = structure.fit(centred, reg_covar, previous)
     assert found.shape[weight.ndim - 1 :] == structure.shape(k, d)
     return structure.as_matrices(found, k, d)
+
+
+def is_held_open(name, *, rows=None, features=None):
+    """Whether no covariance is singular when some components' rows, or some features, vanish.
+
+    ``rows`` and ``features`` are their factors.
+    """
+    scatters, weight = make_scatters()
+    scatters *= np.reshape(np.ones(K) if rows is None else rows, (K, 1, 1))
+    if features is not None:
+        scatters *= np.outer(features, features)
+    covariances = m_step(name, scatters, weight)
+    return np.isfinite(covariances).all() and (np.linalg.eigvalsh(covariances) > 1e-9).all()
 
 
 def cost(scatters, weight, covariances):
@@ -262,10 +276,13 @@ def test_synonyms_have_the_same_answers(name, other, dtype):
 @pytest.mark.parametrize("name", [name for name in structures.ALL if name not in structures.SHARED])
 def test_variational_bayes_takes_those_with_a_prior(name):
     model = BayesianGaussianMixture(n_components=K, covariance_type=name, random_state=0)
-    if name in ("VII", "VVI", "EEE", "VVV"):
+    structure = STRUCTURES[name]
+    is_conjugate = isinstance(structure, Conjugate)
+    assert name not in NAMES or is_conjugate == (name in CONJUGATE)
+    if is_conjugate:
         plain = quiet_fit(model, X).to_sklearn()
         np.testing.assert_allclose(plain.predict_proba(X), model.predict_proba(X), atol=1e-9)
-        assert model.covariance_prior_.shape == (D, D)
+        assert model.covariance_prior_.shape == structure.of_one(model.covariances_).shape
         return
     with pytest.raises(ValueError, match=f"'{name}' has no conjugate prior"):
         model.fit(X)
@@ -338,7 +355,7 @@ def test_what_collapses_is_refused_or_mended(name):
     labels = np.repeat([0, 1, 2], [80, 80, 60])
     params = {"reg_covar": 0, "init_params": labels}
     model = make(name, on_failure="recover", **params)
-    if name in ("EII", "EEI", "EEE", "EEV", "tied", "tied_diag", "tied_spherical"):
+    if is_held_open(name, rows=[1, 1, 0]):
         assert not quiet_fit(model, rows).diagnostics_
         return
     with pytest.raises(ValueError, match="ill-defined"):
@@ -351,8 +368,9 @@ def test_what_collapses_is_refused_or_mended(name):
 
 @every_structure
 def test_a_constant_feature_is_refused_or_mended(name):
-    rows = X * [1, 1, 1, 0]
-    if STRUCTURES[name].forms.moments is MomentForm.TRACE:
+    constant = [1, 1, 1, 0]
+    rows = X * constant
+    if is_held_open(name, features=constant):
         assert np.isfinite(quiet_fit(make(name, reg_covar=0), rows).score(rows))
         return
     with pytest.raises(ValueError, match="ill-defined"):
@@ -360,6 +378,13 @@ def test_a_constant_feature_is_refused_or_mended(name):
     model = quiet_fit(make(name, reg_covar=0, on_failure="recover"), rows)
     assert "regularize" in [record["action"] for record in model.diagnostics_]
     assert np.isfinite(quiet_fit(make(name, reg_covar="scale"), rows).score(rows))
+
+
+def test_which_structures_hold_a_covariance_open():
+    shared = {"EII", "EEI", "EEE", "EEV"}
+    assert {name for name in NAMES if is_held_open(name, rows=[1, 1, 0])} == shared
+    spheres = {"EII", "VII"}
+    assert {name for name in NAMES if is_held_open(name, features=[1, 1, 1, 0])} == spheres
 
 
 # -- bad input -------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ import pytest
 
 from fastgmm.covariance import STRUCTURES
 from fastgmm.em import Listener, run_em
+from fastgmm.em_start import first_parameters, refuse_start
 from fastgmm.em_step import Model, em_step
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.families.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.passes import Pass, open_pass
 from fastgmm.sources.array import array_source
+from fastgmm.starts import LabelledRows
 from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures
 
@@ -37,7 +39,10 @@ class NumpyPass(Pass):
         return self._sums(np.exp(logs - totals[:, np.newaxis]), means, totals.sum())
 
     def given(self, shares, about, careful=False):
-        return self._sums(shares.chunk(0, self.n_rows), about, 0.0)
+        resp = shares.chunk(0, self.n_rows)
+        if resp.ndim == 1:  # labels
+            resp = (resp[:, np.newaxis] == np.arange(len(about))).astype(float)
+        return self._sums(resp, about, 0.0)
 
     def scatter(self, point):
         return self._outer(np.ones((self.n_rows, 1)), point[np.newaxis], MomentForm.OUTER, 0.0)
@@ -74,7 +79,7 @@ class NumpyPass(Pass):
 def test_em_over_a_pass_of_a_few_lines(covariance_type):
     structure, random = STRUCTURES[covariance_type], np.random.RandomState(0)
     X = mixtures.random_rows(500, 3, random)
-    start = mixtures.random_parameters(covariance_type, 3, 3, random)
+    start = LabelledRows(np.argsort(np.argsort(X[:, 0])) * 3 // len(X), 3)
     family = MaximumLikelihood(structure, GivenParameters())
     model = Model(structure, family, 1e-6, X.dtype)
 
@@ -83,7 +88,8 @@ def test_em_over_a_pass_of_a_few_lines(covariance_type):
             iteration = em_step(rows, model, parameters)
             return iteration.parameters, iteration.lower_bound
 
-        return run_em(step, start, tol=0, max_iter=20, lower_bound=-np.inf, listener=Listener())
+        (first,) = first_parameters(model, iter([(rows, start)]), 3, 1, refuse_start)
+        return run_em(step, first, tol=0, max_iter=20, lower_bound=-np.inf, listener=Listener())
 
     ours = fitted(open_pass(array_source(X), structure.forms, ThreadEngine(1), 3))
     plain = fitted(NumpyPass(X, structure))

@@ -38,7 +38,7 @@ def test_reads_what_the_array_holds(make_source, dtype, weighted):
     assert source.dtype == dtype
     assert source.total_weight == expected.total_weight
     random = np.random.RandomState(1)
-    bounds = np.sort(random.randint(0, N_ROWS + 1, (30, 2)), axis=1)
+    bounds = np.sort(random.randint(0, N_ROWS + 1, (30, 2)), axis=1).tolist()
     for start, stop in [(0, N_ROWS), (7, 7), (N_ROWS - 1, N_ROWS), *bounds]:
         read, wanted = source.read(start, stop), expected.read(start, stop)
         assert read[:2] == wanted[:2]
@@ -53,7 +53,7 @@ def test_threads_read_the_same(make_source):
     X, weights = make_rows(n_rows=20_000)
     source, expected = make_source(X, weights), array_source(X, weights)
     random = np.random.RandomState(2)
-    bounds = np.sort(random.randint(0, len(X) + 1, (200, 2)), axis=1)
+    bounds = np.sort(random.randint(0, len(X) + 1, (200, 2)), axis=1).tolist()
 
     def is_right(bound):
         read, wanted = source.read(*bound), expected.read(*bound)
@@ -103,7 +103,7 @@ def test_absent_rows_are_left_out(make_source):
     source, expected = source.present(), array_source(X[present], weights[present])
     assert source.total_weight == expected.total_weight
     random = np.random.RandomState(1)
-    bounds = np.sort(random.randint(0, expected.n_rows + 1, (30, 2)), axis=1)
+    bounds = np.sort(random.randint(0, expected.n_rows + 1, (30, 2)), axis=1).tolist()
     for start, stop in [(0, expected.n_rows), (9, 9), *bounds]:
         read, wanted = source.read(start, stop), expected.read(start, stop)
         np.testing.assert_array_equal(read.rows, wanted.rows, strict=True)

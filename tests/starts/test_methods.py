@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 import fastgmm
@@ -9,11 +10,36 @@ from fastgmm.cli.main import call
 from fastgmm.sklearn_interface import constraints
 from fastgmm.starts import METHODS, LabelledRows
 from fastgmm.starts.methods import Method
+from tests.estimator.helpers import quiet_fit
+
+(SKLEARN_NAMES,) = SklearnGaussianMixture._parameter_constraints["init_params"]
 
 
 def test_every_method_of_scikit_learn_is_there():
-    (names,) = SklearnGaussianMixture._parameter_constraints["init_params"]
-    assert set(METHODS) == names.options | {"hierarchical", "k-means||"}
+    assert SKLEARN_NAMES.options | {"hierarchical", "k-means||"} <= set(METHODS)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_start_goes_wherever_starts_go(name, dtype, tmp_path):
+    random = np.random.RandomState(0)
+    X = (random.standard_normal((300, 2)) + 5 * random.randint(0, 3, (300, 1))).astype(dtype)
+    np.save(tmp_path / "X.npy", X)
+    model = fastgmm.GaussianMixture(3, init_params=name, random_state=0, max_iter=2, tol=0)
+    desired = quiet_fit(clone(model), X)
+    assert np.isfinite(desired.lower_bounds_).all()
+    assert np.unique(desired.means_, axis=0).shape == (3, 2)
+    weighted = quiet_fit(clone(model), X, sample_weight=random.uniform(size=len(X)))
+    assert np.isfinite(weighted.lower_bounds_).all()
+    for rows, weights in ((tmp_path / "X.npy", None), (X, np.full(len(X), 2.0))):
+        found = quiet_fit(clone(model), rows, sample_weight=weights)
+        np.testing.assert_array_equal(found.means_, desired.means_)
+    assert desired.to_sklearn().init_params in SKLEARN_NAMES.options
+    desired.save(tmp_path / "model.npz")
+    assert fastgmm.load(tmp_path / "model.npz").init_params == name
+    report = fastgmm.fit_many([X, X[::2]], 3, init_params=name, random_state=0, max_iter=2, tol=0)
+    alone = model.set_params(random_state=int(report.seeds[1]))
+    np.testing.assert_array_equal(report[1].means_, quiet_fit(alone, X[::2]).means_)
 
 
 def by_first_feature(X, n_components, random_state, sample_weight, engine):
