@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.kernels.layout import BEGIN, DECIDED
+from fastgmm.kernels.layout import DECIDED
 from fastgmm.sklearn_interface import random_state_of
 from fastgmm.starts import LabelledRows, SingleRows, Start, make_starts
+from fastgmm.starts.few_rows import Clusters
 from fastgmm.starts.lloyd import MAX_ITER, TOL
 from fastgmm.starts.plusplus import n_draws, rounding_of_distances
 
@@ -89,12 +90,8 @@ class ManyStarts:
         only_seeds = self._method == "k-means++"
         rounding = rounding_of_distances(self._rows.shape[1])
         cluster, no_weights = small_kmeans(), np.empty(0)
-        centers = np.empty((n_sets, k, self._rows.shape[1]))
-        in_doubt = np.empty(len(self._rows), dtype=bool)
         for number in range(n_init):
-            seeds = np.zeros((n_sets, k), dtype=np.int64)
-            labels = np.zeros(len(self._rows), dtype=np.int32)
-            state = np.full((n_sets, 3), BEGIN)
+            found = Clusters.blank(n_sets, k, *self._rows.shape)
             cluster(
                 self._rows,
                 no_weights,
@@ -103,16 +100,13 @@ class ManyStarts:
                 TOL,
                 0 if only_seeds else MAX_ITER,
                 rounding,
-                seeds,
-                centers,
-                labels,
-                in_doubt,
-                state,
+                *found,
             )
+            seeds, labels = found.seeds, found.labels
             # Where rounding decides, scikit-learn's own does.
             undecided = {
                 i: self._next(i, self._own_starts(i, number * per_start))
-                for i in np.flatnonzero(state[:, 0] != DECIDED).tolist()
+                for i in np.flatnonzero(found.state[:, 0] != DECIDED).tolist()
             }
             if only_seeds:
                 chosen = self._rows[self._offsets[:-1, np.newaxis] + seeds]

@@ -84,15 +84,19 @@ def fit(
         model.save(out)
     seconds = time.perf_counter() - began
     rows.on_read = None  # the bar of the fit is done
-    if plot is not None:
-        from fastgmm.plotting.overview import overview  # matplotlib takes half a second to import
+    drawn = None
+    try:
+        if plot is not None:
+            from fastgmm.plotting.overview import overview  # matplotlib takes half a second
 
-        write_picture(plot, overview(model, rows))
-    _warn(model)
-    if as_json:
-        print_json(_document(model, rows, seconds, out))
-    elif not quiet:
-        typer.echo(_text(model, rows, seconds, wide) + told_written(out, plot))
+            write_picture(plot, overview(model, rows))
+            drawn = plot
+    finally:  # whatever becomes of the picture, the fit is told of
+        _warn(model)
+        if as_json:
+            print_json(_document(model, rows, seconds, out))
+        elif not quiet:
+            typer.echo(_text(model, rows, seconds, wide) + told_written(out, drawn))
 
 
 def _text(model: Any, rows: RowSource, seconds: float, wide: bool) -> str:

@@ -5,7 +5,7 @@ scikit-learn's arithmetic say where it belongs. There the same operations are do
 arrays, and every label is scikit-learn's.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.cluster._k_means_lloyd import lloyd_iter_chunked_dense
@@ -92,6 +92,36 @@ def _centred(X: np.ndarray) -> np.ndarray:
     return X
 
 
+class Clusters(NamedTuple):
+    """What `fastgmm.kernels.kmeans.many.small_kmeans` finds of several data sets.
+
+    Parameters
+    ----------
+    seeds : ndarray of int64, shape (data sets, k)
+    centers : ndarray of shape (data sets, k, d)
+    labels : ndarray of int32, shape (n,)
+    in_doubt : ndarray of bool, shape (n,)
+    state : ndarray of int64, shape (data sets, 3)
+    """
+
+    seeds: np.ndarray
+    centers: np.ndarray
+    labels: np.ndarray
+    in_doubt: np.ndarray
+    state: np.ndarray
+
+    @classmethod
+    def blank(cls, n_sets: int, n_clusters: int, n_rows: int, n_features: int) -> "Clusters":
+        """Nothing yet: seeds and labels that are never found are those of the first."""
+        return cls(
+            np.zeros((n_sets, n_clusters), dtype=np.int64),
+            np.empty((n_sets, n_clusters, n_features)),
+            np.zeros(n_rows, dtype=np.int32),
+            np.empty(n_rows, dtype=bool),
+            np.full((n_sets, 3), BEGIN),
+        )
+
+
 def _by_kernel(
     X: np.ndarray, n_clusters: int, draws: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -106,11 +136,9 @@ def _by_kernel(
         return None, None
     n, d = X.shape
     weights = np.empty(0) if sample_weight is None else sample_weight
-    seeds, state = np.empty((1, n_clusters), dtype=np.int64), np.array([[BEGIN, 0, 0]])
-    centers, labels = np.empty((1, n_clusters, d)), np.empty(n, dtype=np.int32)
-    in_doubt = np.empty(n, dtype=bool)
     of_all = X, weights, np.array([0, n]), draws[np.newaxis]
-    found, centred = (seeds, centers, labels, in_doubt, state), None
+    found, centred = Clusters.blank(1, n_clusters, n, d), None
+    seeds, centers, labels, in_doubt, state = found
     while True:
         cluster(*of_all, TOL, MAX_ITER, rounding_of_distances(d), *found)
         phase, changed = int(state[0, 0]), int(state[0, 2])

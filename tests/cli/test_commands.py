@@ -43,6 +43,20 @@ def test_a_picture_of_the_fit(command, files, tmp_path, columns, suffix):
     assert done.out.endswith(f"; {picture} written\n")
 
 
+@pytest.mark.parametrize("option", ["--wide", "--json"])
+def test_a_fit_whose_picture_fails_is_told_of(command, files, tmp_path, monkeypatch, option):
+    def full(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("fastgmm.cli.fit.write_picture", full)
+    picture = tmp_path / "fit.png"
+    done = command("fit", files / "rows.csv", *FIT, option, "--plot", picture)
+    assert done.code == 2
+    assert "the disk is full" in done.err
+    assert "means" in done.out if option == "--json" else "BIC" in done.out
+    assert "fit.png" not in done.out
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("fit.gif", "ends in one of .png"), ("no/fit.png", "No such file"), ("m.png", "otherwise")],
