@@ -22,8 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-_MANY = 4000
-"""Tests that need nearly all kernels."""
+_MANY = 2000
+"""Tests that need most kernels."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,8 @@
 """The passes over rows against the oracle, for every structure, dtype, shape and memory layout."""
 
+import itertools
+from functools import cached_property
+
 import numpy as np
 import pytest
 
@@ -69,6 +72,7 @@ class Problem:
         kind = structures.like(self.covariance_type)
         return parameters.means, parameters.precisions_cholesky, kind
 
+    @cached_property
     def oracle_predictions(self):
         """(responsibilities, log-likelihoods, weighted log-densities)."""
         with np.errstate(divide="ignore"):
@@ -79,7 +83,7 @@ class Problem:
         return *both, weighted
 
     def oracle_statistics(self, sample_weight=None, given=None):
-        responsibilities, log_likelihood, _ = self.oracle_predictions()
+        responsibilities, log_likelihood, _ = self.oracle_predictions
         if given is not None:
             responsibilities, log_likelihood = given, 0.0
         return reference.sufficient_statistics(
@@ -110,15 +114,14 @@ def assert_same_statistics(actual, desired, rtol):
 @every_structure
 @every_dtype
 @every_shape
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("given", [False, True])
-def test_statistics(covariance_type, dtype, shape, weighted, given):
+def test_statistics(covariance_type, dtype, shape):
     problem = Problem(covariance_type, dtype, shape)
-    sample_weight = problem.sample_weight if weighted else None
-    responsibilities = problem.given if given else None
-    actual = problem.statistics(sample_weight=sample_weight, given=responsibilities)
-    desired = problem.oracle_statistics(sample_weight, responsibilities)
-    assert_same_statistics(actual, desired, RTOL[dtype])
+    for sample_weight, given in itertools.product(
+        (None, problem.sample_weight), (None, problem.given)
+    ):
+        actual = problem.statistics(sample_weight=sample_weight, given=given)
+        desired = problem.oracle_statistics(sample_weight, given)
+        assert_same_statistics(actual, desired, RTOL[dtype])
 
 
 @every_structure
@@ -147,14 +150,13 @@ def test_statistics_add_to_what_is_there(covariance_type, dtype):
 @every_structure
 @every_dtype
 @every_shape
-@pytest.mark.parametrize("weighted", [False, True])
-def test_labels_are_responsibilities_of_0_and_1(covariance_type, dtype, shape, weighted):
+def test_labels_are_responsibilities_of_0_and_1(covariance_type, dtype, shape):
     problem = Problem(covariance_type, dtype, shape)
-    sample_weight = problem.sample_weight if weighted else None
     labels = problem.given.argmax(axis=1)
     given = np.eye(shape[-1])[labels]
-    found, expected = (problem.statistics(None, sample_weight, g) for g in (labels, given))
-    np.testing.assert_array_equal(found.sums, expected.sums)
+    for sample_weight in (None, problem.sample_weight):
+        found, expected = (problem.statistics(None, sample_weight, g) for g in (labels, given))
+        np.testing.assert_array_equal(found.sums, expected.sums)
 
 
 @every_structure
@@ -179,7 +181,7 @@ def test_components_near_the_origin_beside_others(covariance_type, dtype, weight
     )
     assert_same_statistics(actual, desired, RTOL[dtype])
     for output, wanted in zip(
-        ("responsibilities", "log_likelihoods"), problem.oracle_predictions(), strict=False
+        ("responsibilities", "log_likelihoods"), problem.oracle_predictions, strict=False
     ):
         assert_close(problem.prediction(output), wanted, RTOL[dtype])
 
@@ -230,36 +232,36 @@ def test_the_reference_is_what_the_kernel_centred_by(covariance_type):
 
 @every_dtype
 @every_shape
-@pytest.mark.parametrize("weighted", [False, True])
-def test_scatter(dtype, shape, weighted):
+def test_scatter(dtype, shape):
     n, d, _ = shape
     random = np.random.RandomState(n)
     X = mixtures.random_rows(n, d, random, dtype)
-    weights = random.uniform(0, 3, n) if weighted else np.ones(n)
     about = random.standard_normal(d)
-    chunk = mixtures.as_chunk(X, weights if weighted else None)
-    actual = chunk_scatter(chunk, about[np.newaxis])
-    desired = reference.sufficient_statistics(
-        X, np.ones((n, 1)), about[np.newaxis], "outer", weights, dtype=np.longdouble
-    )
-    assert_same_statistics(actual, desired, RTOL[np.float64])  # float64 whatever the rows are
+    for weights in (None, random.uniform(0, 3, n)):
+        actual = chunk_scatter(mixtures.as_chunk(X, weights), about[np.newaxis])
+        desired = reference.sufficient_statistics(
+            X, np.ones((n, 1)), about[np.newaxis], "outer", weights, dtype=np.longdouble
+        )
+        # In float64 whatever the rows are.
+        assert_same_statistics(actual, desired, RTOL[np.float64])
 
 
 @every_dtype
 @every_shape
-@pytest.mark.parametrize("layout", [np.ascontiguousarray, *LAYOUTS])
-def test_totals_of_each_of_many(dtype, shape, layout):
+def test_totals_of_each_of_many(dtype, shape):
     n, d, _ = shape
-    X = layout(mixtures.random_rows(n, d, np.random.RandomState(n), dtype))
+    rows = mixtures.random_rows(n, d, np.random.RandomState(n), dtype)
     offsets = np.array([0, n // 3, n // 3, n])
-    totals = totals_of_each(X, offsets)
-    for start, stop, total in zip(offsets[:-1], offsets[1:], totals, strict=True):
-        expected = X[start:stop].astype(np.longdouble).sum(axis=0)
-        scale = np.abs(X).sum(axis=0).max()
-        np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
-        np.testing.assert_array_equal(
-            total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
-        )
+    for layout in (np.ascontiguousarray, *LAYOUTS):
+        X = layout(rows)
+        totals = totals_of_each(X, offsets)
+        for start, stop, total in zip(offsets[:-1], offsets[1:], totals, strict=True):
+            expected = X[start:stop].astype(np.longdouble).sum(axis=0)
+            scale = np.abs(X).sum(axis=0).max()
+            np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
+            np.testing.assert_array_equal(
+                total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
+            )
 
 
 # --- predictions --------------------------------------------------------------------------
@@ -270,7 +272,7 @@ def test_totals_of_each_of_many(dtype, shape, layout):
 @every_shape
 def test_predictions(covariance_type, dtype, shape):
     problem = Problem(covariance_type, dtype, shape)
-    responsibilities, log_likelihoods, log_densities = problem.oracle_predictions()
+    responsibilities, log_likelihoods, log_densities = problem.oracle_predictions
     rtol = RTOL[dtype]
     # A responsibility r has r (1 - r) times the errors of two log-densities.
     of_two = 2 * 0.25 * rtol * max(np.abs(log_densities).max(), 2.0)
@@ -315,7 +317,7 @@ def test_rows_beyond_the_range_of_densities(covariance_type, dtype):
     """Log-likelihoods of -1e4 and less: nothing underflows before its logarithm is taken."""
     problem = Problem(covariance_type, dtype, (40, 3, 3))
     problem.X *= 1000
-    _, log_likelihoods, _ = problem.oracle_predictions()
+    _, log_likelihoods, _ = problem.oracle_predictions
     assert log_likelihoods.max() < -1e4
     np.testing.assert_allclose(
         problem.prediction("log_likelihoods"), log_likelihoods.astype(float), rtol=RTOL[dtype]
@@ -356,23 +358,20 @@ def test_nan_in_a_mixture_comes_out_as_nan(covariance_type, dtype):
 
 @every_structure
 @every_dtype
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (131, 5, 3)])
-def test_the_layout_of_rows_changes_no_bit(covariance_type, dtype, layout, shape):
+def test_the_layout_of_rows_changes_no_bit(covariance_type, dtype, shape):
     problem = Problem(covariance_type, dtype, shape)
-    X, weights, given = problem.X, problem.sample_weight, problem.given
-    plain = problem.statistics(X, weights)
-    weights_elsewhere = layout(weights[:, np.newaxis])[:, 0]
-    same = problem.statistics(layout(X), weights_elsewhere)
-    np.testing.assert_array_equal(same.sums, plain.sums)
-    plain = problem.statistics(X, weights, given)
-    same = problem.statistics(layout(X), weights_elsewhere, layout(given))
-    np.testing.assert_array_equal(same.sums, plain.sums)
-    for output in OUTPUTS:
-        np.testing.assert_array_equal(
-            problem.prediction(output, layout(X)), problem.prediction(output)
-        )
-    about = np.zeros((1, shape[1]))
-    plain = chunk_scatter(mixtures.as_chunk(X, weights), about)
-    same = chunk_scatter(mixtures.as_chunk(layout(X), weights_elsewhere), about)
-    np.testing.assert_array_equal(same.sums, plain.sums)
+
+    def results(layout):
+        X, given = layout(problem.X), layout(problem.given)
+        weights = layout(problem.sample_weight[:, np.newaxis])[:, 0]
+        yield problem.statistics(X, weights).sums
+        yield problem.statistics(X, weights, given).sums
+        for output in OUTPUTS:
+            yield problem.prediction(output, X)
+        yield chunk_scatter(mixtures.as_chunk(X, weights), np.zeros((1, shape[1]))).sums
+
+    plain = list(results(np.ascontiguousarray))
+    for layout in LAYOUTS:
+        for same, expected in zip(results(layout), plain, strict=True):
+            np.testing.assert_array_equal(same, expected)
