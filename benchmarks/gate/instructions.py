@@ -49,8 +49,7 @@ def count_instructions(tree: Tree, select: str = "") -> Figures:
         If the kernels fail, or nothing was counted.
     """
     module, arguments = "benchmarks.gate.counting_worker", ("--select", select)
-    cache = str(tree.work / "counted-kernels")
-    tree.run(module, *arguments, NUMBA_CACHE_DIR=cache)
+    tree.run(module, *arguments)
     dumps = tree.work / "callgrind.out"
     for old in tree.work.glob(f"{dumps.name}*"):
         old.unlink()
@@ -58,7 +57,7 @@ def count_instructions(tree: Tree, select: str = "") -> Figures:
         *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),
         f"--callgrind-out-file={dumps}",
     )
-    printed = tree.run(module, *arguments, "--collect", prefix=valgrind, NUMBA_CACHE_DIR=cache)
+    printed = tree.run(module, *arguments, "--collect", prefix=valgrind)
     rows = json.loads(printed.splitlines()[-1])
     totals: Counter[str] = Counter()
     for path in tree.work.glob(f"{dumps.name}.*"):

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,23 +51,21 @@ class Tree:
     accepted: tuple[Acceptance, ...] = ()
     plant: str = ""
 
-    def environment(self, **variables: str) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Variables of a process that imports fastgmm from these sources."""
         return {
             **os.environ,
             # Second come the benchmarks of this checkout; its own fastgmm is never found.
             "PYTHONPATH": os.pathsep.join([str(self.sources), str(REPOSITORY)]),
-            "NUMBA_CACHE_DIR": str(self.work / "kernels"),
+            # Beside the sources; not what is planted, of which the names of kernels know nothing.
+            "NUMBA_CACHE_DIR": str(self.work / "planted") if self.plant else "",
             "PYTHONHASHSEED": "0",
             VARIABLE: self.plant,
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
-            **variables,
         }
 
-    def run(
-        self, module: str, *arguments: str, prefix: tuple[str, ...] = (), **variables: str
-    ) -> str:
+    def run(self, module: str, *arguments: str, prefix: tuple[str, ...] = ()) -> str:
         """Run a module of the gate on these sources, and return what it prints.
 
         Raises
@@ -76,7 +73,7 @@ class Tree:
         GateError
             With the end of its messages, if it fails.
         """
-        return self._run([*prefix, sys.executable, "-m", module, *arguments], variables)
+        return self._run([*prefix, sys.executable, "-m", module, *arguments])
 
     def check(self) -> None:
         """Import fastgmm, and see that it is the one meant.
@@ -86,12 +83,12 @@ class Tree:
         GateError
             If it does not import, or another one is found.
         """
-        found = Path(self._run([sys.executable, "-c", _WHERE], {}).strip())
+        found = Path(self._run([sys.executable, "-c", _WHERE]).strip())
         if not found.is_relative_to(self.sources):
             raise GateError(f"{self.role} {self.name}: fastgmm was imported from {found}")
 
-    def _run(self, command: list[str], variables: Mapping[str, str]) -> str:
-        pipe, environment = subprocess.PIPE, self.environment(**variables)
+    def _run(self, command: list[str]) -> str:
+        pipe, environment = subprocess.PIPE, self.environment()
         with processes.started(
             command, cwd=self.work, env=environment, stdout=pipe, stderr=pipe
         ) as process:
@@ -142,9 +139,22 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
         _export(role, commit, sources)
         name = reference if commit.startswith(reference) else f"{reference} ({commit[:8]})"
         text = _git("show", f"{commit}:{FILE}") or ""
+    _bring_kernels(sources)
     tree = Tree(role, name, sources, work, tuple(parse(text, f"{role} {name}, {FILE}")))
     tree.check()
     return tree
+
+
+def _bring_kernels(sources: Path) -> None:
+    """Copy what this checkout has compiled: a side that has the same kernels need not compile them.
+
+    The names of the files hold a digest of all that kernels are made from.
+    """
+    for file in (REPOSITORY / PACKAGE).rglob("*.nb?"):
+        cache = sources / file.parent.relative_to(REPOSITORY)
+        if cache.parent.is_dir():
+            cache.mkdir(exist_ok=True)
+            shutil.copyfile(file, cache / file.name)
 
 
 def _commit(role: str, reference: str) -> str:

@@ -132,7 +132,7 @@ def print_line(result: dict[str, Any], is_first: bool) -> None:
 def demo(
     rows: Annotated[
         int, typer.Option(min=1000, help="Number of rows of the generated data.")
-    ] = 1_000_000,
+    ] = 200_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
 ) -> None:
     """Fit iris, digits and generated rows by scikit-learn and by fastgmm, and compare.

@@ -200,6 +200,20 @@ def test_a_directory_is_taken_as_it_is_now(repository, tmp_path):
     assert "not committed" in (tree.sources / "fastgmm" / "__init__.py").read_text()
 
 
+def test_what_this_checkout_has_compiled_comes_along(repository, tmp_path):
+    for folder in ("fastgmm", "fastgmm/new"):  # one that the commit has, and one that it lacks
+        cache = repository / folder / "__pycache__"
+        cache.mkdir(parents=True)
+        (cache / "kernel_digest.nbi").write_text("compiled")
+    tree = open_tree("BASE", "HEAD", tmp_path / "base")
+    (found,) = tree.sources.rglob("*.nbi")
+    assert found.relative_to(tree.sources) == Path("fastgmm/__pycache__/kernel_digest.nbi")
+    assert tree.environment()["NUMBA_CACHE_DIR"] == ""
+    # What is planted goes by the same names.
+    planted = replace(tree, plant="sleep").environment()["NUMBA_CACHE_DIR"]
+    assert Path(planted).is_relative_to(tree.work)
+
+
 # -- no answer is never a pass ---------------------------------------------------------------------
 def no_answer(base, head, *options):
     """Messages of a run that must end without an answer."""
