@@ -13,6 +13,7 @@ from fastgmm.batch.lockstep import fit_in_lockstep
 from fastgmm.batch.starts import ManyStarts
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.covariance.algebra import ill_defined
+from fastgmm.covariance.few_rows import are_few
 from fastgmm.estimator import predicting
 from fastgmm.estimator.attributes import are_too_large, too_large
 from fastgmm.estimator.fitting import fitted_attributes
@@ -104,6 +105,7 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
+            fits &= not are_few(n, self._model._structure.shape(k, d))
             self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
 

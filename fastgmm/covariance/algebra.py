@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.covariance import few_rows
 from fastgmm.covariance.base import CovarianceStructure
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.linalg import (
@@ -15,6 +16,7 @@ from fastgmm.covariance.linalg import (
     log_diagonals,
     squared,
     upper_factors,
+    upper_precision_factors,
 )
 
 ILL_DEFINED = (
@@ -49,7 +51,10 @@ def ill_defined(dtype: np.dtype) -> ValueError:
 
 
 def defined_factors(
-    structure: CovarianceStructure, covariances: np.ndarray, rounding: np.ndarray | None
+    structure: CovarianceStructure,
+    covariances: np.ndarray,
+    rounding: np.ndarray | None,
+    added: np.ndarray | None = None,
 ) -> np.ndarray:
     """Precision factors; NaN for a covariance that is singular to rounding.
 
@@ -59,8 +64,13 @@ def defined_factors(
     covariances : ndarray
     rounding : ndarray of shape (k, d), or None
         See `Estimates`.
+    added : ndarray of shape (d,), optional
+        See `Estimates`.
     """
-    factors = structure.factor(covariances)
+    if added is None:
+        factors = structure.factor(covariances)
+    else:
+        factors = few_rows.precision_factors(covariances, added, upper_precision_factors)
     if rounding is None:
         return factors
     if structure.shares_covariance:
