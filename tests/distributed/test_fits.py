@@ -35,7 +35,7 @@ def local(X, weights=None, **arguments):
 
 PARTITIONS = {
     "one": 60_000,
-    "many": 1_000,
+    "many": 3_000,
     "odd": 7_777,
     "uneven": (1, 20_000, 9_999, 30_000),
 }

@@ -15,6 +15,7 @@ on_x86 = pytest.mark.skipif(
 
 
 @on_x86
+@pytest.mark.compiled_only
 @pytest.mark.parametrize(
     ("cpu", "features", "lane_bytes", "group"),
     [

@@ -26,7 +26,7 @@ from tests.saved.files.make_files import HERE, POINTS, of_run, quiet_fit
 from tests.saved.models import X
 
 FILES = sorted(path.name for path in HERE.glob("*.npz"))
-PER_FILE = 25
+PER_FILE = 15
 
 NUMBERS = [0, 1, -1, 2, 3, 7, 0.5, -0.5, 1e-300, 1e300, 10**30]
 WORDS = ["", "text", "full", "diag", "tied", "kmeans", "random", "means_", "dirichlet_distribution"]
