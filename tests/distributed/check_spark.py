@@ -100,6 +100,7 @@ def test_a_fit_is_the_local_one_up_to_rounding(frame, rows, kind, weight):
 def test_executors_merge_many_partitions_to_the_same_bits(frame, monkeypatch):
     at_home = spark.fit(_model(), frame.select("a", "b"))
     monkeypatch.setattr(place, "_AT_HOME", 4)
+    monkeypatch.setattr(place, "_TASK_BYTES", 1 << 13)  # a task for every partition
     model = spark.fit(_model(), frame.select("a", "b"))
     for name in NAMES:
         assert np.array_equal(getattr(model, name), getattr(at_home, name))

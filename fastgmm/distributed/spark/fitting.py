@@ -1,11 +1,10 @@
 """Fit a mixture to a Spark frame."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastgmm.distributed.spark.frame import chosen_columns
-from fastgmm.distributed.spark.place import SparkReader, counted_partitions
+from fastgmm.distributed.spark.place import SparkReader, packed_rows
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.optional import import_optional
 
@@ -24,8 +23,8 @@ def fit(
     Every iteration is a job of Spark: the tasks turn partitions into sufficient statistics
     (Bishop 2006, section 9.2.2) by the kernels of a local fit, and these are merged along a tree
     over the partitions. The same partitions give the same bits for any number of executors, and
-    the parameters of a local fit of the same rows up to rounding. A frame that is not cached is
-    cached meanwhile, in memory and on disk.
+    the parameters of a local fit of the same rows up to rounding. Before, the rows are packed by
+    `mapInArrow`, and kept so meanwhile, in memory and on disk.
 
     Parameters
     ----------
@@ -58,20 +57,7 @@ def fit(
     """
     import_optional("pyspark", "Fitting Spark frames", "spark")
     rows = chosen_columns(frame, columns, sample_weight)
-    with _cached(rows.frame):
-        reader = SparkReader(rows.frame, counted_partitions(rows))
+    with packed_rows(rows) as (records, partitions):
+        reader = SparkReader(records, partitions)
         model.fit(RowSource(reader), **parameters)  # type: ignore[attr-defined]
     return model
-
-
-@contextmanager
-def _cached(frame: Any) -> Any:
-    """Keep the rows of a frame where they have been computed.
-
-    What is read again must be the same rows in the same partitions.
-    """
-    frame.persist()
-    try:
-        yield
-    finally:
-        frame.unpersist()

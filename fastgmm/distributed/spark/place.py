@@ -1,11 +1,11 @@
-"""Rows that Spark holds: how they are counted, read, and summed."""
+"""Rows that Spark holds: how they are packed, counted, read, and summed."""
 
 import functools
 import math
 import pickle
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,10 +17,13 @@ from fastgmm.distributed.spark.executors import (
     Counted,
     Layout,
     count_rows,
+    leaves_of,
+    of_each,
+    pack,
     pieces,
     rows_between,
-    sum_rows,
-    told,
+    sum_partitions,
+    unpack,
     weights_of_rows,
 )
 from fastgmm.distributed.spark.frame import NAME, SparkRows
@@ -30,26 +33,68 @@ from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.elsewhere import Place
 
 _AT_HOME = 64
-"""Records that this process merges by itself; of more partitions, Spark merges neighbours first.
+"""Partitions that this process merges by itself; of more, Spark merges neighbours first.
 
 That is a second stage of tasks, which costs more time than so few records need to come home.
 """
 
+_TASK_BYTES = 1 << 26
+"""Rows of a task, about, where every core has one: small partitions become one.
 
-def counted_partitions(rows: SparkRows) -> tuple[Layout, Partitions]:
-    """Look at all rows once.
+Of a few megabytes, a task costs more than its kernels.
+"""
+
+
+@contextmanager
+def packed_rows(rows: SparkRows) -> Iterator[tuple[Any, Partitions]]:
+    """Pack rows where they are, and keep them there meanwhile, in memory and on disk.
+
+    What is read again must be the same rows in the same partitions.
+
+    Yields
+    ------
+    records : RDD
+        See `fastgmm.distributed.spark.executors.Records`; where partitions are small, several of
+        them are one of the RDD's.
+    partitions : Partitions
+        Of the frame.
 
     Raises
     ------
     ValueError
-        If there are none, or arrays have several lengths.
+        If there are no rows, or arrays have several lengths.
     ClusterError
         If executors have other versions of packages.
     """
-    layout = Layout(
-        rows.of_arrays, rows.weighted, np.dtype(np.float32 if rows.single else np.float64)
-    )
-    found: list[Counted] = sorted(_collected(rows.frame, count_rows, layout=layout))
+    single = np.dtype(np.float32 if rows.single else np.float64)
+    layout = Layout(rows.of_arrays, rows.weighted, single)
+    with ExitStack() as stack:
+        with _spark_errors():
+            asked = rows.frame.mapInArrow(partial(pack, layout=layout), "record binary")
+            records = _kept(asked.rdd.map(unpack), stack)
+        partitions = _counted(rows, layout, records)
+        n_bytes = partitions.starts[-1] * len(partitions.columns) * layout.dtype.itemsize
+        with _spark_errors():
+            n_tasks = max(records.context.defaultParallelism, math.ceil(n_bytes / _TASK_BYTES))
+            if n_tasks < len(partitions.starts) - 1:
+                first, records = records, _kept(records.coalesce(n_tasks), stack)
+                records.count()
+                first.unpersist()
+        yield records, partitions
+
+
+def _kept(records: Any, stack: ExitStack) -> Any:
+    """An RDD whose partitions stay where they have been computed, until the end of a context."""
+    from pyspark import StorageLevel
+
+    kept = records.persist(StorageLevel.MEMORY_AND_DISK)
+    stack.callback(kept.unpersist)
+    return kept
+
+
+def _counted(rows: SparkRows, layout: Layout, records: Any) -> Partitions:
+    """Look at all rows once."""
+    found: list[Counted] = list(_collected(records, count_rows).values())
     check_facts({f"of partition {part.number}": part.facts for part in found}, facts_here())
     d = {part.n_features for part in found if part.n_features is not None}
     if not d:
@@ -60,10 +105,7 @@ def counted_partitions(rows: SparkRows) -> tuple[Layout, Partitions]:
     starts = np.zeros(len(found) + 1, np.int64)
     np.cumsum([part.n_rows for part in found], out=starts[1:])
     names = None if rows.of_arrays else rows.columns
-    partitions = Partitions(
-        uuid.uuid4().hex, NAME, starts, layout.dtype, columns, names, rows.weighted
-    )
-    return layout, partitions
+    return Partitions(uuid.uuid4().hex, NAME, starts, layout.dtype, columns, names, rows.weighted)
 
 
 class SparkReader(PartitionedRows):
@@ -71,25 +113,23 @@ class SparkReader(PartitionedRows):
 
     Parameters
     ----------
-    frame : DataFrame
-    counted : (Layout, Partitions)
+    records : RDD
+        See `packed_rows`.
+    partitions : Partitions
     """
 
-    def __init__(self, frame: Any, counted: tuple[Layout, Partitions]):
-        self._frame, (self._layout, partitions) = frame, counted
+    def __init__(self, records: Any, partitions: Partitions):
         super().__init__(partitions)
-        self.place = SparkPlace(frame, self._layout, partitions)
+        self._records = records
+        self.place = SparkPlace(records, partitions)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         parts = {number: (begin, end) for number, begin, end in self._partitions.parts(start, stop)}
-        blocks = _collected(self._frame, rows_between, layout=self._layout, parts=parts)
-        return joined(blocks, self.n_features, self.dtype)
+        found = _collected(self._records, rows_between, parts=parts)
+        return joined([found[number] for number in parts], self.n_features, self.dtype)
 
     def weights(self) -> Iterator[np.ndarray]:
-        asked = _asked(self._frame, weights_of_rows, layout=self._layout)
-        with _spark_errors():
-            for record in asked.toLocalIterator(prefetchPartitions=True):
-                yield _result(record)
+        yield from _collected(self._records, weights_of_rows).values()
 
 
 class SparkPlace(Place):
@@ -97,32 +137,25 @@ class SparkPlace(Place):
 
     Parameters
     ----------
-    frame : DataFrame
-    layout : Layout
+    records : RDD
     partitions : Partitions
     """
 
-    def __init__(self, frame: Any, layout: Layout, partitions: Partitions):
-        self._frame, self._layout, self._partitions = frame, layout, partitions
-        with_rows = np.flatnonzero(np.diff(partitions.starts)).tolist()
-        self._leaves = {number: leaf for leaf, number in enumerate(with_rows)}
+    def __init__(self, records: Any, partitions: Partitions):
+        self._records, self._partitions = records, partitions
+        self._leaves = leaves_of(partitions)
 
     def merge(self, function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid) -> Any:
-        context = self._frame.sparkSession.sparkContext
-        functions = self._by_partition(function, grid)
-        sent = context.broadcast((pickle.dumps(source.to_send()), functions))
-        asked = _asked(
-            self._frame,
-            sum_rows,
-            layout=self._layout,
+        # What tasks share goes to every executor once, as Spark broadcasts the task itself.
+        work = partial(
+            sum_partitions,
             partitions=self._partitions,
             grid=grid,
-            sent=sent,
+            stored=pickle.dumps(source.to_send()),
+            functions=self._by_partition(function, grid),
         )
-        try:
-            total = _total(asked, self._leaves)
-        finally:
-            sent.destroy()
+        with _spark_errors():
+            total = _total(self._records.mapPartitions(work), len(self._leaves))
         if source.on_read is not None:
             source.on_read(source.n_rows)
         return total
@@ -139,39 +172,48 @@ class SparkPlace(Place):
         }
 
 
-def _asked(frame: Any, work: Callable, **arguments: Any) -> Any:
-    """Frame of the pickled results of some work on every partition."""
-    return frame.mapInArrow(partial(told, work=work, **arguments), "record binary")
-
-
-def _collected(frame: Any, work: Callable, **arguments: Any) -> list[Any]:
-    """Results of some work on every partition, in the order of the partitions."""
-    with _spark_errors():
-        records = _asked(frame, work, **arguments).collect()
-    return [_result(record) for record in records]
-
-
-def _result(record: Any) -> Any:
-    """What a task made.
+def _collected(records: Any, work: Callable, **arguments: Any) -> dict[int, Any]:
+    """What some work gives for every partition, by their numbers, in order.
 
     Raises
     ------
     ValueError
-        What is wrong with the rows of its partition.
+        What is wrong with the rows of the first partition that has such rows.
     """
-    result = pickle.loads(record[0])
-    if isinstance(result, Failed):
-        raise result.error
-    return result
+    with _spark_errors():
+        found = records.mapPartitions(partial(of_each, work=work, **arguments)).collect()
+    results = dict(sorted(found, key=lambda pair: pair[0]))
+    for result in results.values():
+        if isinstance(result, Failed):
+            raise result.error
+    return results
 
 
-def _leaf_and_nodes(leaves: dict[int, int], record: Any) -> tuple[int, Any]:
-    """Number among the partitions that have rows, and the nodes of the merge tree."""
-    result = pickle.loads(record[0])
-    if isinstance(result, Failed):
-        return 0, result
-    number, sums = result
-    return leaves[number], [((0, leaves[number]), sums)]
+def _total(found: Any, n_leaves: int) -> Any:
+    """Merge of all partitions, by the same additions whoever makes them.
+
+    Parameters
+    ----------
+    found : RDD
+        Nodes of the merge tree over the partitions, or what went wrong.
+    n_leaves : int
+
+    Raises
+    ------
+    ValueError
+        What is wrong with the rows of the first partition that has such rows.
+    """
+    join = partial(_joined, n_leaves)
+    if n_leaves > _AT_HOME:
+        # A task merges neighbours, whose nodes grow together, as many as there are such tasks.
+        width = 1 << math.ceil(math.log2(n_leaves) / 2)
+        pairs = found.flatMap(partial(_with_keys, width))
+        found = pairs.reduceByKey(join, -(-n_leaves // width)).values()
+    nodes = functools.reduce(join, found.collect())
+    if isinstance(nodes, Failed):
+        raise nodes.error
+    ((_, total),) = nodes
+    return total
 
 
 def _joined(n_leaves: int, first: Any, second: Any) -> Any:
@@ -185,39 +227,11 @@ def _joined(n_leaves: int, first: Any, second: Any) -> Any:
     return list(tree.nodes.items())
 
 
-def _total(records: Any, leaves: dict[int, int]) -> Any:
-    """Merge of all partitions, by the same additions whoever makes them.
-
-    Parameters
-    ----------
-    records : DataFrame
-        Pickled numbers of partitions, and their sums.
-    leaves : dict
-        Numbers among the partitions that have rows.
-
-    Raises
-    ------
-    ValueError
-        What is wrong with the rows of the first partition that has such rows.
-    """
-    join, entered = partial(_joined, len(leaves)), partial(_leaf_and_nodes, leaves)
-    with _spark_errors():
-        if len(leaves) <= _AT_HOME:
-            found = [entered(record)[1] for record in records.collect()]
-        else:
-            # A task merges neighbours, whose nodes grow together, as many as there are such tasks.
-            width = 1 << math.ceil(math.log2(len(leaves)) / 2)
-            pairs = records.rdd.map(entered).map(partial(_with_key, width))
-            found = pairs.reduceByKey(join, -(-len(leaves) // width)).values().collect()
-    nodes = functools.reduce(join, found)
+def _with_keys(width: int, nodes: Any) -> list[tuple[int, Any]]:
+    """Every node by itself, with a number that neighbours share."""
     if isinstance(nodes, Failed):
-        raise nodes.error
-    ((_, total),) = nodes
-    return total
-
-
-def _with_key(width: int, pair: tuple[int, Any]) -> tuple[int, Any]:
-    return pair[0] // width, pair[1]
+        return [(0, nodes)]
+    return [((node[0][1] << node[0][0]) // width, [node]) for node in nodes]
 
 
 @contextmanager
