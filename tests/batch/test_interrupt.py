@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -13,29 +14,34 @@ CODE = """
 import numpy as np, fastgmm, threading
 sets = [np.random.default_rng(i).normal(size=(500, 2)) for i in range({n_sets})]
 fastgmm.fit_many(sets[:70], 3)
-print("begin", flush=True)
-try:
-    fastgmm.fit_many(sets, 3, tol=0.0, max_iter=200_000, n_jobs=2, reg_covar={reg_covar!r})
-except KeyboardInterrupt:
-    print("ended", flush=True)
+for _ in range(2):
+    print("begin", flush=True)
+    try:
+        fastgmm.fit_many(sets, 3, tol=0.0, max_iter=200_000, n_jobs=2, reg_covar={reg_covar!r})
+    except KeyboardInterrupt:
+        print("ended", flush=True)
 report = fastgmm.fit_many(sets[:10], 3, random_state=0)
 print(report, flush=True)
 """
 
 
 @unix_only
-@pytest.mark.parametrize("after", [0.05, 0.4])
 @pytest.mark.parametrize("reg_covar", [1e-6, "scale"], ids=["lockstep", "one by one"])
-def test_ctrl_c_ends_it_and_leaves_the_process_sound(after, reg_covar):
+def test_ctrl_c_ends_it_and_leaves_the_process_sound(reg_covar):
     """Undisturbed, the groups or fits that have begun would go on for minutes."""
     code = CODE.format(n_sets=600, reg_covar=reg_covar)
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout.readline() == "begin\n"
-        time.sleep(after)
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=30)
+        patience = threading.Timer(60, process.kill)
+        patience.start()
+        for after in (0.05, 0.4):
+            assert process.stdout.readline() == "begin\n"
+            time.sleep(after)
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "ended\n"
+        out, error = process.communicate()
+        patience.cancel()
     assert process.returncode == 0, error
-    assert out.splitlines() == ["ended", "<FitReport: 10 mixtures fitted, 0 failed>"]
+    assert out == "<FitReport: 10 mixtures fitted, 0 failed>\n"
     assert error == ""
