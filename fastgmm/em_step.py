@@ -159,8 +159,10 @@ def em_step(
     operands = model.operands(parameters)
     far = needs_care(operands, model.structure.forms, rows.dtype).any()
     # The rank of what few rows sum to is told in float64 only.
-    single = rows.dtype == np.float32 and model.structure.forms.moments is MomentForm.OUTER
-    few = single and are_few(rows.n_rows, parameters.covariances.shape)
+    few = False
+    if rows.dtype == np.float32 and model.structure.is_unconstrained:
+        own = model.structure.forms.moments is MomentForm.OUTER
+        few = own and are_few(rows.n_rows, parameters.covariances.shape, rows.dtype)
     for careful in (True,) if far or few else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
         if not is_doubtful(rows, model, statistics, estimates, new).any():

@@ -106,10 +106,10 @@ def of_few_rows(ranks, d, added, seed=0):
     return scatter + np.diag(added), added
 
 
-@pytest.mark.parametrize("added", [1.0, 1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("added", [1.0, 1e-2, 1e-4])
 def test_factors_of_few_rows_are_as_exact_as_others(added):
     d = few_rows._LEAST_FEATURES + 5
-    covariances, added = of_few_rows([0, 1, 17, 120], d, added)
+    covariances, added = of_few_rows([0, 1, 17, d // few_rows._FEW], d, added)
 
     def otherwise(_):
         raise AssertionError("its rank is low")
@@ -146,7 +146,7 @@ def test_what_is_not_of_few_rows_is_factored_as_others():
 
 
 def test_bits_of_few_rows_are_the_same_on_any_number_of_threads():
-    covariances, added = of_few_rows([40, 121], few_rows._LEAST_FEATURES + 33, 1e-3)
+    covariances, added = of_few_rows([40, 75], few_rows._LEAST_FEATURES + 33, 1e-3)
 
     def made():
         return few_rows.precision_factors(covariances, added, upper_precision_factors)

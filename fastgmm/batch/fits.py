@@ -105,8 +105,10 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
-            fits &= not are_few(n, self._model._structure.shape(k, d))
-            self._types[kind] = _real_dtype(X) if fits else None
+            dtype, structure = _real_dtype(X), self._model._structure
+            if structure.is_unconstrained and dtype is not None:
+                fits &= not are_few(n, structure.shape(k, d), dtype)
+            self._types[kind] = dtype if fits else None
         return self._types[kind]
 
     def _given_parameters_fit(self) -> bool:

@@ -109,7 +109,7 @@ def estimate(
         share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
         rounding = (share[..., np.newaxis] * centred.means) ** 2
     added = None
-    if structure.is_unconstrained and are_few(statistics.n_rows, covariances.shape):
+    if structure.is_unconstrained and are_few(statistics.n_rows, covariances.shape, dtype):
         added = np.broadcast_to(reg_covar, statistics.reference.shape[-1:])
     return Estimates(
         centred.weight, centred.means, covariances, rounding, statistics.total_weight, added

@@ -18,13 +18,13 @@ _BAND = 256
 _STEP = 16
 """Features that are worked on at a time: so few that BLAS takes no threads for them."""
 
-_FEW = 6
+_FEW = 8
 """A rank is low if there is one in so many features."""
 
-_LEAST_FEATURES = 800
+_LEAST_FEATURES = 600
 """From so many features on it pays."""
 
-_LEAST_ADDED = 1e-8
+_LEAST_ADDED = 1e-5
 """Share of the variances that is regularisation at least.
 
 Of less than that, rounding would take more digits than it does otherwise.
@@ -34,19 +34,22 @@ _ROUNDING = 64 * np.finfo(np.float64).eps
 """Share of a variance that is no more than rounding of sums, and not of the low rank."""
 
 
-def are_few(n_rows: int, shape: tuple[int, ...]) -> bool:
+def are_few(n_rows: int, shape: tuple[int, ...], dtype: np.dtype) -> bool:
     """Whether rows are so few that this is worth a trial; of many data sets at once, it is not.
 
     Parameters
     ----------
     n_rows : int, or ndarray
-        Of two components and more, some has half of them at most.
     shape : tuple of int
         Of the covariances: (d, d) or (k, d, d), if they are matrices.
+    dtype : dtype
+        Of the rows. In float32 the rank is lost, and to work in float64 instead pays if the rank of
+        all components is low; else one of two is enough, which has half of the rows at most.
     """
     if np.ndim(n_rows) or shape[-1] < _LEAST_FEATURES:
         return False
-    return n_rows * _FEW <= min(shape[0] if len(shape) == 3 else 1, 2) * shape[-1]
+    shared = len(shape) == 2 or shape[0] == 1
+    return n_rows * _FEW <= shape[-1] * (1 if shared or dtype == np.float32 else 2)
 
 
 def precision_factors(

@@ -60,11 +60,16 @@ def draw_numbers(
 
 
 def rows_at(source: RowSource, numbers: np.ndarray) -> np.ndarray:
-    """Rows (len(numbers), d) of a source by their numbers, read in the source's order."""
+    """Rows (len(numbers), d) of a source by their numbers, read in the source's order.
+
+    Neighbours are read together, which helps where most rows are asked for.
+    """
     rows = np.empty((len(numbers), source.n_features), source.dtype)
-    for place in np.argsort(numbers):
-        number = int(numbers[place])
-        rows[place] = source.read(number, number + 1).rows[0]
+    places = np.argsort(numbers)
+    apart = np.flatnonzero(np.diff(numbers[places]) > 1) + 1
+    for run in np.split(places, apart) if len(places) else ():
+        first, last = int(numbers[run[0]]), int(numbers[run[-1]])
+        rows[run] = source.read(first, last + 1).rows[numbers[run] - first]
     return rows
 
 

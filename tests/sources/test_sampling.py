@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fastgmm.sources.opening import open_source
-from fastgmm.sources.sampling import sample_rows
+from fastgmm.sources.sampling import rows_at, sample_rows
 
 X = np.arange(20_000.0).reshape(10_000, 2)
 
@@ -15,6 +15,16 @@ def test_distinct_rows_in_order(n_rows):
     assert set(rows[:, 0]) <= set(X[:, 0])
     np.testing.assert_array_equal(rows[:, 1], rows[:, 0] + 1)
     assert weights is None
+
+
+@pytest.mark.parametrize("numbers", [[], [7], [9, 8, 3, 4, 4, 9_999, 0], np.arange(9_999, -1, -1)])
+def test_rows_by_their_numbers(numbers):
+    numbers = np.array(numbers, dtype=np.int64)
+    source, reads = open_source(X), []
+    source.on_read = reads.append
+    np.testing.assert_array_equal(rows_at(source, numbers), X[numbers])
+    runs = np.count_nonzero(np.diff(np.unique(numbers)) > 1) + 1
+    assert len(reads) == (runs if len(numbers) else 0)
 
 
 @pytest.mark.parametrize("n_rows", [10_000, 10**9])
