@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,6 +200,25 @@ class Failed(NamedTuple):
     error: ValueError
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Bundled:
+    """Pieces that a task needs, as one thing: Dask takes its time for each that a task depends on.
+
+    To Dask it is as small as it looks, since the rows in it are known to it already.
+
+    Parameters
+    ----------
+    pieces : dict of Block
+    """
+
+    pieces: dict[Piece, Block]
+
+
+def bundled(places: list[Piece], blocks: list[Block]) -> Bundled:
+    """Pieces of partitions, which blocks are."""
+    return Bundled(dict(zip(places, blocks, strict=True)))
+
+
 def sums_of_leaves(
     token: str,
     of_rows: str,
@@ -206,8 +226,7 @@ def sums_of_leaves(
     function: bytes,
     grid: RowGrid,
     leaves: list[int],
-    places: list[Piece],
-    blocks: list[Block],
+    rows: Bundled,
 ) -> list[tuple[tuple[int, int], Any]] | Failed:
     """The nodes of the merge tree that follow from some of its leaves.
 
@@ -224,9 +243,7 @@ def sums_of_leaves(
     grid : RowGrid
     leaves : list of int
         Numbers of chunks.
-    places : list of (int, int)
-        Which pieces of partitions the blocks are.
-    blocks : list of Block
+    rows : Bundled
 
     Returns
     -------
@@ -240,7 +257,7 @@ def sums_of_leaves(
         chunk = leaves[number]
         enter(tree, of_chunk, chunk, of_chunk(source.read(*grid.bounds(chunk))))
 
-    with HELD.lending(of_rows, dict(zip(places, blocks, strict=True))):
+    with HELD.lending(of_rows, rows.pieces):
         try:
             _engine().for_each(work, len(leaves))
         except ValueError as error:

@@ -1,5 +1,7 @@
 """The place of rows on a cluster: which worker sums which chunks, and what comes home."""
 
+import math
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,7 +20,15 @@ from fastgmm.distributed.client import (
     result_of,
     scheduler_errors,
 )
-from fastgmm.distributed.held import Failed, Partitions, Piece, joined, sums_of_leaves
+from fastgmm.distributed.held import (
+    Bundled,
+    Failed,
+    Partitions,
+    Piece,
+    bundled,
+    joined,
+    sums_of_leaves,
+)
 from fastgmm.distributed.workers import check_workers, facts_here
 from fastgmm.merging import tree_of
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
@@ -26,6 +36,9 @@ from fastgmm.sources.cache import Block
 from fastgmm.sources.elsewhere import Place
 from fastgmm.sources.reader import readers_below
 from fastgmm.sources.selected import SelectedRows
+
+_ASKED_EVERY = 1.0
+"""Seconds for which the scheduler's answer which workers there are is taken for true."""
 
 _PATIENCE = 60
 """Seconds to wait for a first worker; one that is started again takes some."""
@@ -43,14 +56,14 @@ class Bundle:
         Numbers of the chunks.
     places : list of (int, int)
         The pieces of partitions that they need...
-    blocks : list of Future
-        ...and these.
+    rows : Future
+        ...and these, made once.
     """
 
     worker: str
     leaves: list[int]
     places: list[Piece] = field(default_factory=list)
-    blocks: list[Any] = field(default_factory=list)
+    rows: Any = field(default_factory=lambda: Bundled({}))
 
 
 @dataclass(eq=False)
@@ -97,6 +110,8 @@ class ClusterPlace(Place):
         self.client, self.partitions, self.blocks = client, partitions, list(blocks)
         self._jobs: weakref.WeakKeyDictionary[RowSource, _Job] = weakref.WeakKeyDictionary()
         self._checked: set[str] = set()
+        self._workers: dict[str, int] = {}
+        self._asked = -math.inf
 
     def __reduce__(self) -> tuple:
         return type(None), ()  # a worker works where it is
@@ -110,6 +125,8 @@ class ClusterPlace(Place):
             If the cluster is gone, or a worker has other versions of packages.
         """
         check_open(self.client)
+        if time.monotonic() < self._asked + _ASKED_EVERY:
+            return self._workers
         with scheduler_errors():
             workers: dict[str, int] = self.client.nthreads()
             if not workers:
@@ -117,6 +134,7 @@ class ClusterPlace(Place):
         if new := workers.keys() - self._checked:
             check_workers(self.client, new, facts_here())
             self._checked |= new
+        self._workers, self._asked = workers, time.monotonic()
         return workers
 
     def merge(self, function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid) -> Any:
@@ -164,8 +182,7 @@ class ClusterPlace(Place):
                 of_bundle,
                 grid,
                 bundle.leaves,
-                bundle.places,
-                bundle.blocks,
+                bundle.rows,
                 key=f"fastgmm-sums-{uuid.uuid4().hex}",
                 workers=[bundle.worker],
                 allow_other_workers=True,
@@ -195,25 +212,34 @@ class ClusterPlace(Place):
         at = [set(holders.get(block.key, ())) for block in self.blocks]
         bundles = _by_place(parts, at, workers)
         for bundle in bundles:
-            self._give_pieces(bundle, parts, at)
+            blocks = self._pieces(bundle, parts, at)
+            bundle.places = [place for place, _ in blocks]
+            bundle.rows = self.client.submit(
+                bundled,
+                bundle.places,
+                [block for _, block in blocks],
+                key=f"fastgmm-rows-{uuid.uuid4().hex}",
+                workers=[bundle.worker],
+                allow_other_workers=True,
+            )
         return bundles
 
-    def _give_pieces(
+    def _pieces(
         self, bundle: Bundle, parts: list[list[tuple[int, int, int]]], at: list[set[str]]
-    ) -> None:
+    ) -> list[tuple[Piece, Any]]:
         """The pieces of partitions that the chunks of a bundle need, on its worker.
 
         A chunk that lies in several partitions gets a piece of its own, or its rows would be joined
         anew in every iteration.
         """
+        pieces: list[tuple[Piece, Any]] = []
         needed: dict[int, tuple[int, int]] = {}
         for leaf in bundle.leaves:
             if len(parts[leaf]) > 1:
                 block = self._piece(bundle.worker, parts[leaf])
                 before = 0
                 for number, start, stop in parts[leaf]:
-                    bundle.places.append((number, start - before))
-                    bundle.blocks.append(block)
+                    pieces.append(((number, start - before), block))
                     before += stop - start
                 continue
             for number, start, stop in parts[leaf]:
@@ -224,8 +250,8 @@ class ClusterPlace(Place):
             block = self.blocks[number]
             if not held:
                 block = self._piece(bundle.worker, [(number, start, stop)])
-            bundle.places.append((number, 0 if held else start))
-            bundle.blocks.append(block)
+            pieces.append(((number, 0 if held else start), block))
+        return pieces
 
     def _piece(self, worker: str, parts: list[tuple[int, int, int]]) -> Any:
         """Future of rows of some partitions, copied for a worker."""

@@ -11,9 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client, Future
 
 from fastgmm import open_source
+from fastgmm.distributed import place
 from fastgmm.distributed.files import ReopenedReader
+from fastgmm.distributed.held import sums_of_leaves
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.chunks import SumsOfChunks
 from fastgmm.sources.array import ArrayReader
@@ -277,3 +280,25 @@ def test_data_that_a_user_persists_is_not_computed_again(client):
     before = {key for key, value in client.who_has().items() if value}
     assert_same_bits(fitted(array), local(X))
     assert before <= set(client.who_has())
+
+
+def test_an_iteration_asks_for_few_things(client, monkeypatch):
+    """A task depends on the source and on its rows as one, however many partitions there are."""
+    depends_on, asked = [], []
+    submit, nthreads = Client.submit, Client.nthreads
+
+    def submitted(self, function, *args, **kwargs):
+        if function is sums_of_leaves:
+            depends_on.append(sum(isinstance(given, Future) for given in args))
+        return submit(self, function, *args, **kwargs)
+
+    def asked_for(self, *args, **kwargs):
+        asked.append(self)
+        return nthreads(self, *args, **kwargs)
+
+    monkeypatch.setattr(Client, "submit", submitted)
+    monkeypatch.setattr(Client, "nthreads", asked_for)
+    monkeypatch.setattr(place, "_ASKED_EVERY", math.inf)
+    assert_same_bits(fitted(da.from_array(X, chunks=(1_000, 3))), local(X))
+    assert set(depends_on) == {2}
+    assert len(asked) == 1
