@@ -44,13 +44,15 @@ class MomentForm(StrEnum):
       moments and the weight, in blocks (see `fastgmm.kernels.layout`);
     - ``DIAGONAL``: first (d), weight, second (d);
     - ``TRACE``: first (d), weight, second (1);
-    - ``NONE``: first (d), weight.
+    - ``NONE``: first (d), weight;
+    - ``POOLED``: the same, and behind them the second ones of `OUTER` of all components together.
     """
 
     OUTER = "outer"
     DIAGONAL = "diagonal"
     TRACE = "trace"
     NONE = "none"
+    POOLED = "pooled"
 
     def block_size(self, n_features: int) -> int:
         """Numbers per component."""
@@ -62,7 +64,8 @@ class MomentForm(StrEnum):
 
     def n_sums(self, n_components: int, n_features: int) -> int:
         """Numbers of `SufficientStatistics.sums`."""
-        return HEADER + n_components * self.block_size(n_features)
+        pooled = outer_size(n_features) if self is MomentForm.POOLED else 0
+        return HEADER + n_components * self.block_size(n_features) + pooled
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -212,9 +215,8 @@ class SufficientStatistics:
 
     def traced(self) -> "SufficientStatistics":
         """Statistics with diagonal moments, summed over features."""
-        return self.with_second(MomentForm.TRACE, self.second.sum(axis=-1)).with_scatter(
-            self.scatter
-        )
+        traced = self.with_second(MomentForm.TRACE, self.second.sum(axis=-1))
+        return traced.with_scatter(self.scatter)
 
     def with_second(self, form: MomentForm, second: np.ndarray | None) -> "SufficientStatistics":
         """The same statistics with other second moments, and without the scatter of all rows."""

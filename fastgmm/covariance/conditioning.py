@@ -13,14 +13,17 @@ import numpy as np
 from fastgmm.covariance.linalg import (
     covariances_of,
     log_diagonals,
+    product,
     squared,
     upper_precision_factors,
     whitened,
 )
+from fastgmm.kernels.layout import FORMS, Forms
 from fastgmm.parameters import LOG_TWO_PI, Background, Operands
 
-_MATRICES = ("cholesky", "shared_cholesky")
-"""Density forms in which features of a component may correlate."""
+_MATRICES = _OWN, _SHARED = FORMS[:2]
+"""Forms in which features of a component may correlate: with a factor of its own, or of all."""
+_VARIANCES = FORMS[2]
 
 
 class Gaussians(NamedTuple):
@@ -28,19 +31,21 @@ class Gaussians(NamedTuple):
 
     Parameters
     ----------
-    correlated : bool
-        Whether features of a component may correlate.
+    forms : Forms
+        Those of the marginals: with a factor for each component, with one that they share, or with
+        variances, where features of a component never correlate.
     log_weights : ndarray of shape (k,)
     origin : ndarray of shape (d,)
         A point amid the means.
     means : ndarray of shape (k, d)
     factors, covariances, precisions : ndarray of shape (k, d, d)
-        Or (k, d) if features never correlate: square roots of precisions, and variances.
+        Or (k, d) if features never correlate: square roots of precisions, and variances. Where
+        components share them, (1, d, d).
     background : Background, optional
         Noise; None where there is none.
     """
 
-    correlated: bool
+    forms: Forms
     log_weights: np.ndarray
     origin: np.ndarray
     means: np.ndarray
@@ -60,10 +65,12 @@ class Gaussians(NamedTuple):
             Density form that they are of.
         """
         d = operands.means.shape[1]
-        correlated = density in _MATRICES
         roots = np.sqrt(-2.0 * operands.scales)
-        if correlated:
-            factors = roots[:, np.newaxis, np.newaxis] * operands.factors  # of each, or shared
+        forms = next((forms for forms in _MATRICES if forms.density == density), _VARIANCES)
+        if forms != _VARIANCES:
+            # Where there is one factor for all, there is one scale.
+            given = operands.factors if forms == _OWN else operands.factors[np.newaxis]
+            factors = roots[: len(given), np.newaxis, np.newaxis] * given
             covariances = covariances_of(factors)
             precisions = squared(factors)
             log_determinants = log_diagonals(factors)
@@ -75,7 +82,17 @@ class Gaussians(NamedTuple):
             log_determinants = np.log(factors).sum(axis=1)
         log_weights = operands.constants - log_determinants + 0.5 * d * LOG_TWO_PI
         fields = (operands.origin, operands.means, factors, covariances, precisions)
-        return cls(correlated, log_weights, *fields, operands.background)
+        return cls(forms, log_weights, *fields, operands.background)
+
+    @property
+    def correlated(self) -> bool:
+        """Whether features of a component may correlate."""
+        return self.forms != _VARIANCES
+
+    @property
+    def shared(self) -> bool:
+        """Whether components share their covariance."""
+        return self.forms == _SHARED
 
 
 class Conditionals(NamedTuple):
@@ -96,7 +113,7 @@ class Conditionals(NamedTuple):
 def marginals(gaussians: Gaussians, known: np.ndarray) -> Operands:
     """Operands of the mixtures of the known features, with an axis in front.
 
-    They are of the density form ``cholesky``, or ``diagonal`` if features never correlate.
+    They are of the density form that `Gaussians.forms` names.
 
     Parameters
     ----------
@@ -114,11 +131,15 @@ def marginals(gaussians: Gaussians, known: np.ndarray) -> Operands:
         projected = factors * centred
     else:
         if p == d:
-            factors = np.broadcast_to(gaussians.factors, (m, k, d, d))
+            factors = np.broadcast_to(gaussians.factors, (m, *gaussians.factors.shape))
         else:
             factors = upper_precision_factors(_blocks(gaussians.covariances, known, known))
         log_determinants = log_diagonals(factors)
-        projected = whitened(centred, factors)
+        if gaussians.shared:
+            factors = factors[:, 0]
+            projected = product(centred, factors, upper=True)
+        else:
+            projected = whitened(centred, factors)
     constants = gaussians.log_weights + log_determinants - 0.5 * p * LOG_TWO_PI
     background = gaussians.background
     if background is not None and p == d:
@@ -143,9 +164,14 @@ def conditionals(gaussians: Gaussians, known: np.ndarray, others: np.ndarray) ->
         return Conditionals(None, _entries(gaussians.covariances, others))
     from fastgmm.kernels.regression import conditional_matrices
 
-    k, (m, q) = len(gaussians.means), others.shape
+    k, (m, q) = len(gaussians.precisions), others.shape
     gains, covariances = np.empty((m, k, q, known.shape[1])), np.empty((m, k, q, q))
     conditional_matrices()(gaussians.precisions, known, others, gains, covariances)
+    if gaussians.shared:
+        gains, covariances = (
+            np.broadcast_to(one, (m, len(gaussians.means), *one.shape[2:]))
+            for one in (gains, covariances)
+        )
     return Conditionals(gains, covariances)
 
 

@@ -153,7 +153,7 @@ def conditional(estimator: Any, X: Any, features: Any) -> ConditionalMixture:
         middle = np.broadcast_to(0.5 * (low + high), (len(X), 1, len(others)))
         means = np.concatenate([means, middle], axis=1)
         covariances = np.concatenate([covariances, [np.diag((high - low) ** 2 / 12.0)]])
-    return ConditionalMixture(weights, np.array(means), covariances)
+    return ConditionalMixture(weights, np.array(means), np.array(covariances))
 
 
 def numbers_of(estimator: Any, features: Any) -> np.ndarray:

@@ -12,7 +12,14 @@ from numba import types
 
 from fastgmm.kernels.compile import entry_point, filled_in, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
-from fastgmm.kernels.forms import centred_diagonal, cholesky, diagonal, isotropic, shared_cholesky
+from fastgmm.kernels.forms import (
+    centred_diagonal,
+    cholesky,
+    diagonal,
+    isotropic,
+    shared_cholesky,
+    shared_pooled,
+)
 from fastgmm.kernels.layout import BLOCK, OUTPUTS, Forms, check_forms
 from fastgmm.kernels.loading import load_tile
 from fastgmm.kernels.responsibilities import assign, normalize
@@ -28,15 +35,17 @@ _STATISTICS = {
     Forms("diagonal", "diagonal"): diagonal.diagonal_statistics,
     Forms("isotropic", "trace"): isotropic.isotropic_statistics,
     Forms("centred_diagonal", "diagonal"): centred_diagonal.centred_diagonal_statistics,
+    Forms("shared_cholesky", "pooled"): shared_pooled.shared_pooled_statistics,
 }
 PARTS = {
-    "cholesky": cholesky,
-    "shared_cholesky": shared_cholesky,
-    "diagonal": diagonal,
-    "isotropic": isotropic,
-    "centred_diagonal": centred_diagonal,
+    Forms("cholesky", "outer"): cholesky,
+    Forms("shared_cholesky", "none"): shared_cholesky,
+    Forms("diagonal", "diagonal"): diagonal,
+    Forms("isotropic", "trace"): isotropic,
+    Forms("centred_diagonal", "diagonal"): centred_diagonal,
+    Forms("shared_cholesky", "pooled"): shared_pooled,
 }
-"""By density form."""
+_DENSITY_PARTS = {forms.density: parts for forms, parts in PARTS.items()}
 
 
 def statistics_pass(forms, dtype, n_features):
@@ -140,7 +149,7 @@ def prediction_pass(density_form, dtype):
                     store_rows(distances, stop - start, matrix, start)
         return total
 
-    predict = filled_in(predict, PARTS[density_form])
+    predict = filled_in(predict, _DENSITY_PARTS[density_form])
     return kernel(predict, signature=signature, variant=f"{density_form}_{real}")
 
 
@@ -181,5 +190,5 @@ def log_density_pass(density_form, dtype):
                     distances[c, t] = constants[c] + scales[c] * distances[c, t]
             store_rows(distances, stop - start, log_densities, start)
 
-    weigh_densities = filled_in(weigh_densities, PARTS[density_form])
+    weigh_densities = filled_in(weigh_densities, _DENSITY_PARTS[density_form])
     return kernel(weigh_densities, signature=signature, variant=f"{density_form}_{real}")

@@ -47,6 +47,7 @@ def _of_no_type() -> None:
     cells.cell_order()
     regression.conditional_matrices()
     regression.expansion()
+    regression.pooled_expansion()
     seeding.distances_pass()
     draws.uniform_draws()
     many.small_kmeans()

@@ -29,6 +29,7 @@ FORMS = (
     Forms("diagonal", "diagonal"),
     Forms("isotropic", "trace"),
     Forms("centred_diagonal", "diagonal"),
+    Forms("shared_cholesky", "pooled"),
 )
 """The pairs that there are kernels for, a file each in `fastgmm.kernels.forms`."""
 

@@ -19,6 +19,7 @@ from fastgmm.kernels.em_pass import PARTS
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE, check_forms
 from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.moments import add_about_means
+from fastgmm.kernels.outer_moments import pooled_second_moments
 from fastgmm.kernels.signatures import near_signature
 from fastgmm.kernels.tiles import aligned_row, aligned_rows, whole_groups
 
@@ -46,7 +47,7 @@ def near_statistics_pass(forms, dtype):
         component's distances, not squared, change per unit of the radii; `careful` and `sums` as
         for `statistics_pass`, without an axis for data sets.
     """
-    density_form, _ = check_forms(*forms)
+    forms = check_forms(*forms)
 
     def add_near_statistics(
         X,
@@ -67,19 +68,18 @@ def near_statistics_pass(forms, dtype):
         n_cells, n_noise = len(ends), len(constants) - len(means)
         k, d = means.shape
         tile_size = whole_groups(_largest(ends), X.itemsize)
-        tile = aligned_rows(d + 1, tile_size, X)
-        scratch = aligned_rows(d + BLOCK, tile_size, X)
+        tile, scratch = aligned_rows(d + 1, tile_size, X), aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if KEEPS_DISTANCES else distances
         weights, norms = aligned_rows(2, tile_size, X)
-        batch = aligned_rows(d + 1, _BATCH, X)
-        batch_scratch = aligned_rows(d + BLOCK, _BATCH, X)
+        batch, batch_scratch = aligned_rows(d + 1, _BATCH, X), aligned_rows(d + BLOCK, _BATCH, X)
         to_centers = aligned_rows(k, _BATCH, X)
         listed, counts = np.empty((_BATCH, k + 1), np.int64), np.empty(_BATCH, np.int64)
         # Operands and sums of the components that are near, side by side.
         near_scales, near_constants = np.empty_like(scales), np.empty_like(constants)
         room = np.empty((2, k, d), dtype=X.dtype)
-        blocks = sums[HEADER:].reshape(k, (len(sums) - HEADER) // k)
+        length = HEADER + k * (d + 1) if POOLED else len(sums)
+        blocks, pooled = sums[HEADER:length].reshape(k, (length - HEADER) // k), sums[length:]
         moved = k if SUMS_ABOUT_ORIGIN else 0
         about_origin, near_sums = np.zeros((2, moved, blocks.shape[1]))
         added = about_origin if SUMS_ABOUT_ORIGIN else blocks
@@ -110,16 +110,9 @@ def near_statistics_pass(forms, dtype):
                         tile, points, near, begin, end, operands, room, scratch, distances
                     )
                     if begin == 0:
-                        count = _keep_near(
-                            near,
-                            count,
-                            distances[0, : stop - start],
-                            to_centers[:, cell - first],
-                            radii[cell],
-                            spreads,
-                            scales,
-                            constants,
-                        )
+                        found = distances[0, : stop - start], to_centers[:, cell - first]
+                        given = radii[cell], spreads, scales, constants
+                        count = _keep_near(near, count, *found, *given)
                 if n_noise:
                     near_constants[count] = constants[k]
                 sums[0] += weigh(
@@ -144,13 +137,15 @@ def near_statistics_pass(forms, dtype):
                     near_sums,
                     added,
                 )
+                if POOLED:
+                    pooled_second_moments(tile, points, responsibilities[:count], scratch, pooled)
                 start = stop
         sums[2] += X.shape[0]
         if SUMS_ABOUT_ORIGIN:
             add_about_means(about_origin, means, blocks)
 
-    add_near_statistics = filled_in(add_near_statistics, PARTS[density_form])
-    variant = f"{density_form}_{np.dtype(dtype)}"
+    add_near_statistics = filled_in(add_near_statistics, PARTS[forms])
+    variant = f"{forms.density}_{forms.moments}_{np.dtype(dtype)}"
     return kernel(add_near_statistics, signature=near_signature(dtype), variant=variant)
 
 

@@ -15,7 +15,7 @@ from numba.core import types
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK, outer_blocks, outer_place
 from fastgmm.kernels.moments import block_products
-from fastgmm.kernels.simd import Vectors, unpack_arguments
+from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 
 
 def _outer_definition(tile, points, mean, roots, scratch, block):
@@ -110,6 +110,55 @@ def outer_moments_of_many(typing, tile, points, means, roots, order, begin, scra
     return _of_each(tile, means, roots, order, scratch, blocks, few=False)
 
 
+def _pooled_definition(tile, points, responsibilities, scratch, block):
+    d = len(tile) - 1
+    added, second = np.zeros_like(block), np.tril_indices(d)
+    roots = np.sqrt(responsibilities[:, :points].sum(axis=0))
+    _outer_definition(tile, points, np.zeros(d), roots, scratch, added)
+    block[outer_place(*second)] += added[outer_place(*second)]
+
+
+@microkernel(_pooled_definition)
+def pooled_second_moments(typing, tile, points, responsibilities, scratch, block):
+    """Add the second moments of all components together, about the origin, to block.
+
+    Its first moments and weight are those of the components, and are left out. tile (d + 1,
+    stride); responsibilities (k, stride); scratch and block as `outer_moments` takes them.
+    """
+    signature = types.void(tile, types.intp, responsibilities, scratch, block)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, r, z, sums = unpack_arguments(context, builder, signature, args)
+        d, (k, stride) = v.plus(x.shape[0], -1), r.shape
+        place, span = functools.partial(_row_place, v, stride), range(0, GROUP * v.lanes, v.lanes)
+
+        def weigh(t, _):
+            def add(c, totals):
+                at = v.at(c, stride, t)
+                return [
+                    v.add(total, v.load(r, v.plus(at, n)))
+                    for n, total in zip(span, totals, strict=True)
+                ]
+
+            roots = [v.sqrt(total) for total in v.loop(0, k, 1, [v.constant(0.0)] * GROUP, add)]
+
+            def features(j, width, _):
+                for m in range(width):
+                    row, first = v.at(v.plus(j, m), stride, t), place(j, t)
+                    for n, root in zip(span, roots, strict=True):
+                        number = v.mul(v.load(x, v.plus(row, n)), root)
+                        v.store(number, z, v.plus(first, n * BLOCK + m * v.lanes))
+
+            v.blocks(d, [], features)
+
+        v.loop(0, count, GROUP * v.lanes, [], weigh)
+        _add_blocks(v, d, count, z, place, sums)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 def _outer_of_many_features(v, *arrays):
     with v.builder.if_else(_few_count(v, *arrays)) as (few, many):
         with few:
@@ -140,12 +189,7 @@ def _outer_in_registers(v, d, x, count, mu, roots, z, sums):
 def _outer_in_blocks(v, x, count, mu, roots, z, sums):
     """Outer moments of any number of features, a block of rows by a block of columns at a time."""
     builder, stride, (d,) = v.builder, x.shape[1], mu.shape
-
-    # Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
-    def place(j, t):
-        block, row = builder.and_(j, v.index(-BLOCK)), builder.and_(j, v.index(BLOCK - 1))
-        within = builder.add(builder.mul(t, v.index(BLOCK)), builder.mul(row, v.index(v.lanes)))
-        return builder.add(builder.mul(block, stride), within)
+    place = functools.partial(_row_place, v, stride)
 
     def gather(t, kept):
         """z = sqrt(r) (x - mean) and, below, sqrt(r): one array serves both sides.
@@ -168,12 +212,25 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
         return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
 
     (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
+    _add_blocks(v, v.plus(d, 1), kept, z, place, sums)
+
+
+def _row_place(v, stride, j, t):
+    """Where vector t of row j lies for `_add_blocks`.
+
+    Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
+    """
+    builder = v.builder
+    block, row = builder.and_(j, v.index(-BLOCK)), builder.and_(j, v.index(BLOCK - 1))
+    within = builder.add(builder.mul(t, v.index(BLOCK)), builder.mul(row, v.index(v.lanes)))
+    return builder.add(builder.mul(block, stride), within)
+
+
+def _add_blocks(v, rows, count, z, place, sums):
+    """Add the products of the rows of z by each other, on and below the diagonal."""
 
     def load(first, n, t):
         return v.load(z, v.plus(place(first, t), n * v.lanes))
-
-    def add_block(i, j, products):
-        v.add_sums_to(products, sums, sums_place(v, i, j))
 
     def block_row(i, height, _):
         def block(j, width, on_diagonal=False):
@@ -183,17 +240,17 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
                 height,
                 None if on_diagonal else lambda n, t: load(j, n, t),
                 width,
-                kept,
+                count,
             )
-            add_block(i, j, products)
+            v.add_sums_to(products, sums, sums_place(v, i, j))
 
         if height == 1:
-            _single_row(v, i, kept, load, sums)
+            _single_row(v, i, count, load, sums)
         else:
             v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
             block(i, height, on_diagonal=True)
 
-    v.blocks(v.plus(d, 1), [], block_row)
+    v.blocks(rows, [], block_row)
 
 
 def _single_row(v, i, count, load, sums):
@@ -221,10 +278,10 @@ def _single_row(v, i, count, load, sums):
             v.add_numbers_to(v.filled(numbers, BLOCK), sums, sums_place(v, i, columns[first][0]))
 
     step = _MOST_BLOCKS * BLOCK
-    whole = builder.and_(v.plus(i, -1), v.index(-step))
+    whole = v.greater(builder.and_(v.plus(i, -1), v.index(-step)), v.index(0))
     v.loop(0, whole, step, [], lambda j, _: blocks(j, _MOST_BLOCKS, on_diagonal=False))
     rest = builder.sub(i, whole)
-    for n_blocks in range(1, _MOST_BLOCKS + 1):
+    for n_blocks in range(_MOST_BLOCKS + 1):
         with builder.if_then(builder.icmp_signed("==", rest, v.index(n_blocks * BLOCK))):
             blocks(whole, n_blocks, on_diagonal=True)
 

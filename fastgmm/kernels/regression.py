@@ -79,6 +79,88 @@ def place(row, column):
 
 
 @entry_point
+def pooled_expansion():
+    r"""Kernel that does what `expansion` does for components that share gains and covariances.
+
+    Their second moments are pooled, about an origin z. With W the pooled ones of o, f' and N the
+    first moments of a component about z and its weight, and :math:`a = \mu_u - z_u - B (\mu_o -
+    z_o)`, those of u and o are :math:`B W + \sum a f'^T` and those of u :math:`B W B^T + \sum (B f'
+    a^T + a (B f')^T + N a a^T + N C)`, summed over components.
+
+    Returns
+    -------
+    callable (sums, known, others, gains, covariances, means, reference, origin, total)
+        As for `expansion`, but for sums (m, ...) and total (...), which are of the form `POOLED`,
+        gains (m, 1, q, p), covariances (m, 1, q, q), and origin (d,).
+    """
+    matrix = types.Array(types.float64, 2, "C", readonly=True)
+    vector = types.Array(types.float64, 1, "C", readonly=True)
+    total = types.Array(types.float64, 1, "C")
+    stack = types.Array(types.float64, 4, "C", readonly=True)
+    which = _FEATURES, _FEATURES, stack, stack
+    signature = types.void(matrix, *which, matrix, matrix, vector, total)
+
+    @kernel(signature=signature)
+    def expand(sums, known, others, gains, covariances, means, reference, origin, total):
+        (m, p), q, (k, d) = known.shape, others.shape[1], means.shape
+        second, mixed, crossed = np.empty((p, p)), np.empty((q, p)), np.empty((q, q))
+        first, moved, offset, expected = np.empty(p), np.empty(p), np.empty(q), np.empty(q)
+        pooled = total[HEADER + k * (d + 1) :]
+        for i in range(m):
+            o, u, gain, left = known[i], others[i], gains[i, 0], covariances[i, 0]
+            block = sums[i, HEADER + k * (p + 1) :]
+            total[:HEADER] += sums[i, :HEADER]
+            for j in range(p):
+                for h in range(j + 1):
+                    second[j, h] = second[h, j] = block[place(j, h)]
+                    pooled[place(o[j], o[h])] += second[j, h]
+            for a in range(q):
+                mixed[a] = 0.0
+                for j in range(p):
+                    for h in range(p):
+                        mixed[a, h] += gain[a, j] * second[j, h]
+            for a in range(q):
+                for b in range(a + 1):
+                    crossed[a, b] = 0.0
+                    for j in range(p):
+                        crossed[a, b] += mixed[a, j] * gain[b, j]
+            weight_of_all = 0.0
+            for c in range(k):
+                own = sums[i, HEADER + c * (p + 1) : HEADER + (c + 1) * (p + 1)]
+                out = total[HEADER + c * (d + 1) : HEADER + (c + 1) * (d + 1)]
+                weight = own[p]
+                if weight == 0.0:  # and all the other sums
+                    continue
+                weight_of_all += weight
+                out[d] += weight
+                for j in range(p):
+                    out[o[j]] += own[j]
+                    moved[j] = reference[c, o[j]] - origin[o[j]]
+                    first[j] = own[j] + weight * moved[j]
+                for a in range(q):
+                    near, shift, about = means[c, u[a]] - reference[c, u[a]], 0.0, 0.0
+                    for j in range(p):
+                        near += gain[a, j] * (reference[c, o[j]] - means[c, o[j]])
+                        shift += gain[a, j] * moved[j]
+                        about += gain[a, j] * own[j]
+                    out[u[a]] += about + weight * near
+                    expected[a] = about + weight * shift
+                    offset[a] = near + (reference[c, u[a]] - origin[u[a]]) - shift
+                    for h in range(p):
+                        mixed[a, h] += offset[a] * first[h]
+                    for b in range(a + 1):
+                        crossed[a, b] += expected[a] * offset[b] + expected[b] * offset[a]
+                        crossed[a, b] += weight * offset[a] * offset[b]
+            for a in range(q):
+                for h in range(p):
+                    pooled[place(u[a], o[h])] += mixed[a, h]
+                for b in range(a + 1):
+                    pooled[place(u[a], u[b])] += crossed[a, b] + weight_of_all * left[a, b]
+
+    return expand
+
+
+@entry_point
 def expansion():
     r"""Kernel that adds sums over what is observed to sums over all features.
 

@@ -118,7 +118,7 @@ class CellPass(Pass):
             total = self._summed_here(choice, spreads, least)
         else:
             total = self._summed_there(choice, spreads, least)
-        return as_asked(total, self._forms, self._dense)
+        return as_asked(total, self._forms, self._dense, choice.operands.origin)
 
     def _summed_here(
         self, choice: KernelChoice, spreads: np.ndarray, least: int

@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.caching import cached_property
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.kernels.layout import Forms
+from fastgmm.kernels.layout import HEADER, Forms
 from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks, shares_of_chunks
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
@@ -122,10 +122,12 @@ class DensePass(Pass):
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
     ) -> SufficientStatistics:
         record = SufficientStatistics(MomentForm(choice.forms.moments), reference, sums)
-        return as_asked(record, self._forms, self)
+        return as_asked(record, self._forms, self, choice.operands.origin)
 
 
-def as_asked(record: SufficientStatistics, forms: Forms, rows: Pass) -> SufficientStatistics:
+def as_asked(
+    record: SufficientStatistics, forms: Forms, rows: Pass, origin: np.ndarray
+) -> SufficientStatistics:
     """Statistics from whatever kernels, as a structure with these forms takes them.
 
     Parameters
@@ -135,12 +137,37 @@ def as_asked(record: SufficientStatistics, forms: Forms, rows: Pass) -> Sufficie
         Of the structure.
     rows : Pass
         That the statistics are of.
+    origin : ndarray of shape (d,)
+        That the kernels counted coordinates from.
     """
+    if record.form is MomentForm.POOLED:
+        return with_own_scatter(record, origin)
     if record.form is MomentForm.NONE:
         return record.with_scatter(rows.total_scatter)
     if record.form is MomentForm.DIAGONAL and forms.moments == MomentForm.TRACE:
         return record.traced()
     return record
+
+
+def with_own_scatter(record: SufficientStatistics, point: np.ndarray) -> SufficientStatistics:
+    """Statistics with pooled moments about a point (d,), as such without any but with a scatter."""
+    split = MomentForm.NONE.n_sums(*record.reference.shape[-2:])
+    sums, pooled = np.split(record.sums, [split], axis=-1)
+    own = SufficientStatistics(MomentForm.NONE, record.reference, sums)
+    about = point[..., np.newaxis, :]
+    shifts = own.weight[..., np.newaxis] * (own.reference - about)
+    outer = np.concatenate([sums[..., :HEADER], pooled], axis=-1)
+    scatter = SufficientStatistics.from_moments(
+        MomentForm.OUTER,
+        about,
+        log_likelihood=0.0,
+        total_weight=own.total_weight,
+        n_rows=own.n_rows,
+        weight=own.weight.sum(axis=-1, keepdims=True),
+        first=(own.first + shifts).sum(axis=-2, keepdims=True),
+        second=SufficientStatistics(MomentForm.OUTER, about, outer).second,
+    )
+    return own.with_scatter(scatter)
 
 
 def _total(chunk: Chunk) -> np.ndarray:

@@ -17,8 +17,8 @@ _FARTHEST_SHARED = 1e4
 It loses the square of this, times eps.
 """
 
-_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC, _CENTRED = (forms.density for forms in FORMS)
-_NO_MOMENTS = FORMS[1].moments
+_CHOLESKY, _SHARED, _DIAGONAL, _ISOTROPIC, _CENTRED = (forms.density for forms in FORMS[:5])
+_NO_MOMENTS, _POOLED = FORMS[1], FORMS[5]
 _CAREFUL = {density: FORMS[0] for density in (_CHOLESKY, _SHARED)}
 _CAREFUL |= {density: FORMS[4] for density in (_DIAGONAL, _ISOTROPIC, _CENTRED)}
 """Kernels that work about each component's own mean, for every density form."""
@@ -96,19 +96,17 @@ def kernels_for(
     careful : bool, optional
         See `Pass.statistics`.
     """
-    # With noise, the scatter of all rows is not that of the components: they need their own.
-    own = operands.background is not None and forms.moments == _NO_MOMENTS
-    if not (careful or own):
-        return KernelChoice(forms, dtype, about_origin(operands, forms.density, dtype))
-    of_each = _of_each(operands, forms.density)
-    forms = _CAREFUL[forms.density]
-    if not careful:
-        return KernelChoice(forms, dtype, about_origin(of_each, forms.density, dtype))
-    made = about_means(of_each, forms.density)
-    return KernelChoice(forms, np.dtype(np.float64), made, careful=True)
+    if careful:
+        of_components, forms = of_each(operands, forms.density), _CAREFUL[forms.density]
+        made = about_means(of_components, forms.density)
+        return KernelChoice(forms, np.dtype(np.float64), made, careful=True)
+    # With noise, the scatter of all rows is not that of the components.
+    if operands.background is not None and forms == _NO_MOMENTS:
+        forms = _POOLED
+    return KernelChoice(forms, dtype, about_origin(operands, forms.density, dtype))
 
 
-def _of_each(operands: Operands, density: str) -> Operands:
+def of_each(operands: Operands, density: str) -> Operands:
     """Operands with factors of every component for itself, and of every feature."""
     k, d = operands.means.shape[-2:]
     factors = operands.factors

@@ -104,4 +104,4 @@ class ManyPass(Pass):
             shares,
             choice.careful,
         )
-        return as_asked(record, self._forms, self)
+        return as_asked(record, self._forms, self, choice.operands.origin)

@@ -6,6 +6,9 @@ that makes expected rows of observed values (the identity in these), and C the c
 then left,
 
 .. math:: f \mathrel{+}= G s, \qquad S \mathrel{+}= G W G^T + N C.
+
+Components that share their covariance share G and C, and their second moments are pooled: see
+`fastgmm.kernels.regression.pooled_expansion`.
 """
 
 from collections.abc import Callable
@@ -18,12 +21,12 @@ from fastgmm.kernels.layout import FORMS, HEADER, Forms
 from fastgmm.parameters import Operands
 from fastgmm.passes.chunks import adder_of_sets, weighted_sum
 from fastgmm.passes.dense import shared_out
-from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands
+from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands, of_each
 from fastgmm.passes.patterns import Batch, Group
 from fastgmm.sources.base import Chunk
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
-_CORRELATED, _UNCORRELATED = FORMS[0], FORMS[2]
+_OWN, _POOLED = FORMS[0], FORMS[5]
 
 
 class BatchKernels(NamedTuple):
@@ -86,8 +89,11 @@ class MarginalEStep(NamedTuple):
         careful: bool,
         dtype: np.dtype,
     ) -> "MarginalEStep":
+        if density == _POOLED.density and (careful or about is not None):
+            # Pooled moments are about one point, not about one for each component.
+            operands, density = of_each(operands, density), _OWN.density
         gaussians = Gaussians.of(operands, density)
-        forms = _CORRELATED if gaussians.correlated else _UNCORRELATED
+        forms = _POOLED if gaussians.shared else gaussians.forms
         reference = gaussians.means if about is None else about
         if about is None and not careful:  # the means as kernels read them
             centred = (gaussians.means - gaussians.origin).astype(dtype)
@@ -154,6 +160,11 @@ class MarginalEStep(NamedTuple):
             blocks = _side_by_side(record, made.batch, offset, covariances)
             total[:HEADER] = sums[:, :HEADER].sum(axis=0)
             total[HEADER:] = blocks.reshape(-1)
+        elif self.form is MomentForm.POOLED:
+            from fastgmm.kernels.regression import pooled_expansion
+
+            given = gains[:, :1], covariances[:, :1], means, reference, self.gaussians.origin
+            pooled_expansion()(sums, known, others, *given, total)
         else:
             from fastgmm.kernels.regression import expansion
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from fastgmm.covariance.conditioning import Gaussians, marginals
 from fastgmm.engines.base import Engine
-from fastgmm.kernels.layout import FORMS
 from fastgmm.merging import merge_chunks
 from fastgmm.parameters import Operands
 from fastgmm.passes.chunks import chunk_predictions, weighted_sum
@@ -35,7 +34,6 @@ class MarginalPredictions:
     def __init__(self, operands: Operands, density: str, choice: KernelChoice):
         self._choice = choice
         self._gaussians = Gaussians.of(operands, density)
-        self._forms = FORMS[0 if self._gaussians.correlated else 2]
         self._made: dict[bytes, KernelChoice] = {}
         self._most = max(_MOST_NUMBERS // self._gaussians.factors.size, 1)
 
@@ -100,7 +98,7 @@ class MarginalPredictions:
         new = [i for i, key in enumerate(keys) if key not in found]
         if new:
             operands = marginals(self._gaussians, batch.observed[new])
-            made = kernels_for(operands, self._forms, dtype, careful)
+            made = kernels_for(operands, self._gaussians.forms, dtype, careful)
             made_now = {
                 keys[i]: made._replace(
                     operands=KernelOperands(*(part[place] for part in made.operands))

@@ -14,7 +14,7 @@ from fastgmm.kernels.layout import Forms
 from fastgmm.merging import Bounds, merge_chunks
 from fastgmm.passes.base import Pass
 from fastgmm.passes.chunks import SumsOfChunks
-from fastgmm.passes.dense import DensePass, SumsOfGiven, as_asked
+from fastgmm.passes.dense import DensePass, SumsOfGiven, as_asked, with_own_scatter
 from fastgmm.passes.groups import Groups, SumsOfGroups
 from fastgmm.passes.kernel_operands import kernels_for_given
 from fastgmm.passes.marginal_e_step import MarginalEStep
@@ -52,7 +52,7 @@ class MissingPass(Pass):
     tally : MissingTally
         Of it.
     forms : Forms
-        Of the structure. Moments are outer ones where features may correlate, in place of none.
+        Of the structure.
     engine : Engine
     n_components : int
     labels : ndarray of int32, shape (n,), optional
@@ -95,6 +95,8 @@ class MissingPass(Pass):
         sums = SumsOfGroups(e_step, self._groups, self._labels, self._keeps)
         total = self._total(sums)
         record = SufficientStatistics(e_step.form, e_step.reference, total)
+        if record.form is MomentForm.POOLED:
+            return with_own_scatter(record, operands.origin)
         return record.traced() if self._forms.moments == MomentForm.TRACE else record
 
     def given(self, shares, about, careful=False):
@@ -114,7 +116,7 @@ class MissingPass(Pass):
         record = SufficientStatistics(
             MomentForm(choice.forms.moments), choice.operands.reference, total
         )
-        record = as_asked(record, self._forms, self._filled)
+        record = as_asked(record, self._forms, self._filled, choice.operands.origin)
         return _widened(record, missing.reshape(about.shape), self._tally.variances)
 
     def scatter(self, point):

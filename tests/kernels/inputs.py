@@ -294,6 +294,12 @@ def _outer_moments_of_each(p):
     return p.tile(), p.points, means, roots, *some, scratch, blocks
 
 
+def pooled_second_moments(p):
+    """Only second moments are added: nothing to what stands for first ones and the weight."""
+    block = p.sums(outer_size(p.d))
+    return p.tile(), p.points, p.positive_points(p.k), p.scratch(p.d + BLOCK), block
+
+
 def choose_shared(p):
     order = np.full(p.k + 2, UNTOUCHED, p.dtype)
     n_rows = 1000 if p.points % 3 else 100
@@ -473,6 +479,7 @@ INPUTS = {
         outer_moments,
         outer_moments_of_few,
         outer_moments_of_many,
+        pooled_second_moments,
         choose_shared,
         shared_outer_moments,
         add_shared_about_means,

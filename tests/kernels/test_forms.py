@@ -20,7 +20,7 @@ KERNELS = Path(fastgmm.__file__).parent / "kernels"
 FILES = sorted(KERNELS.rglob("*.py"))
 MOST_LINES_OF_KERNEL = 100
 
-every_pair = pytest.mark.parametrize("forms", FORMS, ids=lambda forms: forms.density)
+every_pair = pytest.mark.parametrize("forms", FORMS, ids="-".join)
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(KERNELS)))
 
 
@@ -60,9 +60,9 @@ def test_every_structure_asks_for_a_pair_that_there_is():
 @every_pair
 def test_every_pair_has_kernels(forms):
     assert check_forms(*forms) == forms
-    parts = em_pass.PARTS[forms.density]
+    parts = em_pass.PARTS[forms]
     assert inspect.getmodule(em_pass._STATISTICS[forms]) == parts
-    assert parts.__name__.endswith(f".{forms.density}")
+    assert parts.__name__.rpartition(".")[2] in (forms.density, "shared_pooled")
 
 
 @pytest.mark.parametrize("make", [em_pass.statistics_pass, near_pass.near_statistics_pass])

@@ -5,7 +5,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fastgmm.kernels.regression import conditional_matrices, expansion
+from fastgmm.covariance.estimates import scatter_within
+from fastgmm.kernels.layout import HEADER
+from fastgmm.kernels.regression import conditional_matrices, expansion, pooled_expansion
+from fastgmm.passes.dense import with_own_scatter
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 K = 3
@@ -96,3 +99,52 @@ def test_sums_are_those_of_expected_rows(d, p):
     np.testing.assert_allclose(found.weight, weight, rtol=1e-12)
     np.testing.assert_allclose(found.first, first, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(found.second, second, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("d", "p"), [(1, 1), (3, 1), (5, 4), (6, 3), (9, 7), (4, 4)])
+def test_pooled_sums_are_those_of_each_component(d, p):
+    """Of components that share a covariance; the origin of the pooled ones is of no account."""
+    random = np.random.default_rng(2)
+    shared = np.repeat(matrices(d)[:1], K, axis=0)
+    means, reference = random.standard_normal((2, K, d))
+    origin = random.standard_normal(d)
+    known, others = choices(d, p)
+    gains, left = conditioned(np.linalg.inv(shared), known, others)
+    records, pooled_records = [], []
+    for i, o in enumerate(known):
+        X, shares = random.standard_normal((20, p)), random.uniform(size=(20, K))
+        shares[:, 2] = 0.0 if i == 0 else shares[:, 2]
+        observed = X[:, np.newaxis] - reference[:, o]
+        moments = {
+            "log_likelihood": float(i),
+            "total_weight": 20.0,
+            "n_rows": 20,
+            "weight": shares.sum(axis=0),
+            "first": np.einsum("nk,nka->ka", shares, observed),
+        }
+        second = np.einsum("nk,nka,nkb->kab", shares, observed, observed)
+        of_each = SufficientStatistics.from_moments(
+            MomentForm.OUTER, reference[:, o], second=second, **moments
+        )
+        own = SufficientStatistics.from_moments(MomentForm.NONE, reference[:, o], **moments)
+        everywhere = np.repeat(origin[np.newaxis, o], K, axis=0)
+        moved = of_each.about(SufficientStatistics.zero(MomentForm.OUTER, everywhere))
+        block = moved.sums[HEADER:].reshape(K, -1).sum(axis=0)
+        records.append(of_each.sums)
+        pooled_records.append(np.concatenate([own.sums, block]))
+    total = np.zeros(MomentForm.OUTER.n_sums(K, d))
+    expansion()(np.stack(records), known, others, gains, left, means, reference, total)
+    of_each = SufficientStatistics(MomentForm.OUTER, reference, total)
+    pooled = np.zeros(MomentForm.POOLED.n_sums(K, d))
+    given = gains[:, :1].copy(), left[:, :1].copy(), means, reference, origin
+    pooled_expansion()(np.stack(pooled_records), known, others, *given, pooled)
+    found = with_own_scatter(SufficientStatistics(MomentForm.POOLED, reference, pooled), origin)
+    np.testing.assert_allclose(found.sums[:HEADER], of_each.sums[:HEADER], rtol=1e-12)
+    np.testing.assert_allclose(found.weight, of_each.weight, rtol=1e-12)
+    np.testing.assert_allclose(found.first, of_each.first, rtol=1e-9, atol=1e-9)
+    within = scatter_within(found, np.zeros_like(reference))
+    np.testing.assert_allclose(within, of_each.second.sum(axis=0), rtol=1e-9, atol=1e-9)
+    # The scatter is a whole record, as of one component.
+    whole = of_each.about(SufficientStatistics.zero(MomentForm.OUTER, np.tile(origin, (K, 1))))
+    np.testing.assert_allclose(found.scatter.first[0], whole.first.sum(axis=0), atol=1e-9)
+    np.testing.assert_allclose(found.scatter.weight, whole.weight.sum(), rtol=1e-12)

@@ -17,5 +17,7 @@ in with (`fastgmm.kernels.compile.filled_in`):
   components, in forms that read every row once (`fastgmm.kernels.forms.reading_once`);
 - ``KEEPS_DISTANCES`` says that adding moments needs the distances, which responsibilities overwrite
   else;
-- ``SUMS_ABOUT_ORIGIN`` says that those moments are about the origin.
+- ``SUMS_ABOUT_ORIGIN`` says that those moments are about the origin;
+- ``POOLED`` says that second moments of all components together, about the origin, stand behind
+  the sums of the components.
 """

@@ -15,6 +15,7 @@ from fastgmm.kernels.responsibilities import normalize
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
+POOLED = False
 prepare = mark_none
 weigh = normalize
 

@@ -11,6 +11,7 @@ from fastgmm.kernels.responsibilities import normalize
 KEEPS_DISTANCES = True
 """They serve the E-step, and as second moments."""
 SUMS_ABOUT_ORIGIN = True
+POOLED = False
 prepare = mark_none
 weigh = normalize
 

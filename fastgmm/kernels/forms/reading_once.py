@@ -10,9 +10,18 @@ from fastgmm.kernels.compile import as_written, filled_in, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
 from fastgmm.kernels.loading import load_given, load_tile, load_weights
 from fastgmm.kernels.moments import add_about_means
+from fastgmm.kernels.outer_moments import pooled_second_moments
 from fastgmm.kernels.signatures import statistics_signature
 from fastgmm.kernels.tiles import aligned_row, aligned_rows, longest, tile_points
-from fastgmm.kernels.views import add_to, fill, lesser, part, sums_of_components
+from fastgmm.kernels.views import (
+    add_to,
+    fill,
+    lesser,
+    part,
+    stretch,
+    sums_of_components,
+    with_axis,
+)
 
 
 def statistics_reading_once(form, dtype):
@@ -44,18 +53,21 @@ def statistics_reading_once(form, dtype):
         as_written()
         _, k, d = means.shape
         computed = not (len(labels) or len(given))
-        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, False)
+        tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, POOLED)
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if KEEPS_DISTANCES else distances
         weights, norms = aligned_row(tile_size, X), aligned_row(tile_size, X)
-        size = (sums.shape[1] - HEADER) // k
+        # Behind the sums of the components stand those that are pooled over them.
+        length = HEADER + k * (d + 1) if POOLED else sums.shape[1]
+        size = (length - HEADER) // k
         about_origin = aligned_rows(k if SUMS_ABOUT_ORIGIN else 0, size, sums)
         central = aligned_row(k, X)
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
-            sums_m, blocks = part(sums, m), sums_of_components(sums, m, k)
+            sums_m = part(sums, m)
+            blocks = sums_of_components(with_axis(stretch(sums_m, 0, length)), 0, k)
             origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
             factors_m, scales_m, constants_m = part(factors, m), part(scales, m), part(constants, m)
             if SUMS_ABOUT_ORIGIN:
@@ -85,6 +97,9 @@ def statistics_reading_once(form, dtype):
                 else:
                     load_given(labels, given, start, stop, weights, responsibilities)
                 add_moments_of_all(tile, points, means_m, distances, responsibilities, added)
+                if POOLED:
+                    pooled = stretch(sums_m, length, sums.shape[1] - length)
+                    pooled_second_moments(tile, points, responsibilities, scratch, pooled)
                 start = stop
             if SUMS_ABOUT_ORIGIN:
                 add_about_means(about_origin, means_m, blocks)

@@ -13,6 +13,7 @@ from fastgmm.kernels.responsibilities import normalize
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = True
+POOLED = False
 prepare = mark_none
 weigh = normalize
 
