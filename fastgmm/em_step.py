@@ -17,7 +17,6 @@ from fastgmm.covariance.algebra import (
     of_features,
 )
 from fastgmm.covariance.estimates import Estimates, estimate
-from fastgmm.covariance.few_rows import are_few
 from fastgmm.covariance.linalg import sum_of_squares
 from fastgmm.families import Family
 from fastgmm.parameters import Operands, Parameters
@@ -139,9 +138,8 @@ def em_step(
     """E-step and M-step.
 
     If digits count that the fastest kernels do not keep, the E-step is made with care. That is
-    known beforehand where components lie far apart, or rows are few beside the features. Else it is
-    asked of what comes out, and the E-step is made again; the answer is the same whatever `mend`
-    is.
+    known beforehand where components lie far apart. Else it is asked of what comes out, and the
+    E-step is made again; the answer is the same whatever `mend` is.
 
     Parameters
     ----------
@@ -158,12 +156,7 @@ def em_step(
     """
     operands = model.operands(parameters)
     far = needs_care(operands, model.structure.forms, rows.dtype).any()
-    # The rank of what few rows sum to is told in float64 only.
-    few = False
-    if rows.dtype == np.float32 and model.structure.is_unconstrained:
-        own = model.structure.forms.moments is MomentForm.OUTER
-        few = own and are_few(rows.n_rows, parameters.covariances.shape, rows.dtype)
-    for careful in (True,) if far or few else (False, True):
+    for careful in (True,) if far else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
         if not is_doubtful(rows, model, statistics, estimates, new).any():
             break

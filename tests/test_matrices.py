@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from fastgmm.covariance import blas, few_rows, linalg
+from fastgmm.covariance import blas, linalg
 from fastgmm.covariance.linalg import upper_precision_factors
 from fastgmm.kernels.layout import BLOCK, from_panels, to_panels
 from fastgmm.kernels.linalg.factors import EPS, SINGULAR
@@ -94,66 +94,6 @@ def test_bits_by_blas_are_the_same_on_any_number_of_threads(shape):
         alone = made()
     for one, other in zip(alone, made(), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def of_few_rows(ranks, d, added, seed=0):
-    """Covariances of features on all scales, and what is added to their variances."""
-    random = np.random.default_rng(seed)
-    units = np.exp(random.standard_normal(d))
-    roots = [random.standard_normal((rank, d)) * units for rank in ranks]
-    added = added * units**2 * random.uniform(0.5, 2.0, d)
-    scatter = np.stack([root.T @ root / max(len(root), 1) for root in roots])
-    return scatter + np.diag(added), added
-
-
-@pytest.mark.parametrize("added", [1.0, 1e-2, 1e-4])
-def test_factors_of_few_rows_are_as_exact_as_others(added):
-    d = few_rows._LEAST_FEATURES + 5
-    covariances, added = of_few_rows([0, 1, 17, d // few_rows._FEW], d, added)
-
-    def otherwise(_):
-        raise AssertionError("its rank is low")
-
-    factors = few_rows.precision_factors(covariances, added, otherwise)
-    assert not np.tril(factors, -1).any()
-    assert (np.diagonal(factors, axis1=1, axis2=2) > 0).all()
-    others = upper_precision_factors(covariances)
-    for covariance, factor, other in zip(covariances, factors, others, strict=True):
-        off = np.abs(factor.T @ covariance @ factor - np.eye(d)).max()
-        off_otherwise = np.abs(other.T @ covariance @ other - np.eye(d)).max()
-        of_condition = EPS * (covariance.diagonal() / added).sum()
-        assert off < max(8.0 * off_otherwise, 4.0 * of_condition)
-        differences = (factor - other) * np.sqrt(covariance.diagonal())[:, np.newaxis]
-        largest = (other * np.sqrt(covariance.diagonal())[:, np.newaxis]).max()
-        assert np.abs(differences).max() < of_condition * largest
-
-
-def test_what_is_not_of_few_rows_is_factored_as_others():
-    d = few_rows._LEAST_FEATURES
-    lowest = few_rows._LEAST_ADDED
-    full_rank, added = of_few_rows([d // few_rows._FEW + 1], d, 1e-2)
-    little_added, little = of_few_rows([3], d, 0.1 * lowest)
-    other_diagonal, _ = of_few_rows([3], d, 1e-2)
-    undefined = np.full((1, d, d), np.nan)
-    for covariances, on_diagonal in (
-        (full_rank, added),
-        (little_added, little),
-        (other_diagonal, 0.5 * added),
-        (undefined, added),
-    ):
-        found = few_rows.precision_factors(covariances, on_diagonal, upper_precision_factors)
-        np.testing.assert_array_equal(found, upper_precision_factors(covariances))
-
-
-def test_bits_of_few_rows_are_the_same_on_any_number_of_threads():
-    covariances, added = of_few_rows([40, 75], few_rows._LEAST_FEATURES + 33, 1e-3)
-
-    def made():
-        return few_rows.precision_factors(covariances, added, upper_precision_factors)
-
-    with threadpoolctl.threadpool_limits(1, "blas"):
-        alone = made()
-    np.testing.assert_array_equal(alone, made())
 
 
 @pytest.mark.parametrize("d", [63, 64, 300, linalg._LARGE + 1])

@@ -13,7 +13,6 @@ from fastgmm.batch.lockstep import fit_in_lockstep
 from fastgmm.batch.starts import ManyStarts
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.covariance.algebra import ill_defined
-from fastgmm.covariance.few_rows import are_few
 from fastgmm.estimator import predicting
 from fastgmm.estimator.attributes import are_too_large, too_large
 from fastgmm.estimator.fitting import fitted_attributes
@@ -105,10 +104,7 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
-            dtype, structure = _real_dtype(X), self._model._structure
-            if structure.is_unconstrained and dtype is not None:
-                fits &= not are_few(n, structure.shape(k, d), dtype)
-            self._types[kind] = dtype if fits else None
+            self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
 
     def _given_parameters_fit(self) -> bool:

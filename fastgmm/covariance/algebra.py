@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.covariance import few_rows
 from fastgmm.covariance.base import CovarianceStructure
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.linalg import (
@@ -16,7 +15,6 @@ from fastgmm.covariance.linalg import (
     log_diagonals,
     squared,
     upper_factors,
-    upper_precision_factors,
 )
 
 ILL_DEFINED = (
@@ -51,10 +49,7 @@ def ill_defined(dtype: np.dtype) -> ValueError:
 
 
 def defined_factors(
-    structure: CovarianceStructure,
-    covariances: np.ndarray,
-    rounding: np.ndarray | None,
-    added: np.ndarray | None = None,
+    structure: CovarianceStructure, covariances: np.ndarray, rounding: np.ndarray | None
 ) -> np.ndarray:
     """Precision factors; NaN for a covariance that is singular to rounding.
 
@@ -64,13 +59,8 @@ def defined_factors(
     covariances : ndarray
     rounding : ndarray of shape (k, d), or None
         See `Estimates`.
-    added : ndarray of shape (d,), optional
-        See `Estimates`.
     """
-    if added is None:
-        factors = structure.factor(covariances)
-    else:
-        factors = few_rows.precision_factors(covariances, added, upper_precision_factors)
+    factors = structure.factor(covariances)
     if rounding is None:
         return factors
     if structure.shares_covariance:

@@ -100,12 +100,6 @@ class CovarianceStructure(ABC):
         return len(self.shape(3, 5)) - (self.component_axis is not None)
 
     @cached_property
-    def is_unconstrained(self) -> bool:
-        """Whether each of its arrays' matrices is a covariance of its own, and may be any."""
-        n_matrices = 1 if self.component_axis is None else 3
-        return self.holds_matrices and self.n_free_parameters(3, 5) == n_matrices * 15
-
-    @cached_property
     def shares_covariance(self) -> bool:
         """Whether all components have one covariance, which their arrays may repeat."""
         return self.n_free_parameters(3, 5) == self.n_free_parameters(4, 5)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.few_rows import are_few
 from fastgmm.covariance.linalg import product, subtract_crossed
 from fastgmm.parameters import Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -66,9 +65,6 @@ class Estimates(NamedTuple):
         all rounding.
     total_weight : float
         Of all rows, those of noise among them.
-    added : ndarray of shape (d,), or None
-        The regularisation, if the covariances are this on the diagonal and a matrix of low rank,
-        as those of few rows are.
     """
 
     weight: np.ndarray
@@ -76,7 +72,6 @@ class Estimates(NamedTuple):
     covariances: np.ndarray
     rounding: np.ndarray | None
     total_weight: Any
-    added: np.ndarray | None = None
 
 
 def estimate(
@@ -108,12 +103,7 @@ def estimate(
         # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
         share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
         rounding = (share[..., np.newaxis] * centred.means) ** 2
-    added = None
-    if structure.is_unconstrained and are_few(statistics.n_rows, covariances.shape, dtype):
-        added = np.broadcast_to(reg_covar, statistics.reference.shape[-1:])
-    return Estimates(
-        centred.weight, centred.means, covariances, rounding, statistics.total_weight, added
-    )
+    return Estimates(centred.weight, centred.means, covariances, rounding, statistics.total_weight)
 
 
 def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) -> CentredStatistics:

@@ -11,7 +11,7 @@ from fastgmm.covariance.algebra import (
     defined_factors,
     factors_of_precisions,
 )
-from fastgmm.covariance.estimates import Estimates, FixedMeans
+from fastgmm.covariance.estimates import FixedMeans
 from fastgmm.families.base import Family
 from fastgmm.families.frozen import Frozen
 from fastgmm.families.noise import Noise, weight_left
@@ -122,7 +122,7 @@ class MaximumLikelihood(Family):
         given = self.given
         if not given.complete:
             return None
-        return self._parameters(given.weights, given.means, None)
+        return self._parameters(given.weights, given.means, None, None)
 
     def start(self, estimates, total_weight):
         """M-step from a start, where the caller gives nothing else (scikit-learn's order)."""
@@ -134,7 +134,8 @@ class MaximumLikelihood(Family):
         return self._parameters(
             weights,
             estimates.means if means is None else means,
-            estimates,
+            estimates.covariances,
+            estimates.rounding,
         )
 
     def maximize(self, estimates):
@@ -143,7 +144,7 @@ class MaximumLikelihood(Family):
         if self.noise is not None:
             total = max(total, estimates.total_weight)
         weights = estimates.weight / total
-        factors = self._factors(estimates)
+        factors = defined_factors(self.structure, estimates.covariances, estimates.rounding)
         parameters = MixtureParameters(weights, estimates.means, estimates.covariances, factors)
         return parameters if self.frozen is None else self.frozen.holding(parameters)
 
@@ -154,17 +155,11 @@ class MaximumLikelihood(Family):
     def take(self, chosen):
         return self
 
-    def _factors(self, estimates: Estimates) -> np.ndarray:
-        """Precision factors; NaN for a covariance that is singular to rounding."""
-        _, _, covariances, rounding, _, added = estimates
-        return defined_factors(self.structure, covariances, rounding, added)
-
-    def _parameters(self, weights, means, estimates: Estimates | None) -> MixtureParameters:
+    def _parameters(self, weights, means, covariances, rounding) -> MixtureParameters:
         """Parameters with the precision factors that belong to them; given precisions win."""
         structure = self.structure
         if self.given.precisions is None:
-            assert estimates is not None
-            covariances, factors = estimates.covariances, self._factors(estimates)
+            factors = defined_factors(structure, covariances, rounding)
         else:
             try:
                 factors = factors_of_precisions(structure, self.given.precisions)

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn import mixture
 
-from fastgmm import GaussianMixture, fit_many
+from fastgmm import fit_many
 from tests import structures
 from tests.estimator.helpers import quiet_fit
 
@@ -23,28 +22,6 @@ def data_sets(dtype):
             X[:, 1] = X[:, 0] + 1e-5 * random.standard_normal(120)
         sets.append(X.astype(dtype))
     return sets
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "tied"])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_few_rows_of_many_features(covariance_type, dtype):
-    """The same fit however it is run, on any number of threads: that of scikit-learn."""
-    random = np.random.RandomState(0)
-    X = (random.standard_normal((60, 830)) + 3.0 * random.randint(0, 2, (60, 1))).astype(dtype)
-    params = {"covariance_type": covariance_type, "reg_covar": 1e-3}
-    report = fit_many([X, X[:59]], 2, random_state=0, **params)
-    for i, rows in enumerate([X, X[:59]]):
-        seed = int(report.seeds[i])
-        for n_jobs in (1, 2):
-            model = quiet_fit(GaussianMixture(2, random_state=seed, n_jobs=n_jobs, **params), rows)
-            for name in ("means_", "precisions_cholesky_", "lower_bounds_"):
-                np.testing.assert_array_equal(getattr(report[i], name), getattr(model, name))
-        exact = rows.astype(np.float64)
-        theirs = quiet_fit(mixture.GaussianMixture(2, random_state=seed, **params), exact)
-        factor, expected = model.precisions_cholesky_, theirs.precisions_cholesky_
-        rtol = 1e-8 if dtype == np.float64 else 2e-6
-        np.testing.assert_allclose(factor, expected, rtol=0, atol=rtol * expected.max())
-        np.testing.assert_allclose(model.lower_bound_, theirs.lower_bound_, rtol=rtol)
 
 
 @pytest.mark.parametrize(("cls", "covariance_type"), structures.ESTIMATORS)
