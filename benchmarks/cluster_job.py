@@ -30,7 +30,7 @@ from benchmarks.batch_job import (
 from benchmarks.suite.clock import quietly
 from fastgmm.em import Listener
 
-MAX_ITER = 4
+MAX_ITER = 3
 KILLED_AFTER = (1, 2)  # iterations
 
 
