@@ -66,8 +66,8 @@ def packed_rows(rows: SparkRows) -> Iterator[tuple[Any, Partitions]]:
     ClusterError
         If executors have other versions of packages.
     """
-    single = np.dtype(np.float32 if rows.single else np.float64)
-    layout = Layout(rows.of_arrays, rows.weighted, single)
+    dtype = np.dtype(np.float32 if rows.single else np.float64)
+    layout = Layout(rows.of_arrays, rows.weighted, dtype)
     with ExitStack() as stack:
         with _spark_errors():
             asked = rows.frame.mapInArrow(partial(pack, layout=layout), "record binary")
