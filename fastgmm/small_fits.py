@@ -48,7 +48,7 @@ def is_small(
     """
     few = d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
     # Sums over components go in turn, but where these have one feature, and lie side by side.
-    if structure.compiled is None or not few or (d == 1 and k >= _IN_TURN):
+    if structure.core.compiled is None or not few or (d == 1 and k >= _IN_TURN):
         return False
     return len(RowGrid.of(n_rows, d, k)) <= most_chunks
 
@@ -69,7 +69,7 @@ def iteration_of(
     from fastgmm.kernels.small_fits.iteration import iteration, variant_for
 
     make = iteration.if_it_pays if if_it_pays else iteration
-    return make(*variant_for(structure.compiled, n_features))
+    return make(*variant_for(structure.core.compiled, n_features))
 
 
 def _tables(
@@ -128,6 +128,7 @@ class SmallFits:
         kernel: Callable,
     ):
         self._rows, self._structure, self._max_iter = rows, structure, max_iter
+        structure = structure.core
         d, size, k = rows.shape[1], len(numbers), max(numbers)
         self._numbers = np.array(numbers, dtype=np.int64)
         self._running = np.ones(size, dtype=bool)
@@ -222,16 +223,17 @@ class SmallFits:
 
     def result(self, m: int) -> EMResult:
         """What the run of fit m has come to."""
-        k, structure = int(self._numbers[m]), self._structure
-        own = () if structure.component_axis is None else (k,)
+        k, d, structure = int(self._numbers[m]), self._rows.shape[1], self._structure
+        own = () if structure.core.component_axis is None else (k,)
         shape = (*own, *self._shape_of_one)
+        arrays = (
+            array[m, : k if own else 1].reshape(shape).copy()
+            for array in (self._covariances, self._factors)
+        )
+        if structure.within is not None:
+            arrays = (structure.within.as_matrices(array, k, d) for array in arrays)
         parameters = MixtureParameters(
-            self._weights[m, :k].copy(),
-            self._means[m, :k].copy(),
-            *(
-                array[m, : k if own else 1].reshape(shape).copy()
-                for array in (self._covariances, self._factors)
-            ),
+            self._weights[m, :k].copy(), self._means[m, :k].copy(), *arrays
         )
         return EMResult(parameters, list(self._lower_bounds[m]), bool(self._converged[m]))
 
@@ -243,13 +245,14 @@ class SmallFits:
         k, n = int(self._numbers[m]), len(self._rows)
         origin, *of_each = (array[m] for array in self._operands)
         centred, laid, projected, scales, constants = of_each
-        if self._structure.n_own_axes == 1:
+        structure = self._structure.core
+        if structure.n_own_axes == 1:
             laid = laid[:, :k]
-        elif self._structure.n_own_axes == 2:
+        elif structure.n_own_axes == 2:
             laid = laid[: min(k, len(laid))]
         operands = KernelOperands(
             origin, centred[:k], laid, projected[:k], scales[:k], constants[:k]
         )
-        choice = KernelChoice(self._structure.forms, self._rows.dtype, operands)
+        choice = KernelChoice(structure.forms, self._rows.dtype, operands)
         total, certainty = classified_chunk(Chunk(0, n, self._rows, NO_WEIGHTS), choice)
         return float(total / n), float(n), float(total + certainty)

@@ -34,6 +34,9 @@ class CovarianceStructure(ABC):
     compiled: ClassVar[str | None] = None
     """What `fastgmm.kernels.small_fits` calls its compiled M-step; None if it has none."""
 
+    within: ClassVar["CovarianceStructure | None"] = None
+    """The structure of fewer numbers that does its work, where its arrays hold matrices."""
+
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of covariances, precisions and their Cholesky factors."""
@@ -80,6 +83,11 @@ class CovarianceStructure(ABC):
     @abstractmethod
     def operands(self, parameters: Parameters) -> Operands:
         """What the E-step reads."""
+
+    @property
+    def core(self) -> "CovarianceStructure":
+        """The structure that does the work."""
+        return self if self.within is None else self.within
 
     # -- what follows from the shape ---------------------------------------------------------------
     @cached_property

@@ -1,6 +1,7 @@
 """What structures share that hold a matrix of its own for every component."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class InMatrices(CovarianceStructure):
     Kernels and M-step are those of the structure within.
     """
 
-    within: CovarianceStructure
+    within: ClassVar[CovarianceStructure]
 
     def shape(self, n_components, n_features):
         return n_components, n_features, n_features
@@ -108,7 +109,7 @@ class InMatrices(CovarianceStructure):
 class ConjugateInMatrices(InMatrices, Conjugate):
     """The same of a structure that a Wishart prior is conjugate to."""
 
-    within: Conjugate
+    within: ClassVar[Conjugate]
 
     def expected_exponent(self, statistics, operands):
         return self.within.expected_exponent(statistics, operands)

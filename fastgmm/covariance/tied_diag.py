@@ -16,7 +16,7 @@ from fastgmm.statistics import MomentForm
 class TiedDiag(CovarianceStructure):
     """Covariances of shape (d,): the diagonal."""
 
-    name = "tied_diag"
+    name, compiled = "tied_diag", "diag"
     forms = Forms("diagonal", MomentForm.DIAGONAL)
 
     def shape(self, n_components, n_features):

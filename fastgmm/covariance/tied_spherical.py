@@ -16,7 +16,7 @@ from fastgmm.statistics import MomentForm
 class TiedSpherical(CovarianceStructure):
     """Covariances of no dimension: the variance."""
 
-    name = "tied_spherical"
+    name, compiled = "tied_spherical", "spherical"
     forms = Forms("isotropic", MomentForm.TRACE)
 
     def shape(self, n_components, n_features):

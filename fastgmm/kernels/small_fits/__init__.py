@@ -2,7 +2,9 @@
 
 What NumPy makes of an M-step is made here in the same order, by the same roundings: no product is
 fused with a sum. So a fit has the bits of one that goes by `fastgmm.em_step`, and tests hold it to
-them. `fastgmm.small_fits` says which fits come here. The file of a structure holds:
+them. `fastgmm.small_fits` says which fits come here. Covariances and factors have an axis of
+components, of length 1 where these share them: a variance is then that of all of them together. The
+file of a structure holds:
 
 - ``statistics(dtype)`` makes the kernel of its E-step, and ``factorize()`` that of its factors;
 - ``give_points(k, about, centre, origin, centred)`` sets what a pass under given responsibilities

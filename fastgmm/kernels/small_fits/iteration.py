@@ -20,7 +20,15 @@ from fastgmm.kernels.small_fits.arithmetic import (
     pairwise,
     set_origin,
 )
-from fastgmm.kernels.views import fill, lesser, part, stretch, sums_of_components, with_axis
+from fastgmm.kernels.views import (
+    fill,
+    greater,
+    lesser,
+    part,
+    stretch,
+    sums_of_components,
+    with_axis,
+)
 
 STRUCTURES = {"full": full, "tied": tied, "diag": diag, "spherical": spherical}
 """By the names that `CovarianceStructure.compiled` has."""
@@ -178,7 +186,11 @@ def iteration(name, few):
         (n, d), most = X.shape, means.shape[1]
         n_roots, size = inputs.shape[1] - most, (sums.shape[1] - HEADER) // most
         no_labels = np.empty(0, np.int32)
-        reference, weight, work = np.empty((most, d)), np.empty(most), np.empty((d + 2, d))
+        reference, weight, work = (
+            np.empty((most, d)),
+            np.empty(most),
+            np.empty((d + 2, greater(d, most))),
+        )
         for m in range(len(numbers)):
             if not running[m] and what != REFRESH:
                 continue

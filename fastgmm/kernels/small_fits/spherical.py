@@ -1,11 +1,11 @@
-"""Whole iterations with one variance for every component."""
+"""Whole iterations with one variance for every component, or of all together."""
 
 from fastgmm.kernels.compile import inlined, kernel
 from fastgmm.kernels.forms.isotropic import isotropic_statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.tied import first_moment, give_points
 from fastgmm.kernels.small_fits.variances import factorize
-from fastgmm.kernels.views import part, with_axis
+from fastgmm.kernels.views import lesser, part, with_axis
 
 __all__ = ["factorize", "first_moment", "give_points"]
 
@@ -22,12 +22,12 @@ def laid_factors(laid, k):
 
 @inlined
 def of_feature(arrays, c, j):
-    return arrays[c, 0, 0]
+    return arrays[lesser(c, len(arrays) - 1), 0, 0]
 
 
 @inlined
 def pack(k, factors, inputs):
-    for c in range(k):
+    for c in range(lesser(k, len(factors))):
         inputs[c] = factors[c, 0, 0]
 
 
@@ -35,9 +35,10 @@ def pack(k, factors, inputs):
 def refresh(k, factors, logs, origin, centred, laid, projected, scales, constants, half_log):
     d = centred.shape[1]
     for c in range(k):
-        root = factors[c, 0, 0]
+        own = lesser(c, len(factors) - 1)
+        root = factors[own, 0, 0]
         scales[c] = -0.5 * (root * root)
-        constants[c] = (constants[c] + d * logs[c]) - half_log
+        constants[c] = (constants[c] + d * logs[own]) - half_log
         for j in range(d):
             projected[c, j] = centred[c, j] * root
     far = lies_far(k, projected, _FARTHEST)
@@ -51,8 +52,8 @@ def refresh(k, factors, logs, origin, centred, laid, projected, scales, constant
 def estimate(
     k, blocks, places, scatter, centre, reference, means, weight, covariances, reg_covar, work
 ):
-    d = means.shape[1]
-    crossed, squared = part(work, 0), part(work, 1)
+    d, n_own = means.shape[1], len(covariances)
+    crossed, squared, scattered = part(work, 0), part(work, 1), part(work, 2)
     some = False
     for c in range(k):
         own = blocks[c, d]
@@ -65,14 +66,16 @@ def estimate(
             crossed[j] = first * shift
             squared[j] = shift * shift
         second = blocks[c, d + 1] - 2.0 * pairwise(crossed, d)
-        covariances[c, 0, 0] = second + own * pairwise(squared, d)
+        scattered[c] = second + own * pairwise(squared, d)
     if some:
         spread_of_means(k, means, part(work, 0))
-    for c in range(k):
-        guard = weight[c] - blocks[c, d]
-        scattered = covariances[c, 0, 0]
-        if some:
+        for c in range(k):
+            guard = weight[c] - blocks[c, d]
             for j in range(d):
                 work[1, j] = guard * min(abs(means[c, j]), work[0, j]) ** 2
-            scattered += pairwise(part(work, 1), d)
-        covariances[c, 0, 0] = scattered / (weight[c] * d) + reg_covar
+            scattered[c] += pairwise(part(work, 1), d)
+    if n_own < k:
+        covariances[0, 0, 0] = pairwise(scattered, k) / (pairwise(weight, k) * d) + reg_covar
+    else:
+        for c in range(k):
+            covariances[c, 0, 0] = scattered[c] / (weight[c] * d) + reg_covar
