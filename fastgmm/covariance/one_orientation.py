@@ -11,16 +11,15 @@ from fastgmm.covariance.linalg import (
     principal_axes,
     shared_axes,
     squared,
-    upper_precision_factors,
 )
 from fastgmm.covariance.matrices import ConjugateInMatrices, PerComponent, regularized_scatter
 from fastgmm.covariance.tied import Tied
 from fastgmm.covariance.volumes import (
     first_volumes,
     of_equal_volumes,
-    reciprocals,
     settled_volumes,
 )
+from fastgmm.kernels.layout import BLOCK
 from fastgmm.parameters import Parameters
 
 _MOST_STARTS = 16
@@ -48,26 +47,15 @@ class VEE(PerComponent):
         return n_components + n_features * (n_features + 1) // 2 - 1
 
     def fit(self, statistics, reg_covar, previous):
+        from fastgmm.kernels.linalg.common_shapes import common_matrix
+
         scatter, weight = regularized_scatter(statistics, reg_covar), statistics.weight
         d = scatter.shape[-1]
-
-        def shared(volumes: np.ndarray) -> np.ndarray:
-            """The matrix (1, d, d) of shape and orientation, but for its size."""
-            each = scatter * reciprocals(volumes)[..., np.newaxis, np.newaxis]
-            total = each.sum(axis=-3, keepdims=True)
-            return total * reciprocals(diagonals(total).mean(axis=-1))[..., np.newaxis, np.newaxis]
-
-        def best(volumes: np.ndarray) -> np.ndarray:
-            factor = upper_precision_factors(shared(volumes))
-            precision = squared(factor)
-            traces = (scatter * precision).sum(axis=(-1, -2))
-            # A singular matrix leaves the volumes of spheres.
-            return np.where(np.isfinite(traces), traces / (weight * d), spheres)
-
         spheres = diagonals(scatter).mean(axis=-1) / weight
         before = None if previous is None else log_diagonals(previous.precisions_cholesky)
-        volumes = settled_volumes(best, first_volumes(spheres, before, d))
-        return volumes[..., np.newaxis, np.newaxis] * shared(volumes)
+        start = first_volumes(spheres, before, d)
+        volumes, shared = settled_volumes(common_matrix(d <= BLOCK), scatter, weight, start)
+        return volumes[..., np.newaxis, np.newaxis] * shared[..., np.newaxis, :, :]
 
 
 @register

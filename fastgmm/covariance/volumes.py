@@ -10,14 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-_SETTLED = 1e-10
-"""Relative change of volumes below which they are settled."""
-
-_MOST_STEPS = 500
-
-_NO_VOLUME = 1e-20
-"""Share of the largest volume below which a component has collapsed, and rounding is left."""
-
 
 @np.errstate(divide="ignore", invalid="ignore")
 def of_equal_volumes(spreads: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -61,22 +53,13 @@ def of_equal_shapes(
     log_determinants : ndarray of shape (k,), or None
         Of the precision factors before, whose volumes are a start.
     """
+    from fastgmm.kernels.linalg.common_shapes import common_shape
+
     spreads = np.maximum(spreads, 0.0)
-
-    def shape(volumes: np.ndarray) -> np.ndarray:
-        """But for its size, which volumes make up for."""
-        shapes = (spreads * reciprocals(volumes)[..., np.newaxis]).sum(axis=-2, keepdims=True)
-        return shapes * reciprocals(shapes.mean(axis=-1, keepdims=True))
-
-    def best(volumes: np.ndarray) -> np.ndarray:
-        shapes = shape(volumes)
-        n_numbers = weight * np.maximum((shapes > 0).sum(axis=-1), 1)
-        return (spreads * reciprocals(shapes)).sum(axis=-1) / n_numbers
-
     spheres = spreads.mean(axis=-1) / weight
     start = first_volumes(spheres, log_determinants, spreads.shape[-1])
-    volumes = settled_volumes(best, start)
-    return volumes[..., np.newaxis] * shape(volumes)
+    volumes, shapes = settled_volumes(common_shape(), spreads, weight, start)
+    return volumes[..., np.newaxis] * shapes[..., np.newaxis, :]
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -99,37 +82,37 @@ def first_volumes(
     return np.where((volumes > 0) & (volumes < np.inf) & (spheres > 0), volumes, spheres)
 
 
-def settled_volumes(best: Callable[[np.ndarray], np.ndarray], volumes: np.ndarray) -> np.ndarray:
-    """Volumes (k,) that are the best for the shape that is the best for them.
+def settled_volumes(
+    settle: Callable, scatters: np.ndarray, weight: np.ndarray, volumes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Volumes (k,) and a shape that are the best for each other.
 
     Every one of many mixtures stops by itself.
 
     Parameters
     ----------
-    best : callable
-        From volumes to those that are best for their shape. None of its steps makes the likelihood
-        smaller, and there is one maximum (Celeux & Govaert 1995).
+    settle : callable
+        A kernel of `fastgmm.kernels.linalg.common_shapes`.
+    scatters : ndarray of shape (k, d) or (k, d, d)
+    weight : ndarray of shape (k,)
+        Sum of responsibilities.
     volumes : ndarray of shape (k,)
         To start from.
 
     Returns
     -------
-    ndarray of shape (k,)
+    volumes : ndarray of shape (k,)
         0 for a component that has none.
+    shape : ndarray of shape (d,) or (d, d)
+        But for its size, which the volumes make up for.
     """
-    running = np.ones((*volumes.shape[:-1], 1), dtype=bool)
-    for _ in range(_MOST_STEPS):
-        new = best(volumes)
-        new = np.where(new <= _NO_VOLUME * new.max(axis=-1, keepdims=True), 0.0, new)
-        moving = (np.abs(new - volumes) > _SETTLED * new).any(axis=-1, keepdims=True)
-        volumes = np.where(running, new, volumes)
-        running = running & moving
-        if not running.any():
-            break
-    return volumes
-
-
-@np.errstate(divide="ignore", invalid="ignore")
-def reciprocals(numbers: np.ndarray) -> np.ndarray:
-    """One over what is positive; 0 for what is not, so that it has no say in what is shared."""
-    return np.where(numbers > 0, 1.0 / numbers, 0.0)
+    *leading, k = weight.shape
+    of_one = scatters.shape[len(leading) + 1 :]
+    volumes, shapes = volumes.reshape(-1, k).copy(), np.empty((volumes.size // k, *of_one))
+    settle(
+        np.ascontiguousarray(scatters).reshape(-1, k, *of_one),
+        np.ascontiguousarray(weight).reshape(-1, k),
+        volumes,
+        shapes,
+    )
+    return volumes.reshape(*leading, k), shapes.reshape(*leading, *of_one)

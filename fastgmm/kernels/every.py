@@ -8,7 +8,14 @@ import numpy as np
 from fastgmm.kernels import cells, em_pass, few_rows, near_pass, regression, scatter_pass
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
 from fastgmm.kernels.layout import BLOCK, FORMS, Forms
-from fastgmm.kernels.linalg import common_axes, factors, few_features, principal_axes, products
+from fastgmm.kernels.linalg import (
+    common_axes,
+    common_shapes,
+    factors,
+    few_features,
+    principal_axes,
+    products,
+)
 from fastgmm.kernels.small_fits import iteration as small_fits
 
 _TYPES = (np.dtype(np.float64), np.dtype(np.float32))
@@ -57,5 +64,8 @@ def _of_no_type() -> None:
     products.stacked_product()
     principal_axes.principal_axes()
     common_axes.common_axes()
+    common_shapes.common_shape()
+    for few in (True, False):
+        common_shapes.common_matrix(few)
     for name, few in small_fits.VARIANTS:
         small_fits.iteration(name, few)
