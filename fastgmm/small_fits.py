@@ -46,7 +46,8 @@ def is_small(
     most_chunks : int, optional
         Up to 3: of more, sums would be merged in another order.
     """
-    few = d <= _MOST and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
+    most = _MOST if structure.most_features is None else structure.most_features
+    few = d <= most and k <= min(_MOST, n_rows) and k * d * d <= IN_ORDER
     # Sums over components go in turn, but where these have one feature, and lie side by side.
     if structure.core.compiled is None or not few or (d == 1 and k >= _IN_TURN):
         return False

@@ -112,3 +112,5 @@ def test_what_is_small():
     assert not is_small(full, 5, 10, 4)
     assert not is_small(full, 500, IN_ORDER, 4)
     assert not is_small(STRUCTURES["VEV"], 500, 10, 4)
+    assert is_small(STRUCTURES["V"], 500, 3, 1)
+    assert not is_small(STRUCTURES["V"], 500, 3, 2)  # for others to refuse
