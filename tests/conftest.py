@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import contextlib
+import gc
 import os
 import signal
 
@@ -20,6 +21,29 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config):
+    """Let the order of tests decide which modules are begun first, not how many tests they have."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with modules that take long, or one process would end with them and others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep packages and tests, which stay to the end, out of what the collector looks through."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 _MANY = 2000
@@ -47,8 +71,9 @@ def kernels(request, tmp_path_factory):
 def one_thread_for_scikit_learn():
     """Keep OpenMP and BLAS, which only scikit-learn's side of a comparison uses, to one thread.
 
-    Fits of a hundred rows take milliseconds on one thread and up to a hundred times that
-    when two thread pools compete for few cores. fastgmm's own threads are not affected.
+    Its sums then have one order. Fits of a hundred rows take milliseconds on one thread and up to
+    a hundred times that when two thread pools compete for few cores. fastgmm's own threads are not
+    affected.
     """
     with threadpool_limits(1):
         yield

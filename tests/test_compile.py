@@ -8,8 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,11 +15,11 @@ from numba import types
 
 from fastgmm.kernels import compile
 from fastgmm.kernels.linalg import products
+from tests import fresh
 
 pytestmark = pytest.mark.compiled_only
 
 PACKAGE = Path(__file__).parents[1] / "fastgmm"
-TIMEOUT = 120
 
 INNER = """
 from numba import types
@@ -103,6 +101,10 @@ ours = [function for function in compiled.values() if function.__module__.starts
 names = [function.__qualname__ for function in ours]
 value, dispatchers = {{name: names.count(name) for name in names}}, []
 """
+WARNINGS_ARE_ERRORS = """
+import warnings
+warnings.simplefilter("error")
+"""
 REPORT = """
 import json, fastgmm
 stats = [d.stats for d in dispatchers]
@@ -150,15 +152,12 @@ class Copy:
             for name, value in os.environ.items()
             if not name.startswith(("NUMBA_", "FASTGMM_", "XDG_"))
         }
-        finished = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code + REPORT],
+        finished = fresh.run(
+            WARNINGS_ARE_ERRORS + code + REPORT,
             cwd=self.folder,
             env={**inherited, **environment},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
+            check=True,
         )
-        assert finished.returncode == 0, finished.stderr
         report = json.loads(finished.stdout)
         assert Path(report["package"]).is_relative_to(self.folder)
         return report

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from tests import datasets
-from tests.fresh import execute, in_new_process
+from tests import datasets, fresh
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
 X = datasets.load("iris").X
 
 
@@ -20,7 +20,7 @@ def run(*arguments, expect=0, cwd=ROOT):
     finished = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=120,
@@ -31,7 +31,7 @@ def run(*arguments, expect=0, cwd=ROOT):
 
 def check(code, folder=ROOT):
     """Run code in a process of its own, which has imported scikit-learn."""
-    in_new_process(execute, code, folder)
+    fresh.run(code, cwd=folder, env=ENVIRONMENT, check=True)
 
 
 def test_names_are_replaced_and_put_back():
@@ -148,26 +148,20 @@ sys.exit(3)
 """
 
 
-@pytest.fixture
-def script(tmp_path):
-    path = tmp_path / "some_script.py"
-    path.write_text(SCRIPT)
+def test_scripts_and_modules(tmp_path):
+    script = tmp_path / "some_script.py"
+    script.write_text(SCRIPT)
     (tmp_path / "beside.py").write_text("")
-    return path
-
-
-@pytest.mark.parametrize("as_module", [False, True])
-def test_scripts_and_modules(script, as_module):
-    command = ["-m", "some_script"] if as_module else [script]
-    printed = run("-m", "fastgmm", *command, "--flag", "x", expect=3, cwd=script.parent)
-    plain = run(script, "--flag", "x", expect=3, cwd=script.parent)
-    ours, theirs = (text.splitlines() for text in (printed, plain))
-    modules = [line.split()[0] for line in ours[:2]]
-    assert modules == [GaussianMixture.__module__, BayesianGaussianMixture.__module__]
+    theirs = run(script, "--flag", "x", expect=3, cwd=tmp_path).splitlines()
     assert theirs[0].startswith("sklearn.")
-    for mine, other in zip(ours[:2], theirs[:2], strict=True):
-        assert float(mine.split()[1]) == pytest.approx(float(other.split()[1]), rel=1e-8)
-    assert ours[2] == theirs[2]
+    for command in ([script], ["-m", "some_script"]):
+        printed = run("-m", "fastgmm", *command, "--flag", "x", expect=3, cwd=tmp_path)
+        ours = printed.splitlines()
+        modules = [line.split()[0] for line in ours[:2]]
+        assert modules == [GaussianMixture.__module__, BayesianGaussianMixture.__module__]
+        for mine, other in zip(ours[:2], theirs[:2], strict=True):
+            assert float(mine.split()[1]) == pytest.approx(float(other.split()[1]), rel=1e-8)
+        assert ours[2] == theirs[2]
 
 
 WITH_PROCESSES = """

@@ -2,12 +2,12 @@
 
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
+from tests import fresh
 from tests.systems import unix_only
 
 CODE = """
@@ -30,9 +30,7 @@ print(report, flush=True)
 def test_ctrl_c_ends_it_and_leaves_the_process_sound(reg_covar):
     """Undisturbed, the groups or fits that have begun would go on for minutes."""
     code = CODE.format(n_sets=600, reg_covar=reg_covar)
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with fresh.start(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         patience = threading.Timer(60, process.kill)
         patience.start()
         for after in (0.05, 0.4):
@@ -40,7 +38,7 @@ def test_ctrl_c_ends_it_and_leaves_the_process_sound(reg_covar):
             time.sleep(after)
             process.send_signal(signal.SIGINT)
             assert process.stdout.readline() == "ended\n"
-        out, error = process.communicate()
+        out, error = process.stdout.read(), process.stderr.read()
         patience.cancel()
     assert process.returncode == 0, error
     assert out == "<FitReport: 10 mixtures fitted, 0 failed>\n"

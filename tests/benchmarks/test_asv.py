@@ -4,8 +4,6 @@ import gc
 import json
 import pkgutil
 import re
-import subprocess
-import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +22,7 @@ from benchmarks.suite.clock import quietly
 from benchmarks.suite.memory import STATUS, peak_memory
 from benchmarks.suite.problems import CENTRE, STRUCTURES, Problem
 from benchmarks.suite.timings import COLUMNS, SUITE
+from tests import fresh
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = json.loads((ROOT / "asv.conf.json").read_text())
@@ -131,7 +130,7 @@ def test_the_suite_imports_without_fastgmm():
     modules = [info.name for info in pkgutil.iter_modules(suite.__path__)]
     imports = "; ".join(f"import suite.{name}" for name in modules)
     code = f"import sys; sys.modules['fastgmm'] = None; {imports}"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", check=True)
+    fresh.run(code, cwd=ROOT / "benchmarks", check=True)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

@@ -15,7 +15,8 @@ import pytest
 from fastgmm import load
 from fastgmm.cli.errors import _is_closed_pipe
 from fastgmm.cli.fit import _how_to_go_on
-from tests.systems import largest_file, needs_shell, unix_only
+from tests import fresh
+from tests.systems import needs_shell, unix_only
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from fastgmm.cli import main; main()"]
@@ -25,14 +26,8 @@ PATIENCE = 60
 
 def start(*arguments, **options):
     """A process of the command line, with pipes."""
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=options.pop("stderr", subprocess.PIPE),
-        text=True,
-        **options,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return fresh.start(fresh.COMMAND_LINE, *arguments, env=ENVIRONMENT, **pipes, **options)
 
 
 def on_a_terminal(*arguments, until, keys):
@@ -205,35 +200,25 @@ def test_a_full_disk_under_the_standard_output(files, model_file, tmp_path, comm
     """Without a buffer, the system takes a part of a text, and fails at the next only."""
     rows = [files / "rows.npy"] if command == "predict" else []
     environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
-    with open(tmp_path / "out", "wb") as out, largest_file(100):
-        done = subprocess.run(
-            [*COMMAND, command, model_file, *rows],
-            env=environment,
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=PATIENCE,
-        )
-    assert done.returncode == 2, done.stderr
-    assert "File too large" in done.stderr
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    with open(tmp_path / "out", "wb") as out:
+        code = f"{full}\n{fresh.COMMAND_LINE}"
+        streams = {"stdout": out, "stderr": subprocess.PIPE}
+        with fresh.start(code, command, model_file, *rows, env=environment, **streams) as process:
+            error = process.stderr.read()
+    assert process.returncode == 2, error
+    assert "File too large" in error
 
 
 @needs_shell
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)])
 def test_streams_may_be_closed(files, closed):
     for data, code in (("rows.npy", 0), ("missing.npy", 2)):
-        command = f'exec "$@" {closed}'
-        process = subprocess.run(
-            ["sh", "-c", command, "sh", *COMMAND, "fit", data, "-k", "2"],
-            env=ENVIRONMENT,
-            cwd=files,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert process.returncode == code, process.stderr
-        assert "error of fastgmm itself" not in process.stderr
-        assert "fastgmm:" not in process.stdout
+        arguments, options = ("fit", data, "-k", 2), {"env": ENVIRONMENT, "cwd": files}
+        done = fresh.run(fresh.COMMAND_LINE, *arguments, closed=closed, **options)
+        assert done.returncode == code, done.stderr
+        assert "error of fastgmm itself" not in done.stderr
+        assert "fastgmm:" not in done.stdout
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])
@@ -257,7 +242,9 @@ def test_unread_errors_leave_the_exit_code():
         "import sys; sys.stderr = open(2, 'w', closefd=False); sys.stderr.write('unread'); "
         "from fastgmm.cli import main; main()"
     )
-    command = [sys.executable, "-c", code, "--version"]
-    ended = subprocess.run(command, env=ENVIRONMENT, stderr=writer, stdout=subprocess.DEVNULL)
-    os.close(writer)
-    assert ended.returncode == 0
+    with (
+        open(os.devnull, "w") as nowhere,
+        fresh.start(code, "--version", env=ENVIRONMENT, stdout=nowhere, stderr=writer) as process,
+    ):
+        os.close(writer)
+    assert process.returncode == 0

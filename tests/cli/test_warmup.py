@@ -4,8 +4,6 @@ import ast
 import contextlib
 import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 import fastgmm.kernels
 from fastgmm.cli.warmup import warmup
 from fastgmm.kernels import every
-from tests.fresh import in_new_process
+from tests.fresh import in_new_process, run
 
 pytestmark = pytest.mark.compiled_only
 
@@ -89,15 +87,9 @@ def test_not_kept():
 
 
 def test_nothing_is_left_to_compile():
-    finished = subprocess.run(
-        [sys.executable, "-c", EVERYTHING],
-        env={**os.environ, "FASTGMM_NUMBA_CACHE": "1"},
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=1200,
-        check=True,
-    )
+    environment = {**os.environ, "FASTGMM_NUMBA_CACHE": "1"}
+    folder = Path(__file__).parents[2]
+    finished = run(EVERYTHING, env=environment, cwd=folder, check=True, timeout=1200)
     assert "all kernels ready" in finished.stdout
     assert finished.stdout.endswith("late: []\n")
 

@@ -1,5 +1,6 @@
 """Clusters of real processes, one for each module of tests."""
 
+import multiprocessing
 import warnings
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -8,9 +9,12 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
-from tests.fresh import CONTEXT, PRELOADED
+from tests.systems import START_METHOD
 
-CONTEXT.set_forkserver_preload([*PRELOADED, "distributed", "dask.dataframe", "pyarrow.parquet"])
+CONTEXT = multiprocessing.get_context("forkserver" if START_METHOD == "fork" else "spawn")
+CONTEXT.set_forkserver_preload(
+    ["sklearn.mixture", "numba", "distributed", "dask.dataframe", "pyarrow.parquet"]
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,8 +3,6 @@
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +12,7 @@ import pytest
 
 from fastgmm.engines import threads
 from fastgmm.engines.threads import ThreadEngine, resolve_n_jobs, usable_cores
+from tests import fresh
 from tests.systems import linux_only, needs_fork
 
 TIMEOUT = 60
@@ -312,16 +311,10 @@ def test_variables_bound_the_default(eight_cores, monkeypatch, variables, cores)
 
 def run(code, **environment):
     """The JSON that a new process prints."""
-    finished = subprocess.run(
-        [sys.executable, "-c", f"import json, os\n{code}"],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return json.loads(finished.stdout)
+    environment = {**os.environ, **environment}
+    folder = Path(__file__).parents[2]
+    done = fresh.run(f"import json, os\n{code}", cwd=folder, env=environment, check=True)
+    return json.loads(done.stdout)
 
 
 @linux_only

@@ -4,6 +4,7 @@ Numba itself still emits typed ones, so llvmlite cannot be told to have none; bu
 makes or asks a typed pointer can be found out.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -16,13 +17,22 @@ _KERNELS = Path(fastgmm.__file__).parent / "kernels"
 _LLVMLITE = Path(llvmlite.__file__).parent
 
 
+@functools.cache
+def _calls(file, kernels):
+    """Whether the file is a kernel's; None where it is one of those in between."""
+    file = Path(file)
+    if file == Path(__file__) or file.is_relative_to(_LLVMLITE):
+        return None
+    return file.is_relative_to(kernels)
+
+
 def _by_kernels():
     """Whether the code that called llvmlite is a kernel's."""
     frame = sys._getframe(1)
     while frame is not None:
-        file = Path(frame.f_code.co_filename)
-        if file != Path(__file__) and not file.is_relative_to(_LLVMLITE):
-            return file.is_relative_to(_KERNELS)
+        found = _calls(frame.f_code.co_filename, _KERNELS)
+        if found is not None:
+            return found
         frame = frame.f_back
     return False
 

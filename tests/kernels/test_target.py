@@ -2,12 +2,11 @@
 
 import os
 import platform
-import subprocess
-import sys
 
 import pytest
 
 from fastgmm.kernels import target
+from tests import fresh
 
 on_x86 = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="these are names of x86"
@@ -31,14 +30,8 @@ on_x86 = pytest.mark.skipif(
 )
 def test_vectors_fit_the_target_whatever_the_host(cpu, features, lane_bytes, group):
     code = "from fastgmm.kernels.simd import *; print(LANE_BYTES, GROUP)"
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    variables = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
+    finished = fresh.run(code, env={**os.environ, **variables}, check=True)
     assert finished.stdout.split() == [str(lane_bytes), str(group)]
 
 

@@ -1,7 +1,5 @@
 """Convergence, selection, structures, responsibilities and the comparison with k-means."""
 
-import subprocess
-import sys
 import warnings
 from types import SimpleNamespace
 
@@ -16,6 +14,7 @@ from fastgmm import GaussianMixture, fit_many, plotting
 from fastgmm.covariance import STRUCTURES
 from fastgmm.plotting import style
 from fastgmm.plotting.shapes import _BY_LETTERS, _covariances, _Letters
+from tests import fresh
 
 
 def test_convergence_shows_the_bounds(model, rows):
@@ -184,7 +183,7 @@ def test_importing_the_package_does_not_import_matplotlib():
         "import fastgmm, sys; fastgmm.GaussianMixture; fastgmm.gaussian;"
         "assert 'matplotlib' not in sys.modules; fastgmm.plotting.components"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    fresh.run(code, check=True)
 
 
 def test_without_matplotlib_the_error_says_how_to_get_it():
@@ -194,4 +193,4 @@ def test_without_matplotlib_the_error_says_how_to_get_it():
         "except ImportError as error: assert 'fastgmm[plot]' in str(error), error\n"
         "else: raise AssertionError"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    fresh.run(code, check=True)

@@ -1,9 +1,5 @@
 """Reading and fitting keep within its limit of memory, measured in a process of its own."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +7,7 @@ import pytest
 import zarr
 
 from fastgmm.estimator.starting import START_BYTES, START_ROWS
+from tests import fresh
 from tests.systems import linux_only
 
 pytestmark = [pytest.mark.slow, linux_only]
@@ -136,8 +133,5 @@ def test_memory_of_a_fit_is_bounded(rows, init_params):
 
 
 def measured(script, path, *arguments):
-    """What a script prints, in a process that finds the same packages as this one."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", script, str(path), *arguments]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return float(done.stdout)
+    """What a script prints."""
+    return float(fresh.run(script, path, *arguments, check=True).stdout)

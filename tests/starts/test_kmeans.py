@@ -62,7 +62,7 @@ def exact_labels(X, rows, sample_weight=None, engine=ENGINE):
 def sklearn_labels(X, sample_weight=None, n_clusters=K, **options):
     model = KMeans(n_clusters, n_init=1, **options)
     # scikit-learn on duplicates divides by a potential of 0.
-    with np.errstate(all="ignore"), threadpool_limits(1, "openmp"):
+    with np.errstate(all="ignore"):
         return model.fit(X, sample_weight=sample_weight).labels_
 
 
