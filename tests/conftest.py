@@ -46,7 +46,7 @@ def pytest_collection():
         gc.freeze()
 
 
-_MANY = 2000
+_MANY = 3000
 """Tests that need most kernels."""
 
 
