@@ -224,7 +224,7 @@ class Recovery:
         structure = self._structure
         base = regularized(structure, self._pooled.covariances, self._model.reg_covar)
         pooled = self._regularized(self._pooled._replace(covariances=base), level)
-        factors = structure.factor(pooled.covariances)
+        factors = np.asarray(structure.factor(pooled.covariances))
         if not np.isfinite(factors).all():
             return None
         # By how much each feature varies when those before it are known.

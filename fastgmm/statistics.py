@@ -4,7 +4,6 @@ Sums over rows, taken about a reference (the means that the pass started from), 
 cancels when the data lie far from zero, and records of different rows simply add.
 """
 
-import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,27 +13,11 @@ from typing import Any
 import numpy as np
 
 from fastgmm.files.container import Contents, write_file
-from fastgmm.kernels.layout import BLOCK, HEADER, outer_place, outer_size
+from fastgmm.kernels.layout import HEADER, outer_place, outer_size
+from fastgmm.outer_moments import blocks_of_outer, first_places, second_moments
 
 _N_ROWS = 2
 """Place of the number of rows among the sums."""
-
-_LARGE = 512
-"""Features beyond which a matrix is larger than a usual L2 cache."""
-
-
-@functools.lru_cache(maxsize=4)
-def _first_places(d: int) -> np.ndarray:
-    """Where the first moments (d,) stand among a component's outer moments."""
-    return outer_place(d, np.arange(d))
-
-
-@functools.lru_cache(maxsize=16)
-def _second_places(d: int) -> np.ndarray:
-    """The same of the second moments (d, d)."""
-    features = np.arange(d)
-    columns = features[:, np.newaxis]
-    return outer_place(np.maximum(features, columns), np.minimum(features, columns))
 
 
 class MomentForm(StrEnum):
@@ -134,7 +117,7 @@ class SufficientStatistics:
             raise ValueError(f"the moments have the shapes {found}")
         if form is MomentForm.OUTER:
             assert second is not None
-            blocks = _blocks_of_outer(weight, first, second)
+            blocks = blocks_of_outer(weight, first, second)
         else:
             parts = [first, weight[..., np.newaxis]]
             if second is not None:
@@ -370,7 +353,7 @@ class SufficientStatistics:
         r"""(k, d): :math:`\sum_t w_t r_{tc} (x_t - \text{reference}_c)`."""
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks.take(_first_places(d), axis=-1)
+            return self._blocks.take(first_places(d), axis=-1)
         return self._blocks[..., :d]
 
     @property
@@ -382,39 +365,9 @@ class SufficientStatistics:
         """
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return _matrices(self._blocks, d)
+            return second_moments(self._blocks, d)
         if self.form is MomentForm.DIAGONAL:
             return self._blocks[..., d + 1 :]
         if self.form is MomentForm.TRACE:
             return self._blocks[..., d + 1]
         raise AttributeError("These statistics hold no second moments.")
-
-
-def _matrices(blocks: np.ndarray, d: int) -> np.ndarray:
-    """Second moments (k, d, d) from all outer moments (k, blocks)."""
-    if d <= _LARGE:
-        return blocks.take(_second_places(d), axis=-1)
-    # A table would be as large as the result, and take longer to make than the result.
-    leading = blocks.shape[:-1]
-    second = np.empty((*leading, d, d))
-    for row in range(0, d, BLOCK):
-        last = min(row + BLOCK, d)
-        begin, diagonal = outer_place(row, 0), outer_place(row, row)
-        on_left = blocks[..., begin:diagonal].reshape(*leading, -1, BLOCK, BLOCK)
-        on_left = on_left.swapaxes(-3, -2).reshape(*leading, BLOCK, row)[..., : last - row, :]
-        second[..., row:last, :row] = on_left
-        second[..., :row, row:last] = on_left.swapaxes(-1, -2)
-        places = diagonal + _second_places(last - row)
-        second[..., row:last, row:last] = blocks.take(places, axis=-1)
-    return second
-
-
-def _blocks_of_outer(weight: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Lower triangles (k, blocks) of all outer moments, in blocks."""
-    d = first.shape[-1]
-    lower = np.tril_indices(d)
-    blocks = np.zeros((*weight.shape, outer_size(d)))
-    blocks[..., outer_place(d, d)] = weight
-    blocks[..., _first_places(d)] = first
-    blocks[..., outer_place(*lower)] = second[..., *lower]
-    return blocks

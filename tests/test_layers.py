@@ -45,6 +45,7 @@ LAYERS = [
     ["engines", "sources"],
     ["covariance"],
     ["statistics", "parameters", "records", "caching", "import_hooks"],
+    ["outer_moments"],
     ["files", "kernels"],
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}

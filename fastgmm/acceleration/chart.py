@@ -300,7 +300,7 @@ class Chart:
     def _factors(self, parameters: Parameters) -> np.ndarray:
         """Precision factors as matrices (k or 1, d, d), or one per variance, (k, d or 1)."""
         k, d = parameters.means.shape
-        factors = parameters.precisions_cholesky
+        factors = np.asarray(parameters.precisions_cholesky)
         if not self._is_native:
             return self.structure.as_matrices(factors, k, d)
         return factors.reshape(-1, d, d) if self._is_matrix else factors.reshape(k, -1)

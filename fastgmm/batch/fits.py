@@ -19,6 +19,7 @@ from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.passes.many import ManyPass
+from fastgmm.passes.wide import WidePass
 from fastgmm.sklearn_interface import checked_copy
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.opening import holds_rows, open_source
@@ -104,6 +105,7 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
+            fits = fits and not WidePass.pays(n, d, self._model._structure.forms)
             self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
 

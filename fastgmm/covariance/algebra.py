@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.covariance.base import CovarianceStructure
+from fastgmm.covariance.blas import PrecisionFactors
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.linalg import (
     covariances_of,
@@ -63,6 +64,7 @@ def defined_factors(
     factors = structure.factor(covariances)
     if rounding is None:
         return factors
+    factors = np.asarray(factors)
     if structure.shares_covariance:
         rounding = rounding.max(axis=-2, keepdims=True)
     if structure.n_own_axes == 0:  # one variance of all features together
@@ -92,9 +94,12 @@ def _kept_variances(
     return variances / known
 
 
-def are_defined(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarray:
+def are_defined(structure: CovarianceStructure, factors: Any) -> np.ndarray:
     """Whether all covariances of a mixture have precision factors: of the axes in front."""
-    return np.isfinite(factors).all(axis=tuple(range(-len(structure.shape(3, 5)), 0)))
+    if isinstance(factors, PrecisionFactors):  # which there are of such covariances alone
+        return np.array(True)
+    finite = np.isfinite(factors)
+    return np.asarray(finite.all(axis=tuple(range(-len(structure.shape(3, 5)), 0))))
 
 
 def precisions(structure: CovarianceStructure, factors: np.ndarray) -> np.ndarray:

@@ -69,7 +69,8 @@ class Gaussians(NamedTuple):
         forms = next((forms for forms in _MATRICES if forms.density == density), _VARIANCES)
         if forms != _VARIANCES:
             # Where there is one factor for all, there is one scale.
-            given = operands.factors if forms == _OWN else operands.factors[np.newaxis]
+            given = np.asarray(operands.factors)
+            given = given if forms == _OWN else given[np.newaxis]
             factors = roots[: len(given), np.newaxis, np.newaxis] * given
             covariances = covariances_of(factors)
             precisions = squared(factors)

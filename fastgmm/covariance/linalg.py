@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import linalg
@@ -142,6 +143,27 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     return factors.reshape(covariances.shape)
 
 
+def precision_factors(covariances: np.ndarray, *, alone: bool) -> Any:
+    """The same as `upper_precision_factors`; those of large matrices made when they are read.
+
+    Parameters
+    ----------
+    covariances : ndarray of shape (..., d, d)
+    alone : bool
+        Whether they are those of a single mixture; those of many are made at once.
+    """
+    from fastgmm.kernels.linalg.factors import EPS, SINGULAR
+
+    d = covariances.shape[-1]
+    if d < _LARGE or not alone:
+        return upper_precision_factors(covariances)
+    roots = [
+        blas.Root(covariance, SINGULAR * d * EPS) for covariance in covariances.reshape(-1, d, d)
+    ]
+    factors = blas.PrecisionFactors(roots, covariances.shape)
+    return factors if all(root.defined for root in roots) else np.asarray(factors)
+
+
 def upper_factors(precisions: np.ndarray) -> np.ndarray:
     """Upper triangular U with ``U @ U.T = precision``: Cholesky from the last row upwards."""
     flipped = np.linalg.cholesky(precisions[..., ::-1, ::-1])
@@ -205,12 +227,14 @@ def _below_diagonal(n_features: int) -> np.ndarray:
     return np.tri(n_features, k=-1, dtype=bool)
 
 
-def triangular(factors: np.ndarray) -> np.ndarray:
+def triangular(factors: Any) -> Any:
     """Upper triangular U with ``U @ U.T = factor @ factor.T``.
 
     Attributes that people set by hand may hold any square roots of the precisions.
     """
     d = factors.shape[-1]
+    if isinstance(factors, blas.PrecisionFactors):
+        return factors
     if not np.logical_and(factors, _below_diagonal(d)).any():
         return factors
     stack = [linalg.rq(factor, mode="r") for factor in factors.reshape(-1, d, d)]
@@ -219,22 +243,32 @@ def triangular(factors: np.ndarray) -> np.ndarray:
 
 def covariances_of(factors: np.ndarray) -> np.ndarray:
     """Inverses of ``factor @ factor.T``."""
-    inverses = np.linalg.inv(factors)
+    inverses = np.linalg.inv(np.asarray(factors))
     return squared(inverses.swapaxes(-1, -2))
 
 
 def whitened_traces(moments: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Traces of ``U.T @ moments @ U``: sums of squared distances, from second moments."""
+    factors = np.asarray(factors)
     return (product(moments, factors, upper=True) * factors).sum(axis=(-1, -2))
 
 
-def whitened(means: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def whitened(means: np.ndarray, factors: Any) -> np.ndarray:
     """``U.T @ mean`` of means (..., k, d), each with a factor of its own (..., k, d, d)."""
     k, d = means.shape[-2:]
+    if isinstance(factors, blas.PrecisionFactors):
+        return factors.whitened(means)
     if k * d * d <= IN_ORDER:
         return np.add.reduce(means[..., np.newaxis] * factors, axis=-2)
     # Not by BLAS, whose threads would spin beside the pass that follows.
     return np.einsum("...j,...ji->...i", means, factors)
+
+
+def whitened_by_one(means: np.ndarray, factor: Any) -> np.ndarray:
+    """``U.T @ mean`` of means (..., k, d), with the same factor (..., d, d)."""
+    if isinstance(factor, blas.PrecisionFactors):
+        return factor.whitened(means)
+    return product(means, factor, upper=True)
 
 
 def log_diagonals(factors: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from fastgmm.covariance.estimates import CentredStatistics
 from fastgmm.covariance.linalg import (
     diagonals,
     log_diagonals,
+    precision_factors,
     triangular,
-    upper_precision_factors,
     whitened,
 )
 from fastgmm.kernels.layout import Forms
@@ -31,7 +31,7 @@ class PerComponent(CovarianceStructure):
         return n_components, n_features, n_features
 
     def factor(self, covariances):
-        return upper_precision_factors(covariances)
+        return precision_factors(covariances, alone=covariances.ndim == 3)
 
     def as_matrices(self, arrays, n_components, n_features):
         return arrays

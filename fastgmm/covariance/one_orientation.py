@@ -104,7 +104,7 @@ def _along_shared_axes(
     weights = weight if power == 0.0 else np.ones_like(weight)
     together = scatter.sum(axis=-3)
     if previous is not None:
-        factors = previous.precisions_cholesky
+        factors = np.asarray(previous.precisions_cholesky)
         before = _combined(squared(factors))
         usable = np.isfinite(before).all(axis=(-1, -2), keepdims=True)
         _, axes = principal_axes(np.where(usable, before, together))

@@ -1,7 +1,5 @@
 """All components share one covariance matrix (mclust's EEE)."""
 
-from functools import partial
-
 import numpy as np
 
 from fastgmm.covariance.base import Conjugate, register
@@ -9,9 +7,10 @@ from fastgmm.covariance.estimates import scatter_within
 from fastgmm.covariance.linalg import (
     diagonals,
     log_diagonals,
+    precision_factors,
     product,
     triangular,
-    upper_precision_factors,
+    whitened_by_one,
     whitened_traces,
 )
 from fastgmm.kernels.layout import Forms
@@ -45,10 +44,10 @@ class Tied(Conjugate):
         return covariance
 
     def factor(self, covariances):
-        return upper_precision_factors(covariances)
+        return precision_factors(covariances, alone=covariances.ndim == 2)
 
     def as_matrices(self, arrays, n_components, n_features):
-        shared = arrays[..., np.newaxis, :, :]
+        shared = np.asarray(arrays)[..., np.newaxis, :, :]
         return np.repeat(shared, n_components, axis=-3)
 
     def operands(self, parameters):
@@ -56,7 +55,7 @@ class Tied(Conjugate):
         return make_operands(
             parameters,
             factors=triangular(factor),
-            project=partial(product, upper=True),
+            project=whitened_by_one,
             scales=np.full(parameters.weights.shape, -0.5),
             log_determinants=log_diagonals(factor)[..., np.newaxis],
         )

@@ -109,7 +109,7 @@ def marginal(estimator: Any, features: Any) -> Any:
     covariances = covariances_of_factors(structure, parameters.precisions_cholesky)
     for axis in np.flatnonzero(np.not_equal(structure.shape(k, d), structure.shape(k, d + 1))):
         covariances = covariances.take(chosen, axis=axis)
-    factors = model._structure.factor(covariances)
+    factors = np.asarray(model._structure.factor(covariances))
     dtype = model.means_.dtype
     model.covariances_ = np.asarray(covariances, dtype)
     model.precisions_cholesky_ = np.asarray(factors, dtype)

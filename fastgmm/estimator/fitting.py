@@ -305,7 +305,7 @@ def fitted_attributes(
     parameters = unwrapped(result.parameters)
     if parameters.means.ndim == 2 and are_too_large(model.structure, parameters, dtype):
         raise too_large(dtype)
-    factors = parameters.precisions_cholesky
+    factors = np.asarray(parameters.precisions_cholesky)
     arrays = {
         "weights_": parameters.weights,
         "means_": parameters.means,

@@ -166,5 +166,7 @@ class MaximumLikelihood(Family):
                 covariances = covariances_of_factors(structure, factors)
             except np.linalg.LinAlgError:  # no matrix of a covariance
                 covariances = factors = np.full_like(self.given.precisions, np.nan)
-        fields = (weights, means, covariances, factors)
-        return MixtureParameters(*(np.asarray(field, dtype=np.float64) for field in fields))
+        weights, means, covariances = (
+            np.asarray(field, dtype=np.float64) for field in (weights, means, covariances)
+        )
+        return MixtureParameters(weights, means, covariances, factors)

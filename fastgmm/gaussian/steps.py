@@ -277,7 +277,7 @@ def _mixture(
     if structure.holds_matrices:
         check_symmetric("covariances", covariances)
     with np.errstate(divide="ignore", invalid="ignore"):
-        factors = structure.factor(covariances)
+        factors = np.asarray(structure.factor(covariances))
     if not are_defined(structure, factors):
         raise ValueError(
             "covariances should be positive definite, but are not, or are singular to rounding, "

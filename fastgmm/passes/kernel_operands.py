@@ -109,7 +109,7 @@ def kernels_for(
 def of_each(operands: Operands, density: str) -> Operands:
     """Operands with factors of every component for itself, and of every feature."""
     k, d = operands.means.shape[-2:]
-    factors = operands.factors
+    factors = np.asarray(operands.factors)
     if density == _SHARED:
         return operands._replace(factors=np.repeat(factors[..., np.newaxis, :, :], k, axis=-3))
     if density == _ISOTROPIC:
@@ -219,6 +219,7 @@ def about_means(operands: Operands, density: str) -> KernelOperands:
 
 def _laid_out(factors: np.ndarray, density: str, dtype: Any = None) -> np.ndarray:
     """Factors as the kernels of a density form take them."""
+    factors = np.asarray(factors)
     if density == _CHOLESKY:
         return to_panels(factors, dtype)
     if density == _SHARED:

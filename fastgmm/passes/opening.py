@@ -8,6 +8,7 @@ from fastgmm.passes.base import Pass
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass
 from fastgmm.passes.missing import MissingPass
+from fastgmm.passes.wide import WidePass
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.missing import MissingTally
 
@@ -37,6 +38,10 @@ def open_pass(
     if tally is not None:
         return MissingPass(source, tally, forms, engine, n_components, labels)
     dense = DensePass(source, forms, engine, n_components, labels)
-    if labels is None and CellPass.may_pay(source, n_components):
+    if labels is not None:
+        return dense
+    if source.place is None and WidePass.pays(source.n_rows, source.n_features, forms):
+        return WidePass(dense, source, forms)
+    if CellPass.may_pay(source, n_components):
         return CellPass(dense, source, forms, engine)
     return dense

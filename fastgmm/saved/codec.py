@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.covariance.blas import PrecisionFactors
 from fastgmm.statistics import SufficientStatistics
 
 Arrays = dict[str, np.ndarray]
@@ -52,8 +53,8 @@ def encode(value: Any, name: str, arrays: Arrays, records: Records = _NO_RECORDS
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": repr(value)}
-    if isinstance(value, np.ndarray):
-        return _encode_array(value, name, arrays)
+    if isinstance(value, (np.ndarray, PrecisionFactors)):
+        return _encode_array(np.asarray(value), name, arrays)
     if isinstance(value, np.random.RandomState):
         return {"random_state": _encode_random_state(value, name, arrays)}
     if isinstance(value, SufficientStatistics):

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import mixture
 
 from fastgmm import GaussianMixture
 from tests import datasets, tolerances
@@ -160,3 +161,50 @@ def test_integers_are_read_as_float64(covariance_type, dtype):
         fast.predict_proba(whole), plain.predict_proba(whole.astype(np.float64))
     )
     np.testing.assert_array_equal(fast.predict(whole), plain.predict(whole.astype(np.float64)))
+
+
+FRAMES = {
+    "as fitted": lambda frame: frame,
+    "float32": lambda frame: frame.astype(np.float32),
+    "of two types": lambda frame: frame.astype({frame.columns[0]: np.float32}),
+    "whole numbers": lambda frame: frame.astype(np.int64),
+    "nullable": lambda frame: frame.astype("Float64"),
+    "sparse": lambda frame: frame.astype(pd.SparseDtype(np.float64)),
+    "objects": lambda frame: frame.astype(object),
+    "text": lambda frame: frame.astype(str) + "x",
+    "NaN": lambda frame: frame.where(frame != frame.iloc[1, 1]),
+    "infinity": lambda frame: frame.replace(frame.iloc[1, 1], np.inf),
+    "swapped": lambda frame: frame[frame.columns[::-1]],
+    "renamed": lambda frame: frame.rename(columns={frame.columns[0]: "another"}),
+    "fewer": lambda frame: frame.iloc[:, 1:],
+    "without rows": lambda frame: frame.iloc[:0],
+    "numbered": lambda frame: pd.DataFrame(frame.to_numpy()),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_to_predict(name):
+    """Plain ones are spared scikit-learn's look at every column, with the same outcome."""
+    X = pd.DataFrame(np.random.default_rng(0).standard_normal((30, 3)), columns=["a", "b", "c"])
+    given = FRAMES[name](X)
+    outcomes = []
+    for estimator in (GaussianMixture, mixture.GaussianMixture):
+        model = estimator(2, random_state=0).fit(X)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                outcome = model.predict(given).tolist()
+            except (ValueError, TypeError) as error:
+                outcome = type(error), str(error)
+        outcomes.append((outcome, [str(warning.message) for warning in caught]))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_plain_frames_are_spared_checks(monkeypatch):
+    X = pd.DataFrame(np.random.default_rng(0).standard_normal((30, 3)), columns=["a", "b", "c"])
+    model = GaussianMixture(2, random_state=0).fit(X)
+    monkeypatch.delattr("fastgmm.estimator.rows.validate_data")
+    desired = model.predict(X.iloc[:4])
+    with pytest.raises(NameError):
+        model.predict(X.iloc[:4].astype(object))
+    assert len(desired) == 4

@@ -1,0 +1,165 @@
+"""The pass over few rows of many features, by BLAS, and without precision factors.
+
+Of a row as long as these, an E-step takes a triangular solve with the Cholesky factor of the
+covariance, and an M-step factors that. The inverse of the factor, which kernels multiply rows by,
+would take as long as both. All is in float64 and about the components' own means: a pass in float32
+would save little beside the factors.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.covariance import blas
+from fastgmm.covariance.blas import PrecisionFactors
+from fastgmm.kernels.layout import FORMS, HEADER, NEGLIGIBLE, Forms
+from fastgmm.outer_moments import outer_moments
+from fastgmm.parameters import Operands
+from fastgmm.passes.base import Pass
+from fastgmm.passes.chunks import weighted_sum
+from fastgmm.passes.dense import DensePass, as_asked, shared_out_of
+from fastgmm.sources.base import Chunk, RowSource
+from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_LEAST_FEATURES = 800
+"""From so many on, matrices are left to BLAS anyway."""
+
+_MOST_ROWS = 2
+"""Rows per feature up to which the inverses of factors are a part of the work that counts."""
+
+_CHOLESKY, _SHARED = (forms.density for forms in FORMS[:2])
+
+
+class WidePass(Pass):
+    """Statistics of few rows of many features.
+
+    Parameters
+    ----------
+    dense : DensePass
+        Over the same rows; it does what is not about matrices.
+    source : RowSource
+    forms : Forms
+        Of the structure.
+    """
+
+    def __init__(self, dense: DensePass, source: RowSource, forms: Forms):
+        self._dense, self._source, self._forms = dense, source.scaled(), forms
+        self.n_rows, self.n_features = dense.n_rows, dense.n_features
+        self.dtype = np.dtype(np.float64)
+        self.total_weight, self.weight_scale = dense.total_weight, dense.weight_scale
+
+    @staticmethod
+    def pays(n_rows: int, n_features: int, forms: Forms) -> bool:
+        """Whether this is the way for so many rows, which have to be here."""
+        wide = n_features >= _LEAST_FEATURES and n_rows <= _MOST_ROWS * n_features
+        return wide and forms.density in (_CHOLESKY, _SHARED)
+
+    def statistics(self, operands, about=None, careful=False):
+        form = self._form(careful)
+        if operands.background is not None and form is MomentForm.NONE:
+            return self._dense.statistics(operands, about, careful)
+        chunk = self._read()
+        about = operands.means if about is None else about
+        noise = -np.inf if operands.background is None else operands.background.log_density
+        densities = _log_densities(chunk.rows, operands)
+        log_likelihoods, responsibilities = shared_out_of(densities, noise)
+        responsibilities[responsibilities < np.exp(NEGLIGIBLE)] = 0.0
+        sums = _sums(chunk, responsibilities, about, form)
+        sums[0] = weighted_sum(log_likelihoods, chunk.weights)
+        return self._record(sums, about, form)
+
+    def given(self, shares, about, careful=False):
+        chunk, form = self._read(), self._form(careful)
+        taken = shares.chunk(chunk.start, chunk.stop)
+        if taken.ndim == 1:  # labels
+            taken = (taken[:, np.newaxis] == np.arange(len(about))).astype(np.float64)
+        return self._record(_sums(chunk, taken, about, form), about, form)
+
+    def scatter(self, point):
+        chunk, about = self._read(), point[np.newaxis]
+        everything = np.ones((self.n_rows, 1))
+        sums = _sums(chunk, everything, about, MomentForm.OUTER)
+        return SufficientStatistics(MomentForm.OUTER, about, sums)
+
+    def centre(self):
+        return self._dense.centre()
+
+    def _form(self, careful: bool) -> MomentForm:
+        return MomentForm.OUTER if careful else MomentForm(self._forms.moments)
+
+    def _read(self) -> Chunk:
+        chunk = self._source.read(0, self.n_rows)
+        return chunk._replace(rows=chunk.rows.astype(np.float64, copy=False))
+
+    def _record(
+        self, sums: np.ndarray, about: np.ndarray, form: MomentForm
+    ) -> SufficientStatistics:
+        return as_asked(SufficientStatistics(form, about, sums), self._forms, self, about[0])
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _log_densities(rows: np.ndarray, operands: Operands) -> np.ndarray:
+    """Weighted log-densities (n, k).
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    operands : Operands
+        Of matrices, one for each component or one for all.
+    """
+    n, d = rows.shape
+    distances = np.empty((n, len(operands.means)))
+    whitened = blas.filled_rows(n, d)
+    within = whitened[:n, :d]
+    shared = len(operands.factors.shape) == 2
+    if shared:
+        np.subtract(rows, operands.origin, out=within)
+        _whiten(operands.factors, 0, whitened)
+    for c, mean in enumerate(operands.means):
+        if shared:
+            centred = within - operands.projected[c]
+        else:
+            np.subtract(rows, mean, out=within)
+            _whiten(operands.factors, c, whitened)
+            centred = within
+        distances[:, c] = np.einsum("ij,ij->i", centred, centred)
+    return operands.constants + operands.scales * distances
+
+
+def _whiten(factors: Any, component: int, rows: np.ndarray) -> None:
+    if isinstance(factors, PrecisionFactors):
+        factors.whiten(component, rows)
+    else:
+        blas.whiten(rows, factors.reshape(-1, *factors.shape[-2:])[component])
+
+
+def _sums(
+    chunk: Chunk, responsibilities: np.ndarray, about: np.ndarray, form: MomentForm
+) -> np.ndarray:
+    """Sums of all rows under responsibilities (n, k), about points (k, d).
+
+    See `SufficientStatistics`; their log-likelihood is 0.
+    """
+    (n, d), k = chunk.rows.shape, len(about)
+    weights = responsibilities
+    if len(chunk.weights):
+        weights = responsibilities * chunk.weights[:, np.newaxis]
+    sums = np.zeros(form.n_sums(k, d))
+    sums[1:HEADER] = weighted_sum(np.ones(n), chunk.weights), n
+    blocks = sums[HEADER:].reshape(k, -1)
+    moments = blas.filled_square(d + 1) if form is MomentForm.OUTER else None
+    for block, point, weight in zip(blocks, about, weights.T, strict=True):
+        chosen = np.flatnonzero(weight)
+        counted, centred = weight[chosen], chunk.rows[chosen] - point
+        if moments is None:
+            block[:d] = np.einsum("i,ij->j", counted, centred)
+            block[d] = counted.sum()
+            continue
+        # The weight and both moments are one symmetric product.
+        roots = np.sqrt(counted)
+        halves = np.zeros((len(chosen), len(moments)))
+        np.multiply(centred, roots[:, np.newaxis], out=halves[:, :d])
+        halves[:, d] = roots
+        blas.scatter(halves, moments)
+        block[:] = outer_moments(moments, d)
+    return sums
