@@ -24,7 +24,8 @@ class Parameters(ABC):
         In the shape of the covariance structure, in the data's units squared.
     precisions_cholesky : ndarray
         Square roots of the precisions, in the same shape: upper triangular U with
-        ``U @ U.T = inv(covariance)`` for matrices, ``1 / sqrt(variance)`` for variances.
+        ``U @ U.T = inv(covariance)`` for matrices, ``1 / sqrt(variance)`` for variances. Those of
+        large matrices are made when `numpy.asarray` reads them.
     """
 
     weights: np.ndarray
