@@ -47,6 +47,8 @@ _HOMES = {
     "select": "selection",
 }
 
+_ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
+
 _MODULES = ("gaussian", "plotting")
 
 
@@ -58,9 +60,10 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     importlib.import_module("sklearn.mixture")  # before all, because a patch may wait for it
-    # All at once: `load` makes models of classes that have entered themselves by then.
-    for public, home in _HOMES.items():
-        globals()[public] = getattr(importlib.import_module(f"fastgmm.{home}"), public)
+    # `load` makes objects of classes that have entered themselves by then.
+    for public in _HOMES if name == "load" else (*_ESTIMATORS, name):
+        home = importlib.import_module(f"fastgmm.{_HOMES[public]}")
+        globals()[public] = getattr(home, public)
     return globals()[name]
 
 

@@ -53,6 +53,12 @@ def check_forms(density: str, moments: str) -> Forms:
     return forms
 
 
+RUN = 256
+"""Rows of which one feature after another is summed: they stay in a cache meanwhile."""
+
+SIDE_BY_SIDE = 4
+"""Sums that rows are added to in turn, for every addition waits for the one before."""
+
 NEGLIGIBLE = -70.0
 """Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
 

@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import inlined, microkernel
+from fastgmm.kernels.layout import RUN, SIDE_BY_SIDE
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
 from fastgmm.kernels.tiles import emit_whole_groups, whole_groups_definition
 from fastgmm.kernels.transpose import emit_gather, emit_load
@@ -107,20 +108,16 @@ def _begin_rows(v, rows, n_rows, count):
 
 
 def _total(v, count, load):
-    """Sum in float64; four sums side by side, for every addition waits for the one before."""
+    """Sum in float64, by `SIDE_BY_SIDE` sums."""
     builder, zero = v.builder, ir.Constant(ir.DoubleType(), 0.0)
-    whole = builder.and_(count, v.index(-4))
+    whole = builder.and_(count, v.index(-SIDE_BY_SIDE))
 
     def add(t, sums):
         return [builder.fadd(a, load(v.plus(t, n))) for n, a in enumerate(sums)]
 
-    a, b, c, d = v.loop(0, whole, 4, [zero] * 4, add)
+    a, b, c, d = v.loop(0, whole, SIDE_BY_SIDE, [zero] * SIDE_BY_SIDE, add)
     (a,) = v.loop(whole, count, 1, [a], add)
     return builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
-
-
-_RUN = 256
-"""Rows of which one feature after another is summed: they stay in a cache meanwhile."""
 
 
 def _add_totals_definition(X, start, stop, totals):
@@ -137,7 +134,7 @@ def add_totals(typing, X, start, stop, totals):
         array, start, stop, out = unpack_arguments(context, builder, signature, args)
 
         def run(first, _):
-            count = v.lesser(builder.sub(stop, first), v.index(_RUN))
+            count = v.lesser(builder.sub(stop, first), v.index(RUN))
 
             def feature(j, _):
                 def number(t):
@@ -147,7 +144,7 @@ def add_totals(typing, X, start, stop, totals):
 
             v.loop(0, array.shape[1], 1, [], feature)
 
-        v.loop(start, stop, _RUN, [], run)
+        v.loop(start, stop, RUN, [], run)
         return context.get_dummy_value()
 
     return signature, emit

@@ -8,13 +8,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.kernels.layout import BLOCK, NEGLIGIBLE, OUTPUTS, Forms
+from fastgmm.kernels.layout import BLOCK, NEGLIGIBLE, OUTPUTS, RUN, SIDE_BY_SIDE, Forms
 from fastgmm.passes.kernel_operands import KernelOperands
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FIRST = np.zeros(1, dtype=np.int64)
+_FEW_NUMBERS = 1 << 15
+"""In the rows, up to which NumPy adds them sooner than a kernel is compiled, or even loaded."""
+
 _NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
 
 
@@ -213,8 +216,26 @@ def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """
     from fastgmm.kernels.scatter_pass import totals_pass
 
+    is_plain = len(offsets) == 2 and rows.size <= _FEW_NUMBERS
+    add_totals = (totals_pass.if_it_pays if is_plain else totals_pass)(rows.dtype)
+    if add_totals is None:
+        return totals_of_few(rows[offsets[0] : offsets[1]])[np.newaxis]
     totals = np.zeros((len(offsets) - 1, rows.shape[1]))
-    totals_pass(rows.dtype)(rows, offsets, totals)
+    add_totals(rows, offsets, totals)
+    return totals
+
+
+def totals_of_few(rows: np.ndarray) -> np.ndarray:
+    """Sums (d,) of rows, by NumPy: the bits of `fastgmm.kernels.loading.add_totals`."""
+    totals = np.zeros(rows.shape[1])
+    for first in range(0, len(rows), RUN):
+        run = np.ascontiguousarray(rows[first : first + RUN], dtype=np.float64)
+        in_turn, left = divmod(len(run), SIDE_BY_SIDE)
+        whole = len(run) - left
+        a, b, c, d = run[:whole].reshape(in_turn, SIDE_BY_SIDE, run.shape[1]).sum(axis=0)
+        for row in run[whole:]:
+            a += row
+        totals += (a + b) + (c + d)
     return totals
 
 

@@ -14,6 +14,7 @@ from fastgmm.passes.chunks import (
     chunk_scatter,
     statistics_of_each,
     totals_of_each,
+    totals_of_few,
 )
 from fastgmm.passes.kernel_operands import KernelOperands
 from tests import mixtures, reference, structures, tolerances
@@ -262,6 +263,7 @@ def test_totals_of_each_of_many(dtype, shape):
             np.testing.assert_array_equal(
                 total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
             )
+            np.testing.assert_array_equal(total, totals_of_few(X[start:stop]))
 
 
 # --- predictions --------------------------------------------------------------------------
