@@ -91,8 +91,8 @@ def _without_collector():
 class _Library(JITCodeLibrary):
     """Code that is optimised once, as a whole.
 
-    Numba has every function optimised by itself first. That takes up to a quarter of the time that a
-    first fit waits, and passes are no faster for it.
+    Numba has every function optimised by itself first. That takes up to a quarter of the time that
+    a first fit waits, and passes are no faster for it.
     """
 
     def _optimize_functions(self, ll_module):
