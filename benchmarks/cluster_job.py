@@ -2,7 +2,7 @@
 
 Writes a folder of Parquet files, ``--gigabytes 20 --directory /tmp/rows``, fits them in this
 process, does so again on two worker processes with a limit of memory each, of which one is killed
-with -9 in the middle of the second and of the third iteration, compares the bits of both models,
+with -9 amid the sums of the second and of the third iteration, compares the bits of both models,
 and prints what it saw. The files are removed unless ``--keep``; kept, they are taken again.
 """
 
@@ -20,7 +20,6 @@ from distributed import Client, LocalCluster
 
 import fastgmm
 from benchmarks.batch_job import (
-    MIDWAY,
     N_COMPONENTS,
     make_rows,
     parser_of,
@@ -35,7 +34,7 @@ KILLED_AFTER = (1, 2)  # iterations
 
 
 class Watch(Listener):
-    """Tells of iterations, and calls a function amid some of them."""
+    """Tells of iterations, and calls a function when some of them begin."""
 
     def __init__(self, name: str, amid: Callable[[], None] | None = None):
         self.seconds: list[float] = []
@@ -47,7 +46,7 @@ class Watch(Listener):
         self._last = now
         print(f"{self._name}: iteration {len(self.seconds)}, {self.seconds[-1]:.1f} s", flush=True)
         if self._amid is not None and len(self.seconds) in KILLED_AFTER:
-            threading.Timer(MIDWAY * min(self.seconds), self._amid).start()
+            threading.Thread(target=self._amid).start()
 
 
 def fit(rows: Path, watch: Watch, **how: Any) -> Any:
@@ -56,6 +55,15 @@ def fit(rows: Path, watch: Watch, **how: Any) -> Any:
     model = fastgmm.GaussianMixture(N_COMPONENTS, init_params="random_from_data", **arguments)
     model._listener = watch
     return model.fit(fastgmm.open_source(rows, **how))
+
+
+def summing(client: Client) -> list[str]:
+    """Addresses of the workers that are summing rows at this moment."""
+    return [
+        address
+        for address, keys in client.processing().items()
+        if any(key.startswith("fastgmm-sums") for key in keys)
+    ]
 
 
 def on_workers(
@@ -71,16 +79,20 @@ def on_workers(
         Client(cluster) as client,
     ):
 
-        def look() -> list[int]:
-            pids = list(client.run(os.getpid, on_error="ignore").values())
-            for pid in pids:
+        def look() -> dict[str, int]:
+            pids: dict[str, int] = client.run(os.getpid, on_error="ignore")
+            for pid in pids.values():
                 if pid not in peaks:
                     peaks[pid] = [0]
                     threading.Thread(target=watch_memory, args=(pid, peaks[pid])).start()
             return pids
 
         def kill() -> None:
-            pid = look()[0]
+            at_work: list[int] = []
+            while not at_work:
+                pids = look()
+                at_work = [pids[address] for address in summing(client) if address in pids]
+            pid = at_work[0]
             print(f"worker {pid} is killed", flush=True)
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
