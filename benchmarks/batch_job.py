@@ -30,8 +30,6 @@ MAX_ITER = 4
 FILE_ROWS = 1 << 22
 ROW_BYTES = 8 * N_FEATURES
 KILLED_IN = (2, 3)  # iterations
-MIDWAY = 0.5
-"""Of the shortest iteration's time, until a process is killed in the next."""
 
 OPTIONS = (
     f"-k {N_COMPONENTS} --tol 0 --max-iter {MAX_ITER} --random-state 0 --init-params k-means++ "
@@ -75,7 +73,7 @@ def write_rows(folder: Path, n_rows: int) -> None:
 
 
 def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
-    """Run a command, and kill it in the middle of an iteration if it is asked for."""
+    """Run a command, and kill it when an iteration has begun if it is asked for."""
     began = last = time.monotonic()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -93,7 +91,6 @@ def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
         iterations.append(time.monotonic() - last)
         last = time.monotonic()
         if int(found[1]) + 1 == kill_in:
-            time.sleep(MIDWAY * min(iterations))
             process.kill()
             print(f"{name}: killed in iteration {kill_in}", flush=True)
     code = process.wait()
