@@ -6,7 +6,6 @@ they take, and of all that a worker which dies takes along.
 
 import pickle
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -21,9 +20,6 @@ from fastgmm.merging import enter, tree_of
 from fastgmm.sources.base import RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.reader import RowReader
-
-_MOST_SOURCES = 8
-"""Sources that a process remembers: those of files have their rows in memory, up to a limit."""
 
 Piece = tuple[int, int]
 """Number of a partition, and the first of its rows that is meant.
@@ -219,10 +215,44 @@ def bundled(places: list[Piece], blocks: list[Block]) -> Bundled:
     return Bundled(dict(zip(places, blocks, strict=True)))
 
 
+class Common:
+    """What tasks have in common: a worker makes it when the first of them asks.
+
+    It is there as long as Dask keeps this for somebody.
+
+    Parameters
+    ----------
+    stored : bytes
+        Pickled; that is what travels.
+    """
+
+    def __init__(self, stored: bytes):
+        self._stored, self._lock, self._thing = stored, threading.Lock(), None
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self._stored,)
+
+    def get(self) -> Any:
+        """The thing itself."""
+        with self._lock:
+            if self._thing is None:
+                self._thing = self._made(self._stored)
+        return self._thing
+
+    def _made(self, stored: bytes) -> Any:
+        return pickle.loads(stored)
+
+
+class CommonSource(Common):
+    """A source, which remembers that its rows are in order, and has blocks of files in memory."""
+
+    def _made(self, stored: bytes) -> Any:
+        return super()._made(stored).arrived()
+
+
 def sums_of_leaves(
-    token: str,
     of_rows: str,
-    stored: bytes,
+    common: CommonSource,
     function: bytes,
     grid: RowGrid,
     leaves: list[int],
@@ -232,12 +262,9 @@ def sums_of_leaves(
 
     Parameters
     ----------
-    token : str
-        Of the source.
     of_rows : str
         Token of the partitions.
-    stored : bytes
-        The source, pickled.
+    common : CommonSource
     function : bytes
         Of a chunk, pickled.
     grid : RowGrid
@@ -250,7 +277,7 @@ def sums_of_leaves(
     nodes : list of ((level, index), record)
         Or what is wrong with the rows.
     """
-    source, of_chunk = _source(token, stored), pickle.loads(function)
+    source, of_chunk = common.get(), pickle.loads(function)
     tree = tree_of(of_chunk, grid)
 
     def work(number: int) -> None:
@@ -275,21 +302,6 @@ def _first_failure(
         except ValueError as first:
             return Failed(leaf, first)
     return Failed(leaves[0], error)
-
-
-_sources: OrderedDict[str, RowSource] = OrderedDict()
-_opening = threading.Lock()
-
-
-def _source(token: str, stored: bytes) -> RowSource:
-    """A source, which is remembered: that its rows are in order, and blocks of files."""
-    with _opening:
-        if token not in _sources:
-            _sources[token] = pickle.loads(stored).arrived()
-            while len(_sources) > _MOST_SOURCES:
-                _sources.popitem(last=False)
-        _sources.move_to_end(token)
-        return _sources[token]
 
 
 def _engine() -> ThreadEngine:

@@ -22,6 +22,7 @@ from fastgmm.distributed.client import (
 )
 from fastgmm.distributed.held import (
     Bundled,
+    CommonSource,
     Failed,
     Partitions,
     Piece,
@@ -72,17 +73,19 @@ class _Job:
 
     Parameters
     ----------
-    token : str
     stored : Future
         The source, pickled.
+    sources : dict of Future
+        What a worker makes of it, by address: one on each, that holds its rows as long as this is
+        kept.
     workers : dict
         Threads of every worker, by its address, that chunks are bundled for.
     bundles : dict
         By grid.
     """
 
-    token: str
     stored: Any
+    sources: dict[str, Any] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
     bundles: dict[RowGrid, list[Bundle]] = field(default_factory=dict)
 
@@ -141,6 +144,7 @@ class ClusterPlace(Place):
         workers, job = self.workers(), self._job(source)
         if job.workers != workers:  # some have died, or come
             job.workers, job.bundles = workers, {}
+            job.sources = {address: self._source(job, address) for address in workers}
         if grid not in job.bundles:
             job.bundles[grid] = self._bundles(source, grid, workers)
         bundles = job.bundles[grid]
@@ -176,9 +180,8 @@ class ClusterPlace(Place):
             token = "" if self.partitions is None else self.partitions.token
             future = self.client.submit(
                 sums_of_leaves,
-                job.token,
                 token,
-                job.stored,
+                job.sources[bundle.worker],
                 of_bundle,
                 grid,
                 bundle.leaves,
@@ -193,11 +196,20 @@ class ClusterPlace(Place):
     def _job(self, source: RowSource) -> _Job:
         if source not in self._jobs:
             stored = distributed().protocol.pickle.dumps(source.to_send())
-            token = uuid.uuid4().hex
             # A task, unlike data that is scattered, is done again when its worker has died.
-            future = self.client.submit(_same, stored, key=f"fastgmm-source-{token}")
-            self._jobs[source] = _Job(token, future)
+            future = self.client.submit(_same, stored, key=f"fastgmm-stored-{uuid.uuid4().hex}")
+            self._jobs[source] = _Job(future)
         return self._jobs[source]
+
+    def _source(self, job: _Job, address: str) -> Any:
+        """Future of the source on a worker; Dask drops what is on several of them."""
+        return job.sources.get(address) or self.client.submit(
+            CommonSource,
+            job.stored,
+            key=f"fastgmm-source-{uuid.uuid4().hex}",
+            workers=[address],
+            allow_other_workers=True,
+        )
 
     # -- who sums what -----------------------------------------------------------------------------
     def _bundles(self, source: RowSource, grid: RowGrid, workers: dict[str, int]) -> list[Bundle]:

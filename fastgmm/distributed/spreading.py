@@ -1,6 +1,7 @@
 """Work of one kind that is spread over the workers of a cluster, piece by piece."""
 
 import itertools
+import pickle
 import threading
 import uuid
 import warnings
@@ -19,6 +20,7 @@ from fastgmm.distributed.client import (
     scheduler_errors,
 )
 from fastgmm.distributed.collections import is_collection
+from fastgmm.distributed.held import Common
 from fastgmm.distributed.place import ClusterPlace
 from fastgmm.sources.base import RowSource
 
@@ -80,7 +82,7 @@ class Cluster:
         client, numbers = self._client, {}
         check_open(client)
         # A task, unlike data that is scattered, is done again when its worker has died.
-        stored = [] if common is None else [self._submit(_Common, _dumped(common))]
+        stored = [] if common is None else [self._submit(Common, _dumped(common))]
         waiting = distributed().as_completed()
         rest = enumerate(pieces)
 
@@ -153,26 +155,10 @@ def _dumped(thing: Any) -> bytes:
 
 
 def _loaded(dumped: bytes) -> Any:
-    return distributed().protocol.pickle.loads(dumped)
+    return pickle.loads(dumped)
 
 
-class _Common:
-    """What pieces have in common; a worker makes it when the first of its pieces asks."""
-
-    def __init__(self, dumped: bytes):
-        self._dumped, self._lock, self._thing = dumped, threading.Lock(), None
-
-    def __reduce__(self) -> tuple:
-        return _Common, (self._dumped,)
-
-    def get(self) -> Any:
-        with self._lock:
-            if self._thing is None:
-                self._thing = _loaded(self._dumped)
-        return self._thing
-
-
-def _done(function: Callable, piece: bytes, *common: _Common) -> bytes:
+def _done(function: Callable, piece: bytes, *common: Common) -> bytes:
     with _silence():
         return _dumped(function(_loaded(piece), *(each.get() for each in common)))
 

@@ -1,7 +1,9 @@
 """Fits of dask collections, and of files by a cluster: the bits of local fits."""
 
+import gc
 import itertools
 import math
+import time
 
 import dask
 import dask.array as da
@@ -245,6 +247,27 @@ def test_rows_of_files_stay_with_the_workers(client, files, monkeypatch, weight)
     monkeypatch.setattr(SumsOfChunks, "__call__", watched)
     fitted(source, n_components=2, init_params="random_from_data")
     assert not calls
+
+
+def test_workers_let_rows_of_files_go_after_a_fit(client, files):
+    _wait_until_none_are_open(client)
+    source = open_source(files, columns=NAMES, engine="dask")
+    fitted(source)
+    assert all(client.run(_open_files).values())
+    del source
+    _wait_until_none_are_open(client)
+
+
+def _wait_until_none_are_open(client):
+    deadline = time.monotonic() + 30
+    while any(client.run(_open_files).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _open_files():
+    gc.collect()
+    return sum(type(thing) is ReopenedReader for thing in gc.get_objects())
 
 
 def test_workers_keep_what_there_is_room_for(client):
