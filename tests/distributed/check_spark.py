@@ -16,6 +16,8 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture  # noqa: E402
 from fastgmm.distributed import spark  # noqa: E402
 from fastgmm.distributed.client import ClusterError  # noqa: E402
 from fastgmm.distributed.spark import place  # noqa: E402
+from fastgmm.distributed.spark import rows as rows_of_spark  # noqa: E402
+from fastgmm.distributed.spark.rows import PackedRows  # noqa: E402
 from tests.distributed.data import blobs, fitted  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -100,7 +102,7 @@ def test_a_fit_is_the_local_one_up_to_rounding(frame, rows, kind, weight):
 def test_executors_merge_many_partitions_to_the_same_bits(frame, monkeypatch):
     at_home = spark.fit(_model(), frame.select("a", "b"))
     monkeypatch.setattr(place, "_AT_HOME", 4)
-    monkeypatch.setattr(place, "_TASK_BYTES", 1 << 13)  # a task for every partition
+    monkeypatch.setattr(rows_of_spark, "_TASK_BYTES", 1 << 13)  # a task for every partition
     model = spark.fit(_model(), frame.select("a", "b"))
     for name in NAMES:
         assert np.array_equal(getattr(model, name), getattr(at_home, name))
@@ -145,6 +147,23 @@ def _dies_once(batches):
     if context.partitionId() == 6 and context.attemptNumber() == 0:
         os._exit(1)
     yield from batches
+
+
+def test_rows_that_are_lost_are_packed_again_and_all_are_removed(frame, monkeypatch):
+    undisturbed = spark.fit(_model(), frame.select("a", "b"))
+    run, files = PackedRows.run, []
+
+    def lost(self, *arguments):
+        if not files:
+            files.extend(part.path for part in self._packed.collect())
+            os.remove(files[3])
+        return run(self, *arguments)
+
+    monkeypatch.setattr(PackedRows, "run", lost)
+    model = spark.fit(_model(), frame.select("a", "b"))
+    for name in NAMES:
+        assert np.array_equal(getattr(model, name), getattr(undisturbed, name))
+    assert not any(os.path.exists(os.path.dirname(file)) for file in files)
 
 
 @pytest.mark.parametrize(

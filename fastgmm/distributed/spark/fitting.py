@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from fastgmm.distributed.spark.frame import chosen_columns
-from fastgmm.distributed.spark.place import SparkReader, packed_rows
+from fastgmm.distributed.spark.place import SparkReader
+from fastgmm.distributed.spark.rows import packed_rows
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.optional import import_optional
 
@@ -23,8 +24,8 @@ def fit(
     Every iteration is a job of Spark: the tasks turn partitions into sufficient statistics
     (Bishop 2006, section 9.2.2) by the kernels of a local fit, and these are merged along a tree
     over the partitions. The same partitions give the same bits for any number of executors, and
-    the parameters of a local fit of the same rows up to rounding. Before, the rows are packed by
-    `mapInArrow`, and kept so meanwhile, in memory and on disk.
+    the parameters of a local fit of the same rows up to rounding. Before, `mapInArrow` packs the
+    rows into files of the executors, in Spark's own local folders, which are mapped meanwhile.
 
     Parameters
     ----------
@@ -57,7 +58,6 @@ def fit(
     """
     import_optional("pyspark", "Fitting Spark frames", "spark")
     rows = chosen_columns(frame, columns, sample_weight)
-    with packed_rows(rows) as (records, partitions):
-        reader = SparkReader(records, partitions)
-        model.fit(RowSource(reader), **parameters)  # type: ignore[attr-defined]
+    with packed_rows(rows) as packed:
+        model.fit(RowSource(SparkReader(packed)), **parameters)  # type: ignore[attr-defined]
     return model
