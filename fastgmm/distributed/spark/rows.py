@@ -73,7 +73,7 @@ class PackedRows:
             self._apart |= {partition.number for partition in missing if partition.apart}
             for tried in range(_TRIES):
                 if not left:
-                    return done
+                    break
                 if tried:
                     _kept(self._packed.unpersist(blocking=True))
                 # By themselves they run where they are, when no other task is in their way.
@@ -81,7 +81,11 @@ class PackedRows:
                 results, missing = _sorted_out(found.context.runJob(found, list, sorted(left)))
                 done += results
                 left = {partition.number for partition in missing}
-        raise ClusterError(f"Spark works on partitions {sorted(left)} where their rows are not.")
+        if left:
+            raise ClusterError(
+                f"Spark works on partitions {sorted(left)} where their rows are not."
+            )
+        return done
 
 
 def _sorted_out(results: list[Any]) -> tuple[list[Any], list[Missing]]:
