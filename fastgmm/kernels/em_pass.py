@@ -29,14 +29,6 @@ from fastgmm.kernels.transpose import store_rows
 
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, CERTAINTIES, _ = range(len(OUTPUTS))
 
-_STATISTICS = {
-    Forms("cholesky", "outer"): cholesky.cholesky_statistics,
-    Forms("shared_cholesky", "none"): shared_cholesky.shared_cholesky_statistics,
-    Forms("diagonal", "diagonal"): diagonal.diagonal_statistics,
-    Forms("isotropic", "trace"): isotropic.isotropic_statistics,
-    Forms("centred_diagonal", "diagonal"): centred_diagonal.centred_diagonal_statistics,
-    Forms("shared_cholesky", "pooled"): shared_pooled.shared_pooled_statistics,
-}
 PARTS = {
     Forms("cholesky", "outer"): cholesky,
     Forms("shared_cholesky", "none"): shared_cholesky,
@@ -45,6 +37,7 @@ PARTS = {
     Forms("centred_diagonal", "diagonal"): centred_diagonal,
     Forms("shared_cholesky", "pooled"): shared_pooled,
 }
+# Of forms with the same density, either will do.
 _DENSITY_PARTS = {forms.density: parts for forms, parts in PARTS.items()}
 
 
@@ -72,10 +65,10 @@ def statistics_pass(forms, dtype, n_features):
         component's moments are taken about its own mean, though it be near the origin. Operands,
         and sums as `SufficientStatistics` keeps them, have an axis of length m in front.
     """
-    make = _STATISTICS[check_forms(*forms)]
-    if make is cholesky.cholesky_statistics:
-        return make(dtype, n_features <= BLOCK)
-    return make(dtype)
+    form = PARTS[check_forms(*forms)]
+    if form is cholesky:
+        return form.statistics(dtype, n_features <= BLOCK)
+    return form.statistics(dtype)
 
 
 @entry_point

@@ -40,7 +40,7 @@ def open_pass(
     dense = DensePass(source, forms, engine, n_components, labels)
     if labels is not None:
         return dense
-    if source.place is None and WidePass.pays(source.n_rows, source.n_features, forms):
+    if WidePass.pays(source.n_rows, source.n_features, forms):
         return WidePass(dense, source, forms)
     if CellPass.may_pay(source, n_components):
         return CellPass(dense, source, forms, engine)

@@ -33,6 +33,9 @@ _CHOLESKY, _SHARED = (forms.density for forms in FORMS[:2])
 class WidePass(Pass):
     """Statistics of few rows of many features.
 
+    They are no more numbers than a few covariances. So rows that are elsewhere come to this process
+    once, which takes no longer than an iteration there.
+
     Parameters
     ----------
     dense : DensePass
@@ -44,13 +47,16 @@ class WidePass(Pass):
 
     def __init__(self, dense: DensePass, source: RowSource, forms: Forms):
         self._dense, self._source, self._forms = dense, source.scaled(), forms
+        self._brought: Chunk | None = None
         self.n_rows, self.n_features = dense.n_rows, dense.n_features
         self.dtype = np.dtype(np.float64)
         self.total_weight, self.weight_scale = dense.total_weight, dense.weight_scale
+        if source.place is not None:
+            self._brought = self._read()
 
     @staticmethod
     def pays(n_rows: int, n_features: int, forms: Forms) -> bool:
-        """Whether this is the way for so many rows, which have to be here."""
+        """Whether this is the way for so many rows."""
         wide = n_features >= _LEAST_FEATURES and n_rows <= _MOST_ROWS * n_features
         return wide and forms.density in (_CHOLESKY, _SHARED)
 
@@ -88,6 +94,8 @@ class WidePass(Pass):
         return MomentForm.OUTER if careful else MomentForm(self._forms.moments)
 
     def _read(self) -> Chunk:
+        if self._brought is not None:
+            return self._brought
         chunk = self._source.read(0, self.n_rows)
         return chunk._replace(rows=chunk.rows.astype(np.float64, copy=False))
 

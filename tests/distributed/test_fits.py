@@ -61,6 +61,16 @@ def test_families_and_structures(client, kind, covariance_type):
     assert_same_bits(model, local(X, **arguments))
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_few_rows_of_many_features(client, covariance_type):
+    """They come here, once."""
+    rows = np.random.default_rng(2).normal(size=(90, 801))
+    arguments = {"n_components": 2, "covariance_type": covariance_type, "reg_covar": 0.01}
+    assert_same_bits(
+        fitted(da.from_array(rows, chunks=(40, 801)), **arguments), fitted(rows, **arguments)
+    )
+
+
 @pytest.mark.parametrize(
     "init_params", ["kmeans", "k-means++", "random", "random_from_data", "k-means||"]
 )

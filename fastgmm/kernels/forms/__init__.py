@@ -1,8 +1,8 @@
 """The forms of a density and its moments, a file each: the passes' inner parts.
 
-`listed` and `reading_once` hold what forms share. The file of a form holds the kernel of its
-statistics, and under names that all of them have in common the parts that other passes are filled
-in with (`fastgmm.kernels.compile.filled_in`):
+`listed` and `reading_once` hold what forms share. The file of a form holds ``statistics``, which
+makes the kernel of its statistics, and under names that all of them have in common the parts that
+other passes are filled in with (`fastgmm.kernels.compile.filled_in`):
 
 - ``prepare(projected, central)`` marks the components that are near the origin;
 - ``distances_to_all(tile, points, means, factors, projected, central, scratch, distances)`` finds

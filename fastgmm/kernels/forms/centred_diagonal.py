@@ -46,6 +46,6 @@ add_moments_of_listed = diagonal.add_moments_of_listed
 
 
 @entry_point
-def centred_diagonal_statistics(dtype):
+def statistics(dtype):
     """See `fastgmm.kernels.em_pass.statistics_pass`; careful or not is the same."""
     return statistics_reading_once(__name__, dtype)

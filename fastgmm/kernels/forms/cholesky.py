@@ -83,14 +83,14 @@ _FEW = SimpleNamespace(
 _MANY = SimpleNamespace(
     distances_of_all=cholesky_distances_of_many, moments_of_each=outer_moments_of_many, SHARED=True
 )
-"""What `cholesky_statistics` takes for up to `BLOCK` features, and for more.
+"""What `statistics` takes for up to `BLOCK` features, and for more.
 
 A first fit should not wait for both to be compiled.
 """
 
 
 @entry_point
-def cholesky_statistics(dtype, few):
+def statistics(dtype, few):
     """See `fastgmm.kernels.em_pass.statistics_pass`.
 
     Parameters

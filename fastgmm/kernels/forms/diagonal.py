@@ -57,7 +57,7 @@ def add_moments_of_listed(
 
 
 @entry_point
-def diagonal_statistics(dtype):
+def statistics(dtype):
     """See `fastgmm.kernels.em_pass.statistics_pass`."""
     most_lost = MOST_LOST[np.dtype(dtype) == np.float64]
 

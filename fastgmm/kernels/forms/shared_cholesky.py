@@ -49,6 +49,6 @@ def add_moments_of_listed(
 
 
 @entry_point
-def shared_cholesky_statistics(dtype):
+def statistics(dtype):
     """See `fastgmm.kernels.em_pass.statistics_pass`; careful or not is the same."""
     return statistics_reading_once(__name__, dtype)

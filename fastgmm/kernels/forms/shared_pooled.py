@@ -21,6 +21,6 @@ POOLED = True
 
 
 @entry_point
-def shared_pooled_statistics(dtype):
+def statistics(dtype):
     """See `fastgmm.kernels.em_pass.statistics_pass`; careful or not is the same."""
     return statistics_reading_once(__name__, dtype)

@@ -1,16 +1,15 @@
 """Whole iterations with a variance for every feature of every component, or of all together."""
 
 from fastgmm.kernels.compile import inlined, kernel
-from fastgmm.kernels.forms.diagonal import diagonal_statistics
+from fastgmm.kernels.forms.diagonal import statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.full import give_points
 from fastgmm.kernels.small_fits.tied import first_moment
 from fastgmm.kernels.small_fits.variances import factorize
 from fastgmm.kernels.views import lesser, part, stretch, with_axis
 
-__all__ = ["factorize", "first_moment", "give_points"]
+__all__ = ["factorize", "first_moment", "give_points", "statistics"]
 
-statistics = diagonal_statistics
 FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = True
 _FARTHEST = 1e5

@@ -1,13 +1,14 @@
 """Whole iterations with a covariance matrix for every component."""
 
 from fastgmm.kernels.compile import inlined, kernel
-from fastgmm.kernels.forms.cholesky import cholesky_statistics
+from fastgmm.kernels.forms.cholesky import statistics
 from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.linalg.few_features import few_precision_factors
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels, whiten
 from fastgmm.kernels.views import part, stretch, with_axis
 
-statistics = cholesky_statistics
+__all__ = ["statistics"]
+
 JUMPS_COUNT = SECOND_PASS = FEW_APART = True
 _FARTHEST = 1e5
 

@@ -1,15 +1,14 @@
 """Whole iterations with one variance for every component, or of all together."""
 
 from fastgmm.kernels.compile import inlined, kernel
-from fastgmm.kernels.forms.isotropic import isotropic_statistics
+from fastgmm.kernels.forms.isotropic import statistics
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, spread_of_means
 from fastgmm.kernels.small_fits.tied import first_moment, give_points
 from fastgmm.kernels.small_fits.variances import factorize
 from fastgmm.kernels.views import lesser, part, with_axis
 
-__all__ = ["factorize", "first_moment", "give_points"]
+__all__ = ["factorize", "first_moment", "give_points", "statistics"]
 
-statistics = isotropic_statistics
 FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = True
 _FARTHEST = 1e5

@@ -1,12 +1,13 @@
 """Whole iterations with one covariance matrix for all components."""
 
 from fastgmm.kernels.compile import inlined, kernel
-from fastgmm.kernels.forms.shared_cholesky import shared_cholesky_statistics
+from fastgmm.kernels.forms.shared_cholesky import statistics
 from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.small_fits.arithmetic import GUARD, lies_far, pairwise, to_panels, whiten
 from fastgmm.kernels.views import part, stretch, with_axis
 
-statistics = shared_cholesky_statistics
+__all__ = ["statistics"]
+
 FEW_APART = False
 JUMPS_COUNT = SECOND_PASS = False
 _FARTHEST = 1e4
