@@ -6,7 +6,7 @@ they take, and of all that a worker which dies takes along.
 
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -223,36 +223,33 @@ class Common:
     Parameters
     ----------
     stored : bytes
-        Pickled; that is what travels.
+        That is what travels.
+    make : callable, optional
+        Of the bytes.
     """
 
-    def __init__(self, stored: bytes):
-        self._stored, self._lock, self._thing = stored, threading.Lock(), None
+    def __init__(self, stored: bytes, make: Callable[[bytes], Any] = pickle.loads):
+        self._stored, self._make, self._lock, self._thing = stored, make, threading.Lock(), None
 
     def __reduce__(self) -> tuple:
-        return type(self), (self._stored,)
+        return type(self), (self._stored, self._make)
 
     def get(self) -> Any:
         """The thing itself."""
         with self._lock:
             if self._thing is None:
-                self._thing = self._made(self._stored)
+                self._thing = self._make(self._stored)
         return self._thing
 
-    def _made(self, stored: bytes) -> Any:
-        return pickle.loads(stored)
 
-
-class CommonSource(Common):
+def arrived_source(stored: bytes) -> RowSource:
     """A source, which remembers that its rows are in order, and has blocks of files in memory."""
-
-    def _made(self, stored: bytes) -> Any:
-        return super()._made(stored).arrived()
+    return pickle.loads(stored).arrived()
 
 
 def sums_of_leaves(
     of_rows: str,
-    common: CommonSource,
+    common: Common,
     function: bytes,
     grid: RowGrid,
     leaves: list[int],
@@ -264,7 +261,8 @@ def sums_of_leaves(
     ----------
     of_rows : str
         Token of the partitions.
-    common : CommonSource
+    common : Common
+        Of an `arrived_source`.
     function : bytes
         Of a chunk, pickled.
     grid : RowGrid

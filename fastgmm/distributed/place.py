@@ -22,10 +22,11 @@ from fastgmm.distributed.client import (
 )
 from fastgmm.distributed.held import (
     Bundled,
-    CommonSource,
+    Common,
     Failed,
     Partitions,
     Piece,
+    arrived_source,
     bundled,
     joined,
     sums_of_leaves,
@@ -204,8 +205,9 @@ class ClusterPlace(Place):
     def _source(self, job: _Job, address: str) -> Any:
         """Future of the source on a worker; Dask drops what is on several of them."""
         return job.sources.get(address) or self.client.submit(
-            CommonSource,
+            Common,
             job.stored,
+            arrived_source,
             key=f"fastgmm-source-{uuid.uuid4().hex}",
             workers=[address],
             allow_other_workers=True,
