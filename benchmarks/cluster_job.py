@@ -74,7 +74,7 @@ def on_workers(
     killed: list[int] = []
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=None
+            n_workers=2, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -101,7 +101,7 @@ def seconds_of(
 @contextmanager
 def cluster(n_workers: int) -> Iterator[Client]:
     """Worker processes of one thread each; the scheduler is in this process."""
-    how = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    how = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     with LocalCluster(n_workers=n_workers, **how) as local, Client(local) as client:
         yield client
 

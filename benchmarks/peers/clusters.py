@@ -24,7 +24,7 @@ def _rows_on_dask(posed: Posed) -> Any:
     from distributed import Client, wait
 
     client = Client(
-        n_workers=posed.threads, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=posed.threads, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     )
     n, d = posed.X.shape
     rows = da.from_array(posed.X, chunks=(-(-n // (_PARTITIONS * posed.threads)), d)).persist()

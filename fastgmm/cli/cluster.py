@@ -48,7 +48,7 @@ def _cluster_at(address: str) -> Iterator[None]:
     distributed = import_optional("distributed", "--dask", "dask")
     if address == "local":
         local = distributed.LocalCluster(
-            n_workers=usable_cores(), threads_per_worker=1, dashboard_address=None
+            n_workers=usable_cores(), threads_per_worker=1, dashboard_address=":0"
         )
         with local, distributed.Client(local):
             yield

@@ -65,10 +65,10 @@ def statistics_pass(forms, dtype, n_features):
         component's moments are taken about its own mean, though it be near the origin. Operands,
         and sums as `SufficientStatistics` keeps them, have an axis of length m in front.
     """
-    form = PARTS[check_forms(*forms)]
-    if form is cholesky:
-        return form.statistics(dtype, n_features <= BLOCK)
-    return form.statistics(dtype)
+    parts = PARTS[check_forms(*forms)]
+    if parts is cholesky:
+        return parts.statistics(dtype, n_features <= BLOCK)
+    return parts.statistics(dtype)
 
 
 @entry_point

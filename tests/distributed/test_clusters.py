@@ -28,7 +28,7 @@ def test_the_bits_do_not_depend_on_workers(n_workers, threads, processes):
 
 def test_an_adaptive_cluster_starts_workers_for_a_fit():
     with LocalCluster(
-        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
     ) as cluster:
         cluster.adapt(minimum=0, maximum=2, interval="100ms")
         with Client(cluster):
@@ -38,7 +38,7 @@ def test_an_adaptive_cluster_starts_workers_for_a_fit():
 def test_an_asynchronous_client_is_refused():
     async def fit():
         async with Client(
-            processes=False, asynchronous=True, dashboard_address=None, n_workers=1
+            processes=False, asynchronous=True, dashboard_address=":0", n_workers=1
         ) as client:
             assert client.asynchronous
             with pytest.raises(OSError, match="The Dask client is asynchronous"):

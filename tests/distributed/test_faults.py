@@ -99,7 +99,7 @@ def short():
     shape = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "500MB"}
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(**shape, dashboard_address=None, silence_logs=50) as cluster,
+        LocalCluster(**shape, dashboard_address=":0", silence_logs=50) as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -194,7 +194,7 @@ def test_workers_with_other_processors(usable, monkeypatch):
 
 
 def test_a_client_that_is_closed():
-    shape = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    shape = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**shape, silence_logs=50) as cluster, Client(cluster) as client:
         source = open_source(da.from_array(X, chunks=(7_777, 3)))
         client.close()

@@ -61,7 +61,7 @@ def test_every_structure_asks_for_a_pair_that_there_is():
 def test_every_pair_has_kernels(forms):
     assert check_forms(*forms) == forms
     parts = em_pass.PARTS[forms]
-    assert inspect.getmodule(em_pass._STATISTICS[forms]) == parts
+    assert inspect.getmodule(parts.statistics) == parts
     assert parts.__name__.rpartition(".")[2] in (forms.density, "shared_pooled")
 
 
