@@ -139,11 +139,11 @@ class Copy:
     def edit(self, file, old, new):
         """Replace text in a kernel file."""
         path = self.kernels / file
-        text = path.read_text()
+        text, before = path.read_text(), path.stat().st_mtime
         assert old in text
         path.write_text(text.replace(old, new, 1))
         # Python's own cache of byte code looks at whole seconds.
-        later = path.stat().st_mtime + 10
+        later = before + 10
         os.utime(path, (later, later))
 
     def run(self, code=TINY, **environment):
