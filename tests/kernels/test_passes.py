@@ -9,6 +9,7 @@ import pytest
 from fastgmm.covariance import STRUCTURES
 from fastgmm.kernels import em_pass
 from fastgmm.kernels.layout import OUTPUTS
+from fastgmm.kernels.scatter_pass import totals_pass
 from fastgmm.passes.chunks import (
     chunk_predictions,
     chunk_scatter,
@@ -263,7 +264,19 @@ def test_totals_of_each_of_many(dtype, shape):
             np.testing.assert_array_equal(
                 total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
             )
-            np.testing.assert_array_equal(total, totals_of_few(X[start:stop]))
+
+
+@pytest.mark.compiled_only
+@every_dtype
+@every_shape
+def test_totals_of_few_have_the_bits_of_the_kernel(dtype, shape):
+    n, d, _ = shape
+    rows = mixtures.random_rows(n, d, np.random.RandomState(n), dtype)
+    for layout in (np.ascontiguousarray, *LAYOUTS):
+        for X in (layout(rows), layout(rows[: n // 3])):
+            add_totals, totals = totals_pass(X.dtype), np.zeros((1, d))
+            add_totals(X, np.array([0, len(X)]), totals)
+            np.testing.assert_array_equal(totals_of_few(X), totals[0])
 
 
 # --- predictions --------------------------------------------------------------------------
