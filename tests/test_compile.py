@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from numba import njit, types
-from numba.core.codegen import JITCodeLibrary
+from numba import types
 
 from fastgmm.kernels import compile
 from fastgmm.kernels.linalg import products
@@ -414,24 +413,3 @@ def test_what_others_can_do_without_is_loaded_the_second_time():
     make = compile.entry_point(products.stacked_product.__wrapped__)
     assert make.if_it_pays() is None
     assert make.if_it_pays() is make()
-
-
-def test_kernels_alone_are_optimised_once(monkeypatch):
-    monkeypatch.setattr(compile, "_cache_wanted", lambda: False)
-
-    @compile.entry_point
-    def make():
-        return compile.kernel(lambda: 1.0, signature=types.float64())
-
-    @compile.entry_point
-    def fail():
-        raise ValueError("no kernel")
-
-    def library_of(dispatcher):
-        (overload,) = dispatcher.overloads.values()
-        return type(overload.library)
-
-    assert library_of(make()) is compile._Library
-    with pytest.raises(ValueError, match="no kernel"):
-        fail()
-    assert library_of(njit("float64()")(lambda: 2.0)) is JITCodeLibrary

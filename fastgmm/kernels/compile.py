@@ -23,9 +23,7 @@ from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
 from numba import types as numba_types
 from numba.core.caching import FunctionCache
-from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
@@ -88,30 +86,6 @@ def _without_collector():
             gc.enable()
 
 
-class _Library(JITCodeLibrary):
-    """Code that is optimised once, as a whole.
-
-    Numba has every function optimised by itself first. That takes up to a quarter of the time that
-    a first fit waits, and passes are no faster for it.
-    """
-
-    def _optimize_functions(self, ll_module):
-        ll_module.data_layout = self._codegen._data_layout
-
-
-@contextlib.contextmanager
-def _optimized_once():
-    """Let Numba put what it compiles into a `_Library`: kernels, and nothing of other packages."""
-    with global_compiler_lock:
-        codegen = cpu_target.target_context.codegen()
-        usual = codegen._library_class
-        codegen._library_class = _Library
-        try:
-            yield
-        finally:
-            codegen._library_class = usual
-
-
 class _NotCompiledYet(Exception):
     """A kernel that is to be loaded only is not in the cache."""
 
@@ -142,7 +116,7 @@ def entry_point(factory: Callable):
         except KeyError:
             with _making:
                 if arguments not in made:
-                    with _without_collector(), _optimized_once():
+                    with _without_collector():
                         made[arguments] = factory(*arguments)
                 return made[arguments]
 
