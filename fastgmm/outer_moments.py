@@ -24,7 +24,7 @@ def first_places(d: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def _second_places(d: int) -> np.ndarray:
+def second_places(d: int) -> np.ndarray:
     """The same of the second moments (d, d)."""
     features = np.arange(d)
     columns = features[:, np.newaxis]
@@ -34,7 +34,7 @@ def _second_places(d: int) -> np.ndarray:
 def second_moments(blocks: np.ndarray, d: int) -> np.ndarray:
     """Second moments (k, d, d) from all outer moments (k, blocks)."""
     if d <= _LARGE:
-        return blocks.take(_second_places(d), axis=-1)
+        return blocks.take(second_places(d), axis=-1)
     # A table would be as large as the result, and take longer to make than the result.
     leading = blocks.shape[:-1]
     second = np.empty((*leading, d, d + -d % BLOCK))

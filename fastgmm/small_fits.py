@@ -13,7 +13,8 @@ import numpy as np
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.linalg import IN_ORDER
 from fastgmm.em import EMResult
-from fastgmm.kernels.layout import BLOCK, REFRESH, START, STEP, outer_place
+from fastgmm.kernels.layout import BLOCK, REFRESH, START, STEP
+from fastgmm.outer_moments import second_places
 from fastgmm.parameters import LOG_TWO_PI, MixtureParameters
 from fastgmm.passes.chunks import scatter_of_each, totals_of_each
 from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands
@@ -83,9 +84,7 @@ def _tables(
     centre = totals_of_each(rows, ends).sum(axis=0) / len(rows)
     places, scatter = np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1))
     if form is MomentForm.OUTER:
-        features = np.arange(rows.shape[1] + 1)
-        columns = features[:, np.newaxis]
-        places = outer_place(np.maximum(features, columns), np.minimum(features, columns))
+        places = second_places(rows.shape[1] + 1)
     elif form is MomentForm.NONE:
         centres = np.repeat(centre[np.newaxis], len(ends) - 1, axis=0)
         scatter = scatter_of_each(rows, ends, centres).second[:, 0].sum(axis=0)

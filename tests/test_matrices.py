@@ -28,7 +28,7 @@ def test_factors_are_upper_triangular_roots_of_the_precisions(d):
 
 
 def test_factors_of_large_matrices():
-    d = linalg._LARGE + 1
+    d = linalg.LARGE + 1
     covariances = positive_definite(d, n_matrices=2)
     factors = upper_precision_factors(covariances)
     assert not np.tril(factors, -1).any()
@@ -96,7 +96,7 @@ def test_bits_by_blas_are_the_same_on_any_number_of_threads(shape):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("d", [63, 64, 300, linalg._LARGE + 1])
+@pytest.mark.parametrize("d", [63, 64, 300, linalg.LARGE + 1])
 def test_squares_of_triangles(d):
     triangle = np.triu(np.random.default_rng(0).standard_normal((2, d, d)))
     desired = triangle @ triangle.swapaxes(1, 2)

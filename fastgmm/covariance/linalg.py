@@ -22,7 +22,7 @@ IN_ORDER = 1 << 12
 _LONG = 10_000
 """Numbers up to which OpenBLAS sums products of two vectors without threads (its ddot)."""
 
-_LARGE = 800
+LARGE = 800
 """Rows and columns from which on a matrix is left to BLAS.
 
 Its threads spin for a while after their work, and take the cores from the E-step that follows; by
@@ -52,7 +52,7 @@ def product(left: np.ndarray, right: np.ndarray, *, upper: bool = False) -> np.n
         return np.add.reduce(left[..., np.newaxis] * right[..., np.newaxis, :, :], axis=-2)
     if size <= BY_ONE_THREAD:
         return left @ right
-    if min(*left.shape[-2:], right.shape[-1]) >= _LARGE:
+    if min(*left.shape[-2:], right.shape[-1]) >= LARGE:
         return _by_blas(blas.product, left, right)
     return _by_kernel(left, right, right.shape[-1], upper=upper)
 
@@ -69,7 +69,7 @@ def squared(matrices: np.ndarray, *, upper: bool = False) -> np.ndarray:
     p, q = matrices.shape[-2:]
     if p * q * p <= BY_ONE_THREAD:
         return matrices @ matrices.swapaxes(-1, -2)
-    if min(p, q) >= _LARGE:
+    if min(p, q) >= LARGE:
         return _by_blas(blas.squared_upper if upper else blas.squared, matrices)
     given = np.ascontiguousarray(matrices, dtype=np.float64)
     return _by_kernel(given, given, p, mirrored=True).astype(matrices.dtype, copy=False)
@@ -135,7 +135,7 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
-    if d >= _LARGE:
+    if d >= LARGE:
         blas.precision_factors(stack, factors, SINGULAR * d * EPS)
     else:
         factorize = few_precision_factors() if d <= BLOCK else precision_factors()
@@ -155,7 +155,7 @@ def precision_factors(covariances: np.ndarray, *, alone: bool) -> Any:
     from fastgmm.kernels.linalg.factors import EPS, SINGULAR
 
     d = covariances.shape[-1]
-    if d < _LARGE or not alone:
+    if d < LARGE or not alone:
         return upper_precision_factors(covariances)
     roots = [
         blas.Root(covariance, SINGULAR * d * EPS) for covariance in covariances.reshape(-1, d, d)

@@ -98,7 +98,7 @@ class Cluster:
                 number = numbers.pop(future)
                 try:
                     # In one piece of memory that is this process's own, arrays can be written to.
-                    result = _loaded(result_of(client, future, words(number)))
+                    result = pickle.loads(result_of(client, future, words(number)))
                 except WorkersDied as error:
                     result = error
                 begin(1)
@@ -154,13 +154,9 @@ def _dumped(thing: Any) -> bytes:
     return dumped
 
 
-def _loaded(dumped: bytes) -> Any:
-    return pickle.loads(dumped)
-
-
 def _done(function: Callable, piece: bytes, *common: Common) -> bytes:
     with _silence():
-        return _dumped(function(_loaded(piece), *(each.get() for each in common)))
+        return _dumped(function(pickle.loads(piece), *(each.get() for each in common)))
 
 
 class _SilentThreads(threading.local):

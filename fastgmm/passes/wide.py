@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgmm.covariance import blas
 from fastgmm.covariance.blas import PrecisionFactors
+from fastgmm.covariance.linalg import LARGE
 from fastgmm.kernels.layout import FORMS, HEADER, NEGLIGIBLE, Forms
 from fastgmm.outer_moments import outer_moments
 from fastgmm.parameters import Operands
@@ -20,9 +21,6 @@ from fastgmm.passes.chunks import weighted_sum
 from fastgmm.passes.dense import DensePass, as_asked, shared_out_of
 from fastgmm.sources.base import Chunk, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
-
-_LEAST_FEATURES = 800
-"""From so many on, matrices are left to BLAS anyway."""
 
 _MOST_ROWS = 2
 """Rows per feature up to which the inverses of factors are a part of the work that counts."""
@@ -56,8 +54,8 @@ class WidePass(Pass):
 
     @staticmethod
     def pays(n_rows: int, n_features: int, forms: Forms) -> bool:
-        """Whether this is the way for so many rows."""
-        wide = n_features >= _LEAST_FEATURES and n_rows <= _MOST_ROWS * n_features
+        """Whether this is the way for so many rows, of matrices that are left to BLAS anyway."""
+        wide = n_features >= LARGE and n_rows <= _MOST_ROWS * n_features
         return wide and forms.density in (_CHOLESKY, _SHARED)
 
     def statistics(self, operands, about=None, careful=False):

@@ -16,7 +16,7 @@ from fastgmm.sources.array import array_source
 from fastgmm.starts.records import LabelledRows
 from tests.estimator.helpers import quiet_fit
 
-D, K = linalg._LARGE + 2, 2
+D, K = linalg.LARGE + 2, 2
 
 
 def rows_like(n, dtype=np.float64, far=0.0):
