@@ -1,7 +1,7 @@
 """A plugin of pytest: kernels on few sizes only, for a processor that is emulated.
 
 ``python -m pytest -p tests.few_sizes tests/kernels``: every form, every micro-kernel and both types
-are compiled and compared as ever. Micro-kernels run on 8 sizes instead of 216, and passes on
+are compiled and compared as ever. Micro-kernels run on 4 sizes instead of 72, and passes on
 `SHAPES` alone.
 """
 

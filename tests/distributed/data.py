@@ -26,8 +26,7 @@ ATTRIBUTES = (
 def blobs(n=60_000, d=3, k=3, seed=0, dtype=np.float64):
     random = np.random.default_rng(seed)
     X = np.concatenate([random.normal(4 * c, 1 + c, (n // k, d)) for c in range(k)])
-    random.shuffle(X)
-    return X.astype(dtype)
+    return random.permutation(X).astype(dtype)
 
 
 def fitted(X, kind="likelihood", sample_weight=None, labels=None, checkpoint=None, **arguments):

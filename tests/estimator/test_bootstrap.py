@@ -67,7 +67,9 @@ def test_weights_are_repeats_and_rows_may_be_in_files(tmp_path):
     expected = np.sqrt(variances / counts[:, None])
     np.testing.assert_allclose(result.standard_error.means, expected, rtol=0.25)
     np.save(tmp_path / "rows.npy", X)
-    of_file = model.bootstrap(tmp_path / "rows.npy", 200, weights, random_state=0)
+    result, of_file = (
+        model.bootstrap(rows, 20, weights, random_state=0) for rows in (X, tmp_path / "rows.npy")
+    )
     np.testing.assert_allclose(of_file.distribution.means, result.distribution.means, rtol=1e-12)
 
 
@@ -94,7 +96,9 @@ def test_noise_has_a_weight_of_its_own(tmp_path):
     assert result.noise_weight.mean() == pytest.approx(share, rel=0.05)
     assert result.noise_weight.std() == pytest.approx(np.sqrt(share * (1 - share) / 400), rel=0.25)
     np.save(tmp_path / "rows.npy", X)
-    of_file = model.bootstrap(tmp_path / "rows.npy", 200, random_state=0)
+    result, of_file = (
+        model.bootstrap(rows, 20, random_state=0) for rows in (X, tmp_path / "rows.npy")
+    )
     np.testing.assert_allclose(of_file.noise_weight, result.noise_weight, rtol=1e-12)
     assert fitted(blobs(60)).bootstrap(blobs(60), n=2).noise_weight is None
 

@@ -45,22 +45,22 @@ INIT_PARAMS = {
 
 
 def settings():
-    """Starts with weights and without; structures and n_init take turns."""
+    """Starts with weights and without; classes, structures and n_init take turns."""
     names = itertools.cycle(structures.OF_FORMS)
     cases = itertools.product(INIT_PARAMS.values(), (None, WEIGHTS))
     for i, ((start, weights), name) in enumerate(zip(cases, names, strict=False)):
-        yield {"covariance_type": name, "init_params": start, "n_init": 1 + i % 3 // 2}, weights
+        arguments = {"covariance_type": name, "init_params": start, "n_init": 1 + i % 3 // 2}
+        yield CLASSES[i // 2 % 2], arguments, weights
 
 
 @pytest.fixture(scope="module")
 def expected(many_chunks):
     """Fits of the array, and what they predict."""
     found = []
-    for cls in CLASSES:
-        for arguments, weights in settings():
-            model = fitted_to(cls, X, weights, **arguments)
-            predictions = [getattr(model, name)(X) for name in PREDICTIONS]
-            found.append((model, predictions, model.score(X, sample_weight=weights)))
+    for cls, arguments, weights in settings():
+        model = fitted_to(cls, X, weights, **arguments)
+        predictions = [getattr(model, name)(X) for name in PREDICTIONS]
+        found.append((model, predictions, model.score(X, sample_weight=weights)))
     return found
 
 
@@ -72,8 +72,9 @@ def test_same_bits_from_every_kind_of_source(tmp_path, expected, name):
         False: SOURCES[name](tmp_path / "plain", X, None),
         True: SOURCES[name](tmp_path / "weighted", X, WEIGHTS),
     }
-    cases = ((cls, *setting) for cls in CLASSES for setting in settings())
-    for (cls, arguments, weights), (model, predictions, score) in zip(cases, expected, strict=True):
+    for (cls, arguments, weights), (model, predictions, score) in zip(
+        settings(), expected, strict=True
+    ):
         source = sources[weights is not None]
         found = fitted_to(cls, source, **arguments)
         assert_identical_fit(found, model)
