@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.systems import START_METHOD
@@ -60,6 +61,14 @@ def start(code, *arguments, cwd=None, env=None, closed=(), **streams):
     return subprocess.Popen(command, cwd=cwd, env=env, text=True, **streams)
 
 
+def popen(command, *, text, **options):
+    """Like `subprocess.Popen` of ``python -m MODULE ARGUMENT ...`` or ``python -c CODE``."""
+    assert text
+    _, flag, what, *arguments = command
+    module = f"import runpy; runpy.run_module({what!r}, run_name='__main__', alter_sys=True)"
+    return start(what if flag == "-c" else module, *arguments, **options)
+
+
 def run(code, *arguments, stdin=b"", text=True, check=False, timeout=TIMEOUT, **options):
     """Like `subprocess.run`: the exit code of such a process, and what it wrote.
 
@@ -98,7 +107,15 @@ def run(code, *arguments, stdin=b"", text=True, check=False, timeout=TIMEOUT, **
 
 def _write_all(pipe, content):
     with contextlib.suppress(BrokenPipeError), pipe:
-        pipe.write(content)
+        if content:
+            pipe.write(content)
+
+
+def _read_all(pipe):
+    if pipe is None or pipe.closed:
+        return None
+    with pipe:
+        return pipe.read()
 
 
 def command_line(arguments, environment, stdin=b""):
@@ -185,8 +202,17 @@ class _Forked:
             self._channel.close()
         return self.returncode
 
+    def communicate(self):
+        if self.stdin is not None and not self.stdin.closed:
+            _write_all(self.stdin, "")
+        with ThreadPoolExecutor(2) as pool:
+            written = list(pool.map(_read_all, (self.stdout, self.stderr)))
+        self.wait()
+        return written
+
     def send_signal(self, number):
-        os.kill(self.pid, number)
+        if self.returncode is None:
+            os.kill(self.pid, number)
 
     def kill(self):
         self.send_signal(signal.SIGKILL)

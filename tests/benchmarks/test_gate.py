@@ -15,6 +15,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -29,6 +30,7 @@ from benchmarks.gate.run import Options, Outcome, compare, compare_sides
 from benchmarks.gate.trees import open_tree
 from benchmarks.gate.verdict import EXACT, Verdict, compare_figures
 from fastgmm.kernels import tiles
+from tests import fresh
 from tests.systems import linux_only, unix_only
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,8 @@ def package(target, text=""):
 def interpreted(monkeypatch):
     """Passes over rows are as many when kernels run as plain Python, and need no compiling."""
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    forked = SimpleNamespace(Popen=fresh.popen, PIPE=subprocess.PIPE)
+    monkeypatch.setattr(processes, "subprocess", forked)
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def tiny(tmp_path):
 # -- planted regressions ---------------------------------------------------------------------------
 def test_every_plant_still_applies():
     code = "from benchmarks.gate.plants import PLANTS; [each.apply() for each in PLANTS.values()]"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    fresh.run(code, cwd=ROOT, check=True)
 
 
 def test_a_plant_for_what_has_gone_is_an_error(monkeypatch):
@@ -266,7 +270,7 @@ def test_a_tree_that_hangs(tiny, tmp_path, monkeypatch):
     assert "took over 1 s" in no_answer(tiny, head)
 
 
-def test_a_tree_without_kernels(tiny):
+def test_a_tree_without_kernels(interpreted, tiny):
     assert "BASE" in no_answer(tiny, tiny, *PASSES)
 
 

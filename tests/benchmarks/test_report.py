@@ -52,9 +52,15 @@ addEventListener("load", () => {{
 
 
 @pytest.fixture(scope="module")
-def page():
-    """Of the history that is kept in the repository."""
-    return render(load_history(configured_results()))
+def written(tmp_path_factory):
+    """Where the command has written the page of the history that is kept, and how it ended."""
+    output = tmp_path_factory.mktemp("report") / "performance.html"
+    return output, report("--output", output)
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return written[0].read_text(encoding="utf-8")
 
 
 class Reader(HTMLParser):
@@ -243,12 +249,11 @@ def test_nothing_is_written_to_the_root_of_the_repository():
     assert subprocess.run(ignored, capture_output=True).returncode in (0, 128)  # 128: no clone
 
 
-def test_the_command_writes_the_page(tmp_path):
-    output = tmp_path / "performance.html"
-    code, told, _ = report("--output", output)
+def test_the_command_writes_the_page(written, page):
+    output, (code, told, _) = written
     assert code == 0
     assert str(output) in told
-    assert output.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert page.startswith("<!DOCTYPE html>")
 
 
 def test_of_several_machines_the_one_with_most_results_is_shown(tmp_path):
@@ -308,17 +313,23 @@ def test_a_machine_of_which_only_the_name_is_known(tmp_path):
     results = kept(tmp_path / "results")
     machine = the_machine(results)
     (machine / "machine.json").write_text('{"version": 1}')
-    assert machine.name in render(load_history(results))
+    assert machine.name in render(History(load_history(results).machine, history(1.0).commits))
+
+
+@pytest.fixture
+def rendered(monkeypatch):
+    """Another page in a moment."""
+    monkeypatch.setattr("benchmarks.report.__main__.render", lambda history: "<!DOCTYPE html>\n")
 
 
 @linux_only
-def test_a_full_disk():
+def test_a_full_disk(rendered):
     code, _, messages = report("--output", "/dev/full")
     assert code == 2
     assert "No space left" in messages
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_folder_that_is_not_there(rendered, tmp_path):
     code, _, messages = report("--output", tmp_path / "no" / "page.html")
     assert code == 2
     assert "no" in messages

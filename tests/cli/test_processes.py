@@ -224,9 +224,7 @@ def test_streams_may_be_closed(files, closed):
 @pytest.mark.parametrize("package", ["typer", "rich"])
 def test_a_missing_package_of_the_command_line(package):
     code = f"import sys; sys.modules[{package!r}] = None; from fastgmm.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--version"], env=ENVIRONMENT, capture_output=True, text=True
-    )
+    done = fresh.run(code, "--version", env=ENVIRONMENT)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert f"needs {package}" in done.stderr
