@@ -203,6 +203,7 @@ def test_unchanged_sources_hit_the_cache(package, elsewhere):
     assert [path.stat().st_mtime_ns for path in files] == written
 
 
+@pytest.mark.slow
 def test_a_first_fit_compiles_few_functions_and_the_next_process_none(tmp_path):
     """Each is optimised by itself, and then again within what calls it: that is what takes long."""
     package = Copy.make(tmp_path, public_face=True)
@@ -297,6 +298,7 @@ def test_nothing_writable(package, cache):
     assert not package.cache_files()
 
 
+@pytest.mark.slow
 def test_a_fit_with_nothing_writable(tmp_path):
     """Its threads all need a kernel at the same moment, and one compiles it for all.
 

@@ -180,6 +180,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_classes_of_scripts_go_to_other_processes(tmp_path):
     (tmp_path / "with_processes.py").write_text(WITH_PROCESSES)
     # What a spawned process does about the main module, one of a forkserver does as well.
@@ -211,6 +212,7 @@ def test_usage(arguments):
     assert "Workers that start a new Python" in text
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_before_it_is_used():
     for then in ("sklearn.mixture", "fastgmm.gaussian_mixture", "fastgmm.batch", "fastgmm.cli"):
         run(

@@ -86,6 +86,7 @@ def test_not_kept():
     assert text.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_compile():
     environment = {**os.environ, "FASTGMM_NUMBA_CACHE": "1"}
     folder = Path(__file__).parents[2]
