@@ -137,9 +137,9 @@ def em_step(
 ) -> Iteration:
     """E-step and M-step.
 
-    If digits count that the fastest kernels do not keep, the E-step is made with care. That is
-    known beforehand where components lie far apart. Else it is asked of what comes out, and the
-    E-step is made again; the answer is the same whatever `mend` is.
+    If digits count that the fastest kernels do not keep, the E-step is made with care. Of some
+    parameters that is known beforehand. Else it is asked of what comes out, and the E-step is made
+    again; the answer is the same whatever `mend` is.
 
     Parameters
     ----------
@@ -155,8 +155,8 @@ def em_step(
         What `mend` raises.
     """
     operands = model.operands(parameters)
-    far = needs_care(operands, model.structure.forms, rows.dtype).any()
-    for careful in (True,) if far else (False, True):
+    known = is_known_to_need_care(model, parameters, operands, rows.dtype).any()
+    for careful in (True,) if known else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
         if not is_doubtful(rows, model, statistics, estimates, new).any():
             break
@@ -193,6 +193,28 @@ def attempt(
 
 
 @np.errstate(over="ignore", invalid="ignore")
+def is_known_to_need_care(
+    model: Model, parameters: Parameters, operands: Operands, dtype: np.dtype
+) -> np.ndarray:
+    """Whether digits count of an E-step, by its parameters alone: of the axes in front.
+
+    Components lie far apart, or are nearly singular, as are those that come of the same rows then.
+
+    Parameters
+    ----------
+    model : Model
+    parameters : Parameters
+    operands : Operands
+        Of these.
+    dtype : dtype
+        That kernels work in.
+    """
+    structure = model.structure
+    far = needs_care(operands, structure.forms, dtype)
+    return far | _are_nearly_singular(structure, parameters, dtype)
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def _have_jumped(
     structure: CovarianceStructure,
     statistics: SufficientStatistics,
@@ -200,10 +222,27 @@ def _have_jumped(
     parameters: Parameters,
     dtype: np.dtype,
 ) -> np.ndarray:
-    """Whether the mean of a component is so far from the old one that digits count."""
-    deviations = _deviations(structure, estimates.covariances)
-    roots = _roots(structure, parameters)
-    return _jumps(statistics, estimates, deviations, roots, dtype)
+    """Whether the mean of a component is so far from the old one that digits count.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    statistics : SufficientStatistics
+    estimates : Estimates
+    parameters : Parameters
+        That were made of these.
+    dtype : dtype
+        That kernels worked in.
+    """
+    shift = estimates.means - statistics.reference
+    moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
+    if sum_of_squares(moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
+        return np.zeros(shift.shape[:-2], dtype=bool)
+    # A component of no rows moves by the guard of its weight.
+    jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
+    # In deviations that features have when those before are known; also where there is no factor.
+    far = ~(np.abs(shift * _roots(structure, parameters)) < _FARTHEST_JUMP[dtype])
+    return (jumping & far).any(axis=(-2, -1))
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -216,44 +255,20 @@ def is_doubtful(
 ) -> np.ndarray:
     """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
     structure, dtype = model.structure, rows.dtype
-    deviations = _deviations(structure, parameters.covariances)
-    roots = _roots(structure, parameters)
-    # One over the share of its deviation that the features before it leave to a feature.
-    doubtful = _exceeds(roots * deviations, NEARLY_SINGULAR[dtype] ** -0.5)
+    doubtful = _are_nearly_singular(structure, parameters, dtype)
     if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
         return doubtful
-    if estimates.covariances is not parameters.covariances:  # which are those of a posterior
-        deviations = _deviations(structure, estimates.covariances)
-    return doubtful | _jumps(statistics, estimates, deviations, roots, dtype)
+    return doubtful | _have_jumped(structure, statistics, estimates, parameters, dtype)
 
 
-def _jumps(
-    statistics: SufficientStatistics,
-    estimates: Estimates,
-    deviations: np.ndarray,
-    roots: np.ndarray,
-    dtype: np.dtype,
+def _are_nearly_singular(
+    structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
 ) -> np.ndarray:
-    """Whether the mean of a component is so far from the old one that digits count.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-    estimates : Estimates
-    deviations, roots : ndarray
-        Standard deviations of the features in the new components, and one over those when the
-        features before are known: to be broadcast to (k, d).
-    dtype : dtype
-        That kernels worked in.
-    """
-    shift = estimates.means - statistics.reference
-    moves = shift / np.maximum(deviations, _TINY)
-    if sum_of_squares(moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
-        return np.zeros(shift.shape[:-2], dtype=bool)
-    # A component of no rows moves by the guard of its weight.
-    jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
-    far = ~(np.abs(shift * roots) < _FARTHEST_JUMP[dtype])  # also where there is no factor
-    return (jumping & far).any(axis=(-2, -1))
+    """Whether the features before it leave too little of a feature's variance to be exact."""
+    deviations = _deviations(structure, parameters.covariances)
+    # One over the share of its deviation that they leave.
+    shares = _roots(structure, parameters) * deviations
+    return _exceeds(shares, NEARLY_SINGULAR[dtype] ** -0.5)
 
 
 def _deviations(structure: CovarianceStructure, covariances: np.ndarray) -> np.ndarray:

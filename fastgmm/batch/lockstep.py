@@ -15,10 +15,9 @@ from fastgmm.covariance.algebra import are_defined
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.em import EMResult, Listener, best_of_restarts
 from fastgmm.em_start import first_parameters
-from fastgmm.em_step import Model, attempt, is_doubtful
+from fastgmm.em_step import Model, attempt, is_doubtful, is_known_to_need_care
 from fastgmm.estimator.fitting import model_to_fit
 from fastgmm.parameters import Parameters
-from fastgmm.passes.kernel_operands import needs_care
 from fastgmm.passes.many import ManyPass
 from fastgmm.records import entered, taken
 
@@ -125,14 +124,14 @@ def _iteration(
 
     The second, careful E-step is that of the doubtful alone: each has the bits of its own fit.
     """
-    structure = model.structure
     operands = model.operands(parameters)
+    doubtful = is_known_to_need_care(model, parameters, operands, rows.dtype)
+    careful |= bool(doubtful.all())
     statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
     bound = model.family.lower_bound(statistics, operands, new)
     if careful:
         return new, bound
-    doubtful = is_doubtful(rows, model, statistics, estimates, new)
-    doubtful |= needs_care(operands, structure.forms, rows.dtype)
+    doubtful |= is_doubtful(rows, model, statistics, estimates, new)
     if doubtful.any():
         part, of_part = _taken(rows, model, doubtful)
         again, bounds = _iteration(part, of_part, taken(parameters, doubtful), careful=True)

@@ -16,6 +16,9 @@ from scipy.linalg import cython_blas
 _BLOCK = 32
 """Rows and columns of which there are whole numbers in every product."""
 
+_APART = 8
+"""Numbers between the end of a column and the next: a line of the cache."""
+
 _LEAF = 288
 """Rows of a block that a kernel factors. BLAS would be asked too often for too little: on a busy
 machine its threads wait for each other."""
@@ -300,9 +303,12 @@ def _square_lower(matrix: np.ndarray) -> None:
 
 
 def _by_columns(d: int) -> np.ndarray:
-    """Zeros (n, n), by columns as LAPACK has them; n is d, filled up to whole blocks."""
+    """Zeros (n, n), by columns as LAPACK has them; n is d, filled up to whole blocks.
+
+    Columns a power of two apart would meet in a few sets of the cache.
+    """
     n = d + -d % _BLOCK
-    return np.zeros((n, n), order="F")
+    return np.zeros((n + _APART, n), order="F")[:n]
 
 
 def _bands(d: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.acceleration import rate_of, unwrapped
 from fastgmm.covariance import CovarianceStructure
-from fastgmm.covariance.algebra import precisions
+from fastgmm.covariance.algebra import covariances_of_factors, precisions
 from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult, Listener, RunState, best_of_restarts
@@ -276,6 +276,9 @@ def _warm_parameters(
         )
     parameters: Parameters = estimator._family.parameters_of(estimator)
     check_set_by_hand(estimator._structure, parameters)
+    if not parameters.covariances.size:  # of a model set up by hand
+        covariances = covariances_of_factors(estimator._structure, parameters.precisions_cholesky)
+        parameters = replace(parameters, covariances=covariances)
     if (noise is None) == has_noise(estimator):  # the model had it, or had it not
         left = 1.0 if noise is None else 1.0 - noise.share
         shares = parameters.weights / parameters.weights.sum()

@@ -156,15 +156,16 @@ def _sums(
     moments = blas.filled_square(d + 1) if form is MomentForm.OUTER else None
     for block, point, weight in zip(blocks, about, weights.T, strict=True):
         chosen = np.flatnonzero(weight)
-        counted, centred = weight[chosen], chunk.rows[chosen] - point
+        counted, rows = weight[chosen], chunk.rows[chosen]
         if moments is None:
-            block[:d] = np.einsum("i,ij->j", counted, centred)
+            block[:d] = np.einsum("i,ij->j", counted, rows - point)
             block[d] = counted.sum()
             continue
         # The weight and both moments are one symmetric product.
         roots = np.sqrt(counted)
         halves = np.zeros((len(chosen), len(moments)))
-        np.multiply(centred, roots[:, np.newaxis], out=halves[:, :d])
+        scaled = np.subtract(rows, point, out=halves[:, :d])
+        scaled *= roots[:, np.newaxis]
         halves[:, d] = roots
         blas.scatter(halves, moments)
         block[:] = outer_moments(moments, d)

@@ -5,16 +5,22 @@ scikit-learn's arithmetic say where it belongs. There the same operations are do
 arrays, and every label is scikit-learn's.
 """
 
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.cluster._k_means_lloyd import lloyd_iter_chunked_dense
 from sklearn.cluster._kmeans import _kmeans_plusplus
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 
 from fastgmm.kernels.layout import BEGIN, DECIDED, FROM_SEEDS, GO_ON, LEFT, SEEDS
 from fastgmm.starts.lloyd import MAX_ITER, TOL, settle
-from fastgmm.starts.plusplus import n_draws, n_trials, rounding_of_distances
+from fastgmm.starts.plusplus import n_draws, n_trials, rounding_of_distances, running_sums
+
+_MANY_NUMBERS = 1 << 24
+"""In rows of float32, from which on they are not held in float64 as well."""
 
 
 def sklearn_seeds(
@@ -33,7 +39,7 @@ def sklearn_seeds(
     sample_weight : ndarray of shape (n,) or None
     """
     weights = _weights(X, sample_weight)
-    if X.dtype == np.float32:  # of which it takes distances in float64, in pieces
+    if X.dtype == np.float32 and X.size >= _MANY_NUMBERS:
         norms = row_norms(X, squared=True)
         return _kmeans_plusplus(X, n_clusters, norms, weights, random_state)[1]
     n_clusters = int(n_clusters)  # see `fastgmm.starts.kmeans`
@@ -41,17 +47,17 @@ def sklearn_seeds(
 
 
 def _seeds_of(X: np.ndarray, n_clusters: int, draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same, of float64, by the numbers that are drawn."""
-    norms, trials = _square_norms(X), n_trials(n_clusters)
+    """The same, by the numbers that are drawn."""
+    distances_from, trials = _distances_to(X), n_trials(n_clusters)
     seeds = np.empty(n_clusters, dtype=np.int64)
     seeds[0] = _chosen(draws[0], weights / weights.sum())
-    closest = _squared_distances(X[seeds[:1]], X, norms)
+    closest = distances_from(seeds[:1])
     potential = closest @ weights
     for c in range(1, n_clusters):
         shares = draws[1 + (c - 1) * trials : 1 + c * trials] * potential
-        candidates = (weights * closest).cumsum().searchsorted(shares)
+        candidates = running_sums(weights * closest).searchsorted(shares)
         np.minimum(candidates, len(X) - 1, out=candidates)
-        distances = _squared_distances(X[candidates], X, norms)
+        distances = distances_from(candidates)
         np.minimum(closest, distances, out=distances)
         potentials = distances @ weights[:, np.newaxis]
         best = potentials.argmin()
@@ -187,9 +193,37 @@ def _weights(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
 
 def _chosen(draw: float, shares: np.ndarray) -> Any:
     """``random_state.choice(len(shares), p=shares)``, without its checks of the shares."""
-    ends = shares.cumsum()
+    ends = shares.cumsum(dtype=np.float64)
     ends /= ends[-1]
     return ends.searchsorted(draw, side="right")
+
+
+def _distances_to(X: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Function from m numbers of rows to the squared distances (m, n) of all rows from these.
+
+    scikit-learn takes those of float32 in float64, in batches, and rounds them then.
+    """
+    rows = X.astype(np.float64, copy=False)
+    norms = _square_norms(rows)
+    if X.dtype == np.float64:
+        return lambda numbers: _squared_distances(rows[numbers], rows, norms)
+
+    def distances_from(numbers: np.ndarray) -> np.ndarray:
+        distances = np.empty((len(numbers), len(X)), np.float32)
+        size = _batch_size(len(numbers), *X.shape)
+        for some in gen_batches(len(numbers), size):
+            points = rows[numbers[some]]
+            for part in gen_batches(len(X), size):
+                distances[some, part] = _squared_distances(points, rows[part], norms[part])
+        return distances
+
+    return distances_from
+
+
+def _batch_size(m: int, n: int, d: int) -> int:
+    """Rows that scikit-learn takes in float64 at a time, for distances of n rows from m of them."""
+    most = max(((m + n) * d + m * n) / 10, 10 * 2**17)
+    return max(int((-2 * d + math.sqrt((2 * d) ** 2 + 4 * most)) / 2), 1)
 
 
 def _square_norms(rows: np.ndarray) -> np.ndarray:

@@ -6,12 +6,16 @@ scikit-learn's. Where that is not enough, scikit-learn itself has to choose.
 """
 
 import numpy as np
+from sklearn.cluster import _kmeans
 
 from fastgmm.sources.base import Chunk
 from fastgmm.starts.chunks import EPS, Chunks, Undecided, rounding_of_sums
 
 _LEAST_PART = 1e4
 """How many times as large squared norms may be as squared distances, by their sums, in float32."""
+
+_SUMMED_IN = np.float64 if hasattr(_kmeans, "stable_cumsum") else None
+"""Type of scikit-learn's running sums: that of the distances, but for older versions."""
 
 
 def n_draws(n_clusters: int) -> int:
@@ -30,6 +34,11 @@ def rounding_of_distances(n_features: int) -> float:
     scikit-learn takes |x|^2 - 2 x c + |c|^2, of which each part is rounded.
     """
     return 12 * EPS * (n_features + 4)
+
+
+def running_sums(distances: np.ndarray) -> np.ndarray:
+    """Sums (n,) of weighted distances, in whose order scikit-learn draws rows."""
+    return distances.cumsum(dtype=_SUMMED_IN)
 
 
 class Seeding:
@@ -157,7 +166,7 @@ class SingleSeeding:
             if not potential * _LEAST_PART > squares:
                 raise Undecided
             draws = random_state.uniform(size=n_trials(k)) * potential
-            candidates = np.searchsorted(np.cumsum(weights * closest), draws)
+            candidates = running_sums(weights * closest).searchsorted(draws)
             candidates = np.minimum(candidates, n - 1)
             distances = self._distances(candidates)
             np.minimum(closest, distances, out=distances)

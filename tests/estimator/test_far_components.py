@@ -8,6 +8,7 @@ import pytest
 from sklearn.mixture import GaussianMixture as Theirs
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm.passes.dense import DensePass
 from tests.estimator.helpers import quiet_fit
 
 STRUCTURES = ("full", "tied", "diag", "spherical")
@@ -131,3 +132,26 @@ def test_nearly_singular_float32_settles():
     wide = quiet_fit(GaussianMixture(5, random_state=0), X.astype(np.float64))
     assert narrow.n_iter_ == wide.n_iter_
     assert narrow.lower_bound_ == pytest.approx(wide.lower_bound_, rel=1e-6)
+
+
+def test_from_nearly_singular_parameters_on_care_is_taken_at_once(monkeypatch):
+    """Of fewer rows than features no pass is made in vain."""
+    asked, statistics = [], DensePass.statistics
+
+    def counted(self, operands, about=None, careful=False):
+        asked.append(careful)
+        return statistics(self, operands, about, careful)
+
+    monkeypatch.setattr(DensePass, "statistics", counted)
+    X = np.random.RandomState(0).randn(12, 30).astype(np.float32)
+    model = quiet_fit(GaussianMixture(2, random_state=0, tol=0, max_iter=3, reg_covar=1e-5), X)
+    assert asked == [True] * model.n_iter_
+
+
+def test_a_warm_start_without_covariances():
+    X = np.random.RandomState(0).randn(60, 2)
+    params = {"n_components": 2, "random_state": 0, "max_iter": 2, "warm_start": True}
+    models = [quiet_fit(GaussianMixture(**params), X) for _ in range(2)]
+    del models[0].covariances_
+    one, other = (quiet_fit(model, X) for model in models)
+    np.testing.assert_array_equal(one.covariances_, other.covariances_)

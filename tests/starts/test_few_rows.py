@@ -59,6 +59,14 @@ def test_labels_and_draws_are_those_of_scikit_learn(kind, dtype, weighted):
         )
 
 
+@pytest.mark.parametrize("order", "CF")
+def test_rows_of_float32_are_taken_in_the_same_batches(order):
+    X = np.random.default_rng(0).standard_normal((3000, 60))
+    X = np.asarray(X, dtype=np.float32, order=order)
+    _, rows = kmeans_plusplus(X, 12, random_state=0)
+    np.testing.assert_array_equal(sklearn_seeds(X, 12, np.random.RandomState(0), None), rows)
+
+
 def test_one_thread_of_blas_for_wide_rows():
     X = np.random.default_rng(0).standard_normal((400, 300))
     expected = KMeans(8, n_init=1, random_state=0).fit(X).labels_
