@@ -152,6 +152,7 @@ def _dies_once(batches):
 def test_rows_that_are_lost_are_packed_again_and_all_are_removed(frame, monkeypatch):
     undisturbed = spark.fit(_model(), frame.select("a", "b"))
     run, files = PackedRows.run, []
+    sorted_out, n_missing = rows_of_spark._sorted_out, []
 
     def lost(self, *arguments):
         if not files:
@@ -159,11 +160,20 @@ def test_rows_that_are_lost_are_packed_again_and_all_are_removed(frame, monkeypa
             os.remove(files[3])
         return run(self, *arguments)
 
+    def counted(results):
+        found = sorted_out(results)
+        n_missing.append(len(found[1]))
+        return found
+
     monkeypatch.setattr(PackedRows, "run", lost)
+    monkeypatch.setattr(rows_of_spark, "_sorted_out", counted)
     model = spark.fit(_model(), frame.select("a", "b"))
     for name in NAMES:
         assert np.array_equal(getattr(model, name), getattr(undisturbed, name))
     assert not any(os.path.exists(os.path.dirname(file)) for file in files)
+    # By its task and where its record is; then it is packed anew, and tasks know where.
+    assert n_missing[:2] == [1, 1]
+    assert not any(n_missing[2:])
 
 
 @pytest.mark.parametrize(

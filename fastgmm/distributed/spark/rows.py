@@ -44,10 +44,19 @@ class PackedRows:
         self._packed, self.partitions = packed, partitions
         n_bytes = partitions.starts[-1] * len(partitions.columns) * partitions.dtype.itemsize
         n_tasks = max(packed.context.defaultParallelism, math.ceil(n_bytes / _TASK_BYTES))
-        # Spark puts those together that are on one machine, but for some that are left over.
-        few = n_tasks < len(partitions.starts) - 1
-        self._tasks = packed.coalesce(n_tasks) if few else packed
+        self._n_tasks = min(n_tasks, len(partitions.starts) - 1)
         self._apart: set[int] = set()
+        with spark_errors():
+            self._tasks = self._placed()
+
+    def _placed(self) -> Any:
+        """An RDD of what is packed, a partition for every task.
+
+        It depends on no other RDD, or Spark would send the frame's plan with every job.
+        """
+        # Spark puts those together that are on one machine, but for some that are left over.
+        together = self._packed.coalesce(self._n_tasks)
+        return _on_machines(together.context, together.glom().collect(), _machines(together))
 
     def run(
         self,
@@ -70,6 +79,7 @@ class PackedRows:
             found = self._tasks.mapPartitions(partial(on_rows, work=work, without=self._apart))
             done, missing = _sorted_out(merged(found).collect())
             left = self._apart | {partition.number for partition in missing}
+            moved = any(not partition.apart for partition in missing)
             self._apart |= {partition.number for partition in missing if partition.apart}
             for tried in range(_TRIES):
                 if not left:
@@ -81,11 +91,34 @@ class PackedRows:
                 results, missing = _sorted_out(found.context.runJob(found, list, sorted(left)))
                 done += results
                 left = {partition.number for partition in missing}
+            if moved and not left:
+                self._tasks, self._apart = self._placed(), set()
         if left:
             raise ClusterError(
                 f"Spark works on partitions {sorted(left)} where their rows are not."
             )
         return done
+
+
+def _machines(rdd: Any) -> list[Any]:
+    """Where Spark would have every partition of an RDD worked on, as it says it."""
+    inner = rdd._jrdd.rdd()
+    return [inner.preferredLocations(partition) for partition in inner.partitions()]
+
+
+def _on_machines(context: Any, groups: list[Any], machines: list[Any]) -> Any:
+    """An RDD of a partition for every group, each on its machine."""
+    from pyspark import RDD
+    from pyspark.serializers import CPickleSerializer
+
+    jvm, serializer = context._jvm, CPickleSerializer()
+    pairs = [
+        jvm.scala.Tuple2(bytearray(serializer.dumps(group)), machine)
+        for group, machine in zip(groups, machines, strict=True)
+    ]
+    of_bytes = getattr(getattr(jvm.scala.reflect, "ClassTag$"), "MODULE$").AnyRef()
+    placed = context._jsc.sc().makeRDD(jvm.PythonUtils.toSeq(pairs), of_bytes)
+    return RDD(placed.toJavaRDD(), context, serializer).flatMap(iter)
 
 
 def _sorted_out(results: list[Any]) -> tuple[list[Any], list[Missing]]:
