@@ -70,9 +70,9 @@ def of_an_array(structure, kind, weighted):
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize(
-    ("structure", "kind"), [("full", "maximum likelihood"), ("tied", "dirichlet_process")]
+    ("structure", "kind", "weighted"),
+    [("full", "maximum likelihood", False), ("tied", "dirichlet_process", True)],
 )
-@pytest.mark.parametrize("weighted", [False, True])
 def test_same_bits(tmp_path, monkeypatch, name, structure, kind, weighted):
     # Many chunks, and blocks that do not fit in them.
     monkeypatch.setattr("fastgmm.sources.base._LEAST_WORK", 1 << 16)

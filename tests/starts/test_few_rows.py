@@ -1,5 +1,7 @@
 """K-means of few rows has scikit-learn's labels, whatever decides."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
@@ -37,23 +39,33 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("kind", ROWS)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
-def test_labels_and_draws_are_those_of_scikit_learn(kind, dtype, weighted):
-    random = np.random.default_rng(0)
+@cache
+def by_scikit_learn(kind, dtype, weighted):
+    """Problems, and its labels, the draw after them, and its seeds."""
+    random, found = np.random.default_rng(0), []
     for seed in range(N_SETS):
         shape = int(random.integers(20, 600)), int(random.integers(1, 7))
         X = ROWS[kind](random, shape).astype(dtype)
         k = int(random.integers(1, 8))
         weights = random.uniform(0.5, 2.0, len(X)) if weighted else None
-        states = [np.random.RandomState(seed) for _ in range(2)]
-        expected = KMeans(k, n_init=1, random_state=states[0]).fit(X, sample_weight=weights)
-        found = kmeans(X, k, states[1], weights, ThreadEngine(1))
-        np.testing.assert_array_equal(found.labels, expected.labels_)
-        assert states[0].random_sample() == states[1].random_sample()
+        state = np.random.RandomState(seed)
+        labels = KMeans(k, n_init=1, random_state=state).fit(X, sample_weight=weights).labels_
         _, rows = kmeans_plusplus(X, k, random_state=seed, sample_weight=weights)
+        found.append(((X, k, weights), labels, state.random_sample(), rows))
+    return found
+
+
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_labels_and_draws_are_those_of_scikit_learn(kind, dtype, weighted):
+    problems = by_scikit_learn(kind, dtype, weighted)
+    for seed, ((X, k, weights), labels, draw, rows) in enumerate(problems):
+        state = np.random.RandomState(seed)
+        found = kmeans(X, k, state, weights, ThreadEngine(1))
+        np.testing.assert_array_equal(found.labels, labels)
+        assert state.random_sample() == draw
         np.testing.assert_array_equal(
             sklearn_seeds(X, k, np.random.RandomState(seed), weights), rows
         )
