@@ -4,6 +4,7 @@ import gc
 import itertools
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import dask.array as da
@@ -13,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distributed import Client, Future
+from distributed import Client, Future, worker_client
 
 from fastgmm import open_source
 from fastgmm.distributed import place
@@ -313,6 +314,27 @@ def test_data_that_a_user_persists_is_not_computed_again(client):
     before = {key for key, value in client.who_has().items() if value}
     assert_same_bits(fitted(array), local(X))
     assert before <= set(client.who_has())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fits_at_the_same_time(client):
+    """Of two threads on one client, and of a task of the same cluster."""
+    array = da.from_array(X, chunks=(9_000, 3))
+
+    def within(rows):
+        with worker_client():
+            return fitted(da.from_array(rows, chunks=(9_000, 3)))
+
+    task = client.submit(within, X, pure=False)
+
+    def fit(rows):
+        return MODELS["likelihood"](3, max_iter=4, tol=0, random_state=0).fit(rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        models = list(pool.map(fit, [array, array[::-1]]))
+    assert_same_bits(models[0], local(X))
+    assert_same_bits(models[1], local(X[::-1]))
+    assert_same_bits(task.result(timeout=60), local(X))
 
 
 def test_an_iteration_asks_for_few_things(client, monkeypatch):
