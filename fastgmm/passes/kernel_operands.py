@@ -97,9 +97,8 @@ def kernels_for(
         See `Pass.statistics`.
     """
     if careful:
-        of_components, forms = of_each(operands, forms.density), _CAREFUL[forms.density]
-        made = about_means(of_components, forms.density)
-        return KernelChoice(forms, np.dtype(np.float64), made, careful=True)
+        made = about_means(operands, forms.density)
+        return KernelChoice(_CAREFUL[forms.density], np.dtype(np.float64), made, careful=True)
     # With noise, the scatter of all rows is not that of the components.
     if operands.background is not None and forms == _NO_MOMENTS:
         forms = _POOLED
@@ -207,12 +206,17 @@ def about_means(operands: Operands, density: str) -> KernelOperands:
     Of the Cholesky form, with factors of each component, or of the centred diagonal one.
     """
     means = np.ascontiguousarray(operands.means)
+    each, careful = of_each(operands, density), _CAREFUL[density].density
+    if density == _SHARED:  # one factor is laid out sooner than copies of it are
+        factors = np.repeat(_laid_out(operands.factors, density), means.shape[-2], axis=-3)
+    else:
+        factors = np.ascontiguousarray(_laid_out(each.factors, careful))
     return KernelOperands(
         np.zeros_like(operands.origin),
         means,
-        np.ascontiguousarray(_laid_out(operands.factors, density)),
-        whitened(means, operands.factors) if density == _CHOLESKY else means,
-        operands.scales,
+        factors,
+        whitened(means, each.factors) if careful == _CHOLESKY else means,
+        each.scales,
         _constants(operands),
     )
 
