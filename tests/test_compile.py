@@ -10,8 +10,10 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from numba import types
+from numba import njit, types
+from numba.core.codegen import JITCodeLibrary
 
 from fastgmm.kernels import compile
 from fastgmm.kernels.linalg import products
@@ -415,3 +417,71 @@ def test_what_others_can_do_without_is_loaded_the_second_time():
     make = compile.entry_point(products.stacked_product.__wrapped__)
     assert make.if_it_pays() is None
     assert make.if_it_pays() is make()
+
+
+def test_a_kernel_is_made_once_for_a_type_of_numbers():
+    asked = []
+
+    @compile.entry_point
+    def make(dtype, few):
+        asked.append((dtype, few))
+        return object()
+
+    assert make(np.float64, True) is make(np.dtype(np.float64), True)
+    assert make(np.float32, True) is not make(np.float64, True)
+    assert asked == [(np.dtype(np.float64), True), (np.dtype(np.float32), True)]
+
+
+def test_what_is_one_function_as_written_is_optimised_once(monkeypatch):
+    monkeypatch.setattr(compile, "_cache_wanted", lambda: False)
+    usual = []
+    monkeypatch.setattr(
+        JITCodeLibrary, "_optimize_final_module", lambda library: usual.append(library.name)
+    )
+
+    @compile.kernel
+    def inner():
+        return 1.0
+
+    def written():
+        compile.as_written()
+        return 1.0
+
+    def calling():
+        compile.as_written()
+        return inner()
+
+    def plain():
+        return 1.0
+
+    for function in (written, calling, plain):
+
+        @compile.entry_point
+        def make(function=function):
+            return compile.kernel(function, signature=types.float64())
+
+        assert make()() == 1.0
+    names = [name.rpartition(".")[2] for name in usual]
+    assert "written" not in names
+    assert {"calling", "plain"} <= set(names)
+
+
+def test_what_others_compile_is_left_to_numba(monkeypatch):
+    monkeypatch.setattr(compile, "_cache_wanted", lambda: False)
+
+    @compile.entry_point
+    def make():
+        return compile.kernel(lambda: 1.0, signature=types.float64())
+
+    @compile.entry_point
+    def fail():
+        raise ValueError("no kernel")
+
+    def library_of(dispatcher):
+        (overload,) = dispatcher.overloads.values()
+        return type(overload.library)
+
+    assert library_of(make()) is compile._Library
+    with pytest.raises(ValueError, match="no kernel"):
+        fail()
+    assert library_of(njit("float64()")(lambda: 2.0)) is JITCodeLibrary

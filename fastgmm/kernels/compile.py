@@ -19,11 +19,14 @@ from pathlib import Path
 
 import llvmlite
 import numba
+import numpy as np
 from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
 from numba import types as numba_types
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
@@ -86,6 +89,47 @@ def _without_collector():
             gc.enable()
 
 
+class _Library(JITCodeLibrary):
+    """Compiled code, optimised once where micro-kernels make all of its inner loops.
+
+    Numba has LLVM optimise every function by itself, and all that is linked once more. The second
+    time takes as long as the first, and finds nothing to do in an entry point that is `as_written`
+    and calls no other kernel: what is left is to count references no more often than need be.
+    """
+
+    def _optimize_final_module(self):
+        if not self._is_one_function_as_written():
+            super()._optimize_final_module()
+            return
+        passes, builder = self._codegen._module_pass_manager(
+            opt=0, loop_vectorize=False, slp_vectorize=False, cost="cheap"
+        )
+        passes.add_global_dead_code_eliminate_pass()  # texts of errors, that forbid a cache
+        passes.run(self._final_module, builder)
+
+    def _is_one_function_as_written(self):
+        linked = {library.name for library in self._linking_libraries}
+        functions = list(self._final_module.functions)
+        attributes = {
+            name for each in functions for names in each.attributes for name in names.split()
+        }
+        for_python = any(each.name.startswith("_ZN7cpython") for each in functions)
+        return for_python and linked <= {"nrt"} and b"optsize" in attributes
+
+
+@contextlib.contextmanager
+def _as_kernels():
+    """Let Numba put what it compiles into a `_Library`: kernels, and nothing of other packages."""
+    with global_compiler_lock:
+        codegen = cpu_target.target_context.codegen()
+        usual = codegen._library_class
+        codegen._library_class = _Library
+        try:
+            yield
+        finally:
+            codegen._library_class = usual
+
+
 class _NotCompiledYet(Exception):
     """A kernel that is to be loaded only is not in the cache."""
 
@@ -115,9 +159,12 @@ def entry_point(factory: Callable):
             return made[arguments]
         except KeyError:
             with _making:
-                if arguments not in made:
-                    with _without_collector():
-                        made[arguments] = factory(*arguments)
+                # A type of numbers is the same one by its class.
+                plain = tuple(np.dtype(x) if isinstance(x, type) else x for x in arguments)
+                if plain not in made:
+                    with _without_collector(), _as_kernels():
+                        made[plain] = factory(*plain)
+                made[arguments] = made[plain]
                 return made[arguments]
 
     asked: dict = {}
