@@ -36,7 +36,9 @@ WIDE = "4096x64x64"
 """Its parameters and sums are of megabytes, its rows few."""
 
 PARTITIONS = 200
-WORKERS = (1, 2, 4, 8)
+WORKERS = (1, 2, 4)
+"""Worker processes. With more on few cores, client and scheduler wait for a core themselves."""
+
 ITERATIONS = 30
 
 
