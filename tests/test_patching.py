@@ -1,14 +1,17 @@
 """scikit-learn's names lead to fastgmm's classes, and back; each test in a process of its own."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sklearn import mixture
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from tests import datasets, fresh
+from tests.systems import START_METHOD
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
@@ -134,34 +137,37 @@ def test_modules_with_subclasses_are_left_alone(tmp_path):
     )
 
 
-SCRIPT = """
+WHAT_IT_IS = """
 import sys
+import beside
+print(__name__, sys.argv[1:], __file__)
+sys.exit(3)
+"""
+SCRIPT = f"""
 from sklearn.datasets import load_iris
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-import beside
 X = load_iris().data
 for cls in (GaussianMixture, BayesianGaussianMixture):
     model = cls(n_components=2, random_state=0, max_iter=300).fit(X)
     print(cls.__module__, repr(float(model.score(X))))
-print(__name__, sys.argv[1:], __file__)
-sys.exit(3)
-"""
+{WHAT_IT_IS}"""
 
 
 def test_scripts_and_modules(tmp_path):
     script = tmp_path / "some_script.py"
-    script.write_text(SCRIPT)
     (tmp_path / "beside.py").write_text("")
-    theirs = run(script, "--flag", "x", expect=3, cwd=tmp_path).splitlines()
-    assert theirs[0].startswith("sklearn.")
+    script.write_text(WHAT_IT_IS)
+    expected = run(script, "--flag", "x", expect=3, cwd=tmp_path)
+    script.write_text(SCRIPT)
+    theirs = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
+    scores = [cls(n_components=2, random_state=0, max_iter=300).fit(X).score(X) for cls in theirs]
     for command in ([script], ["-m", "some_script"]):
         printed = run("-m", "fastgmm", *command, "--flag", "x", expect=3, cwd=tmp_path)
-        ours = printed.splitlines()
-        modules = [line.split()[0] for line in ours[:2]]
+        *fits, what_it_is = printed.splitlines(keepends=True)
+        modules = [line.split()[0] for line in fits]
         assert modules == [GaussianMixture.__module__, BayesianGaussianMixture.__module__]
-        for mine, other in zip(ours[:2], theirs[:2], strict=True):
-            assert float(mine.split()[1]) == pytest.approx(float(other.split()[1]), rel=1e-8)
-        assert ours[2] == theirs[2]
+        assert [float(line.split()[1]) for line in fits] == pytest.approx(scores, rel=1e-8)
+        assert what_it_is == expected
 
 
 WITH_PROCESSES = """
@@ -173,7 +179,7 @@ def class_of(model):
     return type(model)
 if __name__ == "__main__":
     model = pickle.loads(pickle.dumps(Mine(3)))
-    for method in sys.argv[1:] or multiprocessing.get_all_start_methods():
+    for method in sys.argv[1:]:
         with multiprocessing.get_context(method).Pool(1) as pool:
             assert pool.apply_async(class_of, [model]).get(60) is Mine
     print(model)
@@ -184,7 +190,9 @@ if __name__ == "__main__":
 def test_classes_of_scripts_go_to_other_processes(tmp_path):
     (tmp_path / "with_processes.py").write_text(WITH_PROCESSES)
     # What a spawned process does about the main module, one of a forkserver does as well.
-    for command in (["with_processes.py"], ["-m", "with_processes", "spawn"]):
+    methods = multiprocessing.get_all_start_methods()
+    first = [method for method in methods if method != "spawn"] or ["spawn"]
+    for command in (["with_processes.py", *first], ["-m", "with_processes", "spawn"]):
         printed = run("-m", "fastgmm", *command, cwd=tmp_path)
         assert printed.endswith("Mine(n_components=3)\n")
 
@@ -212,38 +220,48 @@ def test_usage(arguments):
     assert "Workers that start a new Python" in text
 
 
+REPLACED = """if True:
+    import {}
+    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+    assert GaussianMixture is fastgmm.GaussianMixture
+    assert BayesianGaussianMixture is fastgmm.BayesianGaussianMixture
+    import sklearn
+    assert sklearn.mixture.__spec__.loader is sklearn.mixture.__loader__
+    fastgmm.unpatch_sklearn()
+    assert sklearn.mixture.GaussianMixture is GaussianMixture._sklearn_class
+"""
+TAKEN_BACK = """if True:
+    fastgmm.unpatch_sklearn()
+    from sklearn.mixture import GaussianMixture
+    assert GaussianMixture is not fastgmm.GaussianMixture
+"""
+FIRST_IMPORTS = """if True:
+    import os, sys, fastgmm
+    fastgmm.patch_sklearn()
+    assert not {"numpy", "sklearn", "fastgmm.gaussian_mixture"} & set(sys.modules)
+    code, *others = sys.argv[1:]
+    forked = []
+    if others:  # forked with what takes longest to import, all of it before the mixtures
+        import numba, sklearn.cluster
+        assert not {"sklearn.mixture", "fastgmm.gaussian_mixture"} & set(sys.modules)
+    for other in others:
+        process = os.fork()
+        if not process:
+            code, forked = other, []
+            break
+        forked.append(process)
+    exec(code)
+    assert not any([os.waitpid(process, 0)[1] for process in forked])
+"""
+
+
 @pytest.mark.slow
 def test_nothing_is_imported_before_it_is_used():
-    for then in ("sklearn.mixture", "fastgmm.gaussian_mixture", "fastgmm.batch", "fastgmm.cli"):
-        run(
-            "-c",
-            f"""if True:
-            import sys, fastgmm
-            fastgmm.patch_sklearn()
-            assert not {{"numpy", "sklearn", "fastgmm.gaussian_mixture"}} & set(sys.modules)
-            import {then}
-            from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-            assert GaussianMixture is fastgmm.GaussianMixture
-            assert BayesianGaussianMixture is fastgmm.BayesianGaussianMixture
-            import sklearn
-            assert sklearn.mixture.__spec__.loader is sklearn.mixture.__loader__
-            fastgmm.unpatch_sklearn()
-            assert sklearn.mixture.GaussianMixture is GaussianMixture._sklearn_class
-            """,
-        )
-
-
-def test_taken_back_before_it_takes_effect():
-    run(
-        "-c",
-        """if True:
-        import fastgmm
-        fastgmm.patch_sklearn()
-        fastgmm.unpatch_sklearn()
-        from sklearn.mixture import GaussianMixture
-        assert GaussianMixture is not fastgmm.GaussianMixture
-        """,
-    )
+    """Nor when the names are put back before that."""
+    first = ("sklearn.mixture", "fastgmm.gaussian_mixture", "fastgmm.batch", "fastgmm.cli")
+    codes = [*map(REPLACED.format, first), TAKEN_BACK]
+    for together in [codes] if START_METHOD == "fork" else [[code] for code in codes]:
+        run("-c", FIRST_IMPORTS, *together)
 
 
 def test_all_estimators_has_both_classes():
