@@ -334,7 +334,7 @@ def test_what_fails_is_mended_and_the_run_goes_on(method, tmp_path):
     assert {record["action"] for record in model.diagnostics_} & {"reseed", "prune", "regularize"}
     assert all(record["iteration"] <= model.n_iter_ for record in model.diagnostics_)
     path = tmp_path / "run.npz"
-    for max_iter in (*range(2, model.n_iter_, 7), 4000):
+    for max_iter in (*range(2, model.n_iter_, 21), 4000):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             arguments = {**given, "max_iter": max_iter}

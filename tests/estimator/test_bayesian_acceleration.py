@@ -43,9 +43,9 @@ def test_position_and_point_are_inverse(name, prior_type):
 @pytest.mark.parametrize("name", structures.SHARED)
 def test_fewer_passes_to_the_optimum(name, prior_type):
     given = {"covariance_type": name, "weight_concentration_prior_type": prior_type}
-    plain, fast = fitted(**given), fitted(accelerate="auto", **given)
+    plain, fast = fitted(X[::2], **given), fitted(X[::2], accelerate="auto", **given)
     assert fast.converged_
-    assert abs(fast.lower_bound_ - plain.lower_bound_) < 1e-3  # a sum over 600 rows
+    assert abs(fast.lower_bound_ - plain.lower_bound_) < 1e-3  # a sum over 300 rows
     assert 2 * fast.n_iter_ < plain.n_iter_
     assert fast.n_iter_ == len(fast.lower_bounds_)
     assert np.diff(fast.lower_bounds_).min() > -1e-9

@@ -5,6 +5,7 @@ reads.
 """
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,11 @@ def test_fewer_rows_than_components(n_components):
 METHODS = ("predict", "predict_proba", "score_samples", "score", "bic", "aic")
 
 
+@cache
+def fitted(cls):
+    return cls(2, random_state=0).fit(X)
+
+
 #: Not refused by scikit-learn's validation: one row is enough, mixed column names are looked
 #: at in fit, and long double is computed in long double there.
 FINE_IN_PREDICTION = {"one row", "mixed column names", "too large for float64"}
@@ -81,9 +87,9 @@ def test_bad_data_in_prediction(name, method):
         # Refused by the first operation that meets one, which need not be the same.
         for cls in CLASSES:
             with pytest.raises(TypeError):
-                getattr(cls(2, random_state=0).fit(X), method)(bad)
+                getattr(fitted(cls), method)(bad)
     else:
-        assert_same_error(lambda cls: getattr(cls(2, random_state=0).fit(X), method)(bad), match)
+        assert_same_error(lambda cls: getattr(fitted(cls), method)(bad), match)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ def test_rows_of_objects_in_prediction(method, rows):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of feature names
             with pytest.raises((TypeError, ValueError)) as caught:
-                getattr(cls(2, random_state=0).fit(X), method)(rows)
+                getattr(fitted(cls), method)(rows)
         errors.append(issubclass(caught.type, TypeError))
     assert errors[0] == errors[1]
 
@@ -122,7 +128,7 @@ def test_numbers_as_text_in_fit():
 def test_wrong_number_of_features(method):
     for bad in (X[:, :1], np.column_stack([X, X[:, 0]])):
         assert_same_error(
-            lambda cls, bad=bad: getattr(cls(2, random_state=0).fit(X), method)(bad),
+            lambda cls, bad=bad: getattr(fitted(cls), method)(bad),
             "features, but GaussianMixture is expecting 2 features as input",
         )
 
