@@ -78,7 +78,7 @@ def test_errors_of_missing_values_are_larger():
     holed = X.copy()
     holed[::3, 0] = np.nan
     model = fitted(holed, missing_values="em", tol=1e-6)
-    result = model.bootstrap(holed, n=200, random_state=0)
+    result = model.bootstrap(holed, n=100, random_state=0)
     counts = model.weights_ * len(X)
     variances = np.einsum("kjj->kj", model.covariances_)
     expected = np.sqrt(variances / counts[:, None] * [1.5, 1])  # the features hardly correlate
@@ -89,8 +89,8 @@ def test_noise_has_a_weight_of_its_own(tmp_path):
     random = np.random.RandomState(0)
     X = np.r_[blobs(300), random.uniform(-20, 40, (100, 2))]
     model = fitted(X, noise="box", tol=1e-6)
-    result = model.bootstrap(X, n=200, random_state=0)
-    assert result.noise_weight.shape == (200,)
+    result = model.bootstrap(X, n=100, random_state=0)
+    assert result.noise_weight.shape == (100,)
     np.testing.assert_allclose(result.noise_weight + result.distribution.weights.sum(axis=1), 1)
     share = model.noise_weight_
     assert result.noise_weight.mean() == pytest.approx(share, rel=0.05)

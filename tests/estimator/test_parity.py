@@ -37,8 +37,8 @@ every_start = pytest.mark.parametrize("init_params", STARTS)
 @every_start
 def test_fit(name, covariance_type, init_params):
     dataset = datasets.load(name)
-    # A fit of the digits takes scikit-learn up to a second.
-    for seed in (0,) if name == "digits" else (0, 1):
+    # K-means comes to much the same from any seed; a fit of the digits takes up to a second.
+    for seed in (0,) if name == "digits" or init_params == "kmeans" else (0, 1):
         fast, theirs = fit_both(
             dataset.X,
             dataset.n_components,

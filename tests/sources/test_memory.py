@@ -12,10 +12,10 @@ from tests.systems import linux_only
 
 pytestmark = [pytest.mark.slow, linux_only]
 
-LIMIT, N_THREADS = 80, 2
+LIMIT, N_THREADS = 64, 2
 
-N_ROWS, N_FEATURES = 201 * 7_500, 16
-"""193 MB of numbers."""
+N_ROWS, N_FEATURES = 201 * 6_000, 16
+"""154 MB of numbers."""
 
 MEMORY = """
 def memory():
@@ -84,9 +84,9 @@ def write_zarr(path):
     array = zarr.create_array(
         path, shape=(N_ROWS, N_FEATURES), chunks=(50_000, N_FEATURES), dtype="f8"
     )
-    for start in range(0, N_ROWS, 502_500):
-        rows = np.arange(start, start + 502_500)[:, np.newaxis] + np.arange(N_FEATURES)
-        array[start : start + 502_500] = rows % 201.0
+    for start in range(0, N_ROWS, 603_000):
+        rows = np.arange(start, start + 603_000)[:, np.newaxis] + np.arange(N_FEATURES)
+        array[start : start + 603_000] = rows % 201.0
 
 
 def write_npy(path):
