@@ -485,3 +485,43 @@ def test_what_others_compile_is_left_to_numba(monkeypatch):
     with pytest.raises(ValueError, match="no kernel"):
         fail()
     assert library_of(njit("float64()")(lambda: 2.0)) is JITCodeLibrary
+
+
+_INTERRUPTED = """
+import signal
+from numba import types
+from numba.core.codegen import JitEngine
+from fastgmm.kernels import compile
+
+finished = []
+usual = JitEngine.finalize_object
+number = getattr(signal, "{name}")
+signal.signal(number, signal.default_int_handler)  # which raises
+
+def finalize_object(engine):
+    signal.raise_signal(number)
+    usual(engine)
+    finished.append(True)
+
+@compile.entry_point
+def make():
+    return compile.kernel(lambda: 1.0, signature=types.float64())
+
+JitEngine.finalize_object = finalize_object
+try:
+    make()
+except KeyboardInterrupt:
+    assert finished
+else:
+    raise AssertionError("the signal is lost")
+JitEngine.finalize_object = usual
+assert signal.getsignal(number) is signal.default_int_handler
+assert make()() == 1.0
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_comes_after_what_llvm_was_asked_for(name):
+    """Raised there, it would be lost, and the process end by a fault of memory."""
+    uncached = {**os.environ, "FASTGMM_NUMBA_CACHE": "0"}
+    fresh.run(_INTERRUPTED.format(name=name), env=uncached, check=True)

@@ -12,6 +12,7 @@ import functools
 import gc
 import hashlib
 import os
+import signal
 import threading
 import types
 from collections.abc import Callable
@@ -89,13 +90,39 @@ def _without_collector():
             gc.enable()
 
 
+@contextlib.contextmanager
+def _without_signals():
+    """Put off what handlers in Python do on Ctrl-C or on being ended, as raising exceptions."""
+    in_main = threading.current_thread() is threading.main_thread()  # where alone they are called
+    numbers = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    came = []
+    try:
+        for number in handlers:
+            signal.signal(number, lambda *signalled: came.append(signalled))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in came:
+            handlers[number](number, frame)
+
+
 class _Library(JITCodeLibrary):
     """Compiled code, optimised once where micro-kernels make all of its inner loops.
 
     Numba has LLVM optimise every function by itself, and all that is linked once more. The second
     time takes as long as the first, and finds nothing to do in an entry point that is `as_written`
     and calls no other kernel: what is left is to count references no more often than need be.
+
+    LLVM asks functions of llvmlite for code and hands it to them. What a signal raised there would
+    be lost, and LLVM read from nowhere.
     """
+
+    def _finalize_specific(self):
+        with _without_signals():
+            super()._finalize_specific()
 
     def _optimize_final_module(self):
         if not self._is_one_function_as_written():
