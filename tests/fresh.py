@@ -107,8 +107,7 @@ def run(code, *arguments, stdin=b"", text=True, check=False, timeout=TIMEOUT, **
 
 def _write_all(pipe, content):
     with contextlib.suppress(BrokenPipeError), pipe:
-        if content:
-            pipe.write(content)
+        pipe.write(content)
 
 
 def _read_all(pipe):
