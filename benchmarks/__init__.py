@@ -6,10 +6,10 @@
   regressions and shows that it does.
 - ``iteration``, ``calls``, ``few_rows``, ``many``, ``missing``, ``noise``, ``selection``,
   ``structures``, ``startup``, ``memory``, ``sizing``, ``acceleration``: comparisons with
-  scikit-learn or among ourselves, each a function that yields records, which ``command`` prints;
-  ``figures`` runs those of the README.
+  scikit-learn or among ourselves, each a function that yields records, which ``command`` prints.
 - ``peers``: fastgmm beside other libraries, as far as they are installed.
 - ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.
 - ``history``, ``report``: the figures of all commits, and a page that shows them.
-- ``batch_job``: rows larger than memory, and a job that is killed.
+- ``batch_job``, ``cluster_job``: rows larger than memory, and jobs that are killed; ``scaling``:
+  what an iteration costs on a cluster.
 """

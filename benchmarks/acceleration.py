@@ -5,9 +5,11 @@ far below those of the table. Features have the variance 1. Counted are passes o
 of refused trials among them, until the mean log-likelihood is within 1e-6, and within 1e-8, of
 where plain EM ends. Passes are the same on every machine, but for rounding. With ``--bayesian`` it
 is variational Bayes, whose bound is divided by the number of rows; its components may run empty.
+The figures stand in ``docs/acceleration.md``.
 """
 
 import argparse
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn import datasets
 
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, command
 from benchmarks.suite.calls import BAYESIAN, GAUSSIAN, OURS, mixture
 
 METHODS = {None: "EM", "squarem": "SQUAREM", "lbfgs": "L-BFGS"}
@@ -110,53 +112,47 @@ def reached(bounds: np.ndarray, least: float) -> int:
     return int(np.argmax(bounds >= least)) + 1 if bounds.max() >= least else 0
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    only={"default": "", "help": "problems whose names hold this"},
+    bayesian={"default": False, "help": "fit BayesianGaussianMixture"},
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every problem, and what they come to."""
     methods = {m: name for m, name in METHODS.items() if not (asked.bayesian and m == "lbfgs")}
-    passes: dict[Problem, dict[str, list[int]]] = {}
+    passes: list[tuple[str, dict[str, list[int]]]] = []
     for problem in PROBLEMS:
         if asked.only not in problem.name:
             continue
         found = {name: bounds(problem, m, asked.bayesian) for m, name in methods.items()}
         end = found["EM"][-1]
         counts = {name: [reached(b, end - gap) for gap in GAPS] for name, b in found.items()}
-        if problem.kind != "apart":
-            passes[problem] = counts
-        ends = {f"end of {name}": f"{each[-1] - end:+.0e}" for name, each in found.items()}
-        del ends["end of EM"]
-        shown = {
-            name: " / ".join(str(count or "never") for count in each)
-            for name, each in counts.items()
+        passes.append((problem.kind, counts))
+        yield {
+            "problem": problem.name,
+            "k": problem.n_components,
+            **{name: " / ".join(str(n or "never") for n in each) for name, each in counts.items()},
+            **{
+                f"end of {name}": f"{found[name][-1] - end:+.0e}"
+                for name in [*methods.values()][1:]
+            },
         }
-        yield {"problem": problem.name, "k": problem.n_components, **shown, **ends}
-    for name in list(methods.values())[1:]:
-        for kinds in (("overlap",), ("overlap", "real")):
-            reached_by = [
-                counts
-                for problem, counts in passes.items()
-                if problem.kind in kinds and counts[name][1]
-            ]
-            for least in (0, SLOW):
-                ratios = [c["EM"][1] / c[name][1] for c in reached_by if c["EM"][1] > least]
-                if ratios:
-                    yield {
-                        "to 1e-8": name,
-                        "of problems": " and ".join(kinds),
-                        "that EM takes more passes for than": least,
-                        "problems": len(ratios),
-                        "times fewer passes": statistics.geometric_mean(ratios),
-                    }
+    for name, kinds, least in itertools.product(
+        [*methods.values()][1:], (("overlap",), ("overlap", "real")), (0, SLOW)
+    ):
+        ratios = [
+            counts["EM"][1] / counts[name][1]
+            for kind, counts in passes
+            if kind in kinds and counts[name][1] and counts["EM"][1] > least
+        ]
+        if ratios:
+            yield {
+                "to 1e-8": name,
+                "of problems": " and ".join(kinds),
+                "that EM takes more passes for than": least,
+                "problems": len(ratios),
+                "times fewer passes": statistics.geometric_mean(ratios),
+            }
 
-
-main = Command(
-    "acceleration",
-    __doc__,
-    measure,
-    {
-        "--only": {"default": "", "help": "problems whose names hold this"},
-        "--bayesian": {"action": "store_true", "help": "fit BayesianGaussianMixture"},
-    },
-)
 
 if __name__ == "__main__":
     main()

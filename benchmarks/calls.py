@@ -2,16 +2,24 @@
 
 Default arguments, k-means start included, and the predictions of the same mixture; in turn, in one
 process, with the same number of threads. Medians of the repeats are printed; whole fits by
-scikit-learn are long, and run once.
+scikit-learn are long, and run once. The figures stand in ``docs/performance.md``.
 """
 
 import argparse
+import itertools
 import statistics
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks import command
-from benchmarks.command import SHAPES, Command, Record
+from benchmarks.command import (
+    SHAPES,
+    Record,
+    beside_scikit_learn,
+    command,
+    difference,
+    shapes,
+    some_of,
+)
 from benchmarks.suite.calls import LIBRARIES, OURS, THEIRS, mixture, prediction
 from benchmarks.suite.clock import in_turn, rested
 from benchmarks.suite.problems import STRUCTURES, Problem, parse_shape
@@ -20,29 +28,21 @@ from benchmarks.suite.timings import METHODS
 PREDICTED = "1000000x8x16"
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(threads=2, repeats=3, shapes=shapes(*SHAPES), structures=some_of(STRUCTURES))
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every structure and method, then one for every whole fit."""
-    for structure in asked.structures:
-        for method in METHODS:
-            calls = {
-                library: prediction(
-                    method=method,
-                    library=library,
-                    threads=asked.threads,
-                    shape=PREDICTED,
-                    covariance_type=structure,
-                )
-                for library in LIBRARIES
-            }
-            taken = in_turn(calls, asked.repeats, partial(rested, warm_up=calls[OURS]))
-            yield {"predictions": f"{method}, {structure}", **command.beside_scikit_learn(taken)}
-    ratios = []
+    for structure, method in itertools.product(asked.structures, METHODS):
+        how = {"method": method, "covariance_type": structure, "threads": asked.threads}
+        calls = {each: prediction(library=each, shape=PREDICTED, **how) for each in LIBRARIES}
+        taken = in_turn(calls, asked.repeats, partial(rested, warm_up=calls[OURS]))
+        yield {"predictions": f"{method}, {structure}", **beside_scikit_learn(taken)}
+    fits = []
     for shape in asked.shapes:
-        record = whole_fit(shape, asked.threads, asked.repeats)
-        ratios.append(record["times faster"])
-        yield record
-    if ratios:
-        yield {"whole fits": "geometric mean", "times faster": statistics.geometric_mean(ratios)}
+        fits.append(whole_fit(shape, asked.threads, asked.repeats))
+        yield fits[-1]
+    if fits:
+        mean = statistics.geometric_mean(fit["times faster"] for fit in fits)
+        yield {"whole fits": "geometric mean", "times faster": mean}
 
 
 def whole_fit(shape: str, threads: int, repeats: int) -> Record:
@@ -55,23 +55,11 @@ def whole_fit(shape: str, threads: int, repeats: int) -> Record:
     taken.samples[THEIRS] = [rested(lambda: theirs.fit(X))]
     return {
         "whole fits": shape,
-        **command.beside_scikit_learn(taken, "s"),
+        **beside_scikit_learn(taken, "s"),
         "iterations": f"{theirs.n_iter_} and {ours.n_iter_}",
-        "means differ by": command.difference(ours.means_, theirs.means_),
+        "means differ by": difference(ours.means_, theirs.means_),
     }
 
-
-main = Command(
-    "calls",
-    __doc__,
-    measure,
-    {
-        "--threads": command.whole(2),
-        "--repeats": command.whole(3),
-        "--shapes": command.shapes(*SHAPES),
-        "--structures": command.some_of(STRUCTURES),
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -1,10 +1,11 @@
 """What all comparisons share: a command line, and a table of what they yield.
 
-A comparison yields records, from headings to what stands below them. A table is printed as it
-grows; lists are for ``--json`` alone.
+A comparison is a function that yields records, from headings to what stands below them. A table is
+printed as it grows; lists are for ``--json`` alone.
 """
 
 import argparse
+import inspect
 import json
 import os
 import platform
@@ -12,21 +13,18 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
+from asv.machine import Machine
 from threadpoolctl import threadpool_limits
 
+from benchmarks.processes import UNFAIR_VARIABLES, fair_environment
 from benchmarks.suite.calls import OURS, THEIRS
 from benchmarks.suite.clock import Taken, quietly
 
 Record = dict[str, Any]
-
-UNFAIR_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""They choose kernels or tiles of OpenBLAS other than the machine's own, which slows scikit-learn
-far more than fastgmm."""
 
 PACKAGES = ("fastgmm", "numpy", "scipy", "numba", "scikit-learn")
 SHAPES = (
@@ -42,43 +40,30 @@ SHAPES = (
 
 @dataclass
 class Command:
-    """A command ``python -m benchmarks.NAME``.
+    """A command ``python -m benchmarks.NAME``, whose text is the docstring of its module.
 
     Parameters
     ----------
-    name : str
-    text : str
-        The docstring of its module, whose first sentence says what it does.
     measure : callable
-        Yields records for the arguments of the command line.
+        Yields records for what the command line asks for.
     options : dict
-        Arguments of `add_argument` by name, ``"--repeats"``.
+        By name the default, or more of `add_argument`'s arguments, see `option`.
     limited : bool
         Whether BLAS gets as many threads as ``--threads`` says.
     """
 
-    name: str
-    text: str
     measure: Callable[[argparse.Namespace], Iterator[Record]]
-    options: dict[str, dict[str, Any]]
-    limited: bool = True
+    options: dict[str, Any]
+    limited: bool
 
     def __call__(self, arguments: list[str] | None = None) -> None:
-        module = f"benchmarks.{self.name}"
-        parser = argparse.ArgumentParser(
-            prog=f"python -m {module}",
-            usage="%(prog)s [options]",
-            description=self.text.partition("``: ")[2],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        for name, how in self.options.items():
-            parser.add_argument(name, **how)
+        parser = parser_of(self.measure, self.options)
         parser.add_argument("--json", action="store_true", help="print JSON, not a table")
         asked = parser.parse_args(arguments)
         first, last = getattr(asked, "iterations", (1, 2))
         if first >= last:
             parser.error("--iterations: need FIRST < LAST")
-        restart_without_unfair_variables(module)
+        restart_without_unfair_variables()
         records, table = [], Table()
         threads = getattr(asked, "threads", None) if self.limited else None
         with threadpool_limits(threads), quietly():
@@ -92,38 +77,122 @@ class Command:
             print(f"\n{conditions()}")
 
 
+def command(limited: bool = True, **options: Any) -> Callable[[Any], Command]:
+    """Make a command of a function that yields records."""
+    return lambda measure: Command(measure, options, limited)
+
+
+def restart_without_unfair_variables() -> None:
+    """Start this command again without the variables that would flatter fastgmm.
+
+    BLAS reads them when it is loaded, so unsetting them in this process would be too late.
+    """
+    if found := [name for name in UNFAIR_VARIABLES if name in os.environ]:
+        print(f"warning: {', '.join(found)} would slow BLAS; starting without", file=sys.stderr)
+        os.execve(sys.executable, sys.orig_argv, fair_environment())
+
+
+# -- options ---------------------------------------------------------------------------------------
+def parser_of(function: Callable[..., Any], options: dict[str, Any]) -> argparse.ArgumentParser:
+    """The parser of a command, described by the docstring of the module that its function is in."""
+    module = inspect.getmodule(function)
+    text = (module and module.__doc__) or ""
+    command, _, description = text.partition("``: ")
+    parser = argparse.ArgumentParser(
+        prog=command.strip("`\n"),
+        usage="%(prog)s [options]",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, how in options.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **option(how))
+    return parser
+
+
+def option(how: Any) -> dict[str, Any]:
+    """What `add_argument` is told: of several values by a tuple, of a flag by False.
+
+    Numbers are of the type that the default has; whole ones begin with 1.
+    """
+    how = dict(how) if isinstance(how, dict) else {"default": how}
+    default = how.get("default")
+    if default is False:
+        return {**how, "action": "store_true"}
+    if isinstance(default, tuple):
+        how.setdefault("nargs", "*")
+        default = default[0]
+    if "choices" not in how and default is not None:
+        how.setdefault("type", at_least_one if isinstance(default, int) else type(default))
+    return how
+
+
+def shape(text: str) -> str:
+    """Rows, features and components: ``1e6,2,8``, or ``1000000x2x8``."""
+    try:
+        n, d, k = (int(float(part)) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not N,D,K, as 1e6,2,8") from None
+    if min(d, k) < 1 or n < 10 * k:
+        raise argparse.ArgumentTypeError(f"{text!r}: need D, K >= 1 and N >= 10 K")
+    return f"{n}x{d}x{k}"
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def some_of(known: Any, default: Any = None) -> dict[str, Any]:
+    """An option that is one or more of those known; all of them by default."""
+    return {"choices": list(known), "default": tuple(default or known)}
+
+
+def one_of(known: Any) -> dict[str, Any]:
+    """An option that is one of those known; the first by default."""
+    return {"choices": list(known), "default": next(iter(known))}
+
+
+def shapes(*default: str) -> dict[str, Any]:
+    """An option of shapes."""
+    return {"type": shape, "default": default, "metavar": "N,D,K", "help": "as 1e6,2,8"}
+
+
+def one_shape(default: str) -> dict[str, Any]:
+    """An option of one shape."""
+    return {**shapes(), "default": default}
+
+
+def iterations(first: int, last: int) -> dict[str, Any]:
+    """The option of how many iterations two fits take whose difference counts."""
+    text = "of the two fits whose difference is taken"
+    return {"default": (first, last), "nargs": 2, "metavar": ("FIRST", "LAST"), "help": text}
+
+
+# -- what is printed -------------------------------------------------------------------------------
 class Table:
     """Prints records as Markdown, as they come; another set of headings begins another table."""
 
     def __init__(self) -> None:
-        self._headings: list[str] = []
-        self._widths: list[int] = []
-        self._text: list[bool] = []
+        self._widths: dict[str, int] = {}
 
     def print(self, record: Record) -> None:
-        shown = {key: value for key, value in record.items() if not isinstance(value, list)}
-        cells = {key: cell(value) for key, value in shown.items()}
-        if list(cells) != self._headings:
-            if self._headings:
+        cells = {key: cell(value) for key, value in record.items() if not isinstance(value, list)}
+        if list(cells) != list(self._widths):
+            if self._widths:
                 print()
-            self._headings = list(cells)
-            self._text = [isinstance(value, str) and bool(value) for value in shown.values()]
-            least = [24 if text and not index else 4 for index, text in enumerate(self._text)]
-            self._widths = [
-                max(len(key), len(text), width)
-                for (key, text), width in zip(cells.items(), least, strict=True)
-            ]
-            self._line(self._headings)
-            ends = ["-" if text else ":" for text in self._text]
-            rules = [width * "-" + end for width, end in zip(self._widths, ends, strict=True)]
-            print(f"|-{'|-'.join(rules)}|")
-        self._line(list(cells.values()))
+            self._widths = {key: max(len(key), len(text), 4) for key, text in cells.items()}
+            first = next(iter(cells))
+            self._widths[first] = max(self._widths[first], 24)
+            self._line(self._widths)
+            rules = [width * "-" for width in self._widths.values()]
+            print(f"|-{rules[0]}-|{''.join(f'-{rule}:|' for rule in rules[1:])}")
+        self._line(cells.values())
 
-    def _line(self, cells: list[str]) -> None:
-        padded = (
-            f"{text:{'<' if left else '>'}{width}}"
-            for text, width, left in zip(cells, self._widths, self._text, strict=True)
-        )
+    def _line(self, cells: Any) -> None:
+        first, *others = zip(cells, self._widths.values(), strict=True)
+        padded = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
         print(f"| {' | '.join(padded)} |", flush=True)
 
 
@@ -159,80 +228,11 @@ def difference(ours: Any, theirs: Any) -> float:
     return float(np.abs(np.subtract(ours, theirs)).max() / np.abs(theirs).max())
 
 
-def restart_without_unfair_variables(module: str) -> None:
-    """Start this command again without the variables that would flatter fastgmm.
-
-    BLAS reads them when it is loaded, so unsetting them in this process would be too late.
-    """
-    found = [name for name in UNFAIR_VARIABLES if name in os.environ]
-    if not found:
-        return
-    print(f"warning: {', '.join(found)} would slow BLAS; starting without", file=sys.stderr)
-    environment = {key: value for key, value in os.environ.items() if key not in found}
-    os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], environment)
-
-
 def conditions() -> str:
     """The machine, its load, and the versions."""
     load = " ".join(f"{average:.1f}" for average in os.getloadavg())
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return (
-        f"{processor()}, {joblib.cpu_count()} cores usable, {platform.system()}, load {load}; "
-        f"Python {platform.python_version()}, {versions}."
+        f"{Machine.get_defaults()['cpu']}, {joblib.cpu_count()} cores usable, "
+        f"{platform.system()}, load {load}; Python {platform.python_version()}, {versions}."
     )
-
-
-def processor() -> str:
-    """The name of the processor, as the system knows it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-# -- options ---------------------------------------------------------------------------------------
-def shape(text: str) -> str:
-    """Rows, features and components: ``1e6,2,8``, or ``1000000x2x8``."""
-    try:
-        n, d, k = (int(float(part)) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not N,D,K, as 1e6,2,8") from None
-    if min(d, k) < 1 or n < 10 * k:
-        raise argparse.ArgumentTypeError(f"{text!r}: need D, K >= 1 and N >= 10 K")
-    return f"{n}x{d}x{k}"
-
-
-def at_least_one(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def whole(default: Any, text: str = "", **more: Any) -> dict[str, Any]:
-    """An option that is a whole number."""
-    return {"type": at_least_one, "default": default, "help": text, **more}
-
-
-def some_of(known: Any, default: Any = None) -> dict[str, Any]:
-    """An option that is one or more of those known; all of them by default."""
-    return {"choices": list(known), "default": list(default or known), "nargs": "*"}
-
-
-def one_of(known: Any) -> dict[str, Any]:
-    """An option that is one of those known; the first by default."""
-    return {"choices": list(known), "default": next(iter(known))}
-
-
-def shapes(*default: str) -> dict[str, Any]:
-    """An option of shapes."""
-    return {"type": shape, "nargs": "*", "default": default, "metavar": "N,D,K",
-            "help": "as 1e6,2,8"}  # fmt: skip
-
-
-def iterations(first: int, last: int) -> dict[str, Any]:
-    """The option of how many iterations two fits take whose difference counts."""
-    text = "of the two fits whose difference is taken"
-    return whole((first, last), text, nargs=2, metavar=("FIRST", "LAST"))

@@ -3,6 +3,7 @@ sizes.
 
 As a service makes them: one row to 200 at a time, by mixtures of up to ten million numbers, against
 scikit-learn. Each library is called again and again for a while, alone, and the median counts.
+The figures stand in ``docs/performance.md``.
 """
 
 import argparse
@@ -13,8 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, beside_scikit_learn, command, some_of
 from benchmarks.suite.calls import OURS, THEIRS, as_if_fitted
 from benchmarks.suite.clock import AWAKE, REST, WALL, Call, Taken, rested, seconds_of
 from benchmarks.suite.problems import DTYPES, STRUCTURES
@@ -41,7 +41,17 @@ def samples(call: Call, seconds: float) -> list[float]:
     return taken
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    threads=2,
+    seconds={"default": REST + AWAKE, "help": "per library and case"},
+    rows=ROWS,
+    components=COMPONENTS,
+    features=FEATURES,
+    methods=some_of(METHODS),
+    structures=some_of(STRUCTURES),
+    dtypes=some_of(DTYPES),
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every case, and what they come to."""
     sizes = itertools.product(asked.rows, asked.features, asked.components)
     shapes = [(n, d, k) for n, d, k in sizes if k * d**2 <= MOST_NUMBERS]
@@ -55,7 +65,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
                 library: samples(partial(call, rows), asked.seconds)
                 for library, call in calls.items()
             }
-            times = command.beside_scikit_learn(Taken(taken, {}), "us")
+            times = beside_scikit_learn(Taken(taken, {}), "us")
             ratios.append(times["times faster"])
             yield {
                 "predictions": f"{method}, {structure}, {dtype}",
@@ -70,22 +80,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
         f"below {BAR}": sum(ratio < BAR for ratio in ratios),
     }
 
-
-main = Command(
-    "few_rows",
-    __doc__,
-    measure,
-    {
-        "--threads": command.whole(2),
-        "--seconds": {"type": float, "default": REST + AWAKE, "help": "per library and case"},
-        "--rows": command.whole(ROWS, nargs="+"),
-        "--components": command.whole(COMPONENTS, nargs="+"),
-        "--features": command.whole(FEATURES, nargs="+"),
-        "--methods": command.some_of(METHODS),
-        "--structures": command.some_of(STRUCTURES),
-        "--dtypes": command.some_of(DTYPES),
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@ Both fit the same rows from the parameters that these were drawn from, with ``to
 one process, with the same number of threads. A fit of LAST iterations less a fit of FIRST, divided
 by their difference, is the time of an iteration; what a fit does once drops out. The median over
 the repeats is printed. GFlop/s counts 2 n k d^2 useful operations of an iteration with full
-covariances.
+covariances. The figures stand in ``docs/performance.md``.
 """
 
 import argparse
@@ -13,10 +13,18 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import command
-from benchmarks.command import SHAPES, Command, Record
+from benchmarks.command import (
+    SHAPES,
+    Record,
+    beside_scikit_learn,
+    command,
+    difference,
+    iterations,
+    one_of,
+    shapes,
+)
 from benchmarks.suite.calls import LIBRARIES, OURS, THEIRS, em_iterations
-from benchmarks.suite.clock import Call, iterations_in_turn, rested, seconds_of
+from benchmarks.suite.clock import iterations_in_turn, rested, seconds_of
 from benchmarks.suite.problems import DTYPES, STRUCTURES, parse_shape
 
 
@@ -28,54 +36,35 @@ def gemm_rate(dtype: str, size: int = 2048, repeats: int = 6) -> float:
     return 2.0 * size**3 / best / 1e9
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    covariance_type=one_of(STRUCTURES),
+    dtype=one_of(DTYPES),
+    threads=2,
+    repeats=5,
+    iterations=iterations(1, 6),
+    shapes=shapes(*SHAPES),
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every shape."""
     gemm = gemm_rate(asked.dtype)
+    how = {name: getattr(asked, name) for name in ("covariance_type", "dtype", "threads")}
     for shape in asked.shapes:
-
-        def make(library: str, iterations: int, shape: str = shape) -> Call:
-            problem = {"covariance_type": asked.covariance_type, "dtype": asked.dtype}
-            return em_iterations(
-                shape=shape,
-                iterations=iterations,
-                library=library,
-                threads=asked.threads,
-                **problem,
-            )
-
-        taken = iterations_in_turn(
-            {library: partial(make, library) for library in LIBRARIES},
-            asked.iterations,
-            asked.repeats,
-            partial(rested, warm_up=make(OURS, 1)),
-        )
-        n, d, k = parse_shape(shape)
-        full, seconds = asked.covariance_type == "full", taken.seconds(OURS)
-        rate = 2.0 * n * k * d**2 / seconds / 1e9 if full and seconds > 0 else None
+        make = {
+            each: partial(em_iterations, library=each, shape=shape, **how) for each in LIBRARIES
+        }
+        seconds = partial(rested, warm_up=make[OURS](iterations=1))
+        taken = iterations_in_turn(make, asked.iterations, asked.repeats, seconds)
+        (n, d, k), ours = parse_shape(shape), taken.seconds(OURS)
+        full = asked.covariance_type == "full" and ours > 0
+        rate = 2.0 * n * k * d**2 / ours / 1e9 if full else None
         yield {
             "rows x features x components": shape,
-            **command.beside_scikit_learn(taken),
+            **beside_scikit_learn(taken),
             "GFlop/s": rate,
             "% of gemm's": rate and 100 * rate / gemm,
-            "means differ by": command.difference(
-                taken.values[OURS].means_, taken.values[THEIRS].means_
-            ),
+            "means differ by": difference(taken.values[OURS].means_, taken.values[THEIRS].means_),
         }
 
-
-main = Command(
-    "iteration",
-    __doc__,
-    measure,
-    {
-        "--covariance-type": command.one_of(STRUCTURES),
-        "--dtype": command.one_of(DTYPES),
-        "--threads": command.whole(2),
-        "--repeats": command.whole(5),
-        "--iterations": command.iterations(1, 6),
-        "--shapes": command.shapes(*SHAPES),
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -3,20 +3,20 @@
 scikit-learn fits the first few data sets, in a loop on one thread and by joblib on all cores; its
 times per data set are measured on those and held for all. fastgmm fits all of them on all cores (of
 columns, as many as asked for), and ten times the first few on one thread. Every library runs once
-before the clock does.
+before the clock does. The figures stand in ``docs/batch.md``.
 """
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import joblib
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, command, difference
 from benchmarks.suite.calls import BAYESIAN, GAUSSIAN, THEIRS, mixture, public
 from benchmarks.suite.clock import quietly, rested
 
@@ -68,65 +68,68 @@ def by_scikit_learn(job: Job, X: np.ndarray, seed: int) -> np.ndarray:
         return made.fit(X).means_
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+def seconds_by_scikit_learn(
+    job: Job, pairs: list[tuple[np.ndarray, int]], cores: int
+) -> tuple[list[np.ndarray], float, float]:
+    """Means, and seconds for each of these data sets and seeds, in a loop and by joblib."""
+    fit = joblib.delayed(partial(by_scikit_learn, job))
+    means: list[np.ndarray] = []
+    with threadpool_limits(1):
+        loop = rested(lambda: means.extend(by_scikit_learn(job, *each) for each in pairs))
+    many = pairs * -(-2 * cores // len(pairs))  # as many as keep all cores busy
+    with joblib.Parallel(n_jobs=cores) as parallel:
+        # Workers start, and import, before the clock does.
+        parallel(fit(X[:500], seed) for X, seed in many)
+        spread = rested(lambda: parallel(fit(*each) for each in many))
+    return means, loop / len(pairs), spread / len(many)
+
+
+def seconds_by_us(
+    job: Job, sets: list[np.ndarray], cores: int, few: int
+) -> tuple[Any, float, float]:
+    """What `fit_many` made; seconds for each of a few on one thread, and of all on all cores."""
+    arguments = {"estimator": public(job.estimator), "random_state": 0, **job.arguments}
+    fit = partial(public("fit_many"), **arguments)
+    made = fit(sets, n_jobs=cores)  # compiles
+    alone = rested(lambda: fit(sets[:few], n_jobs=1)) / len(sets[:few])
+    return made, alone, rested(lambda: fit(sets, n_jobs=cores)) / len(sets)
+
+
+@command(
+    sets=10_000,
+    columns={"default": 1000, "help": "that the job would have"},
+    fitted_columns={"default": 16, "help": "that fastgmm really fits"},
+    sample={"default": 200, "help": "sets that scikit-learn fits"},
+    sample_columns={"default": 2, "help": "columns likewise"},
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every way to do every job."""
     cores = joblib.cpu_count()
     for job in jobs(asked):
         sets = [make_set(job.n, job.d, i) for i in range(job.fitted)]
-        arguments = {"estimator": public(job.estimator), "random_state": 0, **job.arguments}
-
-        def fit(data: list[np.ndarray], threads: int, arguments: Any = arguments) -> Any:
-            return public("fit_many")(data, n_jobs=threads, **arguments)
-
-        report = fit(sets, cores)  # compiles, and gives scikit-learn the seeds
-        pairs = list(zip(sets[: job.sample], report.seeds.tolist(), strict=False))
-        few = sets[: 10 * len(pairs)]
-        theirs: list[np.ndarray] = []
-        with threadpool_limits(1):
-            loop = rested(lambda: theirs.extend(by_scikit_learn(job, *each) for each in pairs))  # noqa: B023
-        with joblib.Parallel(n_jobs=cores) as parallel:
-            # Workers start, and import, before the clock does.
-            parallel(joblib.delayed(by_scikit_learn)(job, X[:500], 0) for X in sets[:2] * cores)
-            # As many as keep all cores busy.
-            many = pairs * -(-2 * cores // len(pairs))
-            spread = rested(
-                lambda: parallel(joblib.delayed(by_scikit_learn)(job, *each) for each in many)  # noqa: B023
-            )
-        ways = {
-            "scikit-learn, a loop, one thread": loop / len(pairs),
-            "scikit-learn, joblib, all cores": spread / len(many),
-            "fit_many, one thread": rested(lambda: fit(few, 1)) / len(few),  # noqa: B023
-            "fit_many, all cores": rested(lambda: fit(sets, cores)) / len(sets),  # noqa: B023
-        }
-        differences = map(command.difference, report.means_, theirs)
+        made, alone, together = seconds_by_us(job, sets, cores, 10 * job.sample)
+        pairs = list(zip(sets[: job.sample], made.seeds.tolist(), strict=False))
+        theirs, loop, spread = seconds_by_scikit_learn(job, pairs, cores)
         kind = f"{job.n_sets} of {job.n} x {job.d}, {job.estimator}, {job.arguments}"
-        for way, seconds in ways.items():
+        for way, seconds in {
+            "scikit-learn, a loop, one thread": loop,
+            "scikit-learn, joblib, all cores": spread,
+            "fit_many, one thread": alone,
+            "fit_many, all cores": together,
+        }.items():
             yield {
                 kind: way,
                 "ms per set": 1e3 * seconds,
-                "times the loop's speed": ways["scikit-learn, a loop, one thread"] / seconds,
+                "times the loop's speed": loop / seconds,
                 "s for all": job.n_sets * seconds,
             }
         yield {
-            "iterations each": float(report.n_iter_.mean()),
-            "means differ by at most": max(differences),
+            "iterations each": float(made.n_iter_.mean()),
+            "means differ by at most": max(map(difference, made.means_, theirs)),
             "fitted by scikit-learn": job.sample,
             "by fastgmm": job.fitted,
         }
 
-
-main = Command(
-    "many",
-    __doc__,
-    measure,
-    {
-        "--sets": command.whole(10_000),
-        "--columns": command.whole(1000, "that the job would have"),
-        "--fitted-columns": command.whole(16, "that fastgmm really fits"),
-        "--sample": command.whole(200, "sets that scikit-learn fits"),
-        "--sample-columns": command.whole(2, "columns likewise"),
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ The start costs little: k-means holds a few numbers for every row. What costs mo
 many components that lie apart puts the rows in an order in which near ones are together, and holds
 them so: in their own type, in float32, and their numbers. From single rows as means
 (random_from_data) it soon does, from k-means it may not within three iterations; so the former can
-take more.
+take more. The figures stand in ``docs/performance.md``.
 """
 
 import argparse
@@ -16,8 +16,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, command, one_shape
 from benchmarks.suite.calls import LIBRARIES, OURS
 from benchmarks.suite.memory import peak_memory
 from benchmarks.suite.problems import parse_shape
@@ -36,7 +35,11 @@ def _in_this_process(shape: str, init_params: str, library: str) -> int:
     return peak_memory(init_params=init_params, shape=shape, library=library)()
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    shape=one_shape("1000000x16x64"),
+    scikit_learn={"default": False, "help": "as well; it takes gigabytes"},
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every library and start."""
     n, d, _ = parse_shape(asked.shape)
     for library in LIBRARIES if asked.scikit_learn else (OURS,):
@@ -49,16 +52,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
                 "MB of X": 8 * n * d / 1e6,
             }
 
-
-main = Command(
-    "memory",
-    __doc__,
-    measure,
-    {
-        "--shape": {"type": command.shape, "default": "1000000x16x64", "metavar": "N,D,K"},
-        "--scikit-learn": {"action": "store_true", "help": "as well; it takes gigabytes"},
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ NumPy that goes by patterns, too. All from the same parameters, in turn; NumPy's
 threads as fastgmm. On one thread CPU time is taken, on several that of the clock on the wall. A fit
 of LAST iterations less one of FIRST, divided by their difference, is the time of an iteration;
 printed are the medians over the repeats, those of the ratios in the same repeat, and by how much
-the means of both differ at the end.
+the means of both differ at the end. The figures stand in ``docs/missing.md``.
 """
 
 import argparse
@@ -17,31 +17,22 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
-from benchmarks import command
-from benchmarks.command import Command, Record
-from benchmarks.suite.calls import OURS, mixture
-from benchmarks.suite.clock import CPU, WALL, Call, in_turn, iterations_in_turn, seconds_of
-from benchmarks.suite.problems import STRUCTURES, Problem
+from benchmarks.command import (
+    Record,
+    command,
+    difference,
+    iterations,
+    one_shape,
+    some_of,
+)
+from benchmarks.suite.calls import em_iterations
+from benchmarks.suite.clock import cpu_seconds_of, in_turn, iterations_in_turn, seconds_of
+from benchmarks.suite.problems import MISSING, STRUCTURES, Problem
 
 REG_COVAR = 1e-6
+"""The default of both."""
+
 Parameters = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def kinds_of_rows(X: np.ndarray) -> dict[str, np.ndarray]:
-    """The same rows three times: complete, with 8 patterns, and with 10 % of values missing."""
-    n, d = X.shape
-    random = np.random.default_rng(1)
-    patterns = np.zeros((8, d), dtype=bool)
-    for i in range(1, 8):  # up to three values are missing, of no two alike
-        patterns[i, (np.arange(1 + (i - 1) % 3) + i) % d] = True
-    few, many = X.copy(), X.copy()
-    few[patterns[random.integers(8, size=n)]] = np.nan
-    many[random.uniform(size=(n, d)) < 0.1] = np.nan
-    return {
-        "complete": X,
-        "8 patterns": few,
-        "10 % missing": many[~np.isnan(many).all(axis=1)],
-    }
 
 
 def numpy_iteration(
@@ -88,66 +79,46 @@ def grouped(X: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(mask, X[numbers == i][:, mask]) for i, mask in enumerate(patterns)]
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    structures=some_of(STRUCTURES, ["full"]),
+    shape=one_shape("200000x8x8"),
+    iterations=iterations(1, 11),
+    repeats=5,
+    numpy_repeats=3,
+    threads=1,
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every structure and kind of rows."""
-    seconds_of_call = partial(seconds_of, clock=CPU if asked.threads == 1 else WALL)
+    clock = cpu_seconds_of if asked.threads == 1 else seconds_of
     for structure in asked.structures:
-        problem = Problem(asked.shape, structure)
-        rows, start = kinds_of_rows(problem.rows), problem.arguments
-
-        def make(name: str, iterations: int, rows=rows, start=start) -> Call:
-            model = mixture(
-                OURS,
-                asked.threads,
-                max_iter=iterations,
-                reg_covar=REG_COVAR,
-                missing_values="em",
-                **start,
-            )
-            return partial(model.fit, rows[name])
-
-        makers = {name: partial(make, name) for name in rows}
-        taken = iterations_in_turn(makers, asked.iterations, asked.repeats, seconds_of_call)
-        for name, X in rows.items():
-            seconds, groups = taken.seconds(name), grouped(X)
-            theirs = difference = None
+        fit = partial(em_iterations, shape=asked.shape, covariance_type=structure)
+        make = {each: partial(fit, threads=asked.threads, missing=each) for each in MISSING}
+        taken = iterations_in_turn(make, asked.iterations, asked.repeats, clock)
+        for missing in MISSING:
+            problem = Problem(asked.shape, structure, missing=missing)
+            seconds, groups = taken.seconds(missing), grouped(problem.rows)
+            theirs = apart = None
             if len(groups) > 1 and structure == "full":
-                begun = (
-                    start["weights_init"],
-                    start["means_init"],
-                    np.linalg.inv(start["precisions_init"]),
-                )
-                call = partial(numpy_iteration, groups, begun)
-                plain = in_turn({"numpy": call}, asked.numpy_repeats, seconds_of_call)
-                theirs = plain.seconds("numpy")
-                _, means, _ = numpy_iteration(groups, plain.values["numpy"])
-                difference = command.difference(make(name, 2)().means_, means)
+                start = problem.arguments
+                covariances = np.linalg.inv(start["precisions_init"])
+                parameters = start["weights_init"], start["means_init"], covariances
+                plain = partial(numpy_iteration, groups, parameters)
+                found = in_turn({"NumPy": plain}, asked.numpy_repeats, clock)
+                theirs = found.seconds("NumPy")
+                _, means, _ = numpy_iteration(groups, found.values["NumPy"])
+                apart = difference(make[missing](iterations=2)().means_, means)
             yield {
                 "structure": structure,
-                "rows": name,
+                "missing": missing,
                 "threads": asked.threads,
                 "patterns": len(groups),
                 "fastgmm, ms": 1e3 * seconds,
-                "times complete": taken.ratio(name, "complete"),
+                "times complete": taken.ratio(missing, "nothing"),
                 "NumPy, ms": theirs and 1e3 * theirs,
                 "times faster": theirs and theirs / seconds,
-                "means differ by": difference,
+                "means differ by": apart,
             }
 
-
-main = Command(
-    "missing",
-    __doc__,
-    measure,
-    {
-        "--structures": command.some_of(STRUCTURES, ["full"]),
-        "--shape": {"type": command.shape, "default": "200000x8x8", "metavar": "N,D,K"},
-        "--iterations": command.iterations(1, 11),
-        "--repeats": command.whole(5),
-        "--numpy-repeats": command.whole(3),
-        "--threads": command.whole(1),
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,18 @@ from typing import Any
 PATIENCE = 600.0
 """Seconds that a process may take for one answer. What hangs is a failure, not a long wait."""
 
+UNFAIR_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""They choose kernels or tiles of OpenBLAS other than the machine's own, which slows scikit-learn
+far more than fastgmm."""
+
 _running: set[subprocess.Popen[str]] = set()
+
+
+def fair_environment(threads: int | None = None, **others: str) -> dict[str, str]:
+    """Variables of a process that measures, whose BLAS has so many threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if threads else ()
+    kept = {name: value for name, value in os.environ.items() if name not in UNFAIR_VARIABLES}
+    return kept | dict.fromkeys(names, str(threads)) | others
 
 
 @contextmanager

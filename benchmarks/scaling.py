@@ -22,8 +22,7 @@ import numpy as np
 from distributed import Client, LocalCluster, wait
 
 import fastgmm
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, command, one_shape, shapes
 from benchmarks.suite.problems import Problem, parse_shape
 from fastgmm.em import Listener
 from fastgmm.engines.base import MergeTree
@@ -214,7 +213,17 @@ def constants() -> tuple[Constants, Record]:
     return Constants(row, iteration, task, byte, waiting, m_step / (k * d**3)), told
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    limited=False,
+    check={**one_shape("3000000x8x16"), "help": "the shape that is measured, too"},
+    shapes=shapes("1000000000x8x16", "1000000000x64x64", "100000000x256x256"),
+    workers=(10, 100, 1000),
+    threads={"default": 4, "help": "of every worker"},
+    latency={"default": 2e-4, "help": "seconds, one way"},
+    bandwidth={"default": 1.25, "help": "GB a second"},
+    slower={"default": 0.1, "help": "the slowest worker, by this share"},
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """The constants, two iterations that are measured, and those that are simulated."""
     warnings.simplefilter("ignore", UserWarning)  # of Dask: rows that travel in a graph
     found, told = constants()
@@ -238,23 +247,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
         for workers in asked.workers:
             yield simulated(shape, workers, asked.threads, found, network, asked.slower)
 
-
-main = Command(
-    "scaling",
-    __doc__,
-    measure,
-    {
-        "--check": {"type": command.shape, "default": "3000000x8x16", "metavar": "N,D,K",
-                    "help": "the shape that is measured, too"},
-        "--shapes": command.shapes("1000000000x8x16", "1000000000x64x64", "100000000x256x256"),
-        "--workers": command.whole([10, 100, 1000], nargs="+"),
-        "--threads": command.whole(4, "of every worker"),
-        "--latency": {"type": float, "default": 2e-4, "help": "seconds, one way"},
-        "--bandwidth": {"type": float, "default": 1.25, "help": "GB a second"},
-        "--slower": {"type": float, "default": 0.1, "help": "the slowest worker, by this share"},
-    },
-    limited=False,
-)  # fmt: skip
 
 if __name__ == "__main__":
     main()

@@ -2,7 +2,7 @@
 
 Four structures and k = 1 to 10, from k-means, by BIC. scikit-learn does so in a loop.
 Both run on as many threads; times are wall-clock seconds, or with ``--cpu`` those that the process
-computed for, of all threads.
+computed for, of all threads. The figures stand in ``docs/selection.md``.
 """
 
 import argparse
@@ -12,10 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, beside_scikit_learn, command, some_of
 from benchmarks.suite.calls import OURS, THEIRS, mixture, public
-from benchmarks.suite.clock import CPU, WALL, in_turn, seconds_of
+from benchmarks.suite.clock import cpu_seconds_of, in_turn, seconds_of
 from benchmarks.suite.problems import STRUCTURES
 
 SHAPES = {"large": (100_000, 8), "small": (500, 4)}
@@ -44,7 +43,13 @@ def least_of_select(X: np.ndarray, threads: int) -> float:
     return float(np.nanmin(found.scores))
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    shapes=some_of(SHAPES),
+    threads=2,
+    repeats=3,
+    cpu={"default": False, "help": "computing time, not the clock's"},
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every size."""
     for name in asked.shapes:
         X = make_rows(*SHAPES[name])
@@ -52,26 +57,13 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
             THEIRS: partial(least_of_loop, X),
             OURS: partial(least_of_select, X, asked.threads),
         }
-        seconds = partial(seconds_of, clock=CPU if asked.cpu else WALL)
-        taken = in_turn(calls, asked.repeats, seconds)
+        taken = in_turn(calls, asked.repeats, cpu_seconds_of if asked.cpu else seconds_of)
         yield {
             "rows x features": "x".join(map(str, SHAPES[name])),
-            **command.beside_scikit_learn(taken, "s"),
+            **beside_scikit_learn(taken, "s"),
             **{f"least BIC of {library}": best for library, best in taken.values.items()},
         }
 
-
-main = Command(
-    "selection",
-    __doc__,
-    measure,
-    {
-        "--shapes": command.some_of(SHAPES),
-        "--threads": command.whole(2),
-        "--repeats": command.whole(3),
-        "--cpu": {"action": "store_true", "help": "computing time, not the clock's"},
-    },
-)
 
 if __name__ == "__main__":
     main()

@@ -13,11 +13,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, command
 from benchmarks.memory import in_new_process
 from benchmarks.suite.calls import em_iterations
-from benchmarks.suite.clock import CPU, Call, iterations_in_turn, seconds_of
+from benchmarks.suite.clock import cpu_seconds_of, iterations_in_turn
 from benchmarks.suite.problems import parse_shape
 
 SHAPES = (
@@ -45,22 +44,17 @@ def fitted(features: NDArray, times: NDArray, terms: int) -> NDArray:
 
 def nanoseconds(structure: str, repeats: int) -> NDArray:
     """For a row and a component of an iteration, of every shape."""
-
-    def make(shape: str, iterations: int) -> Call:
-        return em_iterations(
-            iterations=iterations, shape=shape, covariance_type=structure, start="k-means++"
-        )
-
     found = []
     for shape in SHAPES:
         n, _, k = parse_shape(shape)
-        makers = {shape: partial(make, shape)}
-        taken = iterations_in_turn(makers, ITERATIONS, repeats, partial(seconds_of, clock=CPU))
+        fit = partial(em_iterations, shape=shape, covariance_type=structure, start="k-means++")
+        taken = iterations_in_turn({shape: fit}, ITERATIONS, repeats, cpu_seconds_of)
         found.append(1e9 * taken.seconds(shape) / (n * k))
     return np.array(found)
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(repeats=5)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every formula, shape and peak of memory."""
     features = np.array([parse_shape(shape)[1] for shape in SHAPES])
     columns: dict[str, NDArray] = {}
@@ -82,8 +76,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
             "MB beyond them": 1e-6 * in_new_process(shape, "kmeans"),
         }
 
-
-main = Command("sizing", __doc__, measure, {"--repeats": command.whole(5)})
 
 if __name__ == "__main__":
     main()

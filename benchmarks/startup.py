@@ -3,7 +3,7 @@
 Everything that must be new is measured in a new process: the imports, the first fit ever (an empty
 cache of compiled kernels; its CPU seconds for every structure), and the first fit of a process that
 finds them compiled. Small fits by default arguments, later ones of a process, are then compared
-with scikit-learn's, in turn in one process.
+with scikit-learn's, in turn in one process. The figures stand in ``docs/performance.md``.
 """
 
 import argparse
@@ -11,12 +11,10 @@ import itertools
 import statistics
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, beside_scikit_learn, command
 from benchmarks.suite.calls import LIBRARIES, OURS, whole_fit
 from benchmarks.suite.clock import in_turn
 from benchmarks.suite.problems import STRUCTURES
@@ -36,7 +34,8 @@ print(time.perf_counter() - started)
 """
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(repeats=5)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every figure."""
     modules = ("sklearn.mixture", "fastgmm", "numba")
     taken = in_turn(
@@ -54,21 +53,14 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
         yield {"first fit ever": f"500x{n_features}x3, {structure}", "CPU seconds": taken_by}
     for threads, (data, structure) in itertools.product((None, 1), SMALL):
         with threadpool_limits(threads):
-            arguments: dict[str, Any] = {
-                "data": data,
-                "threads": threads,
-                "covariance_type": structure,
-            }
-            fits = {library: whole_fit(library=library, **arguments) for library in LIBRARIES}
+            fit = partial(whole_fit, data=data, threads=threads, covariance_type=structure)
+            fits = {library: fit(library=library) for library in LIBRARIES}
             for _ in range(SETTLED):
                 fits[OURS]()
             taken = in_turn(fits, 20 * asked.repeats)
         which = "one thread" if threads else "default threads"
-        small = f"{data}, {structure}, {which}"
-        yield {"small fits": small, **command.beside_scikit_learn(taken)}
+        yield {"small fits": f"{data}, {structure}, {which}", **beside_scikit_learn(taken)}
 
-
-main = Command("startup", __doc__, measure, {"--repeats": command.whole(5)})
 
 if __name__ == "__main__":
     main()

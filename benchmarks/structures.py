@@ -6,17 +6,16 @@ M-step's. Structures take turns, with ``tol=0`` and on one thread, from the para
 were drawn from; those that scikit-learn has not, from the same weights and means and one precision
 for all features. An iteration takes the CPU time of a fit of LAST iterations less that of a fit of
 FIRST, divided by their difference; printed are the median over the repeats, and that of the ratios
-in the same repeat.
+in the same repeat. The figures stand in ``docs/structures.md``.
 """
 
 import argparse
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks import command
-from benchmarks.command import Command, Record
+from benchmarks.command import Record, command, iterations, one_of, shapes, some_of, within
 from benchmarks.suite.calls import em_iterations
-from benchmarks.suite.clock import CPU, Call, iterations_in_turn, seconds_of
+from benchmarks.suite.clock import cpu_seconds_of, iterations_in_turn
 from benchmarks.suite.problems import DTYPES
 from benchmarks.suite.problems import STRUCTURES as SHARED
 from fastgmm.covariance import STRUCTURES
@@ -29,45 +28,29 @@ BESIDE = {
 }
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+@command(
+    shapes=shapes("500000x8x16", "100000x32x32"),
+    structures=some_of(BESIDE),
+    dtype=one_of(DTYPES),
+    iterations=iterations(1, 9),
+    repeats=5,
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every shape and structure."""
+    names = dict.fromkeys([*SHARED, *asked.structures])
     for shape in asked.shapes:
-
-        def make(name: str, iterations: int, shape: str = shape) -> Call:
-            return em_iterations(
-                shape=shape, covariance_type=name, dtype=asked.dtype, iterations=iterations
-            )
-
-        names = [*SHARED, *(name for name in asked.structures if name not in SHARED)]
-        taken = iterations_in_turn(
-            {name: partial(make, name) for name in names},
-            asked.iterations,
-            asked.repeats,
-            partial(seconds_of, clock=CPU),
-        )
+        fit = partial(em_iterations, shape=shape, dtype=asked.dtype)
+        make = {name: partial(fit, covariance_type=name) for name in names}
+        taken = iterations_in_turn(make, asked.iterations, asked.repeats, cpu_seconds_of)
         for name in asked.structures:
-            ratio = taken.ratio(name, BESIDE[name])
             yield {
                 "rows x features x components": shape,
                 "structure": name,
                 "ms": 1e3 * taken.seconds(name),
                 "beside": BESIDE[name],
-                **command.within(LIMIT, ratio),
+                **within(LIMIT, taken.ratio(name, BESIDE[name])),
             }
 
-
-main = Command(
-    "structures",
-    __doc__,
-    measure,
-    {
-        "--shapes": command.shapes("500000x8x16", "100000x32x32"),
-        "--structures": command.some_of(BESIDE),
-        "--dtype": command.one_of(DTYPES),
-        "--iterations": command.iterations(1, 9),
-        "--repeats": command.whole(5),
-    },
-)
 
 if __name__ == "__main__":
     main()

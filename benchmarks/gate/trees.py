@@ -53,17 +53,15 @@ class Tree:
 
     def environment(self) -> dict[str, str]:
         """Variables of a process that imports fastgmm from these sources."""
-        return {
-            **os.environ,
+        return processes.fair_environment(
+            threads=1,
             # Second come the benchmarks of this checkout; its own fastgmm is never found.
-            "PYTHONPATH": os.pathsep.join([str(self.sources), str(REPOSITORY)]),
+            PYTHONPATH=os.pathsep.join([str(self.sources), str(REPOSITORY)]),
             # Beside the sources; not what is planted, of which the names of kernels know nothing.
-            "NUMBA_CACHE_DIR": str(self.work / "planted") if self.plant else "",
-            "PYTHONHASHSEED": "0",
-            VARIABLE: self.plant,
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }
+            NUMBA_CACHE_DIR=str(self.work / "planted") if self.plant else "",
+            PYTHONHASHSEED="0",
+            **{VARIABLE: self.plant},
+        )
 
     def run(self, module: str, *arguments: str, prefix: tuple[str, ...] = ()) -> str:
         """Run a module of the gate on these sources, and return what it prints.

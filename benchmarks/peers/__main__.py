@@ -1,11 +1,24 @@
-"""The command line, and the times of libraries in turn."""
+"""``python -m benchmarks.peers``: Times of other libraries that fit Gaussian mixtures, beside
+fastgmm.
+
+Every library runs in a process of its own, pinned to the same cores, on the same rows from the same
+start, and is asked in turn for a few and for more EM iterations, without a test of convergence. The
+difference of the two times, over the difference of the iterations, is the time of an iteration;
+what a fit does once drops out. The table has fastgmm's milliseconds, the median of the repeats, in
+float64, and the others' time as a multiple of them. A star says that the means after as many
+iterations differ from fastgmm's by more than 1e-6 (1e-3 where a library works in float32).
+
+The libraries are an extra, ``pip install ".[peers]"``; one that is missing, or fails, says so in
+its column. Those on clusters (``--peers fastgmm-on-Dask``, ...) run if they are asked for. Spark's
+own mixture takes no start, and ends elsewhere.
+"""
 
 import argparse
 import itertools
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,16 +27,23 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks import command, peers
-from benchmarks.command import SHAPES, UNFAIR_VARIABLES, Command, Record
+from benchmarks.command import (
+    SHAPES,
+    Record,
+    at_least_one,
+    command,
+    difference,
+    iterations,
+    shapes,
+    some_of,
+)
 from benchmarks.peers.clusters import CLUSTER_PEERS
 from benchmarks.peers.libraries import PEERS
-from benchmarks.processes import NoAnswer, Worker
+from benchmarks.processes import NoAnswer, Worker, fair_environment
 from benchmarks.suite.calls import ESTIMATORS, GAUSSIAN, OURS
 from benchmarks.suite.clock import iterations_in_turn
 from benchmarks.suite.problems import STRUCTURES
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 """How far means may lie apart, relative to the largest, by the type that a library works in."""
 
@@ -43,9 +63,9 @@ class Library:
         self._worker = worker
         self._ask(worker.answer)
 
-    def run(self, iterations: int) -> dict[str, Any]:
-        """Seconds and means after some iterations; NaN from a library that failed."""
-        return self._ask(partial(self._worker.ask, str(iterations)))
+    def call(self, iterations: int) -> Callable[[], dict[str, Any]]:
+        """What asks for seconds and means after some iterations; NaN from one that failed."""
+        return lambda: self._ask(partial(self._worker.ask, str(iterations)))
 
     def _ask(self, ask: Any) -> dict[str, Any]:
         if self.error is None:
@@ -73,8 +93,7 @@ def compare(
         The median ``seconds`` of an iteration (NaN with an ``error``), the ``samples``, and
         ``means_differ``, relative to fastgmm's largest, and whether that ``agrees``.
     """
-    environment = {k: v for k, v in os.environ.items() if k not in UNFAIR_VARIABLES}
-    environment |= dict.fromkeys(THREAD_VARIABLES, str(case[-1]))
+    environment = fair_environment(case[-1])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
@@ -87,7 +106,7 @@ def compare(
 
         libraries = {name: start(name) for name in names}
         taken = iterations_in_turn(
-            {name: partial(_run, library) for name, library in libraries.items()},
+            {name: library.call for name, library in libraries.items()},
             iterations,
             repeats,
             lambda call: call()["seconds"],
@@ -105,15 +124,11 @@ def compare(
     return outcomes
 
 
-def _run(library: Library, iterations: int) -> Any:
-    return partial(library.run, iterations)
-
-
 def _apart(answer: Record, ours: Record) -> float | None:
     """How far means are from fastgmm's; None without both."""
     if "means" not in answer or "means" not in ours:
         return None
-    return command.difference(np.array(answer["means"]), np.array(ours["means"]))
+    return difference(np.array(answer["means"]), np.array(ours["means"]))
 
 
 def told(name: str, outcomes: dict[str, Record]) -> str | float:
@@ -130,7 +145,41 @@ def told(name: str, outcomes: dict[str, Record]) -> str | float:
     return figure if outcome["agrees"] else f"{figure} *"
 
 
-def measure(asked: argparse.Namespace) -> Iterator[Record]:
+def _half_of_what_is_free() -> int:
+    return int(psutil.virtual_memory().available) // 2  # what caches of files hold is free, too
+
+
+def some_cores(text: str) -> int:
+    """As many threads as there are cores, or fewer."""
+    threads, cores = at_least_one(text), len(os.sched_getaffinity(0))
+    if threads > cores:
+        raise argparse.ArgumentTypeError(f"this process may use {cores} cores")
+    return threads
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return float(text)
+
+
+OTHERS = [name for name in ALL if name != OURS]
+
+
+@command(
+    limited=False,
+    shapes=shapes(*SHAPES),
+    structures=some_of(STRUCTURES, ["full", "diag"]),
+    estimators=some_of(ESTIMATORS, [GAUSSIAN]),
+    peers=some_of(OTHERS, [name for name in OTHERS if name in PEERS]),
+    threads={"default": (2,), "type": some_cores},
+    repeats=5,
+    iterations=iterations(1, 6),
+    timeout={"default": 300.0, "type": positive, "help": "seconds of a single fit"},
+    memory={"type": positive, "help": "GB of one process; default: half of what is free"},
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every case."""
     memory = _half_of_what_is_free() if asked.memory is None else int(asked.memory * 1e9)
     cases = itertools.product(asked.shapes, asked.structures, asked.estimators, asked.threads)
@@ -153,44 +202,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Record]:
             "outcomes": [{"library": name, **outcome} for name, outcome in outcomes.items()],
         }  # fmt: skip
 
-
-def _half_of_what_is_free() -> int:
-    return int(psutil.virtual_memory().available) // 2  # what caches of files hold is free, too
-
-
-def some_cores(text: str) -> int:
-    """As many threads as there are cores, or fewer."""
-    threads, cores = command.at_least_one(text), len(os.sched_getaffinity(0))
-    if threads > cores:
-        raise argparse.ArgumentTypeError(f"this process may use {cores} cores")
-    return threads
-
-
-def positive(text: str) -> float:
-    """A number above 0."""
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return float(text)
-
-
-OTHERS = [name for name in ALL if name != OURS]
-main = Command(
-    "peers",
-    peers.__doc__,
-    measure,
-    {
-        "--shapes": command.shapes(*SHAPES),
-        "--structures": command.some_of(STRUCTURES, ["full", "diag"]),
-        "--estimators": command.some_of(ESTIMATORS, [GAUSSIAN]),
-        "--peers": command.some_of(OTHERS, [name for name in OTHERS if name in PEERS]),
-        "--threads": {"type": some_cores, "nargs": "+", "default": [2]},
-        "--repeats": command.whole(5),
-        "--iterations": command.iterations(1, 6),
-        "--timeout": {"type": positive, "default": 300.0, "help": "seconds of a single fit"},
-        "--memory": {"type": positive, "help": "GB of one process; default: half of what is free"},
-    },
-    limited=False,
-)
 
 if __name__ == "__main__":
     main()

@@ -32,6 +32,11 @@ def seconds_of(call: Call, clock: Callable[[], float] = WALL) -> float:
     return clock() - started
 
 
+def cpu_seconds_of(call: Call) -> float:
+    """Computing seconds of one call."""
+    return seconds_of(call, CPU)
+
+
 def rested(call: Call, warm_up: Call | None = None) -> float:
     """Seconds of one call on cores that nobody else uses.
 
@@ -77,7 +82,7 @@ def in_turn(
 
 
 def iterations_in_turn(
-    make: Mapping[Key, Callable[[int], Call]],
+    make: Mapping[Key, Callable[..., Call]],
     iterations: tuple[int, int],
     repeats: int,
     seconds: Callable[[Call], float] = seconds_of,
@@ -87,14 +92,14 @@ def iterations_in_turn(
     Parameters
     ----------
     make : mapping of callables
-        From a number of iterations to a call that runs so many.
+        Make a call that runs so many ``iterations``.
     iterations : tuple of int
         Of short and of long fits.
     repeats : int
     seconds : callable
         Takes the time of a call.
     """
-    calls = {(key, n): one(n) for n in iterations for key, one in make.items()}
+    calls = {(key, n): one(iterations=n) for n in iterations for key, one in make.items()}
     taken = in_turn(calls, repeats, seconds)
     first, last = iterations
     samples = {}

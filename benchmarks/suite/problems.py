@@ -30,6 +30,8 @@ ARMS = {
 SHAPES = list(dict.fromkeys(shape for arm in ARMS.values() for shape in arm))
 COMPARED = ["40000x2x8", CENTRE, "40000x32x8", "40000x8x32", "10000x64x16"]
 DATA_SETS = ["iris", "wine", "20000x8x8"]
+MISSING = ("nothing", "8 patterns", "10 %")
+NOISE_WEIGHT = 0.05
 
 
 def parse_shape(shape: str) -> tuple[int, int, int]:
@@ -53,6 +55,10 @@ class Problem:
         Of the means, see `make_mixture`.
     weighted : bool
         Whether rows have weights: whole numbers from 1 to 4.
+    noisy : bool
+        Whether there is noise, in the box of the rows, with a weight of 5 % at first.
+    missing : str
+        Which values are missing, of `MISSING`.
     """
 
     shape: str = CENTRE
@@ -61,10 +67,12 @@ class Problem:
     start: str = "truth"
     separation: float = SEPARATION
     weighted: bool = False
+    noisy: bool = False
+    missing: str = "nothing"
 
     @property
     def rows(self) -> NDArray[Any]:
-        return make_rows(self.shape, self.dtype, self.separation)
+        return make_rows(self.shape, self.dtype, self.separation, self.missing)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -73,6 +81,11 @@ class Problem:
         start: dict[str, Any] = {"init_params": self.start, "random_state": 0}
         if self.start == "truth":
             start = true_parameters(d, k, self.covariance_type, separation=self.separation)
+        if self.noisy:
+            start["weights_init"] = (1.0 - NOISE_WEIGHT) * start["weights_init"]
+            start["noise"] = float(np.prod(np.ptp(self.rows.astype(np.float64), axis=0)))
+        if self.missing != "nothing":
+            start["missing_values"] = "em"
         return {"n_components": k, "covariance_type": self.covariance_type, "tol": 0.0, **start}
 
     @property
@@ -85,10 +98,20 @@ class Problem:
 
 
 @functools.lru_cache(maxsize=1)
-def make_rows(shape: str, dtype: str, separation: float) -> NDArray[Any]:
+def make_rows(shape: str, dtype: str, separation: float, missing: str) -> NDArray[Any]:
     """Rows of a shape; the last are kept, because asv sets a benchmark up before every sample."""
     n, d, k = parse_shape(shape)
-    return make_mixture(n, d, k, dtype=dtype, separation=separation)
+    X = make_mixture(n, d, k, dtype=dtype, separation=separation)
+    random = np.random.default_rng(1)
+    if missing == "8 patterns":
+        patterns = np.zeros((8, d), dtype=bool)
+        for i in range(1, 8):  # up to three values are missing, of no two alike
+            patterns[i, (np.arange(1 + (i - 1) % 3) + i) % d] = True
+        X[patterns[random.integers(8, size=n)]] = np.nan
+    elif missing == "10 %":
+        X[random.uniform(size=(n, d)) < 0.1] = np.nan
+        X = X[~np.isnan(X).all(axis=1)]
+    return X
 
 
 @functools.lru_cache(maxsize=1)
