@@ -6,7 +6,6 @@ compares the bits of both models, and prints what it saw. The files are removed 
 kept, they are taken again.
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fastgmm
+from benchmarks.command import parser_of
 
 N_FEATURES = 16
 N_COMPONENTS = 4
@@ -119,26 +119,15 @@ def same_bits(*models: Any) -> bool:
     return arrays[0] == arrays[1]
 
 
-def parser_of(name: str, text: str, memory_limit: str, of_what: str) -> argparse.ArgumentParser:
-    """What the jobs of rows larger than memory ask for: how many, where, and within what limit.
-
-    Parameters
-    ----------
-    name, text : str
-        Of the module, and its docstring.
-    memory_limit, of_what : str
-        By default, and what it is the limit of.
-    """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{name}",
-        usage="%(prog)s [options]",
-        description=text.partition("``: ")[2],
-    )
-    parser.add_argument("--gigabytes", type=float, default=20.0)
-    parser.add_argument("--directory", type=Path, required=True, help="a folder to be made")
-    parser.add_argument("--memory-limit", default=memory_limit, help=of_what)
-    parser.add_argument("--keep", action="store_true")
-    return parser
+def options(memory_limit: str, of_what: str, **more: Any) -> dict[str, Any]:
+    """What jobs of rows larger than memory ask for: how many, where, and within what limit."""
+    return {
+        "gigabytes": 20.0,
+        "directory": {"type": Path, "required": True, "help": "a folder to be made"},
+        "memory_limit": {"default": memory_limit, "help": of_what},
+        "keep": False,
+        **more,
+    }
 
 
 def make_rows(folder: Path, gigabytes: float) -> int:
@@ -157,21 +146,15 @@ def make_rows(folder: Path, gigabytes: float) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the data, run the jobs, and print the figures."""
-    asked = parser_of("batch_job", __doc__, "1GB", "of every job").parse_args(arguments)
+    asked = parser_of(__doc__, options("1GB", "of every job")).parse_args(arguments)
     folder, rows = asked.directory, asked.directory / "rows"
     try:
         n_bytes = make_rows(rows, asked.gigabytes)
 
         def command(name: str) -> list[str]:
             line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit", str(rows)]
-            line += [*OPTIONS.split(), "--memory-limit", asked.memory_limit]
-            return [
-                *line,
-                "--checkpoint",
-                str(folder / f"{name}-job.npz"),
-                "--out",
-                str(folder / f"{name}.npz"),
-            ]
+            line += [*OPTIONS.split(), "--memory-limit", asked.memory_limit, "--checkpoint"]
+            return [*line, str(folder / f"{name}-job.npz"), "--out", str(folder / f"{name}.npz")]
 
         # Both jobs at a time: the pages that one has read are there for the other.
         with ThreadPoolExecutor(2) as pool:

@@ -19,13 +19,8 @@ import numpy as np
 from distributed import Client, LocalCluster
 
 import fastgmm
-from benchmarks.batch_job import (
-    N_COMPONENTS,
-    make_rows,
-    parser_of,
-    same_bits,
-    watch_memory,
-)
+from benchmarks.batch_job import N_COMPONENTS, make_rows, options, same_bits, watch_memory
+from benchmarks.command import parser_of
 from benchmarks.suite.clock import quietly
 from fastgmm.em import Listener
 
@@ -107,9 +102,9 @@ def on_workers(
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the data, run the fits, and print the figures."""
-    parser = parser_of("cluster_job", __doc__, "2GB", "of every worker")
-    parser.add_argument("--rows-limit", default="1GB", help="of rows in memory of every process")
-    asked = parser.parse_args(arguments)
+    rows_limit = {"default": "1GB", "help": "of rows in memory of every process"}
+    limits = options("2GB", "of every worker", rows_limit=rows_limit)
+    asked = parser_of(__doc__, limits).parse_args(arguments)
     rows = asked.directory / "rows"
     try:
         n_bytes = make_rows(rows, asked.gigabytes)

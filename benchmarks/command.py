@@ -5,7 +5,6 @@ printed as it grows; lists are for ``--json`` alone.
 """
 
 import argparse
-import inspect
 import json
 import os
 import platform
@@ -57,7 +56,7 @@ class Command:
     limited: bool
 
     def __call__(self, arguments: list[str] | None = None) -> None:
-        parser = parser_of(self.measure, self.options)
+        parser = parser_of(sys.modules[self.measure.__module__].__doc__, self.options)
         parser.add_argument("--json", action="store_true", help="print JSON, not a table")
         asked = parser.parse_args(arguments)
         first, last = getattr(asked, "iterations", (1, 2))
@@ -93,11 +92,9 @@ def restart_without_unfair_variables() -> None:
 
 
 # -- options ---------------------------------------------------------------------------------------
-def parser_of(function: Callable[..., Any], options: dict[str, Any]) -> argparse.ArgumentParser:
-    """The parser of a command, described by the docstring of the module that its function is in."""
-    module = inspect.getmodule(function)
-    text = (module and module.__doc__) or ""
-    command, _, description = text.partition("``: ")
+def parser_of(text: str | None, options: dict[str, Any]) -> argparse.ArgumentParser:
+    """The parser of a command, described by the docstring of its module."""
+    command, _, description = (text or "").partition("``: ")
     parser = argparse.ArgumentParser(
         prog=command.strip("`\n"),
         usage="%(prog)s [options]",

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.prove_gate``: does the gate find what it should, and nothing else?
+"""``python -m benchmarks.prove_gate``: Does the gate find what it should, and nothing else?
 
 Plants each regression of `benchmarks.gate.plants` in the processes of a tree and compares it with
 the tree itself; then compares the tree with a copy of itself, again and again, with all that the
@@ -10,56 +10,52 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from benchmarks.command import parser_of, some_of
 from benchmarks.gate.__main__ import answering, tell
-from benchmarks.gate.errors import GateError
 from benchmarks.gate.plants import PLANTS
 from benchmarks.gate.run import Options, Outcome, compare
 from benchmarks.gate.trees import REPOSITORY, Tree, open_tree
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
-@app.command(help="Plant regressions and see the gate find them; compare a tree with itself.")
-def prove(
-    tree: Annotated[Path, typer.Argument(help="Directory that holds fastgmm/.")] = REPOSITORY,
-    plants: Annotated[
-        list[str] | None, typer.Option("--plant", help="Only this; may be repeated.")
-    ] = None,
-    self_comparisons: Annotated[int, typer.Option(min=0)] = 10,
-    everything: Annotated[
-        bool, typer.Option(help="Measure all of every plant, not only what is meant to see it.")
-    ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="New processes per side.")] = Options.rounds,
-    pairs: Annotated[int, typer.Option(min=1, help="Samples in each.")] = Options.pairs,
-) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    with answering():
-        chosen = list(PLANTS) if plants is None else plants
-        if unknown := sorted(set(chosen) - set(PLANTS)):
-            raise GateError(f"no plant {', '.join(unknown)}; there are {', '.join(PLANTS)}")
-        with tempfile.TemporaryDirectory(prefix="fastgmm-proof-") as folder:
-            work = Path(folder)
-            options = Options(rounds=rounds, pairs=pairs)
-            base = open_tree("BASE", str(tree), work / "base")
-            print("| planted | reported as worse | found |\n|---|---|---|", flush=True)
-            failures = sum(not find(name, base, work, options, everything) for name in chosen)
-            failures += repeat(base, work, options, self_comparisons)
+    parser = parser_of(
+        __doc__,
+        {
+            "plants": some_of(PLANTS),
+            "comparisons": {"default": 10, "type": int, "help": "of the tree with itself"},
+            "everything": {
+                "default": False,
+                "help": "measure all of every plant, not only what is meant to see it",
+            },
+            "rounds": {"default": Options.rounds, "help": "new processes per side"},
+            "pairs": {"default": Options.pairs, "help": "samples in each"},
+        },
+    )
+    asked = parser.parse_args(arguments)
+    options = Options(rounds=asked.rounds, pairs=asked.pairs)
+    with answering(), tempfile.TemporaryDirectory(prefix="fastgmm-proof-") as folder:
+        work = Path(folder)
+        base = open_tree("BASE", str(REPOSITORY), work / "base")
+        print("| planted | reported as worse | found |\n|---|---|---|", flush=True)
+        failures = 0
+        for name in asked.plants:
+            kinds = options.kinds if asked.everything else PLANTS[name].kinds
+            failures += not find(name, base, work, replace(options, kinds=kinds))
+        failures += repeat(base, work, options, asked.comparisons)
     print(f"\n{'proved' if not failures else f'{failures} not as it should be'}")
-    raise typer.Exit(1 if failures else 0)
+    raise SystemExit(1 if failures else 0)
 
 
-def find(name: str, base: Tree, work: Path, options: Options, everything: bool) -> bool:
-    """Plant one regression; whether the gate finds it. Prints a line of the table."""
+def find(name: str, base: Tree, work: Path, options: Options) -> bool:
+    """Plant one regression; whether the right benchmark was named, and none it cannot touch."""
     planted = replace(open_tree("HEAD", str(base.sources), work / name), plant=name)
-    if not everything:
-        options = replace(options, kinds=PLANTS[name].kinds)
     outcome = compare(base, planted, options, tell)
-    found = judge(name, outcome)
-    print(f"| {PLANTS[name].title} | {_summary(outcome)} | {_yes(found)} |", flush=True)
+    plant, worse = PLANTS[name], [line.name for line in outcome.worse]
+    found = any(re.search(plant.found, each) for each in worse)
+    found = found and not any(re.search(plant.untouched, each) for each in worse)
+    print(f"| {plant.title} | {_summary(outcome)} | {'yes' if found else '**no**'} |", flush=True)
     return found
 
 
@@ -73,16 +69,11 @@ def repeat(base: Tree, work: Path, options: Options, times: int) -> int:
         outcome = compare(base, copy, options, tell)
         alarms += bool(outcome.worse)
         names = "; ".join(line.name for line in outcome.worse) or "none"
+        ratios = [line.ratio for line in outcome.lines if line.unit in ("s", "of scikit-learn")]
+        span = " to ".join(f"{100 * (each(ratios) - 1):+.1f} %" for each in (min, max))
         seconds = time.perf_counter() - started
-        print(f"| {number} | {names} | {_extremes(outcome)} | {seconds:.0f} |", flush=True)
+        print(f"| {number} | {names} | {span} | {seconds:.0f} |", flush=True)
     return alarms
-
-
-def judge(name: str, outcome: Outcome) -> bool:
-    """Whether the right benchmark was named, and none that the plant cannot have touched."""
-    worse = [line.name for line in outcome.worse]
-    found = any(re.search(PLANTS[name].found, each) for each in worse)
-    return found and not any(re.search(PLANTS[name].untouched, each) for each in worse)
 
 
 def _summary(outcome: Outcome) -> str:
@@ -98,16 +89,5 @@ def _summary(outcome: Outcome) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def _extremes(outcome: Outcome) -> str:
-    ratios = [line.ratio for line in outcome.lines if line.unit in ("s", "of scikit-learn")]
-    if not ratios:
-        return ""
-    return " to ".join(f"{100 * (ratio - 1):+.1f} %" for ratio in (min(ratios), max(ratios)))
-
-
-def _yes(found: bool) -> str:
-    return "yes" if found else "**no**"
-
-
 if __name__ == "__main__":
-    app()
+    main()

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.gate BASE HEAD``: fail when HEAD is slower than BASE.
+"""``python -m benchmarks.gate BASE HEAD``: Fail when HEAD is slower than BASE.
 
 Both are commits, or directories that hold a copy of the sources. Each is measured in processes of
 its own, with the benchmark code of the present checkout:

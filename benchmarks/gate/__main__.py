@@ -1,5 +1,6 @@
 """The command line of the gate."""
 
+import argparse
 import math
 import os
 import re
@@ -8,13 +9,11 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import NoReturn
 
-import typer
-from rich.console import Console
-
+from benchmarks import gate
+from benchmarks.command import parser_of
 from benchmarks.gate import verdict
 from benchmarks.gate.errors import GateError
 from benchmarks.gate.run import KINDS, Options, compare
@@ -24,74 +23,72 @@ from benchmarks.processes import stopped_by_signals
 
 OK, WORSE, NO_ANSWER = 0, 1, 2
 
-Kind = Enum("Kind", {kind: kind for kind in KINDS}, type=str)  # type: ignore[misc]
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True, highlight=False)
-
-
-@app.command(help="Fail when HEAD is slower than BASE: exit code 1; 2 when it cannot be told.")
-def gate(
-    base: Annotated[str, typer.Argument(help="Commit, or directory that holds fastgmm/.")],
-    head: Annotated[str, typer.Argument(help="Likewise; . is the present checkout.")],
-    kinds: Annotated[
-        list[Kind] | None, typer.Option("--kind", help="Measure only this; may be repeated.")
-    ] = None,
-    select: Annotated[
-        str, typer.Option(help="Only benchmarks whose name contains this regular expression.")
-    ] = "",
-    relative: Annotated[
-        float, typer.Option(min=0.0, help="Share of time that counts as slower.")
-    ] = verdict.TIME.relative,
-    absolute: Annotated[
-        float, typer.Option(min=0.0, help="Milliseconds that count as slower.")
-    ] = 1e3 * verdict.TIME.absolute,
-    rounds: Annotated[int, typer.Option(min=1, help="New processes per side.")] = Options.rounds,
-    pairs: Annotated[int, typer.Option(min=1, help="Samples in each.")] = Options.pairs,
-    output: Annotated[
-        Path | None, typer.Option(help="Append the table to this file as well.")
-    ] = None,
-) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
+    asked = _parser().parse_args(arguments)
     options = Options(
-        kinds=tuple(kind.value for kind in kinds) if kinds else KINDS,
-        select=select,
-        time=verdict.Limit(relative, 1e-3 * absolute),
-        rounds=rounds,
-        pairs=pairs,
+        kinds=tuple(asked.kind or KINDS),
+        select=asked.select,
+        time=verdict.Limit(asked.relative, 1e-3 * asked.absolute),
+        rounds=asked.rounds,
+        pairs=asked.pairs,
     )
     with answering():
-        check(options, output)
+        if asked.output is not None:  # before minutes of measuring, not after
+            asked.output.open("a").close()
         with tempfile.TemporaryDirectory(prefix="fastgmm-gate-") as work:
-            of_base = open_tree("BASE", base, Path(work) / "base")
-            of_head = open_tree("HEAD", head, Path(work) / "head")
+            of_base = open_tree("BASE", asked.base, Path(work) / "base")
+            of_head = open_tree("HEAD", asked.head, Path(work) / "head")
             outcome = compare(of_base, of_head, options, tell)
         notes = [*outcome.notes, f"{os.cpu_count()} cores; one thread where nothing else is said."]
         text = markdown(of_base.name, of_head.name, outcome.lines, notes)
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        if output is not None:
-            with output.open("a", encoding="utf-8") as file:
+        print(text, end="", flush=True)
+        if asked.output is not None:
+            with asked.output.open("a", encoding="utf-8") as file:
                 file.write(text)
-    raise typer.Exit(WORSE if outcome.worse else OK)
+    raise SystemExit(WORSE if outcome.worse else OK)
 
 
-def check(options: Options, output: Path | None) -> None:
-    """Find what cannot work before minutes of measuring, not after.
+def _parser() -> argparse.ArgumentParser:
+    of_name = "only benchmarks whose name contains this regular expression"
+    options = {
+        "kind": {"choices": KINDS, "action": "append", "help": "only this; may be repeated"},
+        "select": {"default": "", "type": pattern, "help": of_name},
+        "relative": {
+            "default": verdict.TIME.relative,
+            "type": finite,
+            "help": "share of time that counts as slower",
+        },
+        "absolute": {
+            "default": 1e3 * verdict.TIME.absolute,
+            "type": finite,
+            "help": "milliseconds that count as slower",
+        },
+        "rounds": {"default": Options.rounds, "help": "new processes per side"},
+        "pairs": {"default": Options.pairs, "help": "samples in each"},
+        "output": {"type": Path, "help": "append the table to this file as well"},
+    }
+    parser = parser_of(gate.__doc__, options)
+    parser.add_argument("base", help="commit, or directory that holds fastgmm/")
+    parser.add_argument("head", help="likewise; . is the present checkout")
+    return parser
 
-    Raises
-    ------
-    GateError
-        If a pattern is none, a limit is no number, or the table could not be written.
-    """
+
+def pattern(text: str) -> str:
+    """A regular expression."""
     try:
-        re.compile(options.select)
+        re.compile(text)
     except re.error as error:
-        raise GateError(f"--select {options.select!r} is no regular expression: {error}") from None
-    if not (math.isfinite(options.time.relative) and math.isfinite(options.time.absolute)):
-        raise GateError("--relative and --absolute must be finite numbers")
-    if output is not None:
-        output.open("a").close()
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    return text
+
+
+def finite(text: str) -> float:
+    """A number from 0."""
+    if not 0.0 <= float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no finite number from 0")
+    return float(text)
 
 
 @contextmanager
@@ -112,14 +109,14 @@ def answering() -> Iterator[None]:
 
 def tell(progress: str) -> None:
     """Say what runs, apart from the table."""
-    console.print(f"gate: {progress}", soft_wrap=True, markup=False)
+    print(f"gate: {progress}", file=sys.stderr, flush=True)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Tell why there is no answer, and end with the exit code that says so."""
-    console.print(f"gate: no answer: {message}", style="bold", markup=False, soft_wrap=True)
-    raise typer.Exit(NO_ANSWER)
+    tell(f"no answer: {message}")
+    raise SystemExit(NO_ANSWER)
 
 
 if __name__ == "__main__":
-    app()
+    main()

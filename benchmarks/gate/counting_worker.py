@@ -7,10 +7,10 @@ compiles into the cache, since compiling under valgrind would take minutes.
 Valgrind collects only while a kernel runs, and writes one file per call, named after what runs.
 """
 
-import argparse
 import ctypes
 import json
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -98,12 +98,8 @@ class Valgrind:
             self._request(DUMP_AT, ctypes.addressof(text))
 
 
-def main() -> None:
+def main(select: str, collect: str = "") -> None:
     """Run every problem once, and under valgrind once more, collecting; print rows by name."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--select", default="", help="regular expression that names contain")
-    parser.add_argument("--collect", action="store_true", help="this process runs under valgrind")
-    parsed = parser.parse_args()
     compile_for_one_processor()
     from benchmarks.gate.plants import plant_what_is_asked_for
     from benchmarks.gate.recorder import Recorder
@@ -111,16 +107,16 @@ def main() -> None:
     from benchmarks.suite.timings import COUNTED
 
     plant_what_is_asked_for()
-    valgrind = Valgrind()
-    recorder = Recorder(valgrind.collect if parsed.collect else None)
+    # What selects no problem selects kernels; the caller then picks from all.
+    names = [name for name in COUNTED if re.search(select, name)] or list(COUNTED)
     with quietly():
-        # What selects no problem selects kernels; the caller then picks from all.
-        names = [name for name in COUNTED if re.search(parsed.select, name)] or list(COUNTED)
         calls = {name: COUNTED[name]() for name in names}
         for call in calls.values():
             call()
-        if not parsed.collect:
+        if not collect:
             return
+        valgrind = Valgrind()
+        recorder = Recorder(valgrind.collect)
         recorder.install()
         valgrind.begin()
         rows: dict[str, int] = {}
@@ -133,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -3,15 +3,14 @@
 One thread, fixed seeds; everything is called through the public estimator.
 """
 
-import argparse
 import gc
 import itertools
 import json
 import re
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from benchmarks.gate.plants import plant_what_is_asked_for
 from benchmarks.gate.recorder import Recorder
@@ -22,36 +21,36 @@ from benchmarks.suite.problems import DATA_SETS, STRUCTURES, data_set, parse_sha
 SHAPE = "20000x8x8"
 
 
-class Measurement(NamedTuple):
-    """Figures that are measured together: their units by name."""
-
-    units: dict[str, str]
-    measure: Callable[[], tuple[float, ...]]
+Figures = tuple[dict[str, str], Callable[[], tuple[float, ...]]]
+"""Units by name, and what measures these figures together."""
 
 
-def measurements(recorder: Recorder) -> Iterator[Measurement]:
-    """All of them, none made yet."""
+def all_figures(recorder: Recorder) -> Iterator[Figures]:
+    """None is measured yet."""
     for structure in STRUCTURES:
-        names = (f"{kind} passes per EM iteration: {structure}" for kind in ("read", "kernel"))
-        yield Measurement(
-            dict.fromkeys(names, "passes"), partial(passes_per_iteration, recorder, structure)
-        )
-    names = (f"{kind} passes of the k-means start" for kind in ("read", "kernel"))
-    yield Measurement(dict.fromkeys(names, "passes"), partial(passes_of_start, recorder))
+        units = of_passes(f"per EM iteration: {structure}")
+        yield units, partial(passes_per_iteration, recorder, structure)
+    start = kmeans_start(shape=SHAPE)  # and the one EM iteration that it cannot do without
+    yield of_passes("of the k-means start"), partial(passes, recorder, start)
     for data, structure in itertools.product(DATA_SETS, STRUCTURES):
         of = f"{structure}, {data}"
         units = {
             f"iterations to tolerance: {of}": "iterations",
             f"negative log-likelihood: {of}": "nats",
         }
-        yield Measurement(units, partial(end_of_fit, structure, data))
+        yield units, partial(end_of_fit, structure, data)
     for init_params in ("random_from_data", "kmeans"):
         units = {f"peak bytes beyond rows: {init_params}": "bytes"}
-        yield Measurement(units, partial(peak_bytes, init_params))
+        yield units, partial(peak_bytes, init_params)
+
+
+def of_passes(text: str) -> dict[str, str]:
+    """As the source hands rows out, and by kernels."""
+    return {f"{kind} passes {text}": "passes" for kind in ("read", "kernel")}
 
 
 def passes(recorder: Recorder, call: Call) -> tuple[float, float]:
-    """Passes over the rows during a fit: as the source hands them out, and by kernels."""
+    """Passes over the rows during a fit, see `of_passes`."""
     with recorder.counting():
         call()
     n, _, _ = parse_shape(SHAPE)
@@ -65,11 +64,6 @@ def passes_per_iteration(recorder: Recorder, structure: str) -> tuple[float, ...
         for n in (1, 4)
     )
     return tuple((after - before) / 3 for before, after in zip(few, many, strict=True))
-
-
-def passes_of_start(recorder: Recorder) -> tuple[float, ...]:
-    """A default start, and one EM iteration."""
-    return passes(recorder, kmeans_start(shape=SHAPE))
 
 
 def end_of_fit(structure: str, data: str) -> tuple[float, float]:
@@ -90,17 +84,14 @@ def peak_bytes(init_params: str) -> tuple[float]:
     return (peak,)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--select", default="", help="regular expression that names contain")
-    select = parser.parse_args().select
+def main(select: str) -> None:
+    """Measure the figures whose names contain a regular expression, and print."""
     plant_what_is_asked_for()
     recorder = Recorder()
     recorder.install()
     figures: dict[str, tuple[float, str]] = {}
     with quietly():
-        for units, measure in measurements(recorder):
+        for units, measure in all_figures(recorder):
             if any(re.search(select, name) for name in units):
                 values = zip(units.items(), measure(), strict=True)
                 figures |= {name: (value, unit) for (name, unit), value in values}
@@ -108,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

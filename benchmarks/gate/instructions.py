@@ -48,8 +48,8 @@ def count_instructions(tree: Tree, select: str = "") -> Figures:
     GateError
         If the kernels fail, or nothing was counted.
     """
-    module, arguments = "benchmarks.gate.counting_worker", ("--select", select)
-    tree.run(module, *arguments)
+    module = "benchmarks.gate.counting_worker"
+    tree.run(module, select)
     dumps = tree.work / "callgrind.out"
     for old in tree.work.glob(f"{dumps.name}*"):
         old.unlink()
@@ -57,7 +57,7 @@ def count_instructions(tree: Tree, select: str = "") -> Figures:
         *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),
         f"--callgrind-out-file={dumps}",
     )
-    printed = tree.run(module, *arguments, "--collect", prefix=valgrind)
+    printed = tree.run(module, select, "collect", prefix=valgrind)
     rows = json.loads(printed.splitlines()[-1])
     totals: Counter[str] = Counter()
     for path in tree.work.glob(f"{dumps.name}.*"):

@@ -122,7 +122,7 @@ def compare_sides(sides: tuple[Figures, Figures], options: Options) -> list[Line
 
 
 def _figures(tree: Tree, select: str) -> Figures:
-    lines = tree.run("benchmarks.gate.figures_worker", "--select", select).splitlines()
+    lines = tree.run("benchmarks.gate.figures_worker", select).splitlines()
     printed = json.loads(lines[-1])
     return {name: (value, unit) for name, (value, unit) in printed.items()}
 

@@ -2,12 +2,11 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
-from rich.console import Console
-
+from benchmarks import report
+from benchmarks.command import parser_of
 from benchmarks.report.changes import REPOSITORY
 from benchmarks.report.page import render
 from benchmarks.report.results import ReportError, load_history
@@ -17,30 +16,26 @@ NO_PAGE = 2
 PAGE = REPOSITORY / "build" / "performance.html"
 """Where git ignores it."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True, highlight=False)
 
-
-@app.command(help="Write a page that says whether fastgmm got faster: one file, no network.")
-def report(
-    results: Annotated[
-        Path | None, typer.Option(help="asv's results; by default where asv.conf.json says.")
-    ] = None,
-    machine: Annotated[str | None, typer.Option(help="Whose results.")] = None,
-    output: Annotated[Path, typer.Option("--out", "--output", help="The page.")] = PAGE,
-) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
+    options = {
+        "results": {"type": Path, "help": "asv's; by default where asv.conf.json says"},
+        "machine": {"help": "whose results"},
+        "out": {"default": PAGE, "type": Path, "help": "the page"},
+    }
+    asked = parser_of(report.__doc__, options).parse_args(arguments)
     try:
-        history = load_history(results or configured_results(), machine, tags())
+        history = load_history(asked.results or configured_results(), asked.machine, tags())
         page = render(history)
-        if output == PAGE:
-            output.parent.mkdir(exist_ok=True)
-        write(output, page)
+        if asked.out == PAGE:
+            PAGE.parent.mkdir(exist_ok=True)
+        write(asked.out, page)
     except (ReportError, OSError) as error:
         reason = error if isinstance(error, ReportError) else f"{type(error).__name__}: {error}"
-        console.print(f"report: no page: {reason}", style="bold", markup=False, soft_wrap=True)
-        raise typer.Exit(NO_PAGE) from error
-    typer.echo(f"{output}: {len(history.commits)} commits, the last {history.latest.name}")
+        print(f"report: no page: {reason}", file=sys.stderr)
+        raise SystemExit(NO_PAGE) from error
+    print(f"{asked.out}: {len(history.commits)} commits, the last {history.latest.name}")
 
 
 def configured_results() -> Path:
@@ -71,4 +66,4 @@ def write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    main()

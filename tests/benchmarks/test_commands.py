@@ -5,9 +5,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from benchmarks import command, many
+from tests.benchmarks import run
 from tests.systems import linux_only
 
 ROOT = Path(__file__).parents[2]
@@ -19,15 +19,9 @@ COMMANDS = sorted(
 
 
 @pytest.mark.parametrize("module", COMMANDS)
-def test_help_says_at_first_what_a_command_does(module, capsys):
-    command = import_module(module)
-    if hasattr(command, "app"):
-        told = CliRunner().invoke(command.app, ["--help"]).stdout
-    else:
-        with pytest.raises(SystemExit) as ended:
-            command.main(["--help"])
-        assert ended.value.code == 0
-        told = capsys.readouterr().out
+def test_help_says_at_first_what_a_command_does(module):
+    code, told, _ = run(import_module(module).main, "--help")
+    assert code == 0
     usage, first, *_ = (line.strip() for line in told.splitlines() if line.strip())
     assert "usage: " in usage.lower()
     assert len(first.split()) > 4, first

@@ -10,14 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from benchmarks.report.__main__ import app, configured_results
+from benchmarks.report.__main__ import PAGE, configured_results, main
 from benchmarks.report.changes import IMPORT, PANELS, changes
 from benchmarks.report.page import render
 from benchmarks.report.results import Commit, History, load_history
 from benchmarks.suite.problems import ARMS
+from tests.benchmarks import run
 from tests.systems import linux_only
 
 SECTIONS = [
@@ -55,7 +54,7 @@ addEventListener("load", () => {{
 def written(tmp_path_factory):
     """Where the command has written the page of the history that is kept, and how it ended."""
     output = tmp_path_factory.mktemp("report") / "performance.html"
-    return output, report("--output", output)
+    return output, report("--out", output)
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +223,7 @@ def test_one_commit_has_nothing_to_be_compared_with():
 # -- bad input -------------------------------------------------------------------------------------
 def report(*options):
     """Exit code, output and messages."""
-    result = CliRunner().invoke(app, [str(option) for option in options])
-    return result.exit_code, result.stdout, result.stderr
+    return run(main, *options)
 
 
 def kept(folder):
@@ -239,13 +237,7 @@ def the_machine(results):
 
 
 def test_nothing_is_written_to_the_root_of_the_repository():
-    (default,) = (
-        parameter.default
-        for parameter in typer.main.get_command(app).params
-        if parameter.name == "output"
-    )
-    assert default.name == "performance.html"
-    ignored = ["git", "-C", str(default.parents[1]), "check-ignore", str(default)]
+    ignored = ["git", "-C", str(PAGE.parents[1]), "check-ignore", str(PAGE)]
     assert subprocess.run(ignored, capture_output=True).returncode in (0, 128)  # 128: no clone
 
 
@@ -266,13 +258,13 @@ def test_of_several_machines_the_one_with_most_results_is_shown(tmp_path):
 
 @pytest.mark.parametrize("name", ["no-such-machine", "", "../elsewhere"])
 def test_an_unknown_machine(name, tmp_path):
-    code, _, messages = report("--machine", name, "--output", tmp_path / "page.html")
+    code, _, messages = report("--machine", name, "--out", tmp_path / "page.html")
     assert code == 2
     assert f"no machine file of {name!r}" in messages
 
 
 def test_a_folder_without_results(tmp_path):
-    code, _, messages = report("--results", tmp_path, "--output", tmp_path / "page.html")
+    code, _, messages = report("--results", tmp_path, "--out", tmp_path / "page.html")
     assert code == 2
     assert "asv machine --yes" in messages
     assert list(tmp_path.iterdir()) == []
@@ -283,7 +275,7 @@ def test_a_machine_without_results(tmp_path):
     for path in the_machine(results).iterdir():
         if path.name != "machine.json":
             path.unlink()
-    code, _, messages = report("--results", results, "--output", tmp_path / "page.html")
+    code, _, messages = report("--results", results, "--out", tmp_path / "page.html")
     assert code == 2
     assert "no results" in messages
 
@@ -293,7 +285,7 @@ def test_damaged_results_are_not_left_out(text, tmp_path):
     results = kept(tmp_path / "results")
     path = next(each for each in the_machine(results).iterdir() if each.name != "machine.json")
     path.write_text(text)
-    code, _, messages = report("--results", results, "--output", tmp_path / "page.html")
+    code, _, messages = report("--results", results, "--out", tmp_path / "page.html")
     assert code == 2
     assert str(path) in messages
 
@@ -303,7 +295,7 @@ def test_a_damaged_machine_file(text, tmp_path):
     results = kept(tmp_path / "results")
     path = the_machine(results) / "machine.json"
     path.write_text(text)
-    code, _, messages = report("--results", results, "--output", tmp_path / "page.html")
+    code, _, messages = report("--results", results, "--out", tmp_path / "page.html")
     assert code == 2
     assert str(path) in messages
 
@@ -324,12 +316,12 @@ def rendered(monkeypatch):
 
 @linux_only
 def test_a_full_disk(rendered):
-    code, _, messages = report("--output", "/dev/full")
+    code, _, messages = report("--out", "/dev/full")
     assert code == 2
     assert "No space left" in messages
 
 
 def test_a_folder_that_is_not_there(rendered, tmp_path):
-    code, _, messages = report("--output", tmp_path / "no" / "page.html")
+    code, _, messages = report("--out", tmp_path / "no" / "page.html")
     assert code == 2
     assert "no" in messages
