@@ -6,7 +6,7 @@ which of them first alternating.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -26,40 +26,25 @@ class NotHere(Exception):
 
 
 class Side:
-    """A process of `benchmarks.gate.worker` on one tree.
-
-    Parameters
-    ----------
-    tree : Tree
-    opened : ExitStack
-        Ends the process.
-    """
+    """A process of `benchmarks.gate.worker` on one tree, that goes with what is `opened`."""
 
     def __init__(self, tree: Tree, opened: ExitStack):
         self.tree = tree
-        self._worker = opened.enter_context(
-            Worker(
-                "benchmarks.gate.worker",
-                [],
-                tree.work / "worker.log",
-                cwd=tree.work,
-                env=tree.environment(),
-            )
-        )
+        how: dict[str, Any] = {"cwd": tree.work, "env": tree.environment()}
+        worker = Worker("benchmarks.gate.worker", [], tree.work / "worker.log", **how)
+        self._worker = opened.enter_context(worker)
         self.start = self._answer("its start", self._worker.answer)["start"]
         """Seconds that the process measured of its own start."""
 
     def sample(self, name: str) -> float:
-        """One sample.
+        """One sample of a benchmark.
 
         Raises
         ------
         NotHere
             If this machine cannot run it.
-        BenchmarkError
-            If it fails.
         GateError
-            If the process ends.
+            If it fails, a `BenchmarkError`, or the process ends.
         """
         answer = self._answer(name, lambda: self._worker.ask(name))
         if "error" in answer:
@@ -81,7 +66,7 @@ class Side:
             ) from None
 
 
-def prepare(base: Tree, head: Tree, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+def prepare(base: Tree, head: Tree, names: list[str]) -> tuple[list[str], dict[str, str]]:
     """Run every benchmark once on both trees, side by side; that compiles their kernels.
 
     Returns
@@ -96,15 +81,14 @@ def prepare(base: Tree, head: Tree, names: Iterable[str]) -> tuple[list[str], di
     GateError
         If one fails on HEAD, or none runs on BASE.
     """
-    names = list(names)
     with ThreadPoolExecutor(2) as pool:
         of_base, of_head = pool.map(lambda tree: _failures(tree, names), (base, head))
-    for failure in of_head.values():
-        if isinstance(failure, BenchmarkError):
-            raise failure
-    broken = [failure for failure in of_base.values() if isinstance(failure, BenchmarkError)]
-    if broken and len(broken) == len(names):
-        raise broken[0]
+    failed, broken = (
+        [failure for failure in side.values() if isinstance(failure, BenchmarkError)]
+        for side in (of_head, of_base)
+    )
+    if failed or (broken and len(broken) == len(names)):
+        raise [*failed, *broken][0]
     reasons = {name: str(failure) for name, failure in (of_head | of_base).items()}
     reasons |= {name: "fails on BASE" for name in of_base if name not in of_head}
     return [name for name in names if name not in reasons], reasons
@@ -126,28 +110,17 @@ def _failures(tree: Tree, names: list[str]) -> dict[str, BenchmarkError | NotHer
 def take_samples(
     base: Tree,
     head: Tree,
-    names: Iterable[str],
+    names: list[str],
     *,
     rounds: int,
     pairs: int,
     progress: Callable[[str], None],
 ) -> dict[str, Pairs]:
-    """Samples of all benchmarks named, and of the workers' own start.
+    """Samples of all benchmarks named, which run on both, and of the workers' own start.
 
-    Parameters
-    ----------
-    base, head : Tree
-    names : iterable of str
-        What `prepare` found to run on both.
-    rounds : int
-        New processes per tree.
-    pairs : int
-        Of samples per benchmark and round.
-    progress : callable
-        Told what runs.
+    There are so many `rounds` of new processes, and in each so many `pairs` of every benchmark.
     """
     samples: dict[str, Pairs] = defaultdict(Pairs)
-    names = list(names)
     for number in range(rounds):
         progress(f"times, round {number + 1} of {rounds}")
         with ExitStack() as stack:

@@ -138,7 +138,7 @@ def _times(base: Tree, head: Tree, options: Options, progress: Progress) -> list
     """Verdicts on times; what seems slower is measured again, in new processes."""
     units = dict.fromkeys(CORE, "s") | dict.fromkeys(RATIOS, "of scikit-learn")
     progress("times: compiling")
-    names, left_out = prepare(base, head, [name for name in units if options.selected(name)])
+    names, left_out = prepare(base, head, list(filter(options.selected, units)))
 
     def lines(names: list[str]) -> dict[str, Line]:
         samples = take_samples(

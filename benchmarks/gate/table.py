@@ -10,16 +10,7 @@ _HEADER = "| | base | head | change | |\n|---|---:|---:|---:|---|"
 
 
 def markdown(base: str, head: str, lines: Sequence[Line], notes: Iterable[str]) -> str:
-    """The whole report.
-
-    Parameters
-    ----------
-    base, head : str
-        Names of the two sides.
-    lines : sequence of Line
-    notes : iterable of str
-        What was not measured, and why.
-    """
+    """The whole report, of sides of these names; notes say what was not measured, and why."""
     worse = sum(line.verdict is Verdict.WORSE for line in lines)
     compared = sum(line.verdict is not Verdict.NOT_COMPARED for line in lines)
     outcome = f"**{worse} of {compared} worse**" if worse else f"none of {compared} worse"
@@ -51,14 +42,7 @@ def _row(line: Line) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A value with its unit, in three or four digits.
-
-    Parameters
-    ----------
-    value : float
-    unit : str
-        "s" and "bytes" get prefixes.
-    """
+    """A value with its unit, in three or four digits; seconds and bytes get prefixes."""
     if math.isnan(value):
         return ""
     if unit == "s":

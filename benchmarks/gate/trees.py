@@ -30,14 +30,10 @@ class Tree:
 
     Parameters
     ----------
-    role : str
-        BASE or HEAD.
-    name : str
-        As the caller named it, with the short hash of a commit.
-    sources : Path
-        The folder that holds a copy of ``fastgmm/``.
-    work : Path
-        Where compiled kernels and other files of this side go.
+    role, name : str
+        BASE or HEAD, and as the caller named it, with the short hash of a commit.
+    sources, work : Path
+        The folder that holds a copy of ``fastgmm/``, and where other files of this side go.
     accepted : tuple of Acceptance
         What its `accepted.FILE` says.
     plant : str
@@ -103,16 +99,7 @@ class Tree:
 
 
 def open_tree(role: str, reference: str, work: Path) -> Tree:
-    """Sources of a commit, exported, or of a directory, where they are.
-
-    Parameters
-    ----------
-    role : str
-        BASE or HEAD.
-    reference : str
-        A directory, or anything that git resolves to a commit.
-    work : Path
-        Folder for exported sources and compiled files; made here.
+    """Copy a directory, or export anything that git resolves to a commit, into a new folder.
 
     Raises
     ------
@@ -133,10 +120,9 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
         text = acceptances.read_text() if acceptances.is_file() else ""
         name = reference
     else:
-        commit = _commit(role, reference)
-        _export(role, commit, sources)
+        commit = _export(role, reference, sources)
         name = reference if commit.startswith(reference) else f"{reference} ({commit[:8]})"
-        text = _git("show", f"{commit}:{FILE}") or ""
+        text = (_git("show", f"{commit}:{FILE}") or b"").decode()
     _bring_kernels(sources)
     tree = Tree(role, name, sources, work, tuple(parse(text, f"{role} {name}, {FILE}")))
     tree.check()
@@ -155,32 +141,28 @@ def _bring_kernels(sources: Path) -> None:
             shutil.copyfile(file, cache / file.name)
 
 
-def _commit(role: str, reference: str) -> str:
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
-    if commit is None:
+def _export(role: str, reference: str, target: Path) -> str:
+    """The package alone: benchmarks are those of the present checkout on both sides."""
+    named = ("--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
+    commit = (_git("rev-parse", *named) or b"").decode().strip()
+    if not commit:
         raise GateError(
             f"{role} {reference!r} is no commit of this repository, and no directory that holds "
             f"{PACKAGE}/ (in a shallow clone, fetch more history first)"
         )
-    return commit.strip()
-
-
-def _export(role: str, commit: str, target: Path) -> None:
-    """The package alone: benchmarks are those of the present checkout on both sides."""
-    target.mkdir()
-    command = ["git", "-C", str(REPOSITORY), "archive", "--format=tar", commit, PACKAGE]
-    archive = subprocess.run(command, capture_output=True)
-    if archive.returncode:
-        raise GateError(f"{role} {commit[:8]} has no {PACKAGE}/: {archive.stderr.decode().strip()}")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+    archive = _git("archive", "--format=tar", commit, PACKAGE)
+    if archive is None:
+        raise GateError(f"{role} {commit[:8]} has no {PACKAGE}/")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(target, filter="data")
+    return commit
 
 
-def _git(*arguments: str) -> str | None:
+def _git(*arguments: str) -> bytes | None:
     """What git prints; None where it fails."""
     command = ["git", "-C", str(REPOSITORY), *arguments]
     try:
-        finished = subprocess.run(command, capture_output=True, text=True)
+        finished = subprocess.run(command, capture_output=True)
     except FileNotFoundError:
         raise GateError("git is not installed") from None
     return None if finished.returncode else finished.stdout

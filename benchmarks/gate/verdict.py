@@ -41,14 +41,9 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Limit:
-    """How much worse something may get.
+    """How much worse something may get: by a share of base's value, and in its unit.
 
-    Parameters
-    ----------
-    relative : float
-        Share of base's value.
-    absolute : float
-        In the unit of the value. Both must be exceeded.
+    Both must be exceeded.
     """
 
     relative: float

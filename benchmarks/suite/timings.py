@@ -148,6 +148,8 @@ CORE: dict[str, Callable[[], Call]] = {
         )
     },
     f"EM iterations: full, weighted rows, {CENTRE}": partial(em_iterations, weighted=True),
+    f"EM iterations: full, noise, {CENTRE}": partial(em_iterations, noisy=True),
+    f"EM iterations: full, missing values, {CENTRE}": partial(em_iterations, missing="8 patterns"),
     "whole default fit: 20000x8x8": partial(whole_fit, data="20000x8x8"),
     f"k-means start: {CENTRE}": partial(kmeans_start),
     f"predict: full, {CENTRE}": partial(prediction, method="predict"),
@@ -189,6 +191,9 @@ COUNTED: dict[str, Callable[[], Call]] = {
     },
     f"instructions: full, weighted rows, {USUAL}": partial(
         em_iterations, shape=USUAL, iterations=1, weighted=True
+    ),
+    "instructions: full, far apart, 40000x4x64": partial(
+        calls.many_components, components=64, iterations=1
     ),
     **{
         f"instructions: {method}, {structure}, {USUAL}": partial(

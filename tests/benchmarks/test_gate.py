@@ -143,6 +143,24 @@ def test_instructions_are_read_from_what_callgrind_writes(tmp_path):
     assert read_dump(tmp_path / "dump") == ("full: statistics_pass", 100 + 20 + 7 + 11)
 
 
+EVERY_KERNEL = """
+from benchmarks.gate.recorder import Recorder, entry_points
+from benchmarks.suite.clock import quietly
+from benchmarks.suite.timings import COUNTED
+recorder = Recorder()
+recorder.install()
+with quietly():
+    for name, make in COUNTED.items():
+        if "far apart" in name or "start" in name or "tied" in name and "x8x8" in name:
+            make()()
+assert set(recorder.kernel_rows) == {name for _, name in entry_points()}, recorder.kernel_rows
+"""
+
+
+def test_instructions_are_counted_in_every_kernel():
+    fresh.run(EVERY_KERNEL, cwd=ROOT, check=True)
+
+
 # -- what is compared ------------------------------------------------------------------------------
 def test_figures_of_both_sides():
     base = {"read passes": (1.0, "passes"), "bytes": (5e6, "bytes")}
