@@ -4,9 +4,9 @@
   runs at every commit (``asv run``). It imports nothing from the folders above it.
 - ``gate``: ``python -m benchmarks.gate BASE HEAD`` fails when HEAD is slower; ``prove_gate`` plants
   regressions and shows that it does.
-- ``iteration``, ``calls``, ``few_rows``, ``many``, ``missing``, ``noise``, ``selection``,
-  ``structures``, ``startup``, ``memory``, ``sizing``, ``acceleration``: comparisons with
-  scikit-learn or among ourselves, each a function that yields records, which ``command`` prints.
+- ``compare``: two calls in turn, of scikit-learn and of fastgmm, or both of fastgmm.
+- ``many``, ``selection``, ``startup``, ``memory``, ``sizing``, ``acceleration``: what is no pair of
+  calls; each, too, a function that yields records, which ``command`` prints.
 - ``peers``: fastgmm beside other libraries, as far as they are installed.
 - ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.
 - ``history``, ``report``: the figures of all commits, and a page that shows them.

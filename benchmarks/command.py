@@ -20,8 +20,7 @@ from asv.machine import Machine
 from threadpoolctl import threadpool_limits
 
 from benchmarks.processes import UNFAIR_VARIABLES, fair_environment
-from benchmarks.suite.calls import OURS, THEIRS
-from benchmarks.suite.clock import Taken, quietly
+from benchmarks.suite.clock import quietly
 
 Record = dict[str, Any]
 
@@ -101,8 +100,10 @@ def parser_of(text: str | None, options: dict[str, Any]) -> argparse.ArgumentPar
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for name, how in options.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", **option(how))
+    for name, given in options.items():
+        how = option(given)
+        flags = name if how.pop("positional", False) else f"--{name.replace('_', '-')}"
+        parser.add_argument(flags, **how)
     return parser
 
 
@@ -117,7 +118,7 @@ def option(how: Any) -> dict[str, Any]:
         return {**how, "action": "store_true"}
     if isinstance(default, tuple):
         how.setdefault("nargs", "*")
-        default = default[0]
+        default = next(iter(default), None)
     if "choices" not in how and default is not None:
         how.setdefault("type", at_least_one if isinstance(default, int) else type(default))
     return how
@@ -139,6 +140,11 @@ def at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def argument(**how: Any) -> dict[str, Any]:
+    """What has no name on the command line, but a place."""
+    return {"positional": True, **how}
 
 
 def some_of(known: Any, default: Any = None) -> dict[str, Any]:
@@ -202,27 +208,9 @@ def cell(value: Any) -> str:
     return str(value).replace("|", "/")
 
 
-def beside_scikit_learn(taken: Taken[str], unit: str = "ms") -> Record:
-    """The columns of a comparison of times."""
-    scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]
-    theirs, ours = taken.seconds(THEIRS), taken.seconds(OURS)
-    return {
-        f"{THEIRS}, {unit}": scale * theirs,
-        f"{OURS}, {unit}": scale * ours,
-        # A difference of two noisy times can come out as nothing at all for tiny shapes.
-        "times faster": theirs / ours if ours > 0 else None,
-        "samples": [taken.samples[THEIRS], taken.samples[OURS]],
-    }
-
-
-def within(limit: float, ratio: float) -> Record:
-    """The columns of a ratio that has a limit."""
-    return {"ratio": ratio, "": "above the limit" if ratio > limit else ""}
-
-
 def difference(ours: Any, theirs: Any) -> float:
     """The largest difference of arrays, relative to the largest number."""
-    return float(np.abs(np.subtract(ours, theirs)).max() / np.abs(theirs).max())
+    return float(np.abs(np.subtract(ours, theirs)).max() / (np.abs(theirs).max() or 1.0))
 
 
 def conditions() -> str:

@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
         __doc__,
         {
             "plants": some_of(PLANTS),
+            "select": {"default": "", "help": "a part: benchmarks that match this expression"},
             "comparisons": {"default": 10, "type": int, "help": "of the tree with itself"},
             "everything": {
                 "default": False,
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
     )
     asked = parser.parse_args(arguments)
-    options = Options(rounds=asked.rounds, pairs=asked.pairs)
+    options = Options(select=asked.select, rounds=asked.rounds, pairs=asked.pairs)
     with answering(), tempfile.TemporaryDirectory(prefix="fastgmm-proof-") as folder:
         work = Path(folder)
         base = open_tree("BASE", str(REPOSITORY), work / "base")

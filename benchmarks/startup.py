@@ -2,8 +2,8 @@
 
 Everything that must be new is measured in a new process: the imports, the first fit ever (an empty
 cache of compiled kernels; its CPU seconds for every structure), and the first fit of a process that
-finds them compiled. Small fits by default arguments, later ones of a process, are then compared
-with scikit-learn's, in turn in one process. The figures stand in ``docs/performance.md``.
+finds them compiled. Later ones of a process are ``benchmarks.compare small_fits``. The figures
+stand in ``docs/performance.md``.
 """
 
 import argparse
@@ -12,19 +12,10 @@ import statistics
 from collections.abc import Iterator
 from functools import partial
 
-from threadpoolctl import threadpool_limits
-
-from benchmarks.command import Record, beside_scikit_learn, command
-from benchmarks.suite.calls import LIBRARIES, OURS, whole_fit
+from benchmarks.command import Record, command
 from benchmarks.suite.clock import in_turn
 from benchmarks.suite.problems import STRUCTURES
 from benchmarks.suite.startup import first_fit_ever, first_fits, run_python
-
-SMALL = tuple(itertools.product(("iris", "500x2x3", "8191x8x8"), STRUCTURES))
-"""Data and structures of small fits."""
-
-SETTLED = 50
-"""Small fits of a process after which all of their kernels are compiled."""
 
 IMPORT = """
 import time
@@ -51,15 +42,6 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
     for n_features, structure in itertools.product((2, 4, 8), STRUCTURES):
         taken_by = min(first_fit_ever(structure, n_features) for _ in range(2))
         yield {"first fit ever": f"500x{n_features}x3, {structure}", "CPU seconds": taken_by}
-    for threads, (data, structure) in itertools.product((None, 1), SMALL):
-        with threadpool_limits(threads):
-            fit = partial(whole_fit, data=data, threads=threads, covariance_type=structure)
-            fits = {library: fit(library=library) for library in LIBRARIES}
-            for _ in range(SETTLED):
-                fits[OURS]()
-            taken = in_turn(fits, 20 * asked.repeats)
-        which = "one thread" if threads else "default threads"
-        yield {"small fits": f"{data}, {structure}, {which}", **beside_scikit_learn(taken)}
 
 
 if __name__ == "__main__":

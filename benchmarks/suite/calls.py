@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from .clock import Call, in_turn, quietly
-from .problems import Problem, data_set, data_sets, parse_shape
+from .problems import CLOSE, Problem, data_set, data_sets, parse_shape
 
 OURS, THEIRS = LIBRARIES = ("fastgmm", "scikit-learn")
 GAUSSIAN, BAYESIAN = ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
@@ -71,9 +71,17 @@ def kmeans_start(*, threads: int | None = 1, **problem: Any) -> Call:
     return em_iterations(iterations=1, threads=threads, start="kmeans", **problem)
 
 
-def whole_fit(*, data: str, library: str = OURS, threads: int | None = 1, **arguments: Any) -> Call:
+def whole_fit(
+    *,
+    data: str,
+    library: str = OURS,
+    threads: int | None = 1,
+    seed: int = 2,
+    separation: float = CLOSE,
+    **arguments: Any,
+) -> Call:
     """A fit by default arguments: k-means start, EM to the default tolerance."""
-    X, k = data_set(data)
+    X, k = data_set(data, seed, separation)
     return partial(mixture(library, threads, n_components=k, random_state=0, **arguments).fit, X)
 
 
@@ -117,6 +125,22 @@ def one_by_one(*, shape: str, covariance_type: str, dtype: str = "float64") -> C
     model = as_if_fitted(covariance_type, dtype, k, d).set_params(n_jobs=1)
     rows = np.random.default_rng(1).standard_normal((n, 1, d)).astype(dtype)
     return lambda: [model.predict(row) for row in rows]
+
+
+def few_rows(
+    *,
+    method: str,
+    shape: str,
+    covariance_type: str,
+    dtype: str = "float64",
+    library: str = OURS,
+    threads: int | None = 1,
+) -> Call:
+    """Predictions for all rows at once, by a mixture that may be large."""
+    n, d, k = parse_shape(shape)
+    model = as_if_fitted(covariance_type, dtype, k, d).set_params(n_jobs=threads)
+    rows = np.random.default_rng(1).standard_normal((n, d)).astype(dtype)
+    return partial(getattr(model.to_sklearn() if library == THEIRS else model, method), rows)
 
 
 def fit_many(*, sets: str, estimator: str = GAUSSIAN, threads: int | None = 1) -> Call:

@@ -53,6 +53,16 @@ def rested(call: Call, warm_up: Call | None = None) -> float:
     return seconds_of(call)
 
 
+def sustained(call: Call, least: int = 5) -> float:
+    """The median over calls for a while, on cores that nobody else uses: for short ones."""
+    rested(call, warm_up=call)
+    taken: list[float] = []
+    end = WALL() + REST + AWAKE
+    while len(taken) < least or WALL() < end:
+        taken.append(seconds_of(call))
+    return statistics.median(taken)
+
+
 class Taken(NamedTuple, Generic[Key]):
     """Of every call its samples, in the order of time, and what it returned at first."""
 

@@ -33,6 +33,9 @@ DATA_SETS = ["iris", "wine", "20000x8x8"]
 MISSING = ("nothing", "8 patterns", "10 %")
 NOISE_WEIGHT = 0.05
 
+CLOSE = 3.0
+"""Components closer together than where single iterations are timed, so that EM has work to do."""
+
 
 def parse_shape(shape: str) -> tuple[int, int, int]:
     """Return (n, d, k) of a name such as ``40000x8x8``."""
@@ -115,13 +118,12 @@ def make_rows(shape: str, dtype: str, separation: float, missing: str) -> NDArra
 
 
 @functools.lru_cache(maxsize=1)
-def data_set(name: str) -> tuple[NDArray[Any], int]:
+def data_set(name: str, seed: int = 2, separation: float = CLOSE) -> tuple[NDArray[Any], int]:
     """Rows to fit to the end, and the number of components."""
     if name in ("iris", "wine"):
         return getattr(datasets, f"load_{name}")().data, 3
     n, d, k = parse_shape(name)
-    # Closer together than where single iterations are timed, so that EM has work to do.
-    return make_mixture(n, d, k, seed=2, separation=3.0), k
+    return make_mixture(n, d, k, seed=seed, separation=separation), k
 
 
 @functools.lru_cache(maxsize=1)
@@ -129,4 +131,4 @@ def data_sets(name: str) -> list[NDArray[Any]]:
     """Data sets of one shape, such as ``1000 of 500x2x3``, each from a mixture of its own."""
     number, shape = name.split(" of ")
     n, d, k = parse_shape(shape)
-    return [make_mixture(n, d, k, seed=i, separation=3.0) for i in range(int(number))]
+    return [make_mixture(n, d, k, seed=i, separation=CLOSE) for i in range(int(number))]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import command, many
+from benchmarks import command, compare, many
 from tests.benchmarks import run
 from tests.systems import linux_only
 
@@ -29,59 +29,52 @@ def test_help_says_at_first_what_a_command_does(module):
 
 
 SMALL = {
-    "iteration": "--shapes 5e3,3,2 --repeats 2 --iterations 1 3 --threads 1",
-    "calls": "--shapes 5e3,3,2 --structures --repeats 1 --threads 1",
-    "few_rows": "--rows 1 --components 2 --features 3 --structures full --seconds 0.01",
-    "missing": "--shape 3e3,4,2 --repeats 1 --numpy-repeats 1 --iterations 1 2",
-    "noise": "--shapes 3e3,4,2 --structures full --repeats 1 --iterations 1 2",
-    "structures": "--shapes 3e3,4,2 --structures diag VVI EEE --repeats 1 --iterations 1 2",
+    "compare": "--shapes 3e3,4,2 --repeats 2 --iterations 1 3",
     "acceleration": "--only iris",
     "memory": "--shape 1e4,4,3",
     "many": "",
 }
 
 
-def records(name, capsys):
-    import_module(f"benchmarks.{name}").main([*SMALL[name].split(), "--json"])
+def records(name, capsys, *more):
+    import_module(f"benchmarks.{name}").main([*more, *SMALL[name].split(), "--json"])
     return json.loads(capsys.readouterr().out)["records"]
 
 
-def test_libraries_arrive_at_the_same_means(capsys):
-    (iteration,) = records("iteration", capsys)
-    assert iteration["means differ by"] < 1e-10
-    assert [len(samples) for samples in iteration["samples"]] == [2, 2]
-    fit, _ = records("calls", capsys)
-    assert fit["means differ by"] < 1e-6
-    assert fit["times faster"] > 0
+@pytest.mark.parametrize(
+    ("what", "select", "beside", "tolerance"),
+    [
+        ("iterations", "full, float64", "scikit-learn", 1e-10),
+        ("predictions", "predict_proba, tied, float64", "scikit-learn", 1e-10),
+        ("few_rows", "predict, diag, float32, 20x8x5$", "scikit-learn", 0.0),
+        ("fits", "spherical", "scikit-learn", 1e-6),
+        ("small_fits", "diag", "scikit-learn", 1e-6),
+        ("structures", "VVI", "diag", 1.0),
+        ("structures", "EEE", "tied", 1.0),
+        ("noise", "full", "without", 1.0),
+        ("missing", "tied, 10 %", "complete", 1.0),
+        ("numpy", "8 patterns", "NumPy", 1e-10),
+    ],
+)
+def test_both_arrive_at_the_same(what, select, beside, tolerance, capsys, monkeypatch):
+    monkeypatch.setattr(compare, "SETTLED", 1)  # the fiftieth compiles
+    monkeypatch.setattr(compare, "gemm_rate", lambda dtype: 1.0)
+    case, *summary = records("compare", capsys, what, "--select", select)
+    assert case["beside"] == beside
+    assert case["differ by"] <= tolerance
+    assert [len(samples) for samples in case["samples"]] == [2, 2]
+    if case["ratio"] > 0:  # iterations of so few rows can come out as nothing
+        assert summary[0][f"{what}, cases"] == 1
 
 
-def test_missing_values_are_fitted_as_numpy_does(capsys):
-    complete, few, many = records("missing", capsys)
-    assert complete["NumPy, ms"] is None
-    assert few["patterns"] == 8
-    assert max(each["means differ by"] for each in (few, many)) < 1e-10
-
-
-def test_an_iteration_with_noise_stands_beside_one_without(capsys):
-    (record,) = records("noise", capsys)
-    assert record["ratio"] == pytest.approx(record["with noise, ms"] / record["ms"])
-
-
-def test_every_structure_stands_beside_one_that_reads_rows_alike(capsys):
-    found = {each["structure"]: each["beside"] for each in records("structures", capsys)}
-    assert found == {"diag": "diag", "VVI": "diag", "EEE": "tied"}
+def test_every_comparison_has_cases():
+    assert all(next(compare.cases(what, ())) for what in compare.WHAT)
 
 
 def test_accelerated_em_takes_fewer_passes(capsys):
     problem, *_ = records("acceleration", capsys)
     passes = [int(problem[name].split("/")[1]) for name in ("EM", "SQUAREM")]
     assert passes[1] < passes[0]
-
-
-def test_predictions_of_few_rows(capsys):
-    *cases, summary = records("few_rows", capsys)
-    assert summary["cases"] == len(cases) == 6
-    assert summary["least"] == min(each["times faster"] for each in cases)
 
 
 def test_many_mixtures_have_the_means_of_single_ones(capsys, monkeypatch):

@@ -1,0 +1,225 @@
+"""``python -m benchmarks.compare WHAT``: Time two calls in turn, and print the ratio.
+
+| what | case | beside | figures |
+|---|---|---|---|
+| iterations | EM iterations | scikit-learn's | docs/performance.md |
+| predictions | of a million rows | scikit-learn's | docs/performance.md |
+| few_rows | predictions of 1 to 200 rows | scikit-learn's | docs/performance.md |
+| fits | whole fits by default arguments | scikit-learn's | docs/performance.md |
+| small_fits | the same, of few rows | scikit-learn's | docs/performance.md |
+| structures | EM iterations of all structures | one that reads rows alike | docs/structures.md |
+| noise | EM iterations with noise | without | docs/noise.md |
+| missing | EM iterations, values missing | on complete rows | docs/missing.md |
+| numpy | EM iterations, values missing | EM in plain NumPy | docs/missing.md |
+
+Both run in one process, on the same rows, and EM from the same start, the parameters that rows were
+drawn from, with ``tol=0``. An iteration is the time of a fit of LAST less that of a fit of FIRST,
+divided by their difference; what a fit does once drops out. On one thread CPU time is taken, on
+several that of the clock on the wall, with BLAS held to as many. Printed are the medians over the
+repeats, and of the ratios in the same repeat. Calls of few rows are made again and again for a
+while, alone. GFlop/s counts 2 n k d^2 useful operations of an iteration with full covariances.
+"""
+
+import argparse
+import functools
+import itertools
+import re
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.command import SHAPES, Record, argument, command, difference, iterations, shapes
+from benchmarks.numpy_em import numpy_em
+from benchmarks.suite.calls import OURS, THEIRS, em_iterations, few_rows, prediction, whole_fit
+from benchmarks.suite.clock import (
+    Call,
+    Taken,
+    cpu_seconds_of,
+    in_turn,
+    iterations_in_turn,
+    rested,
+    seconds_of,
+    sustained,
+)
+from benchmarks.suite.data import SEPARATION
+from benchmarks.suite.problems import DTYPES, MISSING, STRUCTURES, parse_shape
+from benchmarks.suite.timings import METHODS
+from fastgmm.covariance import STRUCTURES as ALL
+
+WHAT = (
+    *("iterations", "predictions", "few_rows", "fits", "small_fits"),
+    *("structures", "noise", "missing", "numpy"),
+)
+LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}
+"""Of the time beside."""
+
+PREDICTED = "1000000x8x16"
+SMALL = ("iris", "500x2x3", "8191x8x8")
+SETTLED = 50
+"""Small fits of a process after which all of their kernels are compiled."""
+
+SIZES = itertools.product((1, 20, 200), (2, 8, 24, 64, 200, 500), (2, 5, 10, 40, 200, 2048))
+FEW_ROWS = [f"{n}x{d}x{k}" for n, d, k in SIZES if k * d**2 <= 10_000_000]
+BESIDE = {
+    name: next(other for other in STRUCTURES if ALL[other].forms == structure.forms)
+    for name, structure in ALL.items()
+    if structure.most_features is None
+}
+
+
+class Case(NamedTuple):
+    """What is timed: two that make a call of a number of threads, and perhaps of iterations."""
+
+    name: str
+    beside: str
+    theirs: Callable[..., Call]
+    ours: Callable[..., Call]
+
+
+def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
+    """All of one kind, of the usual shapes if none are given."""
+    alike: dict[str, Any] = {"covariance_type": STRUCTURES, "dtype": DTYPES}
+    match what:
+        case "iterations":
+            yield from by_both(em_iterations, **alike, shape=shapes or SHAPES)
+        case "predictions":
+            yield from by_both(prediction, method=METHODS, **alike, shape=shapes or [PREDICTED])
+        case "few_rows":
+            yield from by_both(few_rows, method=METHODS, **alike, shape=FEW_ROWS)
+        case "fits":
+            fit = partial(whole_fit, seed=0, separation=SEPARATION)
+            yield from by_both(fit, covariance_type=STRUCTURES, data=shapes or SHAPES)
+        case "small_fits":
+            yield from by_both(settled_fit, covariance_type=STRUCTURES, data=shapes or SMALL)
+        case "structures":
+            for shape, name in itertools.product(shapes or ("500000x8x16", "100000x32x32"), BESIDE):
+                fit = partial(em_iterations, shape=shape)
+                ours = partial(fit, covariance_type=name)
+                theirs = partial(fit, covariance_type=BESIDE[name])
+                yield Case(f"{name}, {shape}", BESIDE[name], theirs, ours)
+        case "noise":
+            usual = ("200000x4x4", "200000x8x8", "50000x32x16")
+            for shape, name in itertools.product(shapes or usual, STRUCTURES):
+                fit = partial(em_iterations, shape=shape, covariance_type=name)
+                yield Case(f"{name}, {shape}", "without", fit, partial(fit, noisy=True))
+        case "missing":
+            lacking = itertools.product(shapes or ["200000x8x8"], STRUCTURES, MISSING[1:])
+            for shape, name, missing in lacking:
+                fit = partial(em_iterations, shape=shape, covariance_type=name)
+                ours = partial(fit, missing=missing)
+                yield Case(f"{name}, {missing}, {shape}", "complete", fit, ours)
+        case "numpy":
+            for shape, missing in itertools.product(shapes or ["200000x8x8"], MISSING[1:]):
+                theirs = partial(numpy_em, shape=shape, missing=missing)
+                ours = partial(em_iterations, shape=shape, missing=missing)
+                yield Case(f"full, {missing}, {shape}", "NumPy", theirs, ours)
+
+
+def by_both(make: Callable[..., Call], **axes: Sequence[Any]) -> Iterator[Case]:
+    """All combinations, beside scikit-learn."""
+    for values in itertools.product(*axes.values()):
+        one = partial(make, **dict(zip(axes, values, strict=True)))
+        name = ", ".join(map(str, values))
+        yield Case(name, THEIRS, partial(one, library=THEIRS), partial(one, library=OURS))
+
+
+def settled_fit(*, library: str, **fit: Any) -> Call:
+    """A whole fit, as a process has it that has made many."""
+    call = whole_fit(library=library, **fit)
+    for _ in range(SETTLED if library == OURS else 0):
+        call()
+    return call
+
+
+def timed(what: str, case: Case, asked: argparse.Namespace) -> Taken[str]:
+    """Samples of both."""
+    theirs, ours = (partial(make, threads=asked.threads) for make in (case.theirs, case.ours))
+    both = {THEIRS: theirs, OURS: ours}
+    seconds = cpu_seconds_of
+    if what in ("iterations", "structures", "noise", "missing", "numpy"):
+        if asked.threads > 1:
+            seconds = partial(rested, warm_up=ours(iterations=1))
+        return iterations_in_turn(both, asked.iterations, asked.repeats, seconds)
+    calls = {key: make() for key, make in both.items()}
+    if what == "few_rows":
+        seconds = sustained
+    elif asked.threads > 1:
+        seconds = partial(rested, warm_up=calls[OURS])
+    return in_turn(calls, asked.repeats, seconds)
+
+
+@functools.cache
+def gemm_rate(dtype: str, size: int = 2048, repeats: int = 6) -> float:
+    """The GFlop/s of NumPy's matrix product, the best of `repeats`."""
+    a = np.random.default_rng(0).standard_normal((size, size)).astype(dtype)
+    b, out = a.T.copy(), np.empty_like(a)
+    best = min(seconds_of(lambda: np.matmul(a, b, out=out)) for _ in range(repeats))
+    return 2.0 * size**3 / best / 1e9
+
+
+def rates(name: str, seconds: float) -> Record:
+    """The columns of useful operations."""
+    structure, dtype, shape = name.split(", ")
+    if structure != "full" or seconds <= 0:
+        return {"GFlop/s": None, "% of gemm's": None}
+    n, d, k = parse_shape(shape)
+    rate = 2.0 * n * k * d**2 / seconds / 1e9
+    return {"GFlop/s": rate, "% of gemm's": 100 * rate / gemm_rate(dtype)}
+
+
+def ends(theirs: Any, ours: Any) -> Record:
+    """The columns of where both arrive."""
+    record = {}
+    if hasattr(theirs, "n_iter_"):
+        record["iterations"] = f"{theirs.n_iter_} and {ours.n_iter_}"
+    one, other = (getattr(value, "means_", value) for value in (ours, theirs))
+    return {**record, "differ by": difference(one, other)}
+
+
+@command(
+    what=argument(choices=WHAT, nargs="+"),
+    select={"default": "", "help": "only cases whose name contains this regular expression"},
+    shapes=shapes(),
+    threads=1,
+    repeats=5,
+    iterations=iterations(1, 9),
+)
+def main(asked: argparse.Namespace) -> Iterator[Record]:
+    """A record for every case, and what those of a kind come to."""
+    for what in asked.what:
+        limit, faster = LIMITS.get(what, np.inf), []
+        for case in cases(what, asked.shapes):
+            if not re.search(asked.select, case.name):
+                continue
+            taken = timed(what, case, asked)
+            theirs, ours = taken.seconds(THEIRS), taken.seconds(OURS)
+            ratio = taken.ratio(OURS, THEIRS)
+            # A difference of two noisy times can come out as nothing at all for tiny shapes.
+            faster.append(1 / ratio if ratio > 0 else None)
+            yield {
+                what: case.name,
+                "beside": case.beside,
+                "its ms": 1e3 * theirs,
+                "ms": 1e3 * ours,
+                "ratio": ratio,
+                "times faster": faster[-1],
+                **(rates(case.name, ours) if what == "iterations" else {}),
+                **ends(taken.values[THEIRS], taken.values[OURS]),
+                "": "above the limit" if ratio > limit else "",
+                "samples": [taken.samples[THEIRS], taken.samples[OURS]],
+            }
+        found = [each for each in faster if each]
+        if found:
+            yield {
+                f"{what}, cases": len(found),
+                "times faster, geometric mean": statistics.geometric_mean(found),
+                "least": min(found),
+                "above the limit": sum(1 / each > limit for each in found),
+            }
+
+
+if __name__ == "__main__":
+    main()
