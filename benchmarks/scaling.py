@@ -43,42 +43,30 @@ ITERATIONS = 30
 
 @dataclass(frozen=True)
 class Constants:
-    """Of the cost model, in seconds.
-
-    Parameters
-    ----------
-    row : float
-        Of the kernels for a row and a component, on one thread.
-    iteration, task, byte : float
-        CPU time of client and scheduler.
-    waiting : float
-        What an iteration of a single task takes longer than all of these.
-    m_step : float
-        For a component, divided by the cube of the number of features.
-    """
+    """Of the cost model, in seconds; an iteration, a task and a byte take client and scheduler."""
 
     row: float
+    """Of the kernels for a row and a component, on one thread."""
+
     iteration: float
     task: float
     byte: float
     waiting: float
+    """What an iteration of a single task takes longer than all of these."""
+
     m_step: float
+    """For a component, divided by the cube of the number of features."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """What lies between the client and the workers.
-
-    Parameters
-    ----------
-    latency : float
-        Seconds, one way.
-    bandwidth : float
-        Bytes a second of the client.
-    """
+    """What lies between the client and the workers."""
 
     latency: float = 0.0
+    """Seconds, one way."""
+
     bandwidth: float = float("inf")
+    """Bytes a second of the client."""
 
 
 class _Watch(Listener):
@@ -139,17 +127,8 @@ def simulated(
     """Where the time of an iteration goes.
 
     Tasks leave one after the other, every worker sums its chunks, and records are taken up one
-    after the other as they come.
-
-    Parameters
-    ----------
-    shape : str
-    workers, threads : int
-        Threads of every worker.
-    found : Constants
-    network : Network
-    slower : float, optional
-        How much longer the slowest worker takes than the fastest; the others lie in between.
+    after the other as they come. The slowest worker takes so much longer than the fastest; the
+    others lie in between.
     """
     n, d, k = parse_shape(shape)
     grid = RowGrid.of(n, d, k)

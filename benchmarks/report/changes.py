@@ -85,29 +85,20 @@ PANELS: dict[str, list[Figure]] = {
 
 @dataclass(frozen=True)
 class Change:
-    """A figure now and a month before.
-
-    Parameters
-    ----------
-    panel : str
-    figure : Figure
-    then, now : float
-        Its values, at `before` and at the newest commit that has it.
-    before : Commit
-        The newest that is a month older, or the oldest there is.
-    since : Commit
-        The first from which on values are nearer to the one now than to the one then.
-    limit : float
-        What counts as a change, relative: what `asv.conf.json` says.
-    """
+    """A figure now and a month before."""
 
     panel: str
     figure: Figure
     then: float
     now: float
     before: Commit
+    """The newest that is a month older, or the oldest there is."""
+
     since: Commit
+    """The first from which on values are nearer to the one now than to the one then."""
+
     limit: float
+    """What counts as a change, relative: what `asv.conf.json` says."""
 
     @property
     def ratio(self) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from benchmarks.command import cell
 from benchmarks.report import charts
 from benchmarks.report.changes import (
     FIRST,
@@ -45,12 +46,7 @@ _WORDS = {"worse": ("\N{BLACK UP-POINTING TRIANGLE}", "slower", "more"),
 
 
 def render(results: History) -> str:
-    """The whole page as HTML.
-
-    Parameters
-    ----------
-    results : History
-    """
+    """The whole page as HTML."""
     latest = results.latest
     sections = [
         _section("At a glance", *_glance(results)),
@@ -172,7 +168,7 @@ def _changes(found: list[Change], usual: Commit) -> str:
     for each in found:
         unit = each.panel.rpartition(" (")[2].rstrip(")")
         since = "" if each.verdict == "same" else html.escape(each.since.name)
-        values = f"{_number(each.then)} \N{RIGHTWARDS ARROW} {_number(each.now)}&nbsp;{unit}"
+        values = f"{cell(each.then)} \N{RIGHTWARDS ARROW} {cell(each.now)}&nbsp;{unit}"
         if each.before is not usual:
             values += f"<br><small>then: {html.escape(each.before.name)}</small>"
         rows.append([_name(each), values, _amount(each), since])
@@ -254,7 +250,7 @@ def _iterations(commit: Commit) -> str:
             for shape in SHAPES
         )
         name = f"{structure}, {dtype}, {threads} thread{'s' if threads > 1 else ''}"
-        rows.append([name, *map(_number, times)])
+        rows.append([name, *map(cell, times)])
     table = _table(["", *map(readable, SHAPES)], rows)
     return _folded("All numbers: milliseconds per EM iteration", table)
 
@@ -271,14 +267,9 @@ def _start(commit: Commit) -> str:
         f"{large}, default fit, 2 threads": (FIT, "20000x8x8", 2),
     }
     values = {name: commit.value(*key) for name, key in figures.items()}
-    milliseconds = {name: None if value is None else 1e3 * value for name, value in values.items()}
-    return _table(["", "ms"], ([name, _number(value)] for name, value in milliseconds.items()))
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+    return _table(
+        ["", "ms"], ([name, cell(value and 1e3 * value)] for name, value in values.items())
+    )
 
 
 # -- the frame -------------------------------------------------------------------------------------

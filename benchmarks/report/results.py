@@ -21,25 +21,16 @@ class ReportError(Exception):
 
 @dataclass(frozen=True)
 class Commit:
-    """What was measured at one commit.
-
-    Parameters
-    ----------
-    hash, name : str
-        The name is a tag, or the short hash.
-    date : datetime
-        Of the commit.
-    values : mapping
-        From benchmark and parameters, ``("em.EMIterations...", "full", ...)``, to a number.
-    versions : mapping of str to str
-        Of what fastgmm ran with.
-    """
+    """What was measured at one commit; its name is a tag, or the short hash."""
 
     hash: str
     name: str
     date: datetime
     values: Mapping[tuple[Any, ...], float]
+    """From benchmark and parameters, ``("em.EMIterations...", "full", ...)``, to a number."""
+
     versions: Mapping[str, str]
+    """Of what fastgmm ran with."""
 
     def value(self, *key: Any) -> float | None:
         """The figure of a benchmark and its parameters; None where there is none."""
@@ -63,16 +54,9 @@ class History:
 def load_history(
     directory: Path, machine: str | None = None, names: Mapping[str, str] | None = None
 ) -> History:
-    """Read what asv wrote.
+    """Read what asv wrote into its ``results_dir`` of a machine, or of the one with most results.
 
-    Parameters
-    ----------
-    directory : Path
-        asv's ``results_dir``.
-    machine : str, optional
-        Its name; by default the one with the most results.
-    names : mapping of str to str, optional
-        From hashes to tags.
+    Commits that are tagged have these names, by their hashes.
 
     Raises
     ------

@@ -36,34 +36,28 @@ small { color: #666; }
   table { font-size: .8rem; } th, td { padding-right: .4rem; } h1 { font-size: 1.4rem; } }
 """
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text
-    "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelcolor": GREY,
     "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "axes.axisbelow": True,
     "grid.color": LIGHT,
-    "grid.linewidth": 0.8,
-    "text.color": INK,
     "xtick.color": GREY,
     "ytick.color": GREY,
     "xtick.minor.size": 0,
     "ytick.minor.size": 0,
-    "figure.facecolor": "white",
+    "text.color": INK,
     "lines.linewidth": 2,
-    "lines.markersize": 6,
 }
 
 
 def styled() -> Any:
     """Context in which figures are made and drawn."""
-    settings: Any = _SETTINGS
-    return rc_context(settings)
+    return rc_context(_SETTINGS)
