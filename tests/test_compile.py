@@ -230,23 +230,29 @@ def test_edits_elsewhere_are_seen(package):
 
 
 def test_an_edit_of_any_kernel_file_misses_the_cache(warm_copy):
-    """One process for all: modules are loaded anew after each edit."""
+    """Each changes the digest, which stands in the name of the cache's file."""
     code = """
 import importlib, pathlib
 from fastgmm.kernels import compile, outer
-value, dispatchers = [outer.outer()], [outer.outer]
+dispatchers, digests = [outer.outer], [compile._digest()]
 for path in sorted(pathlib.Path(compile.__file__).parent.rglob("*.py")):
     path.write_text(path.read_text() + "\\n# edited\\n")
-    importlib.reload(compile)
-    importlib.reload(outer)
-    value.append(outer.outer())
-    dispatchers.append(outer.outer)
+    digests.append(compile._digest.__wrapped__())
+importlib.reload(compile)
+importlib.reload(outer)
+dispatchers.append(outer.outer)
+names = [dispatcher.py_func.__qualname__ for dispatcher in dispatchers]
+value = [digests, names, [dispatcher() for dispatcher in dispatchers]]
 """
     report = warm_copy.run(code)
+    digests, names, values = report["value"]
     n_files = len(list(warm_copy.kernels.rglob("*.py")))
     assert n_files > 8
-    assert report["value"] == [11.0] * (n_files + 1)
-    assert (report["hits"], report["misses"]) == (1, n_files)
+    assert len(set(digests)) == len(digests) == n_files + 1
+    assert names[0].endswith(digests[0])
+    assert names[1].endswith(digests[-1])
+    assert values == [11.0, 11.0]
+    assert (report["hits"], report["misses"]) == (1, 1)
 
 
 def test_kernels_have_indices_of_their_own_and_see_an_edited_coefficient(package):

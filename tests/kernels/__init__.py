@@ -2,17 +2,14 @@
 
 from numba import typeof
 
-from fastgmm.kernels.compile import kernel
+from fastgmm.kernels.compile import entry_point, kernel
 
 
 def compile_when_called(function):
     """A function of what only kernels can call, compiled for each new types of arguments."""
-    made = {}
 
-    def call(*arguments):
-        signature = tuple(map(typeof, arguments))
-        if signature not in made:
-            made[signature] = kernel(function, signature=signature)
-        return made[signature](*arguments)
+    @entry_point
+    def make(*signature):
+        return kernel(function, signature=signature)
 
-    return call
+    return lambda *arguments: make(*map(typeof, arguments))(*arguments)

@@ -78,10 +78,13 @@ def check(microkernel, call, arguments, dtype):
 
 @functools.cache
 def compiled(microkernel):
-    """The micro-kernel as a function; one compilation for all sizes of a dtype."""
+    """The micro-kernel as a function; one compilation for all sizes of a dtype.
+
+    It is compiled as most kernels are that call it: optimised once, see `as_written`.
+    """
     parameters = ", ".join(inspect.signature(microkernel.definition).parameters)
-    namespace = {"microkernel": microkernel}
-    exec(f"def call({parameters}):\n    return microkernel({parameters})", namespace)
+    namespace = {"microkernel": microkernel, "as_written": as_written}
+    exec(f"def call({parameters}): as_written(); return microkernel({parameters})", namespace)
     return compile_when_called(namespace["call"])
 
 
