@@ -14,6 +14,8 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.linalg import IN_ORDER
 from fastgmm.em import EMResult
 from fastgmm.kernels.layout import BLOCK, REFRESH, START, STEP
+from fastgmm.kernels.paying import WhereItPays
+from fastgmm.kernels.small_fits import variant_for
 from fastgmm.outer_moments import second_places
 from fastgmm.parameters import LOG_TWO_PI, MixtureParameters
 from fastgmm.passes.chunks import scatter_of_each, totals_of_each
@@ -55,6 +57,15 @@ def is_small(
     return len(RowGrid.of(n_rows, d, k)) <= most_chunks
 
 
+def _entry_point() -> Callable:
+    from fastgmm.kernels.small_fits.iteration import iteration
+
+    return iteration
+
+
+_where_it_pays = WhereItPays(_entry_point)
+
+
 def iteration_of(
     structure: CovarianceStructure, n_features: int, *, if_it_pays: bool = False
 ) -> Any:
@@ -66,12 +77,10 @@ def iteration_of(
         With a compiled M-step.
     n_features : int
     if_it_pays : bool, optional
-        Whether there may be none yet: see `fastgmm.kernels.compile.entry_point`.
+        Whether there may be none yet: see `fastgmm.kernels.paying`.
     """
-    from fastgmm.kernels.small_fits.iteration import iteration, variant_for
-
-    make = iteration.if_it_pays if if_it_pays else iteration
-    return make(*variant_for(structure.core.compiled, n_features))
+    of = variant_for(structure.core.compiled, n_features)
+    return _where_it_pays(*of) if if_it_pays else _entry_point()(*of)
 
 
 def _tables(

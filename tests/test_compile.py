@@ -15,7 +15,7 @@ import pytest
 from numba import njit, types
 from numba.core.codegen import JITCodeLibrary
 
-from fastgmm.kernels import compile
+from fastgmm.kernels import compile, paying
 from fastgmm.kernels.linalg import products
 from tests import fresh
 
@@ -412,17 +412,19 @@ def test_what_others_can_do_without_is_compiled_where_it_pays(monkeypatch):
     def make():
         return compile.kernel(lambda: 1.0, signature=types.float64())
 
-    assert [make.if_it_pays() for _ in range(compile._OFTEN - 1)] == [None] * (compile._OFTEN - 1)
-    made = make.if_it_pays()
+    where_it_pays = paying.WhereItPays(lambda: make)
+    assert [where_it_pays() for _ in range(paying.OFTEN - 1)] == [None] * (paying.OFTEN - 1)
+    made = where_it_pays()
     assert made() == 1.0
-    assert made is make() is make.if_it_pays()
+    assert made is make() is where_it_pays()
 
 
 def test_what_others_can_do_without_is_loaded_the_second_time():
     products.stacked_product()  # another process
     make = compile.entry_point(products.stacked_product.__wrapped__)
-    assert make.if_it_pays() is None
-    assert make.if_it_pays() is make()
+    where_it_pays = paying.WhereItPays(lambda: make)
+    assert where_it_pays() is None
+    assert where_it_pays() is make()
 
 
 def test_a_kernel_is_made_once_for_a_type_of_numbers():
@@ -497,7 +499,7 @@ _INTERRUPTED = """
 import signal
 from numba import types
 from numba.core.codegen import JitEngine
-from fastgmm.kernels import compile
+from fastgmm.kernels import compile, paying
 
 finished = []
 usual = JitEngine.finalize_object

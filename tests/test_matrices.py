@@ -6,8 +6,7 @@ import threadpoolctl
 
 from fastgmm.covariance import blas, linalg
 from fastgmm.covariance.linalg import upper_precision_factors
-from fastgmm.kernels.layout import BLOCK, from_panels, to_panels
-from fastgmm.kernels.linalg.factors import EPS, SINGULAR
+from fastgmm.kernels.layout import BLOCK, EPS, SINGULAR, from_panels, to_panels
 
 SIZES = (1, 2, 5, 16, 63, 64, 65, 130)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from fastgmm.covariance import blas
-from fastgmm.kernels.layout import BLOCK
+from fastgmm.kernels.layout import BLOCK, EPS, SINGULAR
 
 _PARTS = 4
 """Of a matrix that is multiplied exactly: of some twenty bits each, they have all of its digits."""
@@ -127,19 +127,21 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
 
     NaN for a covariance that is not finite, or is singular to rounding: given the other features,
     some feature keeps no more of its variance than ``SINGULAR * d * eps``, see
-    `fastgmm.kernels.linalg.factors`.
+    `fastgmm.kernels.layout`.
     """
-    from fastgmm.kernels.linalg.factors import EPS, SINGULAR, precision_factors
-    from fastgmm.kernels.linalg.few_features import few_precision_factors
-
     d = covariances.shape[-1]
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
     if d >= LARGE:
         blas.precision_factors(stack, factors, SINGULAR * d * EPS)
+    elif d <= BLOCK:
+        from fastgmm.kernels.linalg.few_features import few_precision_factors
+
+        few_precision_factors()(stack, factors)
     else:
-        factorize = few_precision_factors() if d <= BLOCK else precision_factors()
-        factorize(stack, factors)
+        from fastgmm.kernels.linalg import factors as kernels
+
+        kernels.precision_factors()(stack, factors)
     return factors.reshape(covariances.shape)
 
 
@@ -152,8 +154,6 @@ def precision_factors(covariances: np.ndarray, *, alone: bool) -> Any:
     alone : bool
         Whether they are those of a single mixture; those of many are made at once.
     """
-    from fastgmm.kernels.linalg.factors import EPS, SINGULAR
-
     d = covariances.shape[-1]
     if d < LARGE or not alone:
         return upper_precision_factors(covariances)

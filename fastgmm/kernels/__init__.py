@@ -16,6 +16,6 @@ read. That keeps float32, and data far from zero, accurate.
 Index conventions, for every file of this folder: ``n`` rows, ``d`` features, ``k`` components;
 ``t`` counts the points of a tile, ``i`` and ``j`` features, ``c`` components.
 
-Importing a file of this folder imports Numba, which takes some 0.4 s, unless it is ``layout.py``;
-nothing else of the package does so before the first fit or prediction.
+Importing a file of this folder imports Numba, which takes some 0.4 s, unless it is ``layout.py`` or
+``paying.py``; nothing else of the package does so before the first fit or prediction.
 """

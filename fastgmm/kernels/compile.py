@@ -16,19 +16,19 @@ import signal
 import threading
 import types
 from collections.abc import Callable
-from pathlib import Path
 
 import llvmlite
 import numba
 import numpy as np
+from llvmlite import binding
 from llvmlite.binding.ffi import lib as llvm
 from numba import config, njit
 from numba import types as numba_types
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
-from numba.core.runtime import rtsys
+from numba.core.runtime import _nrt_python
 from numba.extending import intrinsic
 
 from fastgmm.kernels import target
@@ -43,10 +43,12 @@ def _digest() -> str:
     """Digest of all that kernels follow from, eight hexadecimal digits."""
     versions = numba.__version__, llvmlite.__version__
     digest = hashlib.sha256(repr((target.describe(), versions)).encode())
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
+    for folder, folders, files in os.walk(os.path.dirname(__file__)):
+        folders[:] = sorted(set(folders) - {"__pycache__"})
+        for name in sorted(files):
+            if name.endswith(".py"):
+                with open(os.path.join(folder, name), "rb") as file:
+                    digest.update(name.encode() + file.read())
     return digest.hexdigest()[:8]
 
 
@@ -118,7 +120,37 @@ class _Library(JITCodeLibrary):
 
     LLVM asks functions of llvmlite for code and hands it to them. What a signal raised there would
     be lost, and LLVM read from nowhere.
+
+    What is loaded is machine code: what else there is for kernels that call this one is read when
+    one of them is compiled.
     """
+
+    _bitcode: bytes | None = None
+    """Of a kernel that was loaded, for those that call it."""
+
+    def serialize_using_object_code(self):
+        name, kind, code = super().serialize_using_object_code()
+        defined = [each.name for each in self.get_defined_functions()]
+        defined += [
+            each.name for each in self._final_module.global_variables if not each.is_declaration
+        ]
+        return name, kind, (*code, defined)
+
+    @classmethod
+    def _unserialize(cls, codegen, state):
+        name, _, (machine_code, bitcode, defined) = state
+        library = codegen.create_library(name)
+        library.enable_object_caching()
+        library._set_compiled_object(machine_code)
+        library._bitcode = bitcode
+        library._finalize_final_module()
+        codegen._engine._defined_symbols.update(defined)
+        return library
+
+    def _get_module_for_linking(self):
+        if self._bitcode is not None:
+            self._shared_module, self._bitcode = binding.parse_bitcode(self._bitcode), None
+        return super()._get_module_for_linking()
 
     def _finalize_specific(self):
         with _without_signals():
@@ -164,19 +196,14 @@ class _NotCompiledYet(Exception):
 _loading_only = False
 """Whether kernels may be loaded alone; changed and read under `_making`."""
 
-_OFTEN = 50
-"""Calls from which on a kernel that others can do without is worth compiling."""
-
 
 def entry_point(factory: Callable):
     """Decorate a function that makes a compiled kernel: it is called once for given arguments.
 
     The threads of a first fit all ask at the same moment; one compiles, and the others wait.
 
-    The function's `if_it_pays` is for kernels that others can do without, and which take seconds to
-    compile. It gives None where the kernel is asked for once in a process, so that a single fit
-    does not even load it; later what is in the cache, or was made already; and the kernel, compiled
-    if need be, where it is wanted often.
+    The function's `at_hand` gives the kernel if it was made, or, if that is asked for, is in the
+    cache; else None. See `fastgmm.kernels.paying`.
     """
     made: dict = {}
 
@@ -194,25 +221,20 @@ def entry_point(factory: Callable):
                 made[arguments] = made[plain]
                 return made[arguments]
 
-    asked: dict = {}
-
-    def if_it_pays(*arguments):
+    def at_hand(*arguments, load):
         global _loading_only
-        if arguments in made:
-            return made[arguments]
+        if arguments in made or not load:
+            return made.get(arguments)
         with _making:
-            times = asked[arguments] = asked.get(arguments, 0) + 1
-            if times == 2:  # another process may have compiled it
-                _loading_only = True
-                try:
-                    return get(*arguments)
-                except _NotCompiledYet:
-                    return None
-                finally:
-                    _loading_only = False
-            return get(*arguments) if times >= _OFTEN else None
+            _loading_only = True
+            try:
+                return get(*arguments)
+            except _NotCompiledYet:
+                return None
+            finally:
+                _loading_only = False
 
-    get.if_it_pays = if_it_pays  # type: ignore[attr-defined]
+    get.at_hand = at_hand  # type: ignore[attr-defined]
     return get
 
 
@@ -258,6 +280,29 @@ def kernel(
     return njit(*signatures, **options)(function)
 
 
+@functools.cache
+def _name_helpers():
+    """Tell LLVM where Numba's functions for the memory of arrays are.
+
+    Before it compiles, Numba does so too, and compiles more of them, which machine code holds.
+    """
+    for name, address in _nrt_python.c_helpers.items():
+        binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+class _KernelAlone(CompileResultCacheImpl):
+    """What the cache keeps: a kernel without the environments of functions that are Numba's own.
+
+    Nothing reads those, and to load them half of Numba would be imported.
+    """
+
+    def reduce(self, result):
+        *payload, environments = super().reduce(result)
+        package = __name__.partition(".")[0]
+        ours = (each for each in environments if each.globals["__name__"].startswith(package))
+        return *payload, tuple(ours)
+
+
 class _Loading(FunctionCache):
     """A cache that loads without what only compiling needs.
 
@@ -265,8 +310,10 @@ class _Loading(FunctionCache):
     import Numba itself. It does so anyway before it compiles.
     """
 
+    _impl_class = _KernelAlone
+
     def load_overload(self, sig, target_context):
-        rtsys.initialize(target_context)  # memory for arrays
+        _name_helpers()
         with self._guard_against_spurious_io_errors():
             found = self._load_overload(sig, target_context)
             if found is None and _loading_only:

@@ -12,15 +12,8 @@ from numba import types
 
 from fastgmm.kernels.compile import entry_point, filled_in, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
-from fastgmm.kernels.forms import (
-    centred_diagonal,
-    cholesky,
-    diagonal,
-    isotropic,
-    shared_cholesky,
-    shared_pooled,
-)
-from fastgmm.kernels.layout import BLOCK, OUTPUTS, Forms, check_forms
+from fastgmm.kernels.forms import of_density, parts_of
+from fastgmm.kernels.layout import BLOCK, OUTPUTS, check_forms
 from fastgmm.kernels.loading import load_tile
 from fastgmm.kernels.responsibilities import assign, normalize
 from fastgmm.kernels.signatures import operand_types, row_types
@@ -28,17 +21,6 @@ from fastgmm.kernels.tiles import aligned_row, aligned_rows, tile_points
 from fastgmm.kernels.transpose import store_rows
 
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, CERTAINTIES, _ = range(len(OUTPUTS))
-
-PARTS = {
-    Forms("cholesky", "outer"): cholesky,
-    Forms("shared_cholesky", "none"): shared_cholesky,
-    Forms("diagonal", "diagonal"): diagonal,
-    Forms("isotropic", "trace"): isotropic,
-    Forms("centred_diagonal", "diagonal"): centred_diagonal,
-    Forms("shared_cholesky", "pooled"): shared_pooled,
-}
-# Of forms with the same density, either will do.
-_DENSITY_PARTS = {forms.density: parts for forms, parts in PARTS.items()}
 
 
 def statistics_pass(forms, dtype, n_features):
@@ -65,8 +47,8 @@ def statistics_pass(forms, dtype, n_features):
         component's moments are taken about its own mean, though it be near the origin. Operands,
         and sums as `SufficientStatistics` keeps them, have an axis of length m in front.
     """
-    parts = PARTS[check_forms(*forms)]
-    if parts is cholesky:
+    parts = parts_of(check_forms(*forms))
+    if parts.FEW_APART:
         return parts.statistics(dtype, n_features <= BLOCK)
     return parts.statistics(dtype)
 
@@ -142,7 +124,7 @@ def prediction_pass(density_form, dtype):
                     store_rows(distances, stop - start, matrix, start)
         return total
 
-    predict = filled_in(predict, _DENSITY_PARTS[density_form])
+    predict = filled_in(predict, of_density(density_form))
     return kernel(predict, signature=signature, variant=f"{density_form}_{real}")
 
 
@@ -183,5 +165,5 @@ def log_density_pass(density_form, dtype):
                     distances[c, t] = constants[c] + scales[c] * distances[c, t]
             store_rows(distances, stop - start, log_densities, start)
 
-    weigh_densities = filled_in(weigh_densities, _DENSITY_PARTS[density_form])
+    weigh_densities = filled_in(weigh_densities, of_density(density_form))
     return kernel(weigh_densities, signature=signature, variant=f"{density_form}_{real}")

@@ -16,6 +16,7 @@ from fastgmm.kernels.linalg import (
     principal_axes,
     products,
 )
+from fastgmm.kernels.small_fits import VARIANTS
 from fastgmm.kernels.small_fits import iteration as small_fits
 
 _TYPES = (np.dtype(np.float64), np.dtype(np.float32))
@@ -67,5 +68,5 @@ def _of_no_type() -> None:
     common_shapes.common_shape()
     for few in (True, False):
         common_shapes.common_matrix(few)
-    for name, few in small_fits.VARIANTS:
+    for name, few in VARIANTS:
         small_fits.iteration(name, few)

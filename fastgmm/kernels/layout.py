@@ -71,6 +71,17 @@ HEADER = 3
 BLOCK = 4
 """Rows and columns of the blocks of outer moments, and columns of a panel of precision factors."""
 
+EPS = np.finfo(np.float64).eps
+
+SINGULAR = 2.0
+"""A covariance is singular to rounding if a feature keeps no more than this times d times eps.
+
+That is: no more of its variance when all other features are known. Sums and the factorization
+leave every covariance in doubt by some d eps (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., theorem 10.7, of a matrix whose diagonal is scaled to 1), so of what is less
+there are no digits.
+"""
+
 START, STEP, REFRESH = range(3)
 """What an iteration of small fits does: begin from labels, iterate, or make operands alone."""
 

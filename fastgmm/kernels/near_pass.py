@@ -15,7 +15,7 @@ what every row of it reaches with the likeliest.
 import numpy as np
 
 from fastgmm.kernels.compile import entry_point, filled_in, kernel
-from fastgmm.kernels.em_pass import PARTS
+from fastgmm.kernels.forms import parts_of
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE, check_forms
 from fastgmm.kernels.loading import load_tile, load_weights
 from fastgmm.kernels.moments import add_about_means
@@ -144,7 +144,7 @@ def near_statistics_pass(forms, dtype):
         if SUMS_ABOUT_ORIGIN:
             add_about_means(about_origin, means, blocks)
 
-    add_near_statistics = filled_in(add_near_statistics, PARTS[forms])
+    add_near_statistics = filled_in(add_near_statistics, parts_of(forms))
     variant = f"{forms.density}_{forms.moments}_{np.dtype(dtype)}"
     return kernel(add_near_statistics, signature=near_signature(dtype), variant=variant)
 

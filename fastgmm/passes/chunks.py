@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastgmm.kernels.layout import BLOCK, NEGLIGIBLE, OUTPUTS, RUN, SIDE_BY_SIDE, Forms
+from fastgmm.kernels.paying import WhereItPays
 from fastgmm.passes.kernel_operands import KernelOperands
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
@@ -205,6 +206,15 @@ def count_near(rows: np.ndarray, forms: Forms, operands: KernelOperands) -> int:
     return int(np.count_nonzero(~(log_densities < least)))  # what is not a number counts
 
 
+def _totals_pass() -> Callable:
+    from fastgmm.kernels.scatter_pass import totals_pass
+
+    return totals_pass
+
+
+_where_it_pays = WhereItPays(_totals_pass)
+
+
 def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Sums (sets, d), in float64, of the rows of each of some data sets.
 
@@ -214,10 +224,8 @@ def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     offsets : ndarray of int, shape (sets + 1,)
         Data set i has the rows offsets[i] to offsets[i + 1].
     """
-    from fastgmm.kernels.scatter_pass import totals_pass
-
     is_plain = len(offsets) == 2 and rows.size <= _FEW_NUMBERS
-    add_totals = (totals_pass.if_it_pays if is_plain else totals_pass)(rows.dtype)
+    add_totals = (_where_it_pays if is_plain else _totals_pass())(rows.dtype)
     if add_totals is None:
         return totals_of_few(rows[offsets[0] : offsets[1]])[np.newaxis]
     totals = np.zeros((len(offsets) - 1, rows.shape[1]))

@@ -16,6 +16,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 
 from fastgmm.kernels.layout import BEGIN, DECIDED, FROM_SEEDS, GO_ON, LEFT, SEEDS
+from fastgmm.kernels.paying import WhereItPays
 from fastgmm.starts.lloyd import MAX_ITER, TOL, settle
 from fastgmm.starts.plusplus import n_draws, n_trials, rounding_of_distances, running_sums
 
@@ -128,6 +129,15 @@ class Clusters(NamedTuple):
         )
 
 
+def _entry_point() -> Callable:
+    from fastgmm.kernels.kmeans.many import small_kmeans
+
+    return small_kmeans
+
+
+small_kmeans = WhereItPays(_entry_point)
+
+
 def _by_kernel(
     X: np.ndarray, n_clusters: int, draws: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -135,9 +145,7 @@ def _by_kernel(
 
     Where it decides single draws or rows, scikit-learn's arithmetic does so here.
     """
-    from fastgmm.kernels.kmeans.many import small_kmeans
-
-    cluster = small_kmeans.if_it_pays()
+    cluster = small_kmeans()
     if cluster is None:
         return None, None
     n, d = X.shape

@@ -10,6 +10,7 @@ import pytest
 import fastgmm
 from fastgmm.covariance import STRUCTURES
 from fastgmm.kernels import em_pass, near_pass
+from fastgmm.kernels.forms import parts_of
 from fastgmm.kernels.layout import DENSITY_FORMS, FORMS, Forms, check_forms
 from fastgmm.passes.chunks import SumsOfChunks
 from fastgmm.statistics import MomentForm
@@ -60,7 +61,7 @@ def test_every_structure_asks_for_a_pair_that_there_is():
 @every_pair
 def test_every_pair_has_kernels(forms):
     assert check_forms(*forms) == forms
-    parts = em_pass.PARTS[forms]
+    parts = parts_of(forms)
     assert inspect.getmodule(parts.statistics) == parts
     assert parts.__name__.rpartition(".")[2] in (forms.density, "shared_pooled")
 

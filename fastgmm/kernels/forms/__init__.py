@@ -19,5 +19,24 @@ other passes are filled in with (`fastgmm.kernels.compile.filled_in`):
   else;
 - ``SUMS_ABOUT_ORIGIN`` says that those moments are about the origin;
 - ``POOLED`` says that second moments of all components together, about the origin, stand behind
-  the sums of the components.
+  the sums of the components;
+- ``FEW_APART`` says that ``statistics`` also takes whether features are few, to make a kernel for
+  these.
 """
+
+from importlib import import_module
+
+from fastgmm.kernels.layout import Forms
+
+_ELSEWHERE = {Forms("shared_cholesky", "pooled"): "shared_pooled"}
+"""Files that have not the name of their density form."""
+
+
+def parts_of(forms):
+    """The file of a pair of forms: the others are not even imported."""
+    return of_density(_ELSEWHERE.get(forms, forms.density))
+
+
+def of_density(name):
+    """A file of parts by its name; that of a density form serves wherever no moments are summed."""
+    return import_module(f"fastgmm.kernels.forms.{name}")

@@ -16,6 +16,7 @@ from fastgmm.kernels.responsibilities import normalize
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
 POOLED = False
+FEW_APART = False
 prepare = mark_none
 weigh = normalize
 

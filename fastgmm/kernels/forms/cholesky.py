@@ -41,6 +41,7 @@ from fastgmm.kernels.views import add_to, count_up, fill, greater, lesser, part,
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
 POOLED = False
+FEW_APART = True
 prepare = mark_central
 weigh = normalize_to_roots
 """Outer moments take square roots of the responsibilities."""

@@ -27,6 +27,7 @@ from fastgmm.kernels.views import add_to, fill, lesser, part, sums_of_components
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
 POOLED = False
+FEW_APART = False
 prepare = mark_none
 weigh = normalize
 

@@ -18,6 +18,7 @@ from fastgmm.kernels.forms.shared_cholesky import (  # noqa: F401
 )
 
 POOLED = True
+FEW_APART = False
 
 
 @entry_point

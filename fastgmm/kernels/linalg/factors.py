@@ -12,22 +12,11 @@ import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import entry_point, inlined, kernel
-from fastgmm.kernels.layout import BLOCK
+from fastgmm.kernels.layout import BLOCK, EPS, SINGULAR
 from fastgmm.kernels.linalg.products import subtract_product
 from fastgmm.kernels.simd import GROUP_BYTES
 from fastgmm.kernels.tiles import aligned_rows
 from fastgmm.kernels.views import fill, lesser
-
-EPS = np.finfo(np.float64).eps
-
-SINGULAR = 2.0
-"""A covariance is singular to rounding if a feature keeps no more than this times d times eps.
-
-That is: no more of its variance when all other features are known. Sums and the factorization
-leave every covariance in doubt by some d eps (Higham, Accuracy and Stability of Numerical
-Algorithms, 2nd ed., theorem 10.7, of a matrix whose diagonal is scaled to 1), so of what is less
-there are no digits.
-"""
 
 
 @inlined

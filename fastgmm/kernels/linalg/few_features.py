@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import types
 
 from fastgmm.kernels.compile import as_written, entry_point, kernel, microkernel
-from fastgmm.kernels.linalg.factors import EPS, SINGULAR
+from fastgmm.kernels.layout import EPS, SINGULAR
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
 

@@ -23,3 +23,16 @@ file of a structure holds:
   these;
 - ``SECOND_PASS`` says whether a start takes its moments again, about the new means.
 """
+
+from fastgmm.kernels.layout import BLOCK
+
+STRUCTURES = ("full", "tied", "diag", "spherical")
+"""Those that `CovarianceStructure.compiled` names, a file each."""
+
+VARIANTS = (("full", True), *((name, False) for name in STRUCTURES))
+"""What `fastgmm.kernels.small_fits.iteration.iteration` takes."""
+
+
+def variant_for(name, n_features):
+    """The variant for rows with so many features."""
+    return name, (name, True) in VARIANTS and n_features <= BLOCK

@@ -3,15 +3,15 @@
 # ruff: noqa: F821  (names that the template leaves open, see `fastgmm.kernels.small_fits`)
 
 import math
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
 from numba import types
 
 from fastgmm.kernels.compile import as_written, entry_point, filled_in, inlined, kernel
-from fastgmm.kernels.layout import BLOCK, HEADER, REFRESH, START, STEP
+from fastgmm.kernels.layout import HEADER, REFRESH, START, STEP
 from fastgmm.kernels.signatures import row_types
-from fastgmm.kernels.small_fits import diag, full, spherical, tied
 from fastgmm.kernels.small_fits.arithmetic import (
     FARTHEST_APART,
     GUARD,
@@ -29,17 +29,6 @@ from fastgmm.kernels.views import (
     sums_of_components,
     with_axis,
 )
-
-STRUCTURES = {"full": full, "tied": tied, "diag": diag, "spherical": spherical}
-"""By the names that `CovarianceStructure.compiled` has."""
-
-VARIANTS = (("full", True), *((name, False) for name in STRUCTURES))
-"""What `iteration` takes."""
-
-
-def variant_for(name, n_features):
-    """The variant for rows with so many features."""
-    return name, (name, True) in VARIANTS and n_features <= BLOCK
 
 
 @inlined
@@ -117,7 +106,7 @@ def iteration(name, few):
     Parameters
     ----------
     name : str
-        One of `STRUCTURES`.
+        One of `fastgmm.kernels.small_fits.STRUCTURES`.
     few : bool
         Whether there are at most `BLOCK` features, where that makes a kernel of its own.
 
@@ -132,7 +121,7 @@ def iteration(name, few):
         Logarithms are taken outside, of inputs;
         bounds take the mean log-likelihoods. See `fastgmm.small_fits`.
     """
-    parts = STRUCTURES[name]
+    parts = import_module(f"fastgmm.kernels.small_fits.{name}")
     rows, _, _ = row_types(np.float64)
 
     def array(n, dtype=types.float64):
