@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from fastgmm import gaussian, plotting
     from fastgmm.batch import FitReport, fit_many
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
+    from fastgmm.distributed import open_source
     from fastgmm.files.container import ModelFileError
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.saved.models import load
     from fastgmm.selection import Selection, select
-    from fastgmm.sources.opening import open_source
 
 __all__ = [
     "BayesianGaussianMixture",
@@ -43,11 +43,9 @@ _HOMES = {
     "Selection": "selection",
     "fit_many": "batch",
     "load": "saved.models",
-    "open_source": "sources.opening",
+    "open_source": "distributed",
     "select": "selection",
 }
-
-_ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
 
 _MODULES = ("gaussian", "plotting")
 
@@ -61,7 +59,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     importlib.import_module("sklearn.mixture")  # before all, because a patch may wait for it
     # `load` makes objects of classes that have entered themselves by then.
-    for public in _HOMES if name == "load" else (*_ESTIMATORS, name):
+    for public in _HOMES if name == "load" else (name,):
         home = importlib.import_module(f"fastgmm.{_HOMES[public]}")
         globals()[public] = getattr(home, public)
     return globals()[name]

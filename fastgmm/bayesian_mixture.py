@@ -7,8 +7,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastgmm.convergence import TOL_KINDS
 from fastgmm.estimator.base import MixtureEstimator
-from fastgmm.families import VariationalBayes
-from fastgmm.saved.models import savable
+from fastgmm.families.variational_bayes import VariationalBayes
+from fastgmm.saved import savable
 from fastgmm.sklearn_interface import constraints
 
 

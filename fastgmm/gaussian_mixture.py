@@ -12,12 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.acceleration import METHODS
 from fastgmm.convergence import TOL_KINDS
-from fastgmm.estimator import conditioning, predicting
+from fastgmm.estimator import later
 from fastgmm.estimator.base import MixtureEstimator
-from fastgmm.estimator.bootstrap import bootstrap
 from fastgmm.families import MaximumLikelihood
 from fastgmm.families.frozen import masks_of, n_parameters
-from fastgmm.saved.models import savable
+from fastgmm.saved import savable
 from fastgmm.sklearn_interface import TAKES_NAMESPACE, constraints, left_to_sklearn
 
 _OF_CRITERIA = ("score", "score_samples", "_n_parameters")
@@ -235,7 +234,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         """
         if left_to_sklearn(self, *_OF_CRITERIA, sample_weight=sample_weight):
             return super().bic(X)
-        score, n = predicting.score(self, X, sample_weight)
+        score, n = later.predicting.score(self, X, sample_weight)
         return -2 * score * n + self.n_parameters() * math.log(n)
 
     def aic(self, X, sample_weight=None):
@@ -252,7 +251,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         """
         if left_to_sklearn(self, *_OF_CRITERIA, sample_weight=sample_weight):
             return super().aic(X)
-        score, n = predicting.score(self, X, sample_weight)
+        score, n = later.predicting.score(self, X, sample_weight)
         return -2 * score * n + 2 * self.n_parameters()
 
     def bootstrap(self, X, n=999, sample_weight=None, random_state=None):
@@ -293,7 +292,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         UserWarning
             If X is far less likely than the rows that the mixture was fitted to.
         """
-        return bootstrap(self, X, n, sample_weight, random_state)
+        return later.bootstrap.bootstrap(self, X, n, sample_weight, random_state)
 
     def impute(self, X, *, draws=None, random_state=None):
         """Fill in missing values, by what the mixture says of them given those that are there.
@@ -321,7 +320,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
             If the rows are not what the model was fitted to, or hold infinity.
         """
         left_to_sklearn(self, impute=X)
-        return conditioning.impute(self, X, draws, random_state)
+        return later.conditioning.impute(self, X, draws, random_state)
 
     def marginal(self, features):
         """The mixture of some features, whatever the others are (Bishop 2006, eq. 2.98).
@@ -344,7 +343,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
             If there is no such feature.
         """
         left_to_sklearn(self, marginal=features)
-        return conditioning.marginal(self, features)
+        return later.conditioning.marginal(self, features)
 
     def conditional(self, X, features):
         r"""The mixture of the other features given some: Gaussian mixture regression.
@@ -374,7 +373,7 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
             If there is no such feature, all are given, or X holds NaN or infinity in one of them.
         """
         left_to_sklearn(self, conditional=X)
-        return conditioning.conditional(self, X, features)
+        return later.conditioning.conditional(self, X, features)
 
     def n_parameters(self):
         """Number of free parameters; those that are frozen do not count.
@@ -407,4 +406,4 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
             return super()._estimate_log_prob(X, **({"xp": xp} if TAKES_NAMESPACE else {}))
         parameters = self._family.parameters_of(self)
         unweighted = dataclasses.replace(parameters, weights=np.ones(len(parameters.means)))
-        return predicting.predict_unchecked(self, X, "log_densities", unweighted)
+        return later.predicting.predict_unchecked(self, X, "log_densities", unweighted)

@@ -20,7 +20,6 @@ from fastgmm.outer_moments import second_places
 from fastgmm.parameters import LOG_TWO_PI, MixtureParameters
 from fastgmm.passes.chunks import scatter_of_each, totals_of_each
 from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands
-from fastgmm.passes.predictions import classified_chunk
 from fastgmm.sources.base import Chunk, RowGrid
 from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import MomentForm
@@ -251,6 +250,8 @@ class SmallFits:
 
         See `fastgmm.passes.predictions.classified_log_likelihood`.
         """
+        from fastgmm.passes.predictions import classified_chunk
+
         k, n = int(self._numbers[m]), len(self._rows)
         origin, *of_each = (array[m] for array in self._operands)
         centred, laid, projected, scales, constants = of_each

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.files.container import Contents, write_file
 from fastgmm.kernels.layout import HEADER, outer_place, outer_size
 from fastgmm.outer_moments import blocks_of_outer, first_places, second_moments
 
@@ -267,6 +266,8 @@ class SufficientStatistics:
         OSError
             If the file cannot be written; what was there before is then still there.
         """
+        from fastgmm.files.container import Contents, write_file
+
         write_file(path, Contents("statistics", *self.described()))
 
     def described(self, prefix: str = "") -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -9,9 +9,10 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.covariance import STRUCTURES
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.parameters import MixtureParameters
-from fastgmm.passes import cells, open_pass
+from fastgmm.passes import cells, open_pass, opening
 from fastgmm.passes.cells import CellPass
 from fastgmm.passes.dense import DensePass
+from fastgmm.passes.opening import may_be_in_cells
 from fastgmm.sources.array import array_source
 from tests import structures
 
@@ -80,7 +81,7 @@ def test_as_the_dense_pass(structure, d, weighted, passes, monkeypatch):
     by_cells = model(centers, structure, X).fit(X, sample_weight=weights)
     assert passes
     passes.clear()
-    monkeypatch.setattr(cells, "LEAST_COMPONENTS", np.inf)
+    monkeypatch.setattr(opening, "LEAST_COMPONENTS", np.inf)
     dense = model(centers, structure, X).fit(X, sample_weight=weights)
     assert not passes
     # Tied covariances are a difference from the scatter of all rows, and lose digits by it.
@@ -95,7 +96,7 @@ def test_float32(structure, passes, monkeypatch):
     X, centers = clusters(4, 40.0, np.float32)
     by_cells = model(centers, structure, X).fit(X)
     assert passes
-    monkeypatch.setattr(cells, "LEAST_COMPONENTS", np.inf)
+    monkeypatch.setattr(opening, "LEAST_COMPONENTS", np.inf)
     dense = model(centers, structure, X).fit(X)
     for ours, theirs in zip(parameters(by_cells), parameters(dense), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=3e-5 * np.abs(theirs).max())
@@ -106,7 +107,7 @@ def test_variational(passes, monkeypatch):
     arguments = {"kind": BayesianGaussianMixture, "init_params": nearest(X, centers)}
     by_cells = model(centers, "full", X, **arguments).fit(X)
     assert passes
-    monkeypatch.setattr(cells, "LEAST_COMPONENTS", np.inf)
+    monkeypatch.setattr(opening, "LEAST_COMPONENTS", np.inf)
     dense = model(centers, "full", X, **arguments).fit(X)
     for ours, theirs in zip(parameters(by_cells), parameters(dense), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())
@@ -195,7 +196,7 @@ def test_spreads_bound_how_distances_change(structure):
 
 
 def test_small_problems_are_left_alone():
-    assert not CellPass.may_pay(array_source(np.zeros((1000, 2))), 500)
-    assert not CellPass.may_pay(array_source(np.zeros((100_000, 2))), 8)
+    assert not may_be_in_cells(array_source(np.zeros((1000, 2))), 500)
+    assert not may_be_in_cells(array_source(np.zeros((100_000, 2))), 8)
     rows = array_source(np.zeros((1000, 2)))
     assert isinstance(open_pass(rows, STRUCTURES["full"].forms, ThreadEngine(1), 500), DensePass)

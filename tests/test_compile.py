@@ -66,6 +66,41 @@ TINY = """
 from fastgmm.kernels.outer import outer
 value, dispatchers = outer(), [outer]
 """
+ALLOCATING = """
+import numpy as np
+from numba import types
+from fastgmm.kernels.compile import kernel
+
+
+@kernel(signature=types.float64(types.intp))
+def total(n):
+    return np.ones(n).sum()
+"""
+CALLING = """
+from numba import njit, types
+from fastgmm.kernels.allocating import total
+from fastgmm.kernels.compile import kernel
+
+
+@kernel(signature=types.float64(types.intp))
+def twice(n):
+    return total(n) + total(n)
+"""
+LOADED = """
+import sys
+from fastgmm.kernels.allocating import total
+value, dispatchers = [total(3), "numba.np.arrayobj" in sys.modules], [total]
+try:
+    total(-1)
+except ValueError as error:
+    value.append(str(error))
+"""
+CALLED = """
+import numba, numpy as np
+from fastgmm.kernels.calling import total, twice
+value, dispatchers = [twice(3), total(3)], [total]
+value += [numba.njit(lambda n: np.ones(n))(2).tolist(), total(3)]
+"""
 PREDICTIONS = """
 import numpy as np
 from fastgmm.covariance import STRUCTURES
@@ -215,6 +250,18 @@ def test_a_first_fit_compiles_few_functions_and_the_next_process_none(tmp_path):
     assert passes >= {"seeding_pass", "lloyd_pass", "statistics", "few_precision_factors"}
     assert len(compiled) <= len(passes) + 1, compiled
     assert package.run(code)["value"] == {}
+
+
+def test_a_kernel_is_loaded_alone(package):
+    """Not what Numba needs to compile; what kernels that call it need is read by these."""
+    (package.kernels / "allocating.py").write_text(ALLOCATING)
+    (package.kernels / "calling.py").write_text(CALLING)
+    text = "negative dimensions not allowed"
+    assert package.run(LOADED)["value"] == [3.0, True, text]
+    loaded = package.run(LOADED)
+    assert (loaded["value"], loaded["hits"]) == ([3.0, False, text], 1)
+    called = package.run(CALLED)
+    assert (called["value"], called["hits"]) == ([6.0, 3.0, [1.0, 1.0], 3.0], 1)
 
 
 # --- edits --------------------------------------------------------------------------------

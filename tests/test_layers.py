@@ -79,6 +79,20 @@ OF_ANY_CLASS = {
     *("__setattr__", "__delattr__", "__replace__"),
 }
 
+#: Beginnings of names of modules.
+NOT_FOR_A_PLAIN_FIT = [
+    *(f"fastgmm.{name}" for name in ("bayesian", "distributed", "files", "outputs", "recovery")),
+    *(f"fastgmm.{name}" for name in ("acceleration.", "families.variational", "saved.")),
+    *(f"fastgmm.estimator.{name}" for name in ("bootstrap", "by_hand", "conditioning")),
+    *(f"fastgmm.estimator.{name}" for name in ("conversion", "predicting", "remembered")),
+    *(f"fastgmm.sources.{name}" for name in ("arrow", "csv", "missing", "opening", "parquet")),
+    *(f"fastgmm.sources.{name}" for name in ("labels", "parts", "zarr")),
+    *(f"fastgmm.passes.{name}" for name in ("cell", "marginal", "missing", "predictions", "wide")),
+    *(f"fastgmm.starts.{name}" for name in ("hierarchical", "oversampled")),
+    *(f"fastgmm.kernels.{name}" for name in ("kmeans", "scatter_pass", "small_fits.")),
+    *(f"fastgmm.kernels.forms.{name}" for name in ("centred", "diagonal", "isotropic", "shared")),
+]
+
 MOST_LINES, MOST_LINES_OF_FUNCTION = 420, 60  # "about 400"
 
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -259,9 +273,27 @@ def is_empty(function):
     return len(body) == 1 and isinstance(body[0], ast.Expr)
 
 
-def test_importing_the_package_does_not_import_numba():
-    code = "import fastgmm, sys; print([m for m in ('numba', 'llvmlite') if m in sys.modules])"
+def modules_after(code):
+    """What a process has imported after some code."""
+    code = f"{code}\nimport sys; print(*sys.modules)"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
+    return found.stdout.split()
+
+
+def test_importing_the_package_does_not_import_numba():
+    assert not {"numba", "llvmlite"} & set(modules_after("import fastgmm"))
+
+
+def test_a_plain_fit_imports_no_more_than_it_needs():
+    """Each file that a process imports takes it a millisecond."""
+    code = """
+import numpy as np
+from fastgmm import GaussianMixture
+X = np.random.RandomState(0).normal(size=(100, 2))
+GaussianMixture(2, random_state=0).fit(X)
+"""
+    imported = set(modules_after(code))
+    assert "fastgmm.em" in imported
+    assert not {name for name in imported if any(map(name.startswith, NOT_FOR_A_PLAIN_FIT))}

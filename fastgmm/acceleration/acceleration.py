@@ -19,8 +19,6 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import are_defined
 from fastgmm.parameters import Parameters
 
-METHODS = ("lbfgs", "squarem", "auto")
-
 WARM = 10
 """Iterations of EM before it may be called slow: they settle which optimum is reached."""
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from fastgmm.acceleration.chart import Chart
 from fastgmm.caching import cached_property
-from fastgmm.families import VariationalBayes
-from fastgmm.families.variational_bayes import VariationalParameters
+from fastgmm.families.variational_bayes import VariationalBayes, VariationalParameters
 from fastgmm.parameters import MixtureParameters
 
 

@@ -1,12 +1,9 @@
 """Where an accelerated run stands between two passes: plain numbers, as checkpoints keep them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from fastgmm.convergence import convergence_rate
 from fastgmm.parameters import Parameters
 
 PHASES = ("em", "lbfgs", "first", "second", "squarem", "last")
@@ -85,18 +82,6 @@ class Accelerated:
         if np.isfinite(self.trial.precisions_cholesky).all():
             found.append(self.trial)
         return [mixture for mixture in found if mixture is not None]
-
-
-def unwrapped(parameters: Any) -> Any:
-    """The parameters of a mixture, of an accelerated run or of another."""
-    return parameters.parameters if isinstance(parameters, Accelerated) else parameters
-
-
-def rate_of(parameters: Any, bounds: Sequence[Any]) -> Any:
-    """The convergence rate of EM, as a run has met it, or from its lower bounds."""
-    if isinstance(parameters, Accelerated) and not np.isnan(parameters.rate):
-        return parameters.rate
-    return convergence_rate(bounds)
 
 
 def check_accelerated(state: Accelerated, chart_size: int) -> None:

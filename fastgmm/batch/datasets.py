@@ -9,8 +9,7 @@ import numpy as np
 
 from fastgmm.sources.arrow import to_numbers
 from fastgmm.sources.checks import check_distinct
-from fastgmm.sources.kinds import package_of
-from fastgmm.sources.opening import holds_rows
+from fastgmm.sources.kinds import holds_rows, package_of
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.tables import read_table
 

@@ -15,7 +15,8 @@ from fastgmm.batch.datasets import DataSetList
 from fastgmm.batch.report import FitReport
 from fastgmm.files.atomic import check_writable, replacing
 from fastgmm.files.container import Contents, ModelFileError, pack, unpack
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.saved import DEFAULT_SECONDS
+from fastgmm.saved.checkpoints import has_begun
 from fastgmm.saved.checks import check_fitted
 from fastgmm.saved.fingerprints import facts_of
 from fastgmm.saved.models import describe_model, described_model, loadable_table, unusable

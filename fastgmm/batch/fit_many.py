@@ -15,11 +15,12 @@ from fastgmm.batch.files import Keeper, mark_undone
 from fastgmm.batch.progress import Progress
 from fastgmm.batch.report import FitReport
 from fastgmm.batch.run import Run
-from fastgmm.distributed import cluster_of, engine_here, is_collection
+from fastgmm.distributed import cluster_of, engine_here
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.base import MixtureEstimator
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS
+from fastgmm.saved import DEFAULT_SECONDS
+from fastgmm.sources.kinds import is_collection
 
 
 def fit_many(

@@ -19,10 +19,10 @@ from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.passes.many import ManyPass
-from fastgmm.passes.wide import WidePass
+from fastgmm.passes.opening import is_wide
 from fastgmm.sklearn_interface import checked_copy
 from fastgmm.sources.base import RowGrid
-from fastgmm.sources.opening import holds_rows, open_source
+from fastgmm.sources.kinds import holds_rows
 
 
 class Outcome(NamedTuple):
@@ -105,7 +105,7 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
-            fits = fits and not WidePass.pays(n, d, self._model._structure.forms)
+            fits = fits and not is_wide(n, d, self._model._structure.forms)
             self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
 
@@ -269,6 +269,8 @@ def _real_dtype(X: np.ndarray) -> np.dtype | None:
 
 def _n_rows(X: Any) -> int:
     if holds_rows(X):
+        from fastgmm.distributed import open_source
+
         return open_source(X, missing_values="em").n_rows
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 

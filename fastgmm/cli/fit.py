@@ -30,7 +30,8 @@ from fastgmm.cli.report import (
 )
 from fastgmm.cli.rows import Data, RowOptions, open_rows
 from fastgmm.cli.shared import with_options
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.saved import DEFAULT_SECONDS
+from fastgmm.saved.checkpoints import has_begun
 from fastgmm.sources.base import RowSource
 
 Out = Annotated[

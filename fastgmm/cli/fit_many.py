@@ -21,7 +21,8 @@ from fastgmm.cli.report import AsJson, brief, counted, print_json
 from fastgmm.cli.rows import Data, RowOptions, column_names, open_rows
 from fastgmm.cli.shared import with_options
 from fastgmm.files.atomic import atomic_write
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS, has_begun
+from fastgmm.saved import DEFAULT_SECONDS
+from fastgmm.saved.checkpoints import has_begun
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.tables import joined_tables, without_holes
 

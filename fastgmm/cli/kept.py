@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from fastgmm.cli.rows import RowOptions
+from fastgmm.distributed import open_source
 from fastgmm.outputs import Beside
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.checks import check_distinct
 from fastgmm.sources.csv import CSV, csv_file
-from fastgmm.sources.opening import has_column_names, open_source
+from fastgmm.sources.opening import has_column_names
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.parquet import parquet_files
 from fastgmm.sources.reader import rows_per_scan

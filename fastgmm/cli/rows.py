@@ -11,10 +11,10 @@ import typer
 from fastgmm.cli.cluster import Dask
 from fastgmm.cli.errors import note
 from fastgmm.cli.pipes import without_pipes
+from fastgmm.distributed import open_for_model, open_source, open_with_labels
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.labels import open_with_labels
 from fastgmm.sources.memory import DEFAULT_MEMORY_LIMIT, LEAST_MEMORY_LIMIT, parse_memory_limit
-from fastgmm.sources.opening import has_column_names, open_for_model, open_source
+from fastgmm.sources.opening import has_column_names
 
 _FOR_THE_PROCESS = 650 * 10**6
 """Memory that Python, compiled kernels, threads and a start take beside the rows that are kept."""

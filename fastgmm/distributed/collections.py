@@ -22,7 +22,7 @@ from fastgmm.distributed.place import ClusterPlace
 from fastgmm.sources.array import ArrayReader, array_columns, array_features
 from fastgmm.sources.cache import Block
 from fastgmm.sources.checks import check_distinct, check_number_type
-from fastgmm.sources.kinds import Kind, Request, package_of
+from fastgmm.sources.kinds import Kind, Request, is_collection
 from fastgmm.sources.optional import import_optional
 from fastgmm.sources.parts import PartsReader
 from fastgmm.sources.reader import RowReader
@@ -110,11 +110,6 @@ def _rows_of(block: Block, start: int, stop: int) -> Block:
 
 def _weights_of(block: Block) -> np.ndarray:
     return block.weights
-
-
-def is_collection(thing: object) -> bool:
-    """Whether something is a dask array or a dask dataframe."""
-    return package_of(thing) in ("dask", "dask_expr") and hasattr(thing, "to_delayed")
 
 
 def _reader(thing: Any, request: Request) -> RowReader:

@@ -19,10 +19,10 @@ from fastgmm.distributed.client import (
     result_of,
     scheduler_errors,
 )
-from fastgmm.distributed.collections import is_collection
 from fastgmm.distributed.held import Common
 from fastgmm.distributed.place import ClusterPlace
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.kinds import is_collection
 
 _AHEAD = 2
 """Pieces that every thread of a worker has, so that none waits for the next."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgmm.acceleration import Acceleration, Advance, Chart, PosteriorChart, method_for
 from fastgmm.convergence import aitken
 from fastgmm.em import Rule
 from fastgmm.em_step import Iteration, Model, em_step, maximize
-from fastgmm.families import MaximumLikelihood, VariationalBayes
+from fastgmm.families import MaximumLikelihood
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
-from fastgmm.recovery import Recovery
+
+if TYPE_CHECKING:
+    from fastgmm.acceleration.acceleration import Advance
+    from fastgmm.recovery import Recovery
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
@@ -36,11 +38,13 @@ def check_acceleration(estimator: Any) -> None:
     """
     accelerate = getattr(estimator, "accelerate", None)
     if accelerate is not None:
+        from fastgmm.acceleration.acceleration import method_for  # few fits are accelerated
+
         method_for(accelerate, estimator._structure)
 
 
 def steps(
-    estimator: Any, rows: Pass, model: Model, tol: float, recovery: Recovery | None
+    estimator: Any, rows: Pass, model: Model, tol: float, recovery: "Recovery | None"
 ) -> tuple[Step, Rule | None]:
     """The step of a fit, accelerated if that is asked for, and the rule for its end.
 
@@ -62,16 +66,21 @@ def steps(
             return iteration.parameters, iteration.lower_bound
 
         return step, aitken(tol) if kind == "aitken" else None
+    from fastgmm.acceleration.acceleration import Acceleration, method_for
+    from fastgmm.acceleration.chart import Chart
+    from fastgmm.acceleration.posteriors import PosteriorChart
+    from fastgmm.families.variational_bayes import VariationalBayes
+
     family, structure = model.family, model.structure
 
-    def plain(parameters: Parameters) -> Advance:
+    def plain(parameters: Parameters) -> "Advance":
         records = 0 if recovery is None else len(recovery.records)
         advance = _advance(iterate(parameters))
         if recovery is None:
             return advance
         return advance._replace(mended=len(recovery.records) > records)
 
-    def attempt(parameters: Parameters) -> Advance:
+    def attempt(parameters: Parameters) -> "Advance":
         if recovery is not None:
             return _advance(recovery.attempt(parameters))
         return _advance(em_step(rows, model, parameters, maximize))
@@ -91,7 +100,9 @@ def steps(
     return acceleration, acceleration.has_converged
 
 
-def _advance(iteration: Iteration) -> Advance:
+def _advance(iteration: Iteration) -> "Advance":
+    from fastgmm.acceleration.acceleration import Advance
+
     statistics = iteration.statistics
     shares = statistics.weight / statistics.total_weight
     return Advance(iteration.parameters, float(iteration.lower_bound), shares)

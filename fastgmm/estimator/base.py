@@ -8,14 +8,12 @@ from sklearn.utils.metadata_routing import UNUSED
 
 from fastgmm.covariance import STRUCTURES, CovarianceStructure
 from fastgmm.em import Listener
-from fastgmm.estimator import by_hand, fitting, predicting
-from fastgmm.estimator.conversion import drawable, from_sklearn, sample_with_noise, to_sklearn
+from fastgmm.estimator import fitting, later
 from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.progress import CallbackSupportMixin, telling
 from fastgmm.families import Family
 from fastgmm.families.noise import has_noise
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS
-from fastgmm.saved.models import save_model
+from fastgmm.saved import DEFAULT_SECONDS
 from fastgmm.sklearn_interface import check_arguments, left_to_sklearn
 from fastgmm.statistics import SufficientStatistics
 
@@ -134,7 +132,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         with telling(self, X, y, sample_weight, labels) as listener_for:
             arguments = (X, sample_weight, labels, checkpoint, checkpoint_every, listener_for)
             data = fitting.fit(self, *arguments, predicted=True)
-        return predicting.labels_of_fit(self, X, data)
+        return later.predicting.labels_of_fit(self, X, data)
 
     def predict(self, X, *, out=None):
         """Label of the most probable component of every row; -1 for noise.
@@ -163,7 +161,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         """
         if left_to_sklearn(self, out=out):
             return super().predict(X)
-        return predicting.predict(self, X, "labels", out)
+        return later.predicting.predict(self, X, "labels", out)
 
     def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of every component, given the row.
@@ -181,7 +179,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         """
         if left_to_sklearn(self, out=out):
             return super().predict_proba(X)
-        return predicting.predict(self, X, "responsibilities", out)
+        return later.predicting.predict(self, X, "responsibilities", out)
 
     def score_samples(self, X, *, out=None):
         """Log-likelihood of every row.
@@ -198,7 +196,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         """
         if left_to_sklearn(self, out=out):
             return super().score_samples(X)
-        return predicting.predict(self, X, "log_likelihoods", out)
+        return later.predicting.predict(self, X, "log_likelihoods", out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-likelihood per row.
@@ -218,7 +216,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         """
         if left_to_sklearn(self, "score_samples", sample_weight=sample_weight):
             return super().score(X, y)
-        return predicting.score(self, X, sample_weight)[0]
+        return later.predicting.score(self, X, sample_weight)[0]
 
     def sample(self, n_samples=1):
         """Draw rows from the mixture.
@@ -234,9 +232,9 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             Their components; -1 for noise, whose rows come last.
         """
         if has_noise(self):
-            return sample_with_noise(self, n_samples)
+            return later.conversion.sample_with_noise(self, n_samples)
         # scikit-learn draws, from a model that it knows.
-        return super(MixtureEstimator, drawable(self)).sample(n_samples)
+        return super(MixtureEstimator, later.conversion.drawable(self)).sample(n_samples)
 
     def accumulate(self, X, sample_weight=None) -> SufficientStatistics:
         """E-step: sufficient statistics of rows under the present parameters.
@@ -265,7 +263,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             from all components that sums overflow.
         """
         left_to_sklearn(self, accumulate=X)
-        return by_hand.accumulate(self, X, sample_weight)
+        return later.by_hand.accumulate(self, X, sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def update(self, statistics):
@@ -291,7 +289,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
             If they are no statistics.
         """
         left_to_sklearn(self, update=statistics)
-        return by_hand.update(self, statistics)
+        return later.by_hand.update(self, statistics)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -333,7 +331,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         Journal of the Royal Statistical Society B 71(3).
         """
         left_to_sklearn(self, partial_fit=X)
-        return by_hand.partial_fit(self, X, sample_weight)
+        return later.by_hand.partial_fit(self, X, sample_weight)
 
     def save(self, path):
         """Write the model, fitted or not, to a file that :func:`fastgmm.load` reads.
@@ -355,6 +353,8 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         OSError
             If the file cannot be written.
         """
+        from fastgmm.saved.models import save_model
+
         save_model(self, path)
 
     def to_sklearn(self):
@@ -365,7 +365,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
             `init_params` and `reg_covar` that scikit-learn does not know become its defaults.
         """
-        return to_sklearn(self)
+        return later.conversion.to_sklearn(self)
 
     @classmethod
     def from_sklearn(cls, model, n_jobs=None):
@@ -387,7 +387,7 @@ class MixtureEstimator(CallbackSupportMixin, BaseEstimator):
         TypeError
             If `model` is something else.
         """
-        return from_sklearn(cls, model, n_jobs)
+        return later.conversion.from_sklearn(cls, model, n_jobs)
 
     def __sklearn_tags__(self):
         named = self

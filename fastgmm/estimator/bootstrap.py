@@ -18,7 +18,7 @@ from fastgmm.families.noise import has_noise, weight_left
 from fastgmm.sklearn_interface import entropy_of, left_to_sklearn, underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.opening import holds_rows
+from fastgmm.sources.kinds import holds_rows
 from fastgmm.sources.sampling import all_weights
 from fastgmm.sources.weighted import WithWeights
 

@@ -20,7 +20,7 @@ from fastgmm.passes.imputation import Imputation, expected_values
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk, RowGrid, scan
-from fastgmm.sources.opening import holds_rows, open_for_model, open_source
+from fastgmm.sources.kinds import holds_rows
 from fastgmm.sources.weights import NO_WEIGHTS
 
 
@@ -213,6 +213,8 @@ def _values_of(estimator: Any, X: Any, known: np.ndarray) -> np.ndarray:
     names = getattr(estimator, "feature_names_in_", None)
     wanted = None if names is None else [str(names[number]) for number in known]
     if holds_rows(X):
+        from fastgmm.distributed import open_for_model, open_source
+
         if wanted is None:
             source = open_source(X, missing_values="em")
         else:

@@ -30,9 +30,6 @@ from fastgmm.estimator.starting import FoundStart, find_starts
 from fastgmm.families.noise import Noise, has_noise
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass, open_pass
-from fastgmm.recovery import Recovery
-from fastgmm.saved.checkpoints import Checkpoint
-from fastgmm.saved.fingerprints import fingerprint_of
 from fastgmm.sklearn_interface import (
     checked_copy,
     knows_start,
@@ -150,6 +147,8 @@ def fit_rows(
     random_state = random_state_of(estimator.random_state)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
+        from fastgmm.recovery import Recovery
+
         recovery = Recovery(rows, rows_to_draw(data), model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
@@ -189,13 +188,29 @@ def fit_rows(
     if checkpoint is None:
         result = em(starts)
     else:  # which knows where to go on from
-        grid = RowGrid.of(rows.n_rows, rows.n_features, k)
-        fingerprint = fingerprint_of(estimator, data.source, grid, warm, data.labels)
-        keeper = Checkpoint(checkpoint, fingerprint, random_state, checkpoint_every)
-        result = keeper.run(em, starts, n_starts, structure)
+        file = checkpoint, random_state, checkpoint_every
+        result = _keeper(estimator, data, warm, *file).run(em, starts, n_starts, structure)
     rows.close()
     _check_result(model, noise, result)
     return _finish(estimator, model, result)
+
+
+def _keeper(
+    estimator: Any,
+    data: FitRows,
+    warm: Parameters | None,
+    path: Any,
+    random_state: np.random.RandomState,
+    every_seconds: float,
+) -> Any:
+    """The checkpoint of a fit, which goes on from fitted parameters if there are any."""
+    from fastgmm.saved.checkpoints import Checkpoint
+    from fastgmm.saved.fingerprints import fingerprint_of
+
+    source = data.source
+    grid = RowGrid.of(source.n_rows, source.n_features, estimator.n_components)
+    fingerprint = fingerprint_of(estimator, source, grid, warm, data.labels)
+    return Checkpoint(path, fingerprint, random_state, every_seconds)
 
 
 def _finish(estimator: Any, model: Model, result: EMResult) -> EMResult:

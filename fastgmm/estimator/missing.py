@@ -1,12 +1,14 @@
 """Values that are missing: whether an estimator takes them, and what it asks of rows then."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgmm.sources.base import RowSource, survey
-from fastgmm.sources.missing import MissingTally, has_value, seen_rows
+
+if TYPE_CHECKING:
+    from fastgmm.sources.missing import MissingTally
 
 
 def allows_missing(estimator: Any) -> bool:
@@ -22,7 +24,7 @@ def has_missing(X: np.ndarray) -> bool:
         return bool(np.isnan(X.sum()) and np.isnan(X).any())
 
 
-def tally_of(source: RowSource) -> tuple[RowSource, MissingTally | None]:
+def tally_of(source: RowSource) -> "tuple[RowSource, MissingTally | None]":
     """The rows that have any value, and what is missing of them; None if nothing is.
 
     Parameters
@@ -35,6 +37,8 @@ def tally_of(source: RowSource) -> tuple[RowSource, MissingTally | None]:
     ValueError
         If there is no value at all.
     """
+    from fastgmm.sources.missing import MissingTally, seen_rows
+
     tally = MissingTally.of(source)
     if not tally.n_seen:
         raise ValueError(f"{source.name} has no values: all are missing (NaN).")
@@ -46,7 +50,7 @@ def tally_of(source: RowSource) -> tuple[RowSource, MissingTally | None]:
     return source, tally
 
 
-def check_features_seen(tally: MissingTally | None, names: Iterable, what: str) -> None:
+def check_features_seen(tally: "MissingTally | None", names: Iterable, what: str) -> None:
     """Check that every feature has a value in some row.
 
     Parameters
@@ -78,5 +82,7 @@ def fitted_mask(source: RowSource) -> np.ndarray:
     """Which rows (n,) of a source have a value and another weight than 0."""
     mask = source.present_mask()
     if source.missing:
+        from fastgmm.sources.missing import has_value
+
         mask &= np.concatenate(list(survey(has_value, source)))
     return mask

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from fastgmm.distributed import is_collection, mapped
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.attributes import check_features, kernels_set_by_hand, working_dtype
 from fastgmm.estimator.few_rows import log_densities_of_few
@@ -27,7 +26,7 @@ from fastgmm.passes.predictions import (
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.opening import files_of
+from fastgmm.sources.kinds import files_of, is_collection
 
 _kernels = Memory()
 
@@ -96,6 +95,8 @@ def predict_later(estimator: Any, X: Any, output: str) -> Any:
     X : dask array or dataframe
     output : str
     """
+    from fastgmm.distributed import mapped
+
     check_is_fitted(estimator)
     if X.ndim != 2:
         raise ValueError(f"Expected 2D array, got {X.ndim}D array instead.")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
@@ -19,12 +19,12 @@ from fastgmm.estimator.missing import (
 from fastgmm.sklearn_interface import checked_weights
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk, RowSource, survey
-from fastgmm.sources.labels import open_with_labels
-from fastgmm.sources.missing import MissingTally
-from fastgmm.sources.opening import holds_rows, open_for_model, open_source
+from fastgmm.sources.kinds import holds_rows
 from fastgmm.starts import GivenResponsibilities, LabelledRows, given_start
 from fastgmm.starts.known import check_unlabelled, checked_labels
-from fastgmm.starts.noise import checked_noise
+
+if TYPE_CHECKING:
+    from fastgmm.sources.missing import MissingTally
 
 _LARGE = 1 << 18
 """Numbers of an array that a thread searches for NaN at a time."""
@@ -59,7 +59,7 @@ class FitRows(NamedTuple):
     arrays: tuple[np.ndarray, np.ndarray | None] | None
     labels: np.ndarray | None = None
     given_labels: np.ndarray | None = None
-    tally: MissingTally | None = None
+    tally: "MissingTally | None" = None
     noise: np.ndarray | None = None
 
 
@@ -86,6 +86,8 @@ def rows_to_fit(estimator, X, sample_weight, labels=None, n_components=None) -> 
     if noise_init is not None:
         if estimator.noise is None:
             raise ValueError("noise_init says which rows are noise, but noise=None asks for none.")
+        from fastgmm.starts.noise import checked_noise
+
         fitted = _fitted_rows(data.given, data.source)
         data = data._replace(noise=checked_noise(noise_init, data.given.n_rows, fitted))
     if labels is None:
@@ -113,6 +115,8 @@ def without_labels(X, sample_weight, labels) -> tuple:
     if labels is None or not (isinstance(labels, str) or np.ndim(labels) == 0):
         return X, sample_weight, labels
     if holds_rows(X):
+        from fastgmm.distributed import open_with_labels
+
         source, of_rows = open_with_labels(X, labels, weight=sample_weight)
         return source, None, of_rows
     if not (hasattr(X, "columns") and hasattr(X, "to_numpy")):
@@ -154,6 +158,8 @@ def _rows_in_memory(estimator, X, sample_weight) -> FitRows:
 
 
 def _opened_rows(estimator, X, sample_weight) -> FitRows:
+    from fastgmm.distributed import open_source  # which takes its time, and arrays need it not
+
     missing = allows_missing(estimator)
     given = open_source(X, weight=sample_weight, missing_values="em" if missing else "error")
     if given.n_rows < 2:
@@ -204,6 +210,8 @@ def rows_to_predict(estimator, X, sample_weight=None, *, missing=None) -> RowSou
         n_features = np.shape(estimator.means_)[1]
         names = None if names is None else list(names)
         missing_values = "em" if missing else "error"
+        from fastgmm.distributed import open_for_model
+
         return open_for_model(
             X, names, n_features, weight=sample_weight, missing_values=missing_values
         )
@@ -214,7 +222,7 @@ def rows_to_predict(estimator, X, sample_weight=None, *, missing=None) -> RowSou
     return source.allowing_missing() if missing and has_missing(X) else source
 
 
-def rows_to_accumulate(estimator, X, sample_weight) -> tuple[RowSource, MissingTally | None]:
+def rows_to_accumulate(estimator, X, sample_weight) -> "tuple[RowSource, MissingTally | None]":
     """Check rows and weights as `rows_to_predict` does, and look for missing values.
 
     Rows of weight 0, and those that have no value, are left out.

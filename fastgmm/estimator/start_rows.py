@@ -7,7 +7,6 @@ from fastgmm.estimator.rows import FitRows
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes import Pass, open_pass
 from fastgmm.sources.base import RowSource, survey
-from fastgmm.sources.missing import complete_rows, filled, filled_rows, is_complete
 
 ENOUGH_PER_COMPONENT = 50
 """Complete rows for each component that a start needs, to do without the others..."""
@@ -37,6 +36,8 @@ def rows_to_start(
     tally = data.tally
     if tally is None:
         return data, rows
+    from fastgmm.sources.missing import complete_rows, filled, filled_rows, is_complete
+
     enough = max(ENOUGH_PER_COMPONENT * n_components, ENOUGH_SHARE * data.source.n_rows)
     arrays, noise, n_complete = data.arrays, data.noise, tally.n_complete
     if arrays is not None or noise is not None:
@@ -59,4 +60,8 @@ def rows_to_start(
 
 def rows_to_draw(data: FitRows) -> RowSource:
     """All rows, any of which may be the mean of a component: filled in where values are missing."""
-    return data.source if data.tally is None else filled_rows(data.source, data.tally)
+    if data.tally is None:
+        return data.source
+    from fastgmm.sources.missing import filled_rows
+
+    return filled_rows(data.source, data.tally)

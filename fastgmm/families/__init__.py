@@ -1,7 +1,9 @@
-"""Families of mixtures: what an M-step makes of statistics, with priors or without."""
+"""Families of mixtures: what an M-step makes of statistics, with priors or without.
+
+`fastgmm.families.variational_bayes` is imported by those who need it.
+"""
 
 from fastgmm.families.base import Family
 from fastgmm.families.maximum_likelihood import MaximumLikelihood
-from fastgmm.families.variational_bayes import VariationalBayes
 
-__all__ = ["Family", "MaximumLikelihood", "VariationalBayes"]
+__all__ = ["Family", "MaximumLikelihood"]

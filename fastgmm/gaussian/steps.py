@@ -21,7 +21,7 @@ from fastgmm.passes.predictions import mean_log_likelihood, predict_rows
 from fastgmm.sklearn_interface import checked_weights, underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.opening import holds_rows, open_source
+from fastgmm.sources.kinds import holds_rows
 from fastgmm.starts import given_start
 
 _FARTHEST_SUM = 1e-5
@@ -212,6 +212,8 @@ def log_likelihood(X, weights, means, covariances, *, covariance_type="full", sa
 def _opened(X: Any, sample_weight: Any = None) -> RowSource:
     """Rows as they are given, in float64."""
     if holds_rows(X):
+        from fastgmm.distributed import open_source
+
         return open_source(X, weight=sample_weight).astype(np.dtype(np.float64))
     X = check_array(X, dtype=np.float64, input_name="X")
     return array_source(X, checked_weights(sample_weight, X))

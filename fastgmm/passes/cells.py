@@ -26,12 +26,6 @@ from fastgmm.passes.kernel_operands import KernelChoice, kernels_for
 from fastgmm.sources.base import Chunk, RowGrid, RowSource, survey
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
-LEAST_COMPONENTS = 64
-"""From so many components on, cells are thought of at all."""
-
-_LEAST_ROWS, _MOST_ROWS = 1 << 14, 1 << 25
-"""Of a source: with fewer nothing is gained, with more the order itself takes much memory."""
-
 _BLOCK_ROWS, _BLOCK_NUMBERS = 1 << 18, 1 << 21
 """Rows that are ordered together, and their numbers, at most..."""
 
@@ -81,13 +75,6 @@ class CellPass(Pass):
         self._leaves: np.ndarray | None = None
         self._recent: dict[int, Chunk] = {}
         self._reading = threading.Lock()
-
-    @staticmethod
-    def may_pay(source: RowSource, n_components: int) -> bool:
-        """Whether a problem of this size is worth a closer look."""
-        if source.place is not None and not source.place.whole_chunks:
-            return False
-        return n_components >= LEAST_COMPONENTS and _LEAST_ROWS <= source.n_rows <= _MOST_ROWS
 
     def statistics(self, operands, about=None, careful=False):
         if about is None and not careful:

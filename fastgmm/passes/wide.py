@@ -12,7 +12,6 @@ import numpy as np
 
 from fastgmm.covariance import blas
 from fastgmm.covariance.blas import PrecisionFactors
-from fastgmm.covariance.linalg import LARGE
 from fastgmm.kernels.layout import FORMS, HEADER, NEGLIGIBLE, Forms
 from fastgmm.outer_moments import outer_moments
 from fastgmm.parameters import Operands
@@ -21,9 +20,6 @@ from fastgmm.passes.chunks import weighted_sum
 from fastgmm.passes.dense import DensePass, as_asked, shared_out_of
 from fastgmm.sources.base import Chunk, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
-
-_MOST_ROWS = 2
-"""Rows per feature up to which the inverses of factors are a part of the work that counts."""
 
 _CHOLESKY, _SHARED = (forms.density for forms in FORMS[:2])
 
@@ -51,12 +47,6 @@ class WidePass(Pass):
         self.total_weight, self.weight_scale = dense.total_weight, dense.weight_scale
         if source.place is not None:
             self._brought = self._read()
-
-    @staticmethod
-    def pays(n_rows: int, n_features: int, forms: Forms) -> bool:
-        """Whether this is the way for so many rows, of matrices that are left to BLAS anyway."""
-        wide = n_features >= LARGE and n_rows <= _MOST_ROWS * n_features
-        return wide and forms.density in (_CHOLESKY, _SHARED)
 
     def statistics(self, operands, about=None, careful=False):
         form = self._form(careful)

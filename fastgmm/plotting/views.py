@@ -12,7 +12,7 @@ from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.covariance import STRUCTURES
 from fastgmm.estimator.rows import rows_to_predict
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.sources.opening import holds_rows
+from fastgmm.sources.kinds import holds_rows
 from fastgmm.sources.sampling import sample_rows
 
 MOST_ROWS = 10_000

@@ -13,6 +13,7 @@ from fastgmm.covariance import CovarianceStructure
 from fastgmm.em import EMResult, RunState
 from fastgmm.files.atomic import check_writable
 from fastgmm.files.container import Contents, read_file, write_file
+from fastgmm.saved import DEFAULT_SECONDS
 from fastgmm.saved.codec import Arrays, decode, encode
 from fastgmm.saved.fingerprints import Fingerprint
 from fastgmm.saved.models import unusable
@@ -24,9 +25,6 @@ from fastgmm.saved.states import (
     obstacle_to_max_iter,
     with_max_iter,
 )
-
-DEFAULT_SECONDS = 30.0
-"""Between two writes."""
 
 
 class Checkpoint:

@@ -14,23 +14,16 @@ from fastgmm.files.container import (
     read_file,
     write_file,
 )
+from fastgmm.saved import SAVABLE
 from fastgmm.saved.checks import check_fitted
 from fastgmm.saved.codec import Arrays, decode, encode
 from fastgmm.statistics import SufficientStatistics
 
-Class = TypeVar("Class", bound=type)
 Reader = TypeVar("Reader", bound=Callable[[dict[str, Any], Arrays], Any])
 
-_SAVABLE: dict[str, Any] = {}
 _READERS: dict[str, Callable[[dict[str, Any], Arrays], Any]] = {}
 _TABLE_READERS: list[Callable[[str | os.PathLike], Any]] = []
 _FITTED = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]_")
-
-
-def savable(estimator_class: Class) -> Class:
-    """Class decorator that lets objects of an estimator be saved and loaded, but of no subclass."""
-    _SAVABLE[estimator_class.__name__] = estimator_class
-    return estimator_class
 
 
 def loadable(kind: str) -> Callable[[Reader], Reader]:
@@ -82,9 +75,9 @@ def describe_model(estimator: Any, arrays: Arrays) -> dict[str, Any]:
     arrays : dict of ndarray
     """
     name = type(estimator).__name__
-    if type(estimator) is not _SAVABLE.get(name):
+    if type(estimator) is not SAVABLE.get(name):
         raise TypeError(
-            f"A {name} cannot be saved, only objects of the classes {', '.join(_SAVABLE)} "
+            f"A {name} cannot be saved, only objects of the classes {', '.join(SAVABLE)} "
             "themselves."
         )
     parameters = {
@@ -160,7 +153,7 @@ def described_model(header: dict[str, Any], arrays: Arrays) -> Any:
     header : dict
     arrays : dict of ndarray
     """
-    estimator_class = _SAVABLE[header["class"]]
+    estimator_class = SAVABLE[header["class"]]
     arguments = _decode_each(header["parameters"], arrays)
     unknown = set(arguments) - set(estimator_class().get_params(deep=False))
     if unknown:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.acceleration import Accelerated, Chart, check_accelerated
+from fastgmm.acceleration.chart import Chart
+from fastgmm.acceleration.state import Accelerated, check_accelerated
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.em import EMResult, RunState
 from fastgmm.families.variational_bayes import VariationalParameters

@@ -10,7 +10,8 @@ import numpy as np
 from fastgmm.estimator.rows import FitRows
 from fastgmm.files.atomic import check_writable
 from fastgmm.files.container import Contents, read_file, write_file
-from fastgmm.saved.checkpoints import DEFAULT_SECONDS, check_path, has_begun
+from fastgmm.saved import DEFAULT_SECONDS
+from fastgmm.saved.checkpoints import check_path, has_begun
 from fastgmm.saved.codec import Arrays, decode, encode
 from fastgmm.saved.fingerprints import Fingerprint, fingerprint_of
 from fastgmm.saved.models import describe_model, described_model, unusable

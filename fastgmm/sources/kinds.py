@@ -1,9 +1,16 @@
-"""What a kind of storage tells of itself, so that opening can find it."""
+"""What a kind of storage tells of itself, and whether a thing holds rows at all.
 
+No kind is imported here: whoever is given arrays needs none.
+"""
+
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
 from fastgmm.sources.reader import RowReader
 
@@ -81,6 +88,43 @@ def is_query(thing: object) -> bool:
     """Whether something stands for rows that are yet to be computed: by polars, or by DuckDB."""
     is_lazy = package_of(thing) == "polars" and type(thing).__name__ == "LazyFrame"
     return is_lazy or (package_of(thing) == "duckdb" and hasattr(thing, "to_arrow_table"))
+
+
+def is_collection(thing: object) -> bool:
+    """Whether something is a dask array or a dask dataframe."""
+    return package_of(thing) in ("dask", "dask_expr") and hasattr(thing, "to_delayed")
+
+
+def holds_rows(thing: object) -> bool:
+    """Whether something is to be opened, and is no array or frame that is in memory anyway.
+
+    True of paths, sources, Arrow tables and datasets, Zarr arrays, queries, of lists with one of
+    these or with memory maps in them, and of lists of arrays and frames that have rows and columns.
+    A list of lists is an array of numbers, perhaps as text.
+    """
+    if isinstance(thing, (list, tuple)):
+        parts = (part for part in thing if not isinstance(part, (list, tuple)))
+        if any(isinstance(part, np.memmap) or holds_rows(part) for part in parts):
+            return True
+        return len(thing) > 0 and all(map(has_columns, thing))
+    if isinstance(thing, (str, os.PathLike, RowSource, RowReader)):
+        return True
+    return package_of(thing) in ("pyarrow", "zarr", "dask", "dask_expr") or is_query(thing)
+
+
+def files_of(thing: object) -> list[str | os.PathLike]:
+    """Files and folders that rows are read from, as far as they are given by their names."""
+    if isinstance(thing, (list, tuple)):
+        return [file for part in thing for file in files_of(part)]
+    if isinstance(thing, np.memmap):
+        return [] if thing.filename is None else [thing.filename]
+    return [thing] if isinstance(thing, (str, os.PathLike)) else []
+
+
+def has_columns(thing: Any) -> bool:
+    """Whether something in memory is a table: an array or a frame of two dimensions."""
+    in_memory = isinstance(thing, np.ndarray) or hasattr(thing, "__arrow_c_stream__")
+    return in_memory and len(getattr(thing, "shape", ())) == 2
 
 
 def computed(thing: Any) -> Any:

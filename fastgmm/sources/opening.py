@@ -14,7 +14,7 @@ from fastgmm.sources import array, arrow, csv, parquet, zarr
 from fastgmm.sources.base import RowSource
 from fastgmm.sources.cache import BlockCache
 from fastgmm.sources.elsewhere import engine_named
-from fastgmm.sources.kinds import Kind, Request, is_query, package_of
+from fastgmm.sources.kinds import Kind, Request, has_columns, package_of
 from fastgmm.sources.memory import LEAST_MEMORY_LIMIT, parse_memory_limit
 from fastgmm.sources.missing import MissingTally, complete_rows
 from fastgmm.sources.parts import PartsReader
@@ -230,32 +230,6 @@ def kind_of(thing: Any) -> Kind | None:
     return next((kind for kind in KINDS if kind.takes(thing)), None)
 
 
-def holds_rows(thing: object) -> bool:
-    """Whether something is to be opened, and is no array or frame that is in memory anyway.
-
-    True of paths, sources, Arrow tables and datasets, Zarr arrays, queries, of lists with one of
-    these or with memory maps in them, and of lists of arrays and frames that have rows and columns.
-    A list of lists is an array of numbers, perhaps as text.
-    """
-    if isinstance(thing, (list, tuple)):
-        parts = (part for part in thing if not isinstance(part, (list, tuple)))
-        if any(isinstance(part, np.memmap) or holds_rows(part) for part in parts):
-            return True
-        return len(thing) > 0 and all(map(_has_columns, thing))
-    if isinstance(thing, (str, os.PathLike, RowSource, RowReader)):
-        return True
-    return package_of(thing) in ("pyarrow", "zarr", "dask", "dask_expr") or is_query(thing)
-
-
-def files_of(thing: object) -> list[str | os.PathLike]:
-    """Files and folders that rows are read from, as far as they are given by their names."""
-    if isinstance(thing, (list, tuple)):
-        return [file for part in thing for file in files_of(part)]
-    if isinstance(thing, np.memmap):
-        return [] if thing.filename is None else [thing.filename]
-    return [thing] if isinstance(thing, (str, os.PathLike)) else []
-
-
 def has_column_names(path: Path) -> bool:
     """Whether the columns of what stands at a path are chosen by name, not by number."""
     return all(kind.has_names for kind in KINDS if kind.takes(path))
@@ -301,7 +275,7 @@ def _list(things: Sequence[Any], request: Request) -> RowReader:
         if _has_no_rows(thing) and len(things) > 1:
             continue
         readers.append(_reader(thing, request))
-        if _has_columns(thing) and not isinstance(thing, np.memmap):
+        if has_columns(thing) and not isinstance(thing, np.memmap):
             readers[-1].name = f"Part {number}"
     if things and not readers:
         raise ValueError(f"The list of {len(things)} parts has no rows.")
@@ -318,12 +292,6 @@ def _no_rows(thing: object) -> TypeError:
     )
 
 
-def _has_columns(thing: Any) -> bool:
-    """Whether something in memory is a table: an array or a frame of two dimensions."""
-    in_memory = isinstance(thing, np.ndarray) or hasattr(thing, "__arrow_c_stream__")
-    return in_memory and len(getattr(thing, "shape", ())) == 2
-
-
 def _has_no_rows(thing: Any) -> bool:
     """Whether something in memory is empty: its columns may then have no type."""
-    return _has_columns(thing) and thing.shape[0] == 0
+    return has_columns(thing) and thing.shape[0] == 0

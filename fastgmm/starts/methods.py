@@ -5,7 +5,7 @@ The draws from the random state are scikit-learn's, in the same order, so that b
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,7 @@ from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
 from fastgmm.starts.drawn import bytes_of_permutation, random, random_from_data, unequal
 from fastgmm.starts.given import given_start
-from fastgmm.starts.hierarchical import hierarchical
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
-from fastgmm.starts.oversampled import kmeans_parallel
 from fastgmm.starts.records import Start
 
 
@@ -37,13 +35,25 @@ class Method(NamedTuple):
     bytes_to_draw: Callable[[RowSource], float] | None = None
 
 
+def _hierarchical(*arguments: Any) -> Start:
+    from fastgmm.starts.hierarchical import hierarchical  # not before it is asked for
+
+    return hierarchical(*arguments)
+
+
+def _kmeans_parallel(*arguments: Any) -> Start:
+    from fastgmm.starts.oversampled import kmeans_parallel
+
+    return kmeans_parallel(*arguments)
+
+
 METHODS = {
     "kmeans": Method(kmeans),
     "k-means++": Method(kmeans_plusplus),
     "random": Method(random, lambda source: 0),
     "random_from_data": Method(random_from_data, bytes_of_permutation),
-    "hierarchical": Method(hierarchical),
-    "k-means||": Method(kmeans_parallel, lambda source: 0),
+    "hierarchical": Method(_hierarchical),
+    "k-means||": Method(_kmeans_parallel, lambda source: 0),
 }
 """By the names that `init_params` may have."""
 

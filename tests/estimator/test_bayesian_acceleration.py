@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fastgmm import BayesianGaussianMixture, fit_many, load
-from fastgmm.acceleration import PosteriorChart
-from fastgmm.families import VariationalBayes
+from fastgmm.acceleration.posteriors import PosteriorChart
+from fastgmm.families.variational_bayes import VariationalBayes
 from tests import structures
 from tests.estimator.helpers import quiet_fit
 from tests.estimator.test_acceleration import X, assert_same_bits

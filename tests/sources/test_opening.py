@@ -15,8 +15,9 @@ import zarr
 
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.kinds import holds_rows
 from fastgmm.sources.memory import parse_memory_limit
-from fastgmm.sources.opening import holds_rows, open_for_model, open_source
+from fastgmm.sources.opening import open_for_model, open_source
 
 X = np.arange(12.0).reshape(4, 3)
 TABLE = pa.table({"a": [1.0, 2, 3], "b": [4, 5, 6], "w": [1.0, 0, 2]})
