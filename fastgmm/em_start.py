@@ -85,7 +85,7 @@ def first_parameters(
             statistics = _of_single_rows(rows, start, model.structure, total_weight)
             estimates = model.estimate(statistics)
         else:
-            estimates = _of_shares(rows, start, model, n_components)
+            estimates = estimates_of_shares(rows, start, model, n_components)
         yield m_step(model, estimates, total_weight)
 
 
@@ -98,9 +98,23 @@ def known_rows(rows: Pass, labels: np.ndarray, n_components: int) -> Known:
     return Known(labels, means)
 
 
-def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:
-    """Estimates from all rows, under given responsibilities."""
-    about = np.repeat(rows.centre()[..., np.newaxis, :], n_components, axis=-2)
+def estimates_of_shares(
+    rows: Pass, start: Shares, model: Model, n_components: int, about: np.ndarray | None = None
+) -> Estimates:
+    """Estimates from all rows, under given responsibilities.
+
+    Parameters
+    ----------
+    rows : Pass
+    start : Shares
+    model : Model
+    n_components : int
+    about : ndarray of shape (k, d), optional
+        The means that follow from the shares, but for rounding.
+    """
+    known = about is not None
+    if about is None:
+        about = np.repeat(rows.centre()[..., np.newaxis, :], n_components, axis=-2)
     # Where some rows are left out, the scatter of all of them is no help.
     careful = isinstance(start, WithoutRows)
     statistics = rows.given(start, about, careful)
@@ -109,6 +123,8 @@ def _of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Es
     weight = statistics.weight + EMPTY_GUARD
     means = statistics.reference + statistics.first / weight[..., np.newaxis]
     if statistics.form is not MomentForm.NONE:
+        if known:
+            return model.estimate(statistics)
         # Second moments are accurate about the means themselves, so a second pass follows.
         return model.estimate(rows.given(start, means, careful))
     estimates = model.estimate(statistics)

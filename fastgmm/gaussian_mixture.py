@@ -61,8 +61,8 @@ class GaussianMixture(MixtureEstimator, sklearn.mixture.GaussianMixture):
         stands in `diagnostics_`. As long as nothing fails, the result has the bits of 'raise'.
     n_jobs : int or None, default=None
         Threads: None is all cores that the process may use, 1 this thread only, -2 all but one. The
-        result has the same bits for any number. Matrices of 800 features and more go to BLAS, which
-        has its own.
+        result has the same bits for any number. Matrices of 800 features and more, and rows fewer
+        than half of their features, go to BLAS, which has its own.
 
     noise : 'box', float or None, default=None
         A further component of constant density, 1 / V, for rows that belong to no Gaussian. V is

@@ -84,7 +84,10 @@ NOT_FOR_A_PLAIN_FIT = [
     *(f"fastgmm.{name}" for name in ("bayesian", "distributed", "files", "outputs", "recovery")),
     *(f"fastgmm.{name}" for name in ("acceleration.", "families.variational", "saved.")),
     *(f"fastgmm.estimator.{name}" for name in ("bootstrap", "by_hand", "conditioning")),
-    *(f"fastgmm.estimator.{name}" for name in ("conversion", "predicting", "remembered")),
+    *(
+        f"fastgmm.estimator.{name}"
+        for name in ("conversion", "predicting", "remembered", "spanned")
+    ),
     *(f"fastgmm.sources.{name}" for name in ("arrow", "csv", "missing", "opening", "parquet")),
     *(f"fastgmm.sources.{name}" for name in ("labels", "parts", "zarr")),
     *(f"fastgmm.passes.{name}" for name in ("cell", "marginal", "missing", "predictions", "wide")),

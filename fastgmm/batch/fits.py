@@ -17,6 +17,7 @@ from fastgmm.estimator import predicting
 from fastgmm.estimator.attributes import are_too_large, too_large
 from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
+from fastgmm.estimator.spaces import may_be_spanned
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.passes.many import ManyPass
 from fastgmm.passes.opening import is_wide
@@ -105,7 +106,8 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
-            fits = fits and not is_wide(n, d, self._model._structure.forms)
+            alone = is_wide(n, d, self._model._structure.forms)
+            fits = fits and not (alone or may_be_spanned(self._model, n, d))
             self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
 

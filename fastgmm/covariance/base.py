@@ -31,6 +31,9 @@ class CovarianceStructure(ABC):
     most_features: ClassVar[int | None] = None
     """Features that it is for at most; None if there may be any number."""
 
+    turns: ClassVar[bool] = False
+    """Whether it is the same in any coordinates: covariances turn as rows do."""
+
     compiled: ClassVar[str | None] = None
     """What `fastgmm.kernels.small_fits` calls its compiled M-step; None if it has none."""
 

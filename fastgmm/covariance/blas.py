@@ -5,13 +5,13 @@ rows and columns of a matrix; how LAPACK factors one depends on the threads. So 
 up to whole blocks, and factors are made of products and of triangular solves, by halves.
 """
 
-import ctypes
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cython_blas
+
+from fastgmm.covariance.routines import add_square, triangular
 
 _BLOCK = 32
 """Rows and columns of which there are whole numbers in every product."""
@@ -22,6 +22,8 @@ _APART = 8
 _LEAF = 288
 """Rows of a block that a kernel factors. BLAS would be asked too often for too little: on a busy
 machine its threads wait for each other."""
+
+_EPS = np.finfo(np.float64).eps
 
 _SIGNS = 32
 """Vectors of random signs that tell whether a covariance is singular."""
@@ -111,7 +113,7 @@ class Root:
     def whiten(self, rows: np.ndarray) -> None:
         """Replace rows x by ``U.T @ x``: see `whiten`, without which it does."""
         n = len(self._root)
-        _triangular("trsm", 1.0, self._root, rows.T[:n], side="L")
+        triangular("trsm", 1.0, self._root, rows.T[:n], side="L")
 
     def write_factor(self, factor: np.ndarray) -> None:
         """Write the precision factor U to a matrix; a triangle of NaN if it is not defined."""
@@ -209,7 +211,7 @@ def whiten(rows: np.ndarray, factor: np.ndarray) -> None:
     factor : ndarray of shape (d, d)
         Upper triangular, by rows.
     """
-    _triangular("trmm", 1.0, factor.T, rows.T[: len(factor)], side="L")
+    triangular("trmm", 1.0, factor.T, rows.T[: len(factor)], side="L")
 
 
 def filled_rows(n_rows: int, n_features: int) -> np.ndarray:
@@ -233,7 +235,40 @@ def scatter(rows: np.ndarray, out: np.ndarray) -> None:
         Of which only the lower triangle is written to.
     """
     # What is a lower triangle by rows is an upper one by columns.
-    _add_square(1.0, rows.T, out.T, keep=0.0, triangle=b"U")
+    add_square(1.0, rows.T, out.T, keep=0.0, triangle=b"U")
+
+
+def coordinates(rows: np.ndarray) -> np.ndarray:
+    """Coordinates (n, n) of rows in n dimensions, in which they are as long and as far apart.
+
+    They are a lower triangle L with ``L @ L.T = rows @ rows.T``. The Cholesky factor of these
+    products has half of the digits. It is divided out of the rows, which are nearly orthonormal
+    then, and the factor of their products has the other half (Fukaya et al. 2020, Shifted Cholesky
+    QR, SIAM J. Sci. Comput. 42). A little is added to both diagonals, since rows may depend on each
+    other; what stays of it is its square.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Of float64, and not all zero.
+    """
+    n, d = rows.shape
+    within = filled_rows(n, d)
+    within[:n, :d] = rows
+    triangles = []
+    for _ in range(2):
+        triangle = _by_columns(len(within))
+        add_square(1.0, within.T, triangle, transposed=True, keep=0.0)
+        diagonal = np.einsum("ii->i", triangle)
+        added = (n + d) * _EPS * diagonal.sum()
+        diagonal += added
+        _take_root(triangle, _by_columns(len(within)))
+        triangles.append(triangle)
+        if len(triangles) == 1:
+            triangular("trsm", 1.0, triangle, within.T, side="R", transposed=True)
+    made = np.asfortranarray(np.tril(triangles[1]))
+    triangular("trmm", 1.0, triangles[0], made, side="L")
+    return np.ascontiguousarray(made[:n, :n]) / np.sqrt(1.0 + added)
 
 
 @functools.lru_cache(maxsize=2)
@@ -269,8 +304,8 @@ def _take_root(matrix: np.ndarray, inverse: np.ndarray) -> bool:
     if not _take_root(matrix[first], inverse[first]):
         return False
     below = matrix[across]
-    _triangular("trsm", 1.0, matrix[first], below, side="R", transposed=True)
-    _add_square(-1.0, below, matrix[rest])
+    triangular("trsm", 1.0, matrix[first], below, side="R", transposed=True)
+    add_square(-1.0, below, matrix[rest])
     return _take_root(matrix[rest], inverse[rest])
 
 
@@ -284,8 +319,8 @@ def _invert_root(root: np.ndarray, inverse: np.ndarray) -> None:
     _invert_root(root[rest], inverse[rest])
     solved = inverse[across]
     solved[...] = root[across]
-    _triangular("trmm", 1.0, inverse[first], solved, side="R")
-    _triangular("trsm", -1.0, root[rest], solved, side="L")
+    triangular("trmm", 1.0, inverse[first], solved, side="R")
+    triangular("trsm", -1.0, root[rest], solved, side="L")
 
 
 def _square_lower(matrix: np.ndarray) -> None:
@@ -293,12 +328,12 @@ def _square_lower(matrix: np.ndarray) -> None:
     n = len(matrix)
     if n <= _LEAF:
         root = np.asfortranarray(np.tril(matrix))
-        _add_square(1.0, root, matrix, transposed=True, keep=0.0)
+        add_square(1.0, root, matrix, transposed=True, keep=0.0)
         return
     first, rest, across = (matrix[part] for part in _halves(n))
     _square_lower(first)
-    _add_square(1.0, across, first, transposed=True)
-    _triangular("trmm", 1.0, rest, across, side="L", transposed=True)
+    add_square(1.0, across, first, transposed=True)
+    triangular("trmm", 1.0, rest, across, side="L", transposed=True)
     _square_lower(rest)
 
 
@@ -328,64 +363,3 @@ def _filled(matrix: np.ndarray, axis: int) -> np.ndarray:
     missing = [(0, 0), (0, 0)]
     missing[axis] = 0, -matrix.shape[axis] % (2 * _BLOCK)
     return np.pad(matrix, missing) if missing[axis][1] else matrix
-
-
-def _triangular(
-    name: str,
-    factor: float,
-    triangle: np.ndarray,
-    matrix: np.ndarray,
-    side: str,
-    *,
-    transposed: bool = False,
-) -> None:
-    """A matrix times ("trmm") or over ("trsm") a lower triangle on some side of it, in place."""
-    form = side.encode(), b"L", b"T" if transposed else b"N", b"N"
-    _call("d" + name, *form, *matrix.shape, factor, *_within(triangle), *_within(matrix))
-
-
-def _add_square(
-    factor: float,
-    matrix: np.ndarray,
-    total: np.ndarray,
-    *,
-    transposed: bool = False,
-    keep: float = 1.0,
-    triangle: bytes = b"L",
-) -> None:
-    """Add a multiple of ``matrix @ matrix.T``, or of ``matrix.T @ matrix``, to a triangle."""
-    form = triangle, b"T" if transposed else b"N"
-    sizes = matrix.shape[::-1] if transposed else matrix.shape
-    _call("dsyrk", *form, *sizes, factor, *_within(matrix), keep, *_within(total))
-
-
-def _within(matrix: np.ndarray) -> tuple[np.ndarray, int]:
-    """A block of a matrix by columns, and how far apart its columns are."""
-    return matrix, matrix.strides[1] // matrix.itemsize
-
-
-def _call(name: str, *arguments: bytes | int | float | np.ndarray) -> None:
-    """Call a routine of BLAS. SciPy's own wrappers would copy blocks of matrices in and out."""
-    _routine(name)(*map(_address, arguments))
-
-
-def _address(argument: bytes | int | float | np.ndarray) -> object:
-    if isinstance(argument, np.ndarray):
-        return ctypes.c_void_p(argument.ctypes.data)
-    if isinstance(argument, bytes):
-        return argument
-    number = ctypes.c_int(argument) if isinstance(argument, int) else ctypes.c_double(argument)
-    return ctypes.byref(number)
-
-
-@functools.lru_cache
-def _routine(name: str) -> Callable[..., None]:
-    """A routine of BLAS that takes the addresses of its arguments."""
-    capsule = cython_blas.__pyx_capi__[name]
-    of_python = ctypes.pythonapi
-    signature = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)
-    signature = signature(("PyCapsule_GetName", of_python))(capsule)
-    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
-    pointer = pointer(("PyCapsule_GetPointer", of_python))(capsule, signature)
-    n_arguments = signature.count(b",") + 1
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)(pointer)

@@ -12,6 +12,7 @@ class Full(PerComponent, Conjugate):
     """Covariances of shape (k, d, d)."""
 
     name = compiled = "full"
+    turns = True
 
     def n_free_parameters(self, n_components, n_features):
         return n_components * n_features * (n_features + 1) // 2

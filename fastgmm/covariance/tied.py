@@ -27,6 +27,7 @@ class Tied(Conjugate):
     """
 
     name = compiled = "tied"
+    turns = True
     forms = Forms("shared_cholesky", MomentForm.NONE)
 
     def shape(self, n_components, n_features):

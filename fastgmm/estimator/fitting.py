@@ -25,6 +25,7 @@ from fastgmm.estimator.missing import allows_missing
 from fastgmm.estimator.noise import NOISE_ATTRIBUTES, check_noise_left_rows, noise_to_fit
 from fastgmm.estimator.rows import FitRows, check_absent_rows, rows_to_fit
 from fastgmm.estimator.small import small_fit
+from fastgmm.estimator.spaces import AsGiven, Space, space_of
 from fastgmm.estimator.start_rows import rows_to_draw, rows_to_start
 from fastgmm.estimator.starting import FoundStart, find_starts
 from fastgmm.families.noise import Noise, has_noise
@@ -38,6 +39,7 @@ from fastgmm.sklearn_interface import (
     underflow_is_zero,
 )
 from fastgmm.sources.base import RowGrid
+from fastgmm.starts import Start
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. "
@@ -132,7 +134,7 @@ def fit_rows(
     Returns
     -------
     result : EMResult
-        That the attributes are made of.
+        To go on from.
     """
     check_acceleration(estimator)
     if checkpoint is None and found is None and resume is None:
@@ -145,11 +147,15 @@ def fit_rows(
     noise = noise_to_fit(estimator, data)
     model = model_to_fit(estimator, structure, rows, data.given.dtype, noise)
     random_state = random_state_of(estimator.random_state)
+    space: Space = AsGiven(rows)
+    if checkpoint is None:
+        space = space_of(estimator, data, rows, model, engine)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     if estimator.on_failure == "recover":
         from fastgmm.recovery import Recovery
 
-        recovery = Recovery(rows, rows_to_draw(data), model, random_state, kept)
+        to_draw = space.drawn(rows_to_draw(data))
+        recovery = Recovery(space.rows, to_draw, model, random_state, kept)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
         warm, bound, n_starts = (
@@ -157,32 +163,24 @@ def fit_rows(
             estimator.lower_bound_,
             1,
         )
-        starts: Iterator[Parameters] = iter([warm])
+        starts: Iterator[Any] = iter([warm])
     elif resume is not None:
         starts = iter(())
     else:
-        starting, about = rows_to_start(data, rows, structure.forms, engine, k)
-        if found is None:
-            known = None if data.labels is None else known_rows(rows, data.labels, k)
-            found = find_starts(starting, k, random_state, engine, known, noise is not None)
-        placed = (
-            (about if drawn is None else open_pass(drawn, structure.forms, engine, k), start)
-            for drawn, start in found
-        )
+        placed = _placed_starts(estimator, data, rows, random_state, noise is not None, found)
         m_step = refuse_start if recovery is None else recovery.start
-        starts = first_parameters(model, placed, k, n_starts, m_step)
-    attributes = partial(fitted_attributes, model)
+        starts = space.starts(first_parameters(model, space.placed(placed), k, n_starts, m_step))
     tolerance = model.family.tolerance(estimator, rows.total_weight)
     em: Callable[..., EMResult] = partial(
         best_of_restarts,
         tol=tolerance,
         max_iter=estimator.max_iter,
         lower_bound=float(bound),
-        listener=listener_for(attributes),
+        listener=listener_for(lambda result: fitted_attributes(model, space.whole(result))),
         resume=resume,
     )
-    step, rule = steps(estimator, rows, model, tolerance, recovery)
-    em = partial(em, step, rule=rule)
+    step, rule = steps(estimator, space.rows, model, tolerance, recovery)
+    em = partial(em, space.step(step), rule=rule)
     if recovery is not None:
         em = partial(recovery.run, em)
     if checkpoint is None:
@@ -190,9 +188,32 @@ def fit_rows(
     else:  # which knows where to go on from
         file = checkpoint, random_state, checkpoint_every
         result = _keeper(estimator, data, warm, *file).run(em, starts, n_starts, structure)
+    whole = space.whole(result)
     rows.close()
-    _check_result(model, noise, result)
-    return _finish(estimator, model, result)
+    _check_result(model, noise, whole)
+    _finish(estimator, model, whole)
+    return result
+
+
+def _placed_starts(
+    estimator: Any,
+    data: FitRows,
+    rows: Pass,
+    random_state: np.random.RandomState,
+    with_noise: bool,
+    found: Iterable[FoundStart] | None,
+) -> Iterator[tuple[Pass, Start]]:
+    """The starts, each with the rows that it is about."""
+    forms, engine = estimator._structure.forms, ThreadEngine(estimator.n_jobs)
+    k = estimator.n_components
+    starting, about = rows_to_start(data, rows, forms, engine, k)
+    if found is None:
+        known = None if data.labels is None else known_rows(rows, data.labels, k)
+        found = find_starts(starting, k, random_state, engine, known, with_noise)
+    return (
+        (about if drawn is None else open_pass(drawn, forms, engine, k), start)
+        for drawn, start in found
+    )
 
 
 def _keeper(

@@ -54,10 +54,7 @@ class WidePass(Pass):
             return self._dense.statistics(operands, about, careful)
         chunk = self._read()
         about = operands.means if about is None else about
-        noise = -np.inf if operands.background is None else operands.background.log_density
-        densities = _log_densities(chunk.rows, operands)
-        log_likelihoods, responsibilities = shared_out_of(densities, noise)
-        responsibilities[responsibilities < np.exp(NEGLIGIBLE)] = 0.0
+        log_likelihoods, responsibilities = shared_out_to(operands, chunk.rows)
         sums = _sums(chunk, responsibilities, about, form)
         sums[0] = weighted_sum(log_likelihoods, chunk.weights)
         return self._record(sums, about, form)
@@ -93,16 +90,25 @@ class WidePass(Pass):
         return as_asked(SufficientStatistics(form, about, sums), self._forms, self, about[0])
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _log_densities(rows: np.ndarray, operands: Operands) -> np.ndarray:
-    """Weighted log-densities (n, k).
+def shared_out_to(operands: Operands, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods (n,) and responsibilities (n, k) of rows, of which none is negligible.
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d)
     operands : Operands
         Of matrices, one for each component or one for all.
+    rows : ndarray of shape (n, d)
+        Of float64.
     """
+    noise = -np.inf if operands.background is None else operands.background.log_density
+    log_likelihoods, shares = shared_out_of(_log_densities(rows, operands), noise)
+    shares[shares < np.exp(NEGLIGIBLE)] = 0.0
+    return log_likelihoods, shares
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _log_densities(rows: np.ndarray, operands: Operands) -> np.ndarray:
+    """Weighted log-densities (n, k)."""
     n, d = rows.shape
     distances = np.empty((n, len(operands.means)))
     whitened = blas.filled_rows(n, d)

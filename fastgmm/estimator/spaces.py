@@ -1,0 +1,134 @@
+"""The space that a fit goes on in: that of all features, or that which fewer rows span."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastgmm.em import EMResult
+from fastgmm.em_step import Model
+from fastgmm.engines.base import Engine
+from fastgmm.estimator.rows import FitRows
+from fastgmm.families.maximum_likelihood import MaximumLikelihood
+from fastgmm.parameters import Parameters
+from fastgmm.passes import Pass
+from fastgmm.sources.base import RowSource
+from fastgmm.starts import Start
+
+_LEAST_FEATURES = 128
+"""Features from which on fewer coordinates may pay."""
+
+_MOST_ROWS = 0.5
+"""Rows per feature up to which they do."""
+
+_LEAST_LESS = 100
+"""How many fewer they have to be at least, to pay for the way there and back."""
+
+_MOST_NUMBERS = 1 << 24
+"""Of rows that are held in memory."""
+
+_LEAST_SHARE = 1e-11
+"""Of the longest row's squared length, that the regularisation has to be.
+
+No covariance is then singular to rounding, in whatever coordinates.
+"""
+
+_ABSENT = ("weights_init", "means_init", "precisions_init", "freeze", "noise", "accelerate")
+"""What asks for more when it is not None."""
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+
+
+class Space(ABC):
+    """Where the iterations of a fit take place.
+
+    Attributes
+    ----------
+    rows : Pass
+        What they go over.
+    """
+
+    rows: Pass
+
+    @abstractmethod
+    def drawn(self, source: RowSource) -> RowSource:
+        """Rows that may be means, in this space."""
+
+    @abstractmethod
+    def placed(self, starts: Iterator[tuple[Pass, Start]]) -> Iterator[tuple[Pass, Start]]:
+        """Starts in this space, with the rows that each is about, from those in that of all."""
+
+    @abstractmethod
+    def starts(self, parameters: Iterator[Parameters]) -> Iterator[Any]:
+        """What `step` goes on from, of first parameters."""
+
+    @abstractmethod
+    def step(self, step: Step) -> Step:
+        """An iteration, made of one over `rows`."""
+
+    @abstractmethod
+    def whole(self, result: EMResult) -> EMResult:
+        """A run of such iterations, with parameters of all features."""
+
+
+class AsGiven(Space):
+    """That of all features."""
+
+    def __init__(self, rows: Pass):
+        self.rows = rows
+
+    def drawn(self, source):
+        return source
+
+    def placed(self, starts):
+        return starts
+
+    def starts(self, parameters):
+        return parameters
+
+    def step(self, step):
+        return step
+
+    def whole(self, result):
+        return result
+
+
+def may_be_spanned(estimator: Any, n_rows: int, n_features: int) -> bool:
+    """Whether an estimator's fits to so many rows may be in the space that these span."""
+    few = n_rows <= min(_MOST_ROWS * n_features, n_features - _LEAST_LESS)
+    few = few and n_features >= _LEAST_FEATURES and n_rows * n_features <= _MOST_NUMBERS
+    return few and estimator._structure.turns and estimator._family is MaximumLikelihood
+
+
+def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: Engine) -> Space:
+    """That of the rows if it may be and pays, or that of all features.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+    data : FitRows
+    rows : Pass
+        Over the data.
+    model : Model
+    engine : Engine
+    """
+    n, d = data.source.n_rows, data.source.n_features
+    plain = (
+        may_be_spanned(estimator, n, d)
+        and data.labels is None
+        and data.tally is None
+        and all(getattr(estimator, name) is None for name in _ABSENT)
+        and not isinstance(estimator.reg_covar, str)
+        and estimator.max_iter > 0
+        and not estimator.warm_start
+    )
+    if not plain:
+        return AsGiven(rows)
+    chunk = data.source.read(0, n)
+    longest = np.einsum("ij,ij->i", chunk.rows, chunk.rows, dtype=np.float64).max()
+    if not 0.0 < _LEAST_SHARE * longest <= model.reg_covar:
+        return AsGiven(rows)
+    from fastgmm.estimator.spanned import Spanned
+
+    return Spanned(rows, chunk, model, engine, estimator.n_components)
