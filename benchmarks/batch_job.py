@@ -6,13 +6,16 @@ compares the bits of both models, and prints what it saw. The files are removed 
 kept, they are taken again.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +50,16 @@ class Run:
     code: int
 
 
+def unfinished(folder: Path) -> Path:
+    """Where rows are until all are written."""
+    return folder.with_suffix(".unfinished")
+
+
 def write_rows(folder: Path, n_rows: int) -> None:
     """Write rows of a mixture, in files of half a gigabyte; what is there already is taken."""
     if folder.exists():
         return
-    final, folder = folder, folder.with_suffix(".unfinished")
+    final, folder = folder, unfinished(folder)
     folder.mkdir(parents=True)
     centres = np.random.default_rng(0).uniform(-3, 3, (N_COMPONENTS, N_FEATURES))
     names = [f"x{j}" for j in range(N_FEATURES)]
@@ -112,13 +120,6 @@ def watch_memory(pid: int, peaks: list[int]) -> None:
         time.sleep(0.05)
 
 
-def same_bits(*models: Any) -> bool:
-    """Whether two models have the same parameters, bit for bit, by the same way to them."""
-    names = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
-    arrays = [[np.asarray(getattr(model, name)).tobytes() for name in names] for model in models]
-    return arrays[0] == arrays[1]
-
-
 def options(memory_limit: str, of_what: str, **more: Any) -> dict[str, Any]:
     """What jobs of rows larger than memory ask for: how many, where, and within what limit."""
     return {
@@ -130,59 +131,78 @@ def options(memory_limit: str, of_what: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def make_rows(folder: Path, gigabytes: float) -> int:
-    """Write so many rows, say so, and give the bytes that they take in files."""
-    n_rows, began = int(gigabytes * 1e9 / ROW_BYTES), time.monotonic()
-    write_rows(folder, n_rows)
-    files = list(folder.iterdir())
-    n_bytes = sum(path.stat().st_size for path in files)
-    print(
-        f"{n_rows} rows x {N_FEATURES} features in {len(files)} files, {n_bytes / 1e9:.2f} GB, "
-        f"written in {time.monotonic() - began:.0f} s",
-        flush=True,
+@contextmanager
+def made_rows(asked: argparse.Namespace) -> Iterator[int]:
+    """The bytes that so many rows take in files, which are removed afterwards unless kept."""
+    folder, rows = asked.directory, asked.directory / "rows"
+    others = set(folder.iterdir() if folder.exists() else ()) - {rows, unfinished(rows)}
+    if any(path.suffix != ".npz" for path in others):
+        raise SystemExit(f"{folder} holds other files, and would be removed: name a new folder")
+    n_rows, began = int(asked.gigabytes * 1e9 / ROW_BYTES), time.monotonic()
+    try:
+        write_rows(rows, n_rows)
+        files = list(rows.iterdir())
+        n_bytes = sum(path.stat().st_size for path in files)
+        print(
+            f"{n_rows} rows x {N_FEATURES} features in {len(files)} files, "
+            f"{n_bytes / 1e9:.2f} GB, written in {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+        yield n_bytes
+    finally:
+        if not asked.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def tell_whether_alike(*models: Any) -> None:
+    """Whether two models have the same parameters, bit for bit, by the same way to them."""
+    names = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
+    one, other = (
+        [np.asarray(getattr(model, name)).tobytes() for name in names] for model in models
     )
-    return n_bytes
+    print(f"the same bits: {'yes' if one == other else 'NO'}")
+    if one != other:
+        raise SystemExit(1)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the data, run the jobs, and print the figures."""
     asked = parser_of(__doc__, options("1GB", "of every job")).parse_args(arguments)
-    folder, rows = asked.directory, asked.directory / "rows"
-    try:
-        n_bytes = make_rows(rows, asked.gigabytes)
+    with made_rows(asked) as n_bytes:
+        measure(asked, n_bytes)
 
-        def command(name: str) -> list[str]:
-            line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit", str(rows)]
-            line += [*OPTIONS.split(), "--memory-limit", asked.memory_limit, "--checkpoint"]
-            return [*line, str(folder / f"{name}-job.npz"), "--out", str(folder / f"{name}.npz")]
 
-        # Both jobs at a time: the pages that one has read are there for the other.
-        with ThreadPoolExecutor(2) as pool:
-            alone = pool.submit(run, "undisturbed", command("undisturbed"))
-            runs = [run("disturbed", command("disturbed"), kill) for kill in (*KILLED_IN, None)]
-            undisturbed = alone.result()
-        codes = [each.code for each in (undisturbed, *runs)]
-        if codes != [0, -9, -9, 0]:
-            raise SystemExit(
-                f"The jobs ended by the codes {codes}, not 0, -9, -9, 0. Of too few rows, one may "
-                "be over before it is killed: ask for more --gigabytes."
-            )
-        seconds = float(np.median(undisturbed.iterations[1:]))
-        print(
-            f"undisturbed: {undisturbed.seconds:.0f} s; an iteration takes {seconds:.1f} s, "
-            f"{n_bytes / 1e9 / seconds:.2f} GB/s"
+def measure(asked: argparse.Namespace, n_bytes: int) -> None:
+    """Run the jobs."""
+    folder = asked.directory
+
+    def command(name: str) -> list[str]:
+        line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit"]
+        line += [str(folder / "rows"), *OPTIONS.split(), "--memory-limit", asked.memory_limit]
+        line += ["--checkpoint", str(folder / f"{name}-job.npz")]
+        return [*line, "--out", str(folder / f"{name}.npz")]
+
+    # Both jobs at a time: the pages that one has read are there for the other.
+    with ThreadPoolExecutor(2) as pool:
+        alone = pool.submit(run, "undisturbed", command("undisturbed"))
+        runs = [run("disturbed", command("disturbed"), kill) for kill in (*KILLED_IN, None)]
+        undisturbed = alone.result()
+    codes = [each.code for each in (undisturbed, *runs)]
+    if codes != [0, -9, -9, 0]:
+        raise SystemExit(
+            f"The jobs ended by the codes {codes}, not 0, -9, -9, 0. Of too few rows, one may "
+            "be over before it is killed: ask for more --gigabytes."
         )
-        peaks = ", ".join(f"{each.peak_bytes / 1e6:.0f} MB" for each in (undisturbed, *runs))
-        print(f"peak memory of the processes, --memory-limit {asked.memory_limit}: {peaks}")
-        equal = same_bits(
-            *(fastgmm.load(folder / f"{name}.npz") for name in ("undisturbed", "disturbed"))
-        )
-        print(f"the same bits: {'yes' if equal else 'NO'}")
-        if not equal:
-            raise SystemExit(1)
-    finally:
-        if not asked.keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    seconds = float(np.median(undisturbed.iterations[1:]))
+    print(
+        f"undisturbed: {undisturbed.seconds:.0f} s; an iteration takes {seconds:.1f} s, "
+        f"{n_bytes / 1e9 / seconds:.2f} GB/s"
+    )
+    peaks = ", ".join(f"{each.peak_bytes / 1e6:.0f} MB" for each in (undisturbed, *runs))
+    print(f"peak memory of the processes, --memory-limit {asked.memory_limit}: {peaks}")
+    tell_whether_alike(
+        *(fastgmm.load(folder / f"{name}.npz") for name in ("undisturbed", "disturbed"))
+    )
 
 
 if __name__ == "__main__":

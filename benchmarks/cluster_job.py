@@ -7,7 +7,6 @@ and prints what it saw. The files are removed unless ``--keep``; kept, they are 
 """
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from distributed import Client, LocalCluster
 
 import fastgmm
-from benchmarks.batch_job import N_COMPONENTS, make_rows, options, same_bits, watch_memory
+from benchmarks.batch_job import N_COMPONENTS, made_rows, options, tell_whether_alike, watch_memory
 from benchmarks.command import parser_of
 from benchmarks.suite.clock import quietly
 from fastgmm.em import Listener
@@ -106,26 +106,19 @@ def main(arguments: list[str] | None = None) -> None:
     limits = options("2GB", "of every worker", rows_limit=rows_limit)
     asked = parser_of(__doc__, limits).parse_args(arguments)
     rows = asked.directory / "rows"
-    try:
-        n_bytes = make_rows(rows, asked.gigabytes)
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with made_rows(asked) as n_bytes, quietly():
+        memory = psutil.virtual_memory().total
         print(f"this machine has {memory / 1e9:.1f} GB of memory", flush=True)
-        with quietly():
-            here = Watch("this process")
-            local = fit(rows, here, memory_limit=asked.rows_limit)
-            model, there, peaks, killed = on_workers(rows, asked.memory_limit, asked.rows_limit)
+        here = Watch("this process")
+        local = fit(rows, here, memory_limit=asked.rows_limit)
+        model, there, peaks, killed = on_workers(rows, asked.memory_limit, asked.rows_limit)
         for name, watch in (("this process", here), ("two workers", there)):
             seconds = float(np.median(watch.seconds[1:]))
             print(f"{name}: {seconds:.1f} s an iteration, {n_bytes / 1e9 / seconds:.2f} GB/s")
         told = ", ".join(f"{peak / 1e6:.0f} MB" for peak in peaks)
         print(f"peak memory of the workers' processes, limit {asked.memory_limit}: {told}")
-        equal = same_bits(local, model)
-        print(f"workers killed: {len(killed)}; the same bits: {'yes' if equal else 'NO'}")
-        if not equal:
-            raise SystemExit(1)
-    finally:
-        if not asked.keep:
-            shutil.rmtree(asked.directory, ignore_errors=True)
+        print(f"workers killed: {len(killed)}")
+        tell_whether_alike(local, model)
 
 
 if __name__ == "__main__":

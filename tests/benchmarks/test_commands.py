@@ -106,3 +106,12 @@ def test_a_table_goes_on_while_headings_stay(capsys):
         "|" + 26 * "-" + "|",
         "||",
     ]
+
+
+@pytest.mark.parametrize("name", ["batch_job", "cluster_job"])
+def test_a_folder_with_other_files_is_not_removed(name, tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "notes.txt").touch()
+    code, _, _ = run(import_module(f"benchmarks.{name}").main, "--directory", tmp_path)
+    assert "holds other files" in code
+    assert (tmp_path / "notes.txt").exists()
