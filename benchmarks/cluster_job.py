@@ -67,6 +67,7 @@ def on_workers(
     """The model, its iterations, the most memory of processes that were workers, and the killed."""
     peaks: dict[int, list[int]] = {}
     killed: list[int] = []
+    over = threading.Event()  # sums of few rows may never be seen
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=":0"
@@ -84,17 +85,18 @@ def on_workers(
 
         def kill() -> None:
             at_work: list[int] = []
-            while not at_work:
+            while not at_work and not over.is_set():
                 pids = look()
                 at_work = [pids[address] for address in summing(client) if address in pids]
-            pid = at_work[0]
-            print(f"worker {pid} is killed", flush=True)
-            os.kill(pid, signal.SIGKILL)
-            killed.append(pid)
+            for pid in at_work[:1]:
+                print(f"worker {pid} is killed", flush=True)
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
 
         look()
         watch = Watch("two workers", kill)
         model = fit(rows, watch, engine="dask", memory_limit=of_rows)
+        over.set()
         look()
         time.sleep(1.0)
     return model, watch, [peak for (peak,) in peaks.values()], killed
