@@ -8,9 +8,8 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    path = f"{__package__}.{name}"
-    if name.startswith("_") or importlib.util.find_spec(path) is None:
+    if name.startswith("_") or importlib.util.find_spec(f"fastgmm.estimator.{name}") is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(path)
+    module = importlib.import_module(f"fastgmm.estimator.{name}")
     globals()[name] = module
     return module
