@@ -98,7 +98,15 @@ def may_be_spanned(estimator: Any, n_rows: int, n_features: int) -> bool:
     """Whether an estimator's fits to so many rows may be in the space that these span."""
     few = n_rows <= min(_MOST_ROWS * n_features, n_features - _LEAST_LESS)
     few = few and n_features >= _LEAST_FEATURES and n_rows * n_features <= _MOST_NUMBERS
-    return few and estimator._structure.turns and estimator._family is MaximumLikelihood
+    return (
+        few
+        and estimator._structure.turns
+        and estimator._family is MaximumLikelihood
+        and all(getattr(estimator, name) is None for name in _ABSENT)
+        and not isinstance(estimator.reg_covar, str)
+        and estimator.max_iter > 0
+        and not estimator.warm_start
+    )
 
 
 def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: Engine) -> Space:
@@ -114,16 +122,7 @@ def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: En
     engine : Engine
     """
     n, d = data.source.n_rows, data.source.n_features
-    plain = (
-        may_be_spanned(estimator, n, d)
-        and data.labels is None
-        and data.tally is None
-        and all(getattr(estimator, name) is None for name in _ABSENT)
-        and not isinstance(estimator.reg_covar, str)
-        and estimator.max_iter > 0
-        and not estimator.warm_start
-    )
-    if not plain:
+    if data.labels is not None or data.tally is not None or not may_be_spanned(estimator, n, d):
         return AsGiven(rows)
     chunk = data.source.read(0, n)
     longest = np.einsum("ij,ij->i", chunk.rows, chunk.rows, dtype=np.float64).max()
