@@ -12,4 +12,6 @@
 - ``history``, ``report``: the figures of all commits, and a page that shows them.
 - ``batch_job``, ``cluster_job``: rows larger than memory, and jobs that are killed; ``scaling``:
   what an iteration costs on a cluster.
+- ``processes``, ``worker``: a process that calls functions: of a tree, a library, or a fit whose
+  memory is measured.
 """

@@ -12,27 +12,15 @@ take more. The figures stand in ``docs/performance.md``.
 """
 
 import argparse
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 
 from benchmarks.command import Record, command, one_shape
+from benchmarks.processes import in_new_process
 from benchmarks.suite.calls import LIBRARIES, OURS
-from benchmarks.suite.memory import peak_memory
+from benchmarks.suite.memory import beyond_rows
 from benchmarks.suite.problems import parse_shape
 
 STARTS = ("random_from_data", "kmeans")
-
-
-def in_new_process(shape: str, init_params: str, library: str = OURS) -> int:
-    """Bytes beyond the rows at the peak of a fit."""
-    spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawning) as process:
-        return process.submit(_in_this_process, shape, init_params, library).result()
-
-
-def _in_this_process(shape: str, init_params: str, library: str) -> int:
-    return peak_memory(init_params=init_params, shape=shape, library=library)()
 
 
 @command(
@@ -48,7 +36,7 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
                 "rows x features x components": asked.shape,
                 "library": library,
                 "start": start,
-                "MB beyond X": in_new_process(asked.shape, start, library) / 1e6,
+                "MB beyond X": in_new_process(beyond_rows, start, asked.shape, library) / 1e6,
                 "MB of X": 8 * n * d / 1e6,
             }
 

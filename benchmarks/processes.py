@@ -1,14 +1,13 @@
-"""Processes that measure: each has its time, none outlives who started it, and some answer."""
+"""Processes that measure: each calls functions, in its time, and none outlives who started it."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 PATIENCE = 600.0
@@ -18,8 +17,6 @@ UNFAIR_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """They choose kernels or tiles of OpenBLAS other than the machine's own, which slows scikit-learn
 far more than fastgmm."""
 
-_running: set[subprocess.Popen[str]] = set()
-
 
 def fair_environment(threads: int | None = None, **others: str) -> dict[str, str]:
     """Variables of a process that measures, whose BLAS has so many threads."""
@@ -28,66 +25,14 @@ def fair_environment(threads: int | None = None, **others: str) -> dict[str, str
     return kept | dict.fromkeys(names, str(threads)) | others
 
 
-@contextmanager
-def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process that is gone when the block is left."""
-    process = subprocess.Popen(command, text=True, **options)
-    _running.add(process)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-        _running.discard(process)
-
-
-@contextmanager
-def patience(
-    process: subprocess.Popen[str], seconds: float | None = None
-) -> Iterator[threading.Event]:
-    """Kill the process if the block takes longer; the event tells whether."""
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        process.kill()
-
-    timer = threading.Timer(seconds or PATIENCE, end)
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM end all processes and raise KeyboardInterrupt in the main thread.
-
-    The processes first: other threads wait for them, and leaving waits for those threads.
-    """
-
-    def stop(*_: Any) -> None:
-        for process in list(_running):
-            process.kill()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class NoAnswer(Exception):
-    """A worker has ended; the message says how.
+    """A process has ended; the message says how.
 
     Parameters
     ----------
     how : str
     messages : str
-        What the process wrote of it.
+        What it wrote.
     """
 
     def __init__(self, how: str, messages: str):
@@ -95,78 +40,103 @@ class NoAnswer(Exception):
         self.messages = messages
 
 
-class Worker:
-    """A process that writes a line of JSON first, and then one for every line it reads.
+class Raised(Exception):
+    """A function has raised in a process, which goes on.
 
     Parameters
     ----------
-    module : str
-        Which it runs; within, `answers` is the other end.
-    arguments : list of str
-    log : Path
-        For its messages. A file, for nobody empties a pipe while samples are taken.
+    kind : str
+        The name of the exception.
+    text, trace : str
+        What it says, and where it was raised.
+    """
+
+    def __init__(self, kind: str, text: str, trace: str):
+        super().__init__(f"{kind}: {text}")
+        self.kind, self.text, self.trace = kind, text, trace
+
+
+class Worker:
+    """A process that calls functions; `benchmarks.worker` is its other end.
+
+    Parameters
+    ----------
     seconds : float, optional
         That an answer may take; `PATIENCE` by default.
+    prefix : sequence of str
+        A command that runs the process.
     options : dict
         Of the process.
     """
 
-    def __init__(
-        self,
-        module: str,
-        arguments: list[str],
-        log: Path,
-        seconds: float | None = None,
-        **options: Any,
-    ):
-        self._command = [sys.executable, "-m", module, *arguments]
-        self._log, self._seconds, self._options = log, seconds, options
-        self._open = ExitStack()
+    def __init__(self, seconds: float | None = None, prefix: Sequence[str] = (), **options: Any):
+        self._command = [*prefix, sys.executable, "-m", "benchmarks.worker"]
+        self._seconds, self._options = seconds, options
 
     def __enter__(self) -> "Worker":
+        # A file, for nobody empties a pipe while samples are taken.
+        self._messages = tempfile.TemporaryFile("w+")
         pipe = subprocess.PIPE
-        with ExitStack() as stack:
-            self._messages = stack.enter_context(self._log.open("w+"))
-            self._process = stack.enter_context(
-                started(
-                    self._command, stdin=pipe, stdout=pipe, stderr=self._messages, **self._options
-                )
-            )
-            self._open = stack.pop_all()
+        self._process = subprocess.Popen(
+            self._command,
+            text=True,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=self._messages,
+            **self._options,
+        )
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._open.close()
+        self._process.kill()
+        self._process.communicate()
+        self._messages.close()
 
-    def ask(self, line: str) -> Any:
-        """The answer to a line.
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function of a module returns there; both it and its arguments are JSON."""
+        self.ask(function, *arguments)
+        return self.answer()
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Begin a call, whose `answer` is to be fetched."""
+        request = json.dumps([function.__module__, function.__name__, arguments])
+        with suppress(OSError):  # then there is no answer either
+            print(request, file=self._process.stdin, flush=True)
+
+    def answer(self) -> Any:
+        """What the function returned.
 
         Raises
         ------
+        Raised
+            If it raised.
         NoAnswer
-            If the process ends, or takes too long.
+            If the process has ended, or takes too long.
         """
-        assert self._process.stdin is not None
-        with suppress(OSError):  # then there is no answer either
-            print(line, file=self._process.stdin, flush=True)
-        return self.answer()
+        seconds, late = self._seconds or PATIENCE, threading.Event()
 
-    def answer(self) -> Any:
-        """The next answer, or the first."""
-        assert self._process.stdout is not None
-        with patience(self._process, self._seconds) as late:
-            line = self._process.stdout.readline()
-        if line:
-            return json.loads(line)
-        code = self._process.wait()
-        self._messages.seek(0)
-        if late.is_set():
-            raise NoAnswer(f"took over {self._seconds or PATIENCE:g} s", self._messages.read())
-        raise NoAnswer(f"ended with exit code {code}", self._messages.read())
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()  # type: ignore[union-attr]
+        finally:
+            timer.cancel()
+        if not line:
+            code = self._process.wait()
+            self._messages.seek(0)
+            how = f"took over {seconds:g} s" if late.is_set() else f"ended with exit code {code}"
+            raise NoAnswer(how, self._messages.read())
+        answer = json.loads(line)
+        if answer["raised"] is not None:
+            raise Raised(*answer["raised"])
+        return answer["value"]
 
 
-def answers() -> Callable[[Any], None]:
-    """What a worker answers by; whatever else prints from now on is a message."""
-    kept = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return lambda content: print(json.dumps(content), file=kept, flush=True)
+def in_new_process(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a function returns in a process that has done nothing before."""
+    with Worker(**options) as worker:
+        return worker.call(function, *arguments)

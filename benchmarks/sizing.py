@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.command import Record, command
-from benchmarks.memory import in_new_process
+from benchmarks.processes import in_new_process
 from benchmarks.suite.calls import em_iterations
 from benchmarks.suite.clock import cpu_seconds_of, iterations_in_turn
+from benchmarks.suite.memory import beyond_rows
 from benchmarks.suite.problems import parse_shape
 
 SHAPES = (
@@ -73,7 +74,7 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
         yield {
             "rows x features x components": shape,
             "MB of rows": 8e-6 * n * d,
-            "MB beyond them": 1e-6 * in_new_process(shape, "kmeans"),
+            "MB beyond them": 1e-6 * in_new_process(beyond_rows, "kmeans", shape),
         }
 
 

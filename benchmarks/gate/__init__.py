@@ -7,7 +7,7 @@ its own, with the benchmark code of the present checkout:
   the machine does meets both (`interleave`). Something is slower when it is so by more than the
   limit, both relatively and absolutely, and is so again in a second run with new processes
   (`verdict`);
-- *figures* that no noise touches: passes over the rows, EM iterations, bytes (`figures_worker`);
+- *figures* that no noise touches: passes over the rows, EM iterations, bytes (`figures`);
 - *instructions* of one pass of each kernel, counted by valgrind where it is installed, repeatable
   to the count (`instructions`).
 

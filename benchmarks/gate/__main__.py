@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -19,7 +20,6 @@ from benchmarks.gate.errors import GateError
 from benchmarks.gate.run import KINDS, Options, compare
 from benchmarks.gate.table import markdown
 from benchmarks.gate.trees import open_tree
-from benchmarks.processes import stopped_by_signals
 
 OK, WORSE, NO_ANSWER = 0, 1, 2
 
@@ -94,9 +94,9 @@ def finite(text: str) -> float:
 @contextmanager
 def answering() -> Iterator[None]:
     """Within, whatever goes wrong ends with the exit code that says that there is no answer."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
-        with stopped_by_signals():
-            yield
+        yield
     except GateError as error:
         fail(str(error))
     except OSError as error:  # a full disk, most likely
@@ -105,6 +105,8 @@ def answering() -> Iterator[None]:
         fail("interrupted")
     except Exception:
         fail(f"the gate itself failed\n{traceback.format_exc()}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def tell(progress: str) -> None:

@@ -1,17 +1,24 @@
 """Instruction counts of the kernels under valgrind, repeatable to the count."""
 
-import json
 import platform
 import re
 import shutil
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.gate.counting import compile_problems, count_problems
 from benchmarks.gate.errors import GateError
+from benchmarks.gate.sides import on_all, opened
 from benchmarks.gate.trees import Tree
 
 Figures = dict[str, tuple[float, str]]
 """Value and unit by name."""
+
+_DUMPS = "callgrind.out"
+_VALGRIND = (
+    *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),
+    f"--callgrind-out-file={_DUMPS}",
+)
 
 _NAME = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?")
 _TRIGGER = "desc: Trigger: Client Request: "
@@ -33,12 +40,12 @@ def why_not() -> str | None:
     return None
 
 
-def count_instructions(tree: Tree, select: str = "") -> Figures:
-    """Instructions per row of one pass of each kernel, and that unit, by name.
+def count_instructions(*trees: Tree, select: str = "") -> list[Figures]:
+    """Of every tree the instructions per row of one pass of each kernel, and that unit, by name.
 
     Parameters
     ----------
-    tree : Tree
+    *trees : Tree
     select : str
         Regular expression; problems whose name does not contain it are left out, which saves their
         compilation.
@@ -48,19 +55,20 @@ def count_instructions(tree: Tree, select: str = "") -> Figures:
     GateError
         If the kernels fail, or nothing was counted.
     """
-    module = "benchmarks.gate.counting_worker"
-    tree.run(module, select)
-    dumps = tree.work / "callgrind.out"
-    for old in tree.work.glob(f"{dumps.name}*"):
-        old.unlink()
-    valgrind = (
-        *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),
-        f"--callgrind-out-file={dumps}",
-    )
-    printed = tree.run(module, select, "collect", prefix=valgrind)
-    rows = json.loads(printed.splitlines()[-1])
+    with opened(*trees) as sides:
+        on_all(sides, compile_problems, select)
+    for tree in trees:
+        for old in tree.work.glob(f"{_DUMPS}*"):
+            old.unlink()
+    with opened(*trees, prefix=_VALGRIND) as sides:
+        rows = on_all(sides, count_problems, select)
+    return [_per_row(tree, of_tree) for tree, of_tree in zip(trees, rows, strict=True)]
+
+
+def _per_row(tree: Tree, rows: dict[str, int]) -> Figures:
+    """What valgrind has written, by what has run and over how many rows."""
     totals: Counter[str] = Counter()
-    for path in tree.work.glob(f"{dumps.name}.*"):
+    for path in tree.work.glob(f"{_DUMPS}.*"):
         name, instructions = read_dump(path)
         totals[name] += instructions
     if not rows or any(not totals[name] for name in rows):

@@ -7,63 +7,13 @@ which of them first alternating.
 
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
 
-from benchmarks.gate.errors import GateError, last_lines
+from benchmarks.gate.samples import sample
+from benchmarks.gate.sides import BenchmarkError, NotHere, Side, opened
+from benchmarks.gate.start import own_start
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Pairs
-from benchmarks.processes import NoAnswer, Worker
-
-
-class BenchmarkError(GateError):
-    """A benchmark raised."""
-
-
-class NotHere(Exception):
-    """This machine cannot run a benchmark."""
-
-
-class Side:
-    """A process of `benchmarks.gate.worker` on one tree, that goes with what is `opened`."""
-
-    def __init__(self, tree: Tree, opened: ExitStack):
-        self.tree = tree
-        how: dict[str, Any] = {"cwd": tree.work, "env": tree.environment()}
-        worker = Worker("benchmarks.gate.worker", [], tree.work / "worker.log", **how)
-        self._worker = opened.enter_context(worker)
-        self.start = self._answer("its start", self._worker.answer)["start"]
-        """Seconds that the process measured of its own start."""
-
-    def sample(self, name: str) -> float:
-        """One sample of a benchmark.
-
-        Raises
-        ------
-        NotHere
-            If this machine cannot run it.
-        GateError
-            If it fails, a `BenchmarkError`, or the process ends.
-        """
-        answer = self._answer(name, lambda: self._worker.ask(name))
-        if "error" in answer:
-            raise BenchmarkError(
-                f"benchmark {name!r} failed on {self.tree.role} {self.tree.name}:\n"
-                f"{last_lines(answer['error'])}"
-            )
-        if "absent" in answer:
-            raise NotHere(answer["absent"])
-        return answer["sample"]
-
-    def _answer(self, what: str, ask: Callable[[], Any]) -> Any:
-        try:
-            return ask()
-        except NoAnswer as ended:
-            raise GateError(
-                f"{self.tree.role} {self.tree.name}: the process {ended}, in {what}\n"
-                f"{last_lines(ended.messages)}"
-            ) from None
 
 
 def prepare(base: Tree, head: Tree, names: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -81,30 +31,25 @@ def prepare(base: Tree, head: Tree, names: list[str]) -> tuple[list[str], dict[s
     GateError
         If one fails on HEAD, or none runs on BASE.
     """
-    with ThreadPoolExecutor(2) as pool:
-        of_base, of_head = pool.map(lambda tree: _failures(tree, names), (base, head))
-    failed, broken = (
-        [failure for failure in side.values() if isinstance(failure, BenchmarkError)]
-        for side in (of_head, of_base)
-    )
-    if failed or (broken and len(broken) == len(names)):
-        raise [*failed, *broken][0]
-    reasons = {name: str(failure) for name, failure in (of_head | of_base).items()}
-    reasons |= {name: "fails on BASE" for name in of_base if name not in of_head}
-    return [name for name in names if name not in reasons], reasons
-
-
-def _failures(tree: Tree, names: list[str]) -> dict[str, BenchmarkError | NotHere]:
-    """Run every benchmark once; what did not run."""
-    failures: dict[str, BenchmarkError | NotHere] = {}
-    with ExitStack() as stack:
-        side = Side(tree, stack)
+    left_out: dict[str, str] = {}
+    broken: list[BenchmarkError] = []
+    with opened(head, base) as sides:
         for name in names:
-            try:
-                side.sample(name)
-            except (BenchmarkError, NotHere) as failure:
-                failures[name] = failure
-    return failures
+            for side in sides:
+                side.ask(sample, name)
+            for side in sides:
+                try:
+                    side.answer()
+                except NotHere as reason:
+                    left_out[name] = str(reason)
+                except BenchmarkError as error:
+                    if side.tree is head:
+                        raise
+                    broken.append(error)
+                    left_out.setdefault(name, "fails on BASE")
+    if broken and len(broken) == len(names):
+        raise broken[0]
+    return [name for name in names if name not in left_out], left_out
 
 
 def take_samples(
@@ -116,7 +61,7 @@ def take_samples(
     pairs: int,
     progress: Callable[[str], None],
 ) -> dict[str, Pairs]:
-    """Samples of all benchmarks named, which run on both, and of the workers' own start.
+    """Samples of all benchmarks named, which run on both, and of the processes' own start.
 
     There are so many `rounds` of new processes, and in each so many `pairs` of every benchmark.
     """
@@ -126,14 +71,17 @@ def take_samples(
         with ExitStack() as stack:
             # One after the other: they must not wait for each other's imports.
             order = (base, head) if number % 2 == 0 else (head, base)
-            sides = {tree: Side(tree, stack) for tree in order}
-            for name in sides[base].start:
-                samples[name].add(sides[base].start[name], sides[head].start[name])
+            sides, start = {}, {}
+            for tree in order:
+                sides[tree] = Side(tree, stack)
+                start[tree] = sides[tree].call(own_start)
+            for name in start[base]:
+                samples[name].add(start[base][name], start[head][name])
             for name in names:
                 for side in sides.values():
-                    side.sample(name)  # the first one sets up
+                    side.call(sample, name)  # the first one sets up
                 for index in range(pairs):
                     order = (base, head) if (index + number) % 2 == 0 else (head, base)
-                    taken = {tree: sides[tree].sample(name) for tree in order}
+                    taken = {tree: sides[tree].call(sample, name) for tree in order}
                     samples[name].add(taken[base], taken[head])
     return dict(samples)

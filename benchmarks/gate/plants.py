@@ -1,6 +1,6 @@
 """Regressions to plant in a process, to see whether the gate finds them.
 
-A worker of the gate plants what its environment names, before anything runs: it puts something
+A process of the gate plants what its environment names, before anything runs: it puts something
 slower in the place of a function or a constant of fastgmm. What is replaced must be there. A name
 that has gone is an error, not a regression that was not found: mend the plant.
 """

@@ -12,7 +12,6 @@ import inspect
 import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -57,12 +56,10 @@ class Recorder:
         for source in sources:
             source.read = self._watched_read(source.read)  # type: ignore[attr-defined]
 
-    @contextmanager
-    def counting(self) -> Iterator["Recorder"]:
-        """Count from zero within."""
+    def clear(self) -> None:
+        """Count from zero again."""
         self.kernel_rows.clear()
         self.rows_read = 0
-        yield self
 
     def _watched_factory(self, name: str, factory: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(factory)

@@ -1,17 +1,16 @@
 """The measurements of the gate, and the verdicts on them."""
 
-import json
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from benchmarks.gate import verdict
 from benchmarks.gate.accepted import accept
 from benchmarks.gate.errors import GateError
+from benchmarks.gate.figures import measure_figures
 from benchmarks.gate.instructions import Figures, alike, count_instructions, why_not
 from benchmarks.gate.interleave import prepare, take_samples
+from benchmarks.gate.sides import check, on_all, opened
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Limit, Line, Pairs, Verdict
 from benchmarks.suite.timings import CORE, RATIOS
@@ -27,7 +26,6 @@ _FIGURE_LIMITS = {
 }
 
 Progress = Callable[[str], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,20 +73,23 @@ def compare(base: Tree, head: Tree, options: Options, progress: Progress) -> Out
     Raises
     ------
     GateError
-        If a benchmark fails on HEAD, or none ran.
+        If a side does not import, a benchmark fails on HEAD, or none ran.
     """
+    check(base, head)
     outcome = Outcome()
     if "figures" in options.kinds:
         progress("figures: passes, iterations, bytes")
-        sides = _on_both(lambda tree: _figures(tree, options.select), base, head)
-        outcome.lines += compare_sides(sides, options)
+        with opened(base, head) as sides:
+            of_base, of_head = on_all(sides, measure_figures, options.select)
+        outcome.lines += compare_sides(of_base, of_head, options)
     if "instructions" in options.kinds:
         if reason := why_not():
             outcome.notes.append(f"Instructions were not counted: {reason}.")
         else:
             progress("instructions, under valgrind")
-            sides = _on_both(lambda tree: count_instructions(tree, options.select), base, head)
-            outcome.lines += compare_sides(alike(*sides), options)
+            counted = count_instructions(base, head, select=options.select)
+            of_base, of_head = alike(*counted)
+            outcome.lines += compare_sides(of_base, of_head, options)
     if "times" in options.kinds:
         outcome.lines += _times(base, head, options, progress)
     if all(line.verdict is Verdict.NOT_COMPARED for line in outcome.lines):
@@ -97,7 +98,7 @@ def compare(base: Tree, head: Tree, options: Options, progress: Progress) -> Out
     return outcome
 
 
-def compare_sides(sides: tuple[Figures, Figures], options: Options) -> list[Line]:
+def compare_sides(base: Figures, head: Figures, options: Options) -> list[Line]:
     """Verdicts on figures.
 
     Raises
@@ -105,7 +106,6 @@ def compare_sides(sides: tuple[Figures, Figures], options: Options) -> list[Line
     GateError
         If HEAD lacks one that BASE has: a benchmark that has stopped to run proves nothing.
     """
-    base, head = sides
     lost = [name for name in base if name not in head and options.selected(name)]
     if lost:
         raise GateError(f"measured on BASE, but not on HEAD: {'; '.join(lost)}")
@@ -119,19 +119,6 @@ def compare_sides(sides: tuple[Figures, Figures], options: Options) -> list[Line
         else:
             lines.append(verdict.not_compared(name, unit, "new"))
     return lines
-
-
-def _figures(tree: Tree, select: str) -> Figures:
-    lines = tree.run("benchmarks.gate.figures_worker", select).splitlines()
-    printed = json.loads(lines[-1])
-    return {name: (value, unit) for name, (value, unit) in printed.items()}
-
-
-def _on_both(measure: Callable[[Tree], T], base: Tree, head: Tree) -> tuple[T, T]:
-    """Measure both sides at once: for what noise does not touch."""
-    with ThreadPoolExecutor(2) as pool:
-        of_base, of_head = pool.submit(measure, base), pool.submit(measure, head)
-        return of_base.result(), of_head.result()
 
 
 def _times(base: Tree, head: Tree, options: Options, progress: Progress) -> list[Line]:

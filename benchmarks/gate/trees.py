@@ -1,27 +1,21 @@
 """The two sides of a comparison: sources of a commit or a directory, ready to run.
 
 fastgmm is pure Python to an installer (kernels are compiled on the first call), so a side is built
-by putting its sources first on the path of a new process, and importing them there.
+by putting its sources first on the path of a new process, see `sides`.
 """
 
 import io
-import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import processes
 from benchmarks.gate.accepted import FILE, Acceptance, parse
-from benchmarks.gate.errors import GateError, last_lines
-from benchmarks.gate.plants import VARIABLE
+from benchmarks.gate.errors import GateError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "fastgmm"
-
-_WHERE = "import fastgmm; print(fastgmm.__file__)"
 
 
 @dataclass(frozen=True)
@@ -47,56 +41,6 @@ class Tree:
     accepted: tuple[Acceptance, ...] = ()
     plant: str = ""
 
-    def environment(self) -> dict[str, str]:
-        """Variables of a process that imports fastgmm from these sources."""
-        return processes.fair_environment(
-            threads=1,
-            # Second come the benchmarks of this checkout; its own fastgmm is never found.
-            PYTHONPATH=os.pathsep.join([str(self.sources), str(REPOSITORY)]),
-            # Beside the sources; not what is planted, of which the names of kernels know nothing.
-            NUMBA_CACHE_DIR=str(self.work / "planted") if self.plant else "",
-            PYTHONHASHSEED="0",
-            **{VARIABLE: self.plant},
-        )
-
-    def run(self, module: str, *arguments: str, prefix: tuple[str, ...] = ()) -> str:
-        """Run a module of the gate on these sources, and return what it prints.
-
-        Raises
-        ------
-        GateError
-            With the end of its messages, if it fails.
-        """
-        return self._run([*prefix, sys.executable, "-m", module, *arguments])
-
-    def check(self) -> None:
-        """Import fastgmm, and see that it is the one meant.
-
-        Raises
-        ------
-        GateError
-            If it does not import, or another one is found.
-        """
-        found = Path(self._run([sys.executable, "-c", _WHERE]).strip())
-        if not found.is_relative_to(self.sources):
-            raise GateError(f"{self.role} {self.name}: fastgmm was imported from {found}")
-
-    def _run(self, command: list[str]) -> str:
-        pipe, environment = subprocess.PIPE, self.environment()
-        with processes.started(
-            command, cwd=self.work, env=environment, stdout=pipe, stderr=pipe
-        ) as process:
-            with processes.patience(process) as late:
-                printed, messages = process.communicate()
-            if process.returncode:
-                # A harmless warning in front would hide the reason, which comes last.
-                reason = f"took over {processes.PATIENCE:.0f} s" if late.is_set() else "failed"
-                raise GateError(
-                    f"{self.role} {self.name} {reason} ({' '.join(command[-3:])}):\n"
-                    f"{last_lines(messages or printed)}"
-                )
-        return printed
-
 
 def open_tree(role: str, reference: str, work: Path) -> Tree:
     """Copy a directory, or export anything that git resolves to a commit, into a new folder.
@@ -104,7 +48,7 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
     Raises
     ------
     GateError
-        If it is neither, or does not import.
+        If it is neither.
     """
     if not reference:
         raise GateError(f"{role} is empty")
@@ -124,9 +68,7 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
         name = reference if commit.startswith(reference) else f"{reference} ({commit[:8]})"
         text = (_git("show", f"{commit}:{FILE}") or b"").decode()
     _bring_kernels(sources)
-    tree = Tree(role, name, sources, work, tuple(parse(text, f"{role} {name}, {FILE}")))
-    tree.check()
-    return tree
+    return Tree(role, name, sources, work, tuple(parse(text, f"{role} {name}, {FILE}")))
 
 
 def _bring_kernels(sources: Path) -> None:

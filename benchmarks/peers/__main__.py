@@ -17,11 +17,8 @@ import argparse
 import itertools
 import os
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +36,8 @@ from benchmarks.command import (
 )
 from benchmarks.peers.clusters import CLUSTER_PEERS
 from benchmarks.peers.libraries import PEERS
-from benchmarks.processes import NoAnswer, Worker, fair_environment
+from benchmarks.peers.worker import prepare, run
+from benchmarks.processes import NoAnswer, Raised, Worker, fair_environment
 from benchmarks.suite.calls import ESTIMATORS, GAUSSIAN, OURS
 from benchmarks.suite.clock import iterations_in_turn
 from benchmarks.suite.problems import STRUCTURES
@@ -56,25 +54,24 @@ Case = tuple[str, str, str, int]
 
 
 class Library:
-    """A running worker, which fails at most once, and is asked no more then."""
+    """A library in a process, which fails at most once, and is asked no more then."""
 
-    def __init__(self, worker: Worker):
+    def __init__(self, worker: Worker, name: str, case: Case, memory: int):
         self.error: str | None = None
         self._worker = worker
-        self._ask(worker.answer)
+        self._ask(prepare, name, *case, memory)
 
     def call(self, iterations: int) -> Callable[[], dict[str, Any]]:
         """What asks for seconds and means after some iterations; NaN from one that failed."""
-        return lambda: self._ask(partial(self._worker.ask, str(iterations)))
+        return lambda: self._ask(run, iterations) or {"seconds": float("nan")}
 
-    def _ask(self, ask: Any) -> dict[str, Any]:
+    def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self.error is None:
             try:
-                answer = ask()
-                self.error = answer.get("error")
-            except NoAnswer as failure:
-                self.error = str(failure)
-        return {"seconds": float("nan")} if self.error else answer
+                return self._worker.call(function, *arguments)
+            except (NoAnswer, Raised) as failure:
+                self.error = next(iter(str(failure).splitlines()))
+        return None
 
 
 def compare(
@@ -93,18 +90,11 @@ def compare(
         The median ``seconds`` of an iteration (NaN with an ``error``), the ``samples``, and
         ``means_differ``, relative to fastgmm's largest, and whether that ``agrees``.
     """
-    environment = fair_environment(case[-1])
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-
-        def start(name: str) -> Library:
-            arguments = [name, *map(str, case), str(memory)]
-            worker = Worker(
-                "benchmarks.peers.worker", arguments, folder / name, timeout, env=environment
-            )
-            return Library(stack.enter_context(worker))
-
-        libraries = {name: start(name) for name in names}
+        libraries = {}
+        for name in names:
+            worker = stack.enter_context(Worker(timeout, env=fair_environment(case[-1])))
+            libraries[name] = Library(worker, name, case, memory)
         taken = iterations_in_turn(
             {name: library.call for name, library in libraries.items()},
             iterations,

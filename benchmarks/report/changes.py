@@ -101,6 +101,14 @@ class Change:
     """What counts as a change, relative: what `asv.conf.json` says."""
 
     @property
+    def name(self) -> str:
+        return f"{self.panel.rpartition(' (')[0]}: {self.figure.name}"
+
+    @property
+    def unit(self) -> str:
+        return self.panel.rpartition(" (")[2].rstrip(")")
+
+    @property
     def ratio(self) -> float:
         return self.now / self.then
 

@@ -8,7 +8,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from benchmarks.report.changes import EM, PANELS
 from benchmarks.report.results import Commit, History
-from benchmarks.report.style import COLOURS, GREY, MARKERS
 from benchmarks.suite.calls import ITERATIONS
 from benchmarks.suite.problems import ARMS, CENTRE, STRUCTURES, parse_shape
 
@@ -35,11 +34,10 @@ def _lines(axes: Any, lines: dict[str, list[tuple[Any, float]]], **legend: Any) 
     """Points by name, joined, and their names; those that have none are left out."""
     for index, (name, points) in enumerate(lines.items()):
         if points:
-            x, y = zip(*points, strict=True)
-            marker = MARKERS[index] if len(points) <= 30 else None
-            axes.plot(x, y, color=COLOURS[index], marker=marker, markersize=5, label=name)
+            plain = {"marker": ""} if len(points) > 30 else {}
+            axes.plot(*zip(*points, strict=True), color=f"C{index}", label=name, **plain)
     if axes.lines:
-        axes.legend(frameon=False, fontsize=9, **legend)
+        axes.legend(**legend)
 
 
 def scaling(commit: Commit, arm: str) -> Figure:
@@ -60,7 +58,7 @@ def scaling(commit: Commit, arm: str) -> Figure:
     axes.set(xscale="log", yscale="log", ylabel="milliseconds per EM iteration")
     bottom, top = axes.get_ylim()
     proportional = [bottom * size / sizes[0] for size in sizes]
-    axes.plot(sizes, proportional, color=GREY, linewidth=1, linestyle=":")
+    axes.plot(sizes, proportional, color="0.4", marker="", linewidth=1, linestyle=":")
     axes.set_ylim(bottom, max(top, proportional[-1]))
     axes.set_xticks(sizes, [f"{size:,}".replace(",", "\u202f") for size in sizes])
     axes.minorticks_off()

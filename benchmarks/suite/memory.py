@@ -7,6 +7,7 @@ would count both, and the compiler with them. Linux only.
 import ctypes
 import ctypes.util
 import gc
+from functools import partial
 from pathlib import Path
 
 from .calls import OURS, em_iterations
@@ -36,28 +37,30 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory(*, init_params: str, shape: str, library: str = OURS) -> Call:
+def beyond_rows(init_params: str, shape: str, library: str = OURS) -> int:
     """Bytes beyond the rows at the peak of three iterations.
 
-    A call is right once in a process, for memory that is free then is no more afterwards.
+    The figure is right once in a process, for memory that is free then is no more afterwards.
     """
-    if not STATUS.exists():
-        raise NotImplementedError("needs Linux's /proc")
 
     def fit(of_shape: str) -> Call:
         return em_iterations(
             iterations=3, shape=of_shape, start=init_params, library=library, threads=None
         )
 
-    def measure() -> int:
-        _, d, k = parse_shape(shape)
-        with quietly():
-            # So many rows that every kernel of the fit is compiled, and compiling is not counted.
-            fit(f"{COMPILING_ROWS}x{d}x{k}")()
-            call = fit(shape)
-            forget_peak()
-            before = process_bytes("VmRSS")
-            call()
-        return process_bytes("VmHWM") - before
+    _, d, k = parse_shape(shape)
+    with quietly():
+        # So many rows that every kernel of the fit is compiled, and compiling is not counted.
+        fit(f"{COMPILING_ROWS}x{d}x{k}")()
+        call = fit(shape)
+        forget_peak()
+        before = process_bytes("VmRSS")
+        call()
+    return process_bytes("VmHWM") - before
 
-    return measure
+
+def peak_memory(*, init_params: str, shape: str) -> Call:
+    """See `beyond_rows`."""
+    if not STATUS.exists():
+        raise NotImplementedError("needs Linux's /proc")
+    return partial(beyond_rows, init_params, shape)

@@ -26,6 +26,7 @@ from benchmarks.gate.errors import GateError
 from benchmarks.gate.instructions import alike, read_dump
 from benchmarks.gate.plants import PLANTS
 from benchmarks.gate.run import Options, Outcome, compare, compare_sides
+from benchmarks.gate.sides import environment
 from benchmarks.gate.trees import open_tree
 from benchmarks.gate.verdict import EXACT, Verdict, compare_figures
 from fastgmm.kernels import tiles
@@ -165,7 +166,7 @@ def test_instructions_are_counted_in_every_kernel():
 def test_figures_of_both_sides():
     base = {"read passes": (1.0, "passes"), "bytes": (5e6, "bytes")}
     head = {"read passes": (2.0, "passes"), "bytes": (4e6, "bytes"), "other": (1.0, "passes")}
-    verdicts = {line.name: line.verdict for line in compare_sides((base, head), Options())}
+    verdicts = {line.name: line.verdict for line in compare_sides(base, head, Options())}
     assert verdicts == {
         "read passes": Verdict.WORSE,
         "bytes": Verdict.BETTER,
@@ -175,7 +176,7 @@ def test_figures_of_both_sides():
 
 def test_a_figure_that_is_no_longer_measured_is_no_pass():
     with pytest.raises(GateError, match="not on HEAD: gone"):
-        compare_sides(({"gone": (1.0, "passes")}, {}), Options())
+        compare_sides({"gone": (1.0, "passes")}, {}, Options())
 
 
 def test_a_problem_that_other_kernels_solve_is_compared_as_a_whole():
@@ -229,9 +230,9 @@ def test_what_this_checkout_has_compiled_comes_along(repository, tmp_path):
     tree = open_tree("BASE", "HEAD", tmp_path / "base")
     (found,) = tree.sources.rglob("*.nbi")
     assert found.relative_to(tree.sources) == Path("fastgmm/__pycache__/kernel_digest.nbi")
-    assert tree.environment()["NUMBA_CACHE_DIR"] == ""
+    assert environment(tree)["NUMBA_CACHE_DIR"] == ""
     # What is planted goes by the same names.
-    planted = replace(tree, plant="sleep").environment()["NUMBA_CACHE_DIR"]
+    planted = environment(replace(tree, plant="sleep"))["NUMBA_CACHE_DIR"]
     assert Path(planted).is_relative_to(tree.work)
 
 
@@ -323,7 +324,7 @@ GaussianMixture = Planted"""
 def test_a_benchmark_that_raises(interpreted, tmp_path):
     tree = broken(tmp_path / "tree", "gaussian_mixture.py", NO_LARGE_FITS)
     messages = no_answer(tree, tree, *PREDICT)
-    assert "benchmark 'predict: full, 40000x8x8' failed on HEAD" in messages
+    assert "'sample predict: full, 40000x8x8' failed on HEAD" in messages
     assert "RuntimeError: planted" in messages
 
 

@@ -1,21 +1,23 @@
-"""Counts the instructions of one pass of each kernel. Runs under ``valgrind --tool=callgrind``.
+"""Counts the instructions of one pass of each kernel, in a process under callgrind.
 
 Code is compiled for x86-64-v3 (AVX2 and FMA) whatever the processor: valgrind knows no AVX-512,
-and counts become the same on all machines. The process runs once without valgrind first, which
-compiles into the cache, since compiling under valgrind would take minutes.
+and counts become the same on all machines.
 
 Valgrind collects only while a kernel runs, and writes one file per call, named after what runs.
 """
 
 import ctypes
-import json
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
 from llvmlite.binding.targets import FeatureMap
+
+from benchmarks.gate.plants import plant_what_is_asked_for
+from benchmarks.gate.recorder import Recorder
+from benchmarks.suite.clock import Call, quietly
+from benchmarks.suite.timings import COUNTED
 
 CPU = "x86-64-v3"
 FEATURES = (
@@ -98,35 +100,35 @@ class Valgrind:
             self._request(DUMP_AT, ctypes.addressof(text))
 
 
-def main(select: str, collect: str = "") -> None:
-    """Run every problem once, and under valgrind once more, collecting; print rows by name."""
+def run_problems(select: str) -> dict[str, Call]:
+    """Run every problem once, which compiles, and return their calls by name."""
     compile_for_one_processor()
-    from benchmarks.gate.plants import plant_what_is_asked_for
-    from benchmarks.gate.recorder import Recorder
-    from benchmarks.suite.clock import quietly
-    from benchmarks.suite.timings import COUNTED
-
     plant_what_is_asked_for()
     # What selects no problem selects kernels; the caller then picks from all.
     names = [name for name in COUNTED if re.search(select, name)] or list(COUNTED)
+    calls = {name: COUNTED[name]() for name in names}
     with quietly():
-        calls = {name: COUNTED[name]() for name in names}
         for call in calls.values():
             call()
-        if not collect:
-            return
-        valgrind = Valgrind()
-        recorder = Recorder(valgrind.collect)
-        recorder.install()
-        valgrind.begin()
-        rows: dict[str, int] = {}
-        for valgrind.problem, call in calls.items():
-            with recorder.counting():
-                call()
-            for kernel, count in recorder.kernel_rows.items():
-                rows[valgrind.label(kernel)] = count
-    print(json.dumps(rows))
+    return calls
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def compile_problems(select: str) -> None:
+    """Leave the kernels of all problems in the cache: under valgrind that would take minutes."""
+    run_problems(select)
+
+
+def count_problems(select: str) -> dict[str, int]:
+    """Run every problem, and then once more, collecting; the rows that kernels took, by name."""
+    calls = run_problems(select)
+    valgrind = Valgrind()
+    recorder = Recorder(valgrind.collect)
+    recorder.install()
+    valgrind.begin()
+    rows: dict[str, int] = {}
+    for valgrind.problem, call in calls.items():
+        recorder.clear()
+        call()
+        for kernel, count in recorder.kernel_rows.items():
+            rows[valgrind.label(kernel)] = count
+    return rows
