@@ -27,7 +27,8 @@ def merge_chunks(
         It pickles, if the rows may be elsewhere. Then it may also have a method
         ``of_chunks(bounds)``, which makes the same function of some chunks only, without what it
         knows of the rows of others. And, for a place of whole chunks, it may have ``leaves``, see
-        `tree_of`.
+        `tree_of`; for rows at hand ``of_stretch(chunk, rows_per_chunk)``, which makes the merge of
+        neighbouring chunks in one call.
     source : RowSource
     grid : RowGrid
     engine : Engine
@@ -35,7 +36,17 @@ def merge_chunks(
     """
     if source.place is not None:
         return source.place.merge(function, source, grid)
-    return engine.reduce(lambda index: function(source.read(*grid.bounds(index))), len(grid))
+    of_stretch = getattr(function, "of_stretch", None)
+
+    def of(chunks: range) -> Any:
+        (start, _), (_, stop) = grid.bounds(chunks[0]), grid.bounds(chunks[-1])
+        rows = source.read(start, stop)
+        if of_stretch is None or len(chunks) == 1:
+            return function(rows)
+        return of_stretch(rows, grid.rows_per_chunk)
+
+    longest = grid.longest_stretch if source.is_at_hand and of_stretch is not None else 1
+    return engine.reduce_stretches(of, len(grid), longest)
 
 
 def tree_of(function: Callable[[Chunk], Any], grid: RowGrid) -> MergeTree:

@@ -4,12 +4,28 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
+
 
 class Engine(Protocol):
     """Runs functions of a chunk number."""
 
     def reduce(self, function: Callable[[int], Any], n_chunks: int) -> Any:
         """Merge of ``function(i)`` for every chunk, by ``+`` along a fixed tree."""
+        ...
+
+    def reduce_stretches(
+        self, function: Callable[[range], Any], n_chunks: int, longest: int
+    ) -> Any:
+        """The same, of a function of stretches of chunks that merges them as the tree would.
+
+        Parameters
+        ----------
+        function : callable
+        n_chunks : int
+        longest : int
+            Chunks of a stretch at most, a power of two.
+        """
         ...
 
     def for_each(self, function: Callable[[int], None], n_chunks: int) -> None:
@@ -56,6 +72,11 @@ class MergeTree:
             level, index = level + 1, index // 2
         self._waiting[level, 0] = record
 
+    def add_stretch(self, leaves: range, record: Any) -> None:
+        """Enter the merge of a stretch of leaves; see `stretches_of`."""
+        level = (len(leaves) - 1).bit_length()
+        self.add(leaves.start >> level, record, level)
+
     @property
     def nodes(self) -> dict[tuple[int, int], Any]:
         """What has been merged so far: records by level and index, to be added to another tree."""
@@ -65,3 +86,36 @@ class MergeTree:
     def total(self) -> Any:
         """The merge of all leaves."""
         return self._waiting[len(self._widths) - 1, 0]
+
+
+def stretches_of(n_leaves: int, longest: int, n_threads: int) -> list[range]:
+    """Cut leaves into stretches that are nodes of a `MergeTree`, to be handed out in order.
+
+    Of several threads, each gets half of its share of what is left, or less, so that all end
+    together.
+
+    Parameters
+    ----------
+    n_leaves : int
+    longest : int
+        A power of two.
+    n_threads : int
+    """
+    stretches, first = [], 0
+    while first < n_leaves:
+        most = longest if n_threads == 1 else -(-(n_leaves - first) // (2 * n_threads))
+        length = longest
+        while first % length or length > most:
+            length //= 2
+        stretches.append(range(first, min(first + length, n_leaves)))
+        first += length
+    return stretches
+
+
+def merged_leaves(records: np.ndarray) -> np.ndarray:
+    """Sum of the arrays (leaves, ...) of a stretch, by the additions of a `MergeTree`."""
+    while len(records) > 1:
+        even = len(records) // 2 * 2
+        pairs = records[:even:2] + records[1:even:2]
+        records = pairs if even == len(records) else np.concatenate([pairs, records[even:]])
+    return records[0]

@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 
 from fastgmm.caching import cached_property
-from fastgmm.engines.base import MergeTree
+from fastgmm.engines.base import MergeTree, stretches_of
 
 _THREAD_LIMITS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 """Variables that bound the default; joblib sets both in its workers, against oversubscription."""
@@ -106,11 +106,27 @@ class ThreadEngine:
 
     def reduce(self, function: Callable[[int], Any], n_chunks: int) -> Any:
         """Merge of ``function(i)`` for every chunk, by ``+`` along a fixed tree."""
+        return self.reduce_stretches(lambda chunks: function(chunks.start), n_chunks, 1)
+
+    def reduce_stretches(
+        self, function: Callable[[range], Any], n_chunks: int, longest: int
+    ) -> Any:
+        """The same, of a function of stretches of chunks; see `Engine`."""
         if n_chunks == 1:  # as in a small fit, which merges nothing
-            return function(0)
+            return function(range(1))
+        stretches = stretches_of(n_chunks, longest, self._threads_for(n_chunks))
+        if len(stretches) == 1:
+            return function(stretches[0])
         tree = MergeTree(n_chunks)
-        self.for_each(lambda i: tree.add(i, function(i)), n_chunks)
+        self.for_each(
+            lambda i: tree.add_stretch(stretches[i], function(stretches[i])), len(stretches)
+        )
         return tree.total
+
+    def _threads_for(self, n_chunks: int) -> int:
+        """How many threads work on so many chunks."""
+        inline = n_chunks == 1 or getattr(_in_worker, "flag", False)
+        return 1 if inline else min(self.n_threads, n_chunks)
 
     def for_each(self, function: Callable[[int], None], n_chunks: int) -> None:
         """Call ``function(i)`` for every chunk, in order when there is one thread.
@@ -120,8 +136,7 @@ class ThreadEngine:
         Exception
             The first that a call raises; chunks not yet begun are then left out.
         """
-        inline = n_chunks == 1 or getattr(_in_worker, "flag", False)
-        n_threads = 1 if inline else min(self.n_threads, n_chunks)
+        n_threads = self._threads_for(n_chunks)
         if n_threads == 1:
             for i in range(n_chunks):
                 function(i)

@@ -45,7 +45,8 @@ def statistics_pass(forms, dtype, n_features):
         Responsibilities are computed, or labels (rows,) say which component has a row for itself,
         or given (rows, k) holds them; what says nothing is empty. If careful, a bool, every
         component's moments are taken about its own mean, though it be near the origin. Operands,
-        and sums as `SufficientStatistics` keeps them, have an axis of length m in front.
+        and sums as `SufficientStatistics` keeps them, have an axis of length m in front; that of
+        operands may be of length 1, for the same mixture of all data sets.
     """
     parts = parts_of(check_forms(*forms))
     if parts.FEW_APART:

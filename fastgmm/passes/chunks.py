@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fastgmm.engines.base import merged_leaves
 from fastgmm.kernels.layout import BLOCK, NEGLIGIBLE, OUTPUTS, RUN, SIDE_BY_SIDE, Forms
 from fastgmm.kernels.paying import WhereItPays
 from fastgmm.passes.kernel_operands import KernelOperands
@@ -15,7 +16,6 @@ from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
-_FIRST = np.zeros(1, dtype=np.int64)
 _FEW_NUMBERS = 1 << 15
 """In the rows, up to which NumPy adds them sooner than a kernel is compiled, or even loaded."""
 
@@ -23,11 +23,15 @@ _NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
 
 
 @functools.lru_cache(maxsize=256)
-def _one_set(n_rows: int) -> np.ndarray:
-    """Offsets of a single data set; made once, as an iteration on few rows takes little longer."""
-    offsets = np.array([0, n_rows])
-    offsets.flags.writeable = False
-    return offsets
+def _sets(n_rows: int, rows_per_set: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and numbers of data sets of so many rows each, but for the last.
+
+    They are made once, as an iteration on few rows takes little longer.
+    """
+    offsets = np.append(np.arange(0, max(n_rows, 1), max(rows_per_set, 1)), n_rows)
+    numbers = np.arange(len(offsets) - 1)
+    offsets.flags.writeable = numbers.flags.writeable = False
+    return offsets, numbers
 
 
 class SumsOfChunks:
@@ -71,13 +75,19 @@ class SumsOfChunks:
             Responsibilities, or labels, taken instead of the operands' own; the log-likelihood is
             then 0.
         """
-        sums = np.zeros((1, self._n_sums))
-        offsets = _one_set(len(chunk.rows))
+        return self.of_stretch(chunk, shares, len(chunk.rows))
+
+    def of_stretch(
+        self, chunk: Chunk, shares: np.ndarray | None, rows_per_chunk: int
+    ) -> np.ndarray:
+        """The merge of the sums of neighbouring chunks, whose rows are read as one."""
+        offsets, numbers = _sets(len(chunk.rows), rows_per_chunk)
+        sums = np.zeros((len(numbers), self._n_sums))
         given = *_labels_and_responsibilities(shares), self._careful
         self._add_statistics(
-            chunk.rows, chunk.weights, offsets, _FIRST, *given, *self._with_axis, sums
+            chunk.rows, chunk.weights, offsets, numbers, *given, *self._with_axis, sums
         )
-        return sums[0]
+        return merged_leaves(sums)
 
 
 def adder_of_sets(
@@ -256,7 +266,7 @@ def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
     reference : ndarray of shape (1, d)
     """
     statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
-    offsets = _one_set(len(chunk.rows))
+    offsets, _ = _sets(len(chunk.rows), len(chunk.rows))
     _add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
     return statistics
 

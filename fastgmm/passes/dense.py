@@ -105,7 +105,11 @@ class DensePass(Pass):
         """One pass over the rows, under the operands' responsibilities or given ones."""
         sums = SumsOfChunks(choice.forms, choice.operands, choice.dtype, choice.careful)
         if shares is None:
-            total = self._merged(_EStep(sums, choice, self._labels))
+            total = self._merged(
+                _EStep(sums, choice.dtype)
+                if self._labels is None
+                else _LabelledEStep(sums, choice, self._labels)
+            )
         else:
             given = SumsOfGiven(sums, choice.dtype, shares)
             total = self._merged(given, one_by_one=shares.in_order)
@@ -198,6 +202,11 @@ class SumsOfGiven:
         """The same with the shares of the chunk's rows."""
         return self.sums(_in_type(chunk, self.dtype), shares)
 
+    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
+        """The merge of the sums of neighbouring chunks."""
+        shares = self.shares.chunk(chunk.start, chunk.stop)
+        return self.sums.of_stretch(_in_type(chunk, self.dtype), shares, rows_per_chunk)
+
     def of_chunks(self, bounds: Bounds) -> "SumsOfGiven":
         """The same with the shares of some chunks only."""
         return replace(self, shares=shares_of_chunks(self.shares, bounds))
@@ -210,8 +219,30 @@ class _EStep:
     Parameters
     ----------
     sums : SumsOfChunks
+    dtype : dtype
+        That its kernel works in.
+    """
+
+    sums: SumsOfChunks
+    dtype: np.dtype
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        return self.sums(_in_type(chunk, self.dtype), None)
+
+    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
+        """The merge of the sums of neighbouring chunks."""
+        return self.sums.of_stretch(_in_type(chunk, self.dtype), None, rows_per_chunk)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _LabelledEStep:
+    """The same, where components of some rows are known.
+
+    Parameters
+    ----------
+    sums : SumsOfChunks
     choice : KernelChoice
-    labels : ndarray of int32, shape (n,), RowsOfChunks or None
+    labels : ndarray of int32, shape (n,), or RowsOfChunks
         What is known of rows.
     """
 
@@ -226,7 +257,7 @@ class _EStep:
             return self.sums(chunk, None)
         return _sums_with_labels(chunk, labels, self.choice, self.sums)
 
-    def of_chunks(self, bounds: Bounds) -> "_EStep":
+    def of_chunks(self, bounds: Bounds) -> "_LabelledEStep":
         """The same with the labels of some chunks only."""
         return replace(self, labels=labels_of_chunks(self.labels, bounds))
 

@@ -73,6 +73,8 @@ class ArrayReader(RowReader):
         first, end = chosen[0], chosen[0] + len(chosen)
         in_a_run = isinstance(chosen, range) or chosen == list(range(first, end))
         self._columns = slice(first, end) if in_a_run else chosen
+        in_memory = isinstance(array, np.ndarray) and stamp is None and array.flags.aligned
+        self.is_at_hand = in_memory and in_a_run and array.dtype == self.dtype
         if isinstance(array, StoredRows) and array.fetches:
             row_bytes = max(n_columns * array.dtype.itemsize, 1)
             self.read_ahead_rows = max(_READ_AHEAD_BYTES // row_bytes, 1)

@@ -22,7 +22,12 @@ _LEAST_WORK = 1 << 23
 _LEAST_ROWS = 1024
 _FEW_CHUNKS = 16
 _MOST_BYTES = 1 << 24
+"""Of the rows of a chunk, or of a stretch of them, or of their responsibilities."""
+
 _ROWS_MULTIPLE = 32
+
+_MOST_STRETCHED_WORK = 1 << 29
+"""Multiply-adds of a stretch of chunks, about: some 50 ms, which an interrupt waits for."""
 
 _REMEMBERED_ROWS = 256
 """Rows of a read from which on it is remembered that they are in order."""
@@ -38,10 +43,14 @@ class RowGrid(NamedTuple):
     ----------
     n_rows : int
     rows_per_chunk : int
+    longest_stretch : int, optional
+        Neighbouring chunks, a power of two, that may be worked on in one call. What surrounds a
+        call takes as long as a tenth of a small chunk, as nothing of it is in a cache by then.
     """
 
     n_rows: int
     rows_per_chunk: int
+    longest_stretch: int = 1
 
     @classmethod
     def of(cls, n_rows: int, n_features: int, n_components: int) -> "RowGrid":
@@ -57,8 +66,10 @@ class RowGrid(NamedTuple):
             # little work, where threads that end together wait for each other's bookkeeping.
             share = -(-n_rows // (1 << (n_chunks - 1).bit_length()))
             rows = share if share * work_per_row >= _LEAST_WORK else rows
-        rows = min(rows, most)
-        return cls(n_rows, -(-rows // _ROWS_MULTIPLE) * _ROWS_MULTIPLE)
+        rows = -(-min(rows, most) // _ROWS_MULTIPLE) * _ROWS_MULTIPLE
+        bytes_per_row = 8 * max(n_features, int(n_components))
+        together = min(_MOST_STRETCHED_WORK // work_per_row, _MOST_BYTES // bytes_per_row)
+        return cls(n_rows, rows, 1 << max((together // rows).bit_length() - 1, 0))
 
     def __len__(self) -> int:
         """Number of chunks."""
@@ -199,6 +210,11 @@ class RowSource:
         if self.on_read is not None:
             self.on_read(stop - start)
         return Chunk(start, stop, rows, divided(weights, self._exponent))
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether reading makes views of rows in memory, so that many are as good as few."""
+        return self.reader.is_at_hand and self.dtype == self.reader.dtype
 
     def astype(self, dtype: np.dtype) -> "RowSource":
         """The same rows in float64 or float32."""

@@ -30,6 +30,8 @@ class RowReader(ABC):
         How many rows to call `prefetch` for, beyond those that are read; 0 for never.
     read_ahead_step : int
         By how many rows reading should have moved on before it is called again.
+    is_at_hand : bool
+        Whether rows are in memory and reading makes views of them, so that many are as good as few.
     wrapped : RowReader or None
         The one whose rows these are, or some of these.
     place : object or None
@@ -45,6 +47,7 @@ class RowReader(ABC):
     weighted: bool = False
     read_ahead_rows: int = 0
     read_ahead_step: int = 0
+    is_at_hand: bool = False
     wrapped: "RowReader | None" = None
     place: Any = None
 

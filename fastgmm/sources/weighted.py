@@ -38,7 +38,7 @@ class WithWeights(RowReader):
         self._reader, self._weights = reader, weights
         self.wrapped = reader
         self._resemble(reader)
-        self.weighted = True
+        self.weighted, self.is_at_hand = True, reader.is_at_hand
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _ = self._reader.read(start, stop)

@@ -42,6 +42,18 @@ def test_chunks_fit_in_memory_and_are_worth_a_thread(sizes):
         assert grid.rows_per_chunk * n_features * n_components * (n_features + 16) > 1 << 16
 
 
+@given(sizes)
+def test_a_stretch_is_no_more_than_a_large_chunk(sizes):
+    _, n_features, n_components = sizes
+    grid = RowGrid.of(*sizes)
+    length = grid.longest_stretch
+    assert length & (length - 1) == 0
+    if length > 1:
+        rows = length * grid.rows_per_chunk
+        assert rows * max(n_features, n_components) * 8 <= 1 << 24
+        assert rows * n_features * n_components * (n_features + 16) <= 1 << 29
+
+
 def test_large_problems_have_chunks_for_many_threads():
     assert len(RowGrid.of(10**6, 16, 16)) >= 32
     assert len(RowGrid.of(100, 4, 3)) == 1

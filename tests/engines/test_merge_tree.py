@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastgmm.engines.base import MergeTree
+from fastgmm.engines.base import MergeTree, merged_leaves, stretches_of
 
 
 class Term(str):
@@ -108,3 +108,25 @@ def test_threads_may_add_at_once():
         for thread in threads:
             thread.join()
         assert tree.total == merge(terms(n), range(n))
+
+
+@given(st.integers(1, 200), st.integers(0, 7), st.integers(1, 9))
+def test_stretches_make_the_same_additions(n, exponent, n_threads):
+    """Whatever their length, and in whatever order they arrive."""
+    records, longest = np.array(terms(n), dtype=object)[:, np.newaxis], 1 << exponent
+    stretches = stretches_of(n, longest, n_threads)
+    assert [leaf for leaves in stretches for leaf in leaves] == list(range(n))
+    assert max(map(len, stretches)) <= longest
+    tree = MergeTree(n)
+    for leaves in reversed(stretches):
+        (record,) = merged_leaves(records[leaves.start : leaves.stop])
+        tree.add_stretch(leaves, record)
+    assert tree.total == merge(terms(n), range(n))
+
+
+@pytest.mark.parametrize("n_threads", [2, 4, 16])
+def test_no_stretch_is_more_than_half_the_share_of_a_thread(n_threads):
+    n = 64
+    assert len(stretches_of(n, 32, 1)) == 2
+    for leaves in stretches_of(n, 32, n_threads):
+        assert len(leaves) <= (n - leaves.start) // (2 * n_threads) + 1

@@ -119,7 +119,7 @@ def statistics(dtype, few):
         sums,
     ):
         as_written()
-        _, k, d = means.shape
+        n_mixtures, k, d = means.shape
         computed = not (len(labels) or len(given))
         # What is needed while at work is shared by the data sets: to get it anew takes as long as
         # a hundred points.
@@ -144,9 +144,10 @@ def statistics(dtype, few):
         n_shared = 0
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            i = lesser(m, n_mixtures - 1)
             sums_m, blocks = part(sums, m), sums_of_components(sums, m, k)
-            origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
-            factors_m, scales_m, constants_m = part(factors, m), part(scales, m), part(constants, m)
+            origin_m, means_m, projected_m = part(origin, i), part(means, i), part(projected, i)
+            factors_m, scales_m, constants_m = part(factors, i), part(scales, i), part(constants, i)
             if SHARED:
                 if computed and not careful:
                     mark_central(projected_m, central)

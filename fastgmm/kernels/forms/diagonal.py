@@ -80,7 +80,7 @@ def statistics(dtype):
         sums,
     ):
         as_written()
-        _, k, d = means.shape
+        n_mixtures, k, d = means.shape
         computed = not (len(labels) or len(given))
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, False)
         tile = aligned_rows(2 * d + 1, tile_size, X)
@@ -94,10 +94,11 @@ def statistics(dtype):
         n_central = 0
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            i = lesser(m, n_mixtures - 1)
             sums_m, blocks = part(sums, m), sums_of_components(sums, m, k)
-            origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
-            scales_m, constants_m = part(scales, m), part(constants, m)
-            axes = part(part(factors, m), 0)
+            origin_m, means_m, projected_m = part(origin, i), part(means, i), part(projected, i)
+            scales_m, constants_m = part(scales, i), part(constants, i)
+            axes = part(part(factors, i), 0)
             fill(about_origin, 0.0)
             if computed and not careful:
                 n_central = mark_central_along_axes(projected_m, central)

@@ -51,7 +51,7 @@ def statistics_reading_once(form, dtype):
         sums,
     ):
         as_written()
-        _, k, d = means.shape
+        n_mixtures, k, d = means.shape
         computed = not (len(labels) or len(given))
         tile_size = tile_points(longest(offsets, numbers), d, k, X.itemsize, POOLED)
         tile = aligned_rows(d + 1, tile_size, X)
@@ -66,10 +66,11 @@ def statistics_reading_once(form, dtype):
         central = aligned_row(k, X)
         for m in range(len(numbers)):
             first, last = offsets[numbers[m]], offsets[numbers[m] + 1]
+            i = lesser(m, n_mixtures - 1)
             sums_m = part(sums, m)
             blocks = sums_of_components(with_axis(stretch(sums_m, 0, length)), 0, k)
-            origin_m, means_m, projected_m = part(origin, m), part(means, m), part(projected, m)
-            factors_m, scales_m, constants_m = part(factors, m), part(scales, m), part(constants, m)
+            origin_m, means_m, projected_m = part(origin, i), part(means, i), part(projected, i)
+            factors_m, scales_m, constants_m = part(factors, i), part(scales, i), part(constants, i)
             if SUMS_ABOUT_ORIGIN:
                 fill(about_origin, 0.0)
             added = about_origin if SUMS_ABOUT_ORIGIN else blocks

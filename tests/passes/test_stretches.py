@@ -1,0 +1,73 @@
+"""Chunks of rows at hand that one call of a kernel works on have the bits of calls for each."""
+
+import numpy as np
+import pytest
+
+from fastgmm.covariance import STRUCTURES
+from fastgmm.engines.threads import ThreadEngine
+from fastgmm.passes.dense import DensePass
+from fastgmm.sources.array import array_source
+from fastgmm.starts import GivenResponsibilities, LabelledRows
+from tests import mixtures
+from tests.structures import OF_FORMS
+
+N, D, K = 30_000, 8, 12
+
+
+def passes(structure, dtype=np.float64, weighted=False, n_threads=1, heard=None):
+    """The same rows twice: in stretches of chunks, and chunk by chunk."""
+    random = np.random.RandomState(0)
+    X = mixtures.random_rows(N, D, random, dtype)
+    weights = random.uniform(0.5, 1.5, N) if weighted else None
+    for is_at_hand in (True, False):
+        source = array_source(X, weights)
+        source.reader.is_at_hand &= is_at_hand
+        assert source.is_at_hand == is_at_hand
+        if heard is not None:
+            source.on_read = heard[is_at_hand].append
+        yield DensePass(source, structure.forms, ThreadEngine(n_threads), K)
+
+
+def check(made):
+    found, expected = made
+    assert found.reference.tobytes() == expected.reference.tobytes()
+    assert found.sums.tobytes() == expected.sums.tobytes()
+
+
+@pytest.mark.parametrize("careful", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", OF_FORMS)
+def test_e_steps(name, weighted, dtype, careful):
+    structure = STRUCTURES[name]
+    parameters = mixtures.random_parameters(name, K, D, np.random.RandomState(1))
+    operands = structure.operands(parameters)
+    made = passes(structure, dtype, weighted)
+    check([rows.statistics(operands, careful=careful) for rows in made])
+
+
+@pytest.mark.parametrize("name", OF_FORMS)
+def test_given_shares(name):
+    random = np.random.RandomState(2)
+    about = random.standard_normal((K, D))
+    labels = LabelledRows(random.randint(K, size=N), K)
+    shares = GivenResponsibilities(random.dirichlet(np.ones(K), size=N))
+    for given in (labels, shares):
+        check([rows.given(given, about) for rows in passes(STRUCTURES[name], weighted=True)])
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_rows_are_read_in_stretches(n_threads):
+    heard = {True: [], False: []}
+    structure = STRUCTURES["full"]
+    parameters = mixtures.random_parameters("full", K, D, np.random.RandomState(1))
+    operands = structure.operands(parameters)
+    check(
+        [
+            rows.statistics(operands)
+            for rows in passes(structure, np.float64, False, n_threads, heard)
+        ]
+    )
+    together, apart = heard[True], heard[False]
+    assert sum(together) == sum(apart) == N
+    assert len(together) < len(apart)
