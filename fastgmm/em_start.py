@@ -14,6 +14,7 @@ from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
 from fastgmm.records import selected
 from fastgmm.starts import (
+    AboutMeans,
     Known,
     KnownShares,
     LabelledRows,
@@ -98,9 +99,7 @@ def known_rows(rows: Pass, labels: np.ndarray, n_components: int) -> Known:
     return Known(labels, means)
 
 
-def estimates_of_shares(
-    rows: Pass, start: Shares, model: Model, n_components: int, about: np.ndarray | None = None
-) -> Estimates:
+def estimates_of_shares(rows: Pass, start: Shares, model: Model, n_components: int) -> Estimates:
     """Estimates from all rows, under given responsibilities.
 
     Parameters
@@ -109,11 +108,11 @@ def estimates_of_shares(
     start : Shares
     model : Model
     n_components : int
-    about : ndarray of shape (k, d), optional
-        The means that follow from the shares, but for rounding.
     """
-    known = about is not None
-    if about is None:
+    known = isinstance(start, AboutMeans)
+    if isinstance(start, AboutMeans):
+        about = start.means
+    else:
         about = np.repeat(rows.centre()[..., np.newaxis, :], n_components, axis=-2)
     # Where some rows are left out, the scatter of all of them is no help.
     careful = isinstance(start, WithoutRows)

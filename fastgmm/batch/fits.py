@@ -17,10 +17,9 @@ from fastgmm.estimator import predicting
 from fastgmm.estimator.attributes import are_too_large, too_large
 from fastgmm.estimator.fitting import fitted_attributes
 from fastgmm.estimator.progress import Messages
-from fastgmm.estimator.spaces import may_be_spanned
+from fastgmm.estimator.spaces import goes_alone
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.passes.many import ManyPass
-from fastgmm.passes.opening import is_wide
 from fastgmm.sklearn_interface import checked_copy
 from fastgmm.sources.base import RowGrid
 from fastgmm.sources.kinds import holds_rows
@@ -106,8 +105,7 @@ class Fits:
         if kind not in self._types:
             (n, d), k = X.shape, self._model.n_components
             fits = d == self.n_features and n >= max(k, 2) and len(RowGrid.of(n, d, k)) == 1
-            alone = is_wide(n, d, self._model._structure.forms)
-            fits = fits and not (alone or may_be_spanned(self._model, n, d))
+            fits = fits and not goes_alone(self._model, n, d)
             self._types[kind] = _real_dtype(X) if fits else None
         return self._types[kind]
 

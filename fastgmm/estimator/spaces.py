@@ -13,8 +13,10 @@ from fastgmm.estimator.rows import FitRows
 from fastgmm.families.maximum_likelihood import MaximumLikelihood
 from fastgmm.parameters import Parameters
 from fastgmm.passes import Pass
+from fastgmm.passes.opening import is_wide
 from fastgmm.sources.base import RowSource
 from fastgmm.starts import Start
+from fastgmm.statistics import MomentForm
 
 _LEAST_FEATURES = 128
 """Features from which on fewer coordinates may pay."""
@@ -33,6 +35,12 @@ _LEAST_SHARE = 1e-11
 
 No covariance is then singular to rounding, in whatever coordinates.
 """
+
+_LEAST_SETTLING = 256
+"""Features from which on an iteration by BLAS takes no longer than one by kernels."""
+
+_MOST_SETTLING = 3
+"""Rows per feature up to which hardly one belongs to two components."""
 
 _ABSENT = ("weights_init", "means_init", "precisions_init", "freeze", "noise", "accelerate")
 """What asks for more when it is not None."""
@@ -94,23 +102,48 @@ class AsGiven(Space):
         return result
 
 
-def may_be_spanned(estimator: Any, n_rows: int, n_features: int) -> bool:
-    """Whether an estimator's fits to so many rows may be in the space that these span."""
+def goes_alone(estimator: Any, n_rows: int, n_features: int) -> bool:
+    """Whether an estimator's fits to so many rows are not made by the kernels of many data sets."""
+    return (
+        is_wide(n_rows, n_features, estimator._structure.forms)
+        or _may_be_spanned(estimator, n_rows, n_features)
+        or _may_settle(estimator, n_rows, n_features)
+    )
+
+
+def _may_be_spanned(estimator: Any, n_rows: int, n_features: int) -> bool:
+    """Whether fits to so many rows may be in the space that these span."""
     few = n_rows <= min(_MOST_ROWS * n_features, n_features - _LEAST_LESS)
     few = few and n_features >= _LEAST_FEATURES and n_rows * n_features <= _MOST_NUMBERS
     return (
         few
-        and estimator._structure.turns
-        and estimator._family is MaximumLikelihood
-        and all(getattr(estimator, name) is None for name in _ABSENT)
+        and _is_plain(estimator)
         and not isinstance(estimator.reg_covar, str)
         and estimator.max_iter > 0
+    )
+
+
+def _may_settle(estimator: Any, n_rows: int, n_features: int) -> bool:
+    """Whether fits to so many rows settle soon, on parameters that follow from responsibilities."""
+    forms = estimator._structure.forms
+    few = is_wide(n_rows, n_features, forms)
+    if forms.moments == MomentForm.OUTER:  # else an iteration of kernels takes so little
+        few |= n_features >= _LEAST_SETTLING and n_rows <= _MOST_SETTLING * n_features
+    return few and _is_plain(estimator) and estimator.on_failure != "recover"
+
+
+def _is_plain(estimator: Any) -> bool:
+    """Whether all that a mixture goes by are responsibilities, and it is the same in any space."""
+    return (
+        estimator._structure.turns
+        and estimator._family is MaximumLikelihood
+        and all(getattr(estimator, name) is None for name in _ABSENT)
         and not estimator.warm_start
     )
 
 
 def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: Engine) -> Space:
-    """That of the rows if it may be and pays, or that of all features.
+    """That of the rows if it may be and pays, or that of all features, where few rows may settle.
 
     Parameters
     ----------
@@ -122,12 +155,23 @@ def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: En
     engine : Engine
     """
     n, d = data.source.n_rows, data.source.n_features
-    if data.labels is not None or data.tally is not None or not may_be_spanned(estimator, n, d):
+    if data.labels is not None or data.tally is not None:
         return AsGiven(rows)
-    chunk = data.source.read(0, n)
-    longest = np.einsum("ij,ij->i", chunk.rows, chunk.rows, dtype=np.float64).max()
-    if not 0.0 < _LEAST_SHARE * longest <= model.reg_covar:
-        return AsGiven(rows)
-    from fastgmm.estimator.spanned import Spanned
+    if _may_be_spanned(estimator, n, d):
+        chunk = data.source.read(0, n)
+        longest = np.einsum("ij,ij->i", chunk.rows, chunk.rows, dtype=np.float64).max()
+        if 0.0 < _LEAST_SHARE * longest <= model.reg_covar:
+            from fastgmm.estimator.spanned import Spanned
 
-    return Spanned(rows, chunk, model, engine, estimator.n_components)
+            return Spanned(rows, chunk, model, engine, estimator.n_components)
+    if _may_settle(estimator, n, d):
+        from fastgmm.estimator.settling import Settling
+        from fastgmm.passes.wide import WidePass
+
+        wide = (
+            rows
+            if isinstance(rows, WidePass)
+            else WidePass(rows, data.source, model.structure.forms)
+        )
+        return Settling(rows, wide, model, estimator.n_components)
+    return AsGiven(rows)

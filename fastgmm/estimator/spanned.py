@@ -18,10 +18,10 @@ from fastgmm.engines.base import Engine
 from fastgmm.estimator.spaces import Space
 from fastgmm.parameters import LOG_TWO_PI, Parameters
 from fastgmm.passes import Pass, open_pass
-from fastgmm.passes.wide import shared_out_to
+from fastgmm.passes.wide import shared_out_to, weighted_means
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk
-from fastgmm.starts import GivenResponsibilities, SingleRows, Start
+from fastgmm.starts import AboutMeans, GivenResponsibilities, SingleRows, Start
 
 
 class _Point(NamedTuple):
@@ -78,12 +78,9 @@ class Spanned(Space):
         return iterate
 
     def whole(self, result):
-        _, _, X, weights = self._chunk
         operands = self._model.operands(result.parameters.before)
         _, shares = shared_out_to(operands, self._coordinates)
-        weighted = shares * weights[:, np.newaxis] if len(weights) else shares
-        totals = np.maximum(weighted.sum(axis=0), np.finfo(np.float64).tiny)
-        means = np.einsum("ik,ij->kj", weighted / totals, X)
-        given, k = GivenResponsibilities(shares), len(means)
-        estimates = estimates_of_shares(self._whole, given, self._model, k, means)
+        means = weighted_means(self._chunk, shares)
+        given = AboutMeans(GivenResponsibilities(shares), means)
+        estimates = estimates_of_shares(self._whole, given, self._model, len(means))
         return replace(result, parameters=self._model.family.maximize(estimates))

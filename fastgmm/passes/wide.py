@@ -6,7 +6,7 @@ would take as long as both. All is in float64 and about the components' own mean
 would save little beside the factors.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from fastgmm.covariance.blas import PrecisionFactors
 from fastgmm.kernels.layout import FORMS, HEADER, NEGLIGIBLE, Forms
 from fastgmm.outer_moments import outer_moments
 from fastgmm.parameters import Operands
-from fastgmm.passes.base import Pass
+from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import weighted_sum
-from fastgmm.passes.dense import DensePass, as_asked, shared_out_of
+from fastgmm.passes.dense import as_asked, shared_out_of
 from fastgmm.sources.base import Chunk, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -32,16 +32,23 @@ class WidePass(Pass):
 
     Parameters
     ----------
-    dense : DensePass
+    dense : Pass
         Over the same rows; it does what is not about matrices.
     source : RowSource
     forms : Forms
         Of the structure.
+
+    Attributes
+    ----------
+    given_shares : ndarray of shape (n, k), or None
+        What `given` was asked for last.
     """
 
-    def __init__(self, dense: DensePass, source: RowSource, forms: Forms):
+    def __init__(self, dense: Pass, source: RowSource, forms: Forms):
         self._dense, self._source, self._forms = dense, source.scaled(), forms
         self._brought: Chunk | None = None
+        self._shared: _SharedOut | None = None
+        self.given_shares: np.ndarray | None = None
         self.n_rows, self.n_features = dense.n_rows, dense.n_features
         self.dtype = np.dtype(np.float64)
         self.total_weight, self.weight_scale = dense.total_weight, dense.weight_scale
@@ -52,19 +59,34 @@ class WidePass(Pass):
         form = self._form(careful)
         if operands.background is not None and form is MomentForm.NONE:
             return self._dense.statistics(operands, about, careful)
-        chunk = self._read()
         about = operands.means if about is None else about
-        log_likelihoods, responsibilities = shared_out_to(operands, chunk.rows)
-        sums = _sums(chunk, responsibilities, about, form)
-        sums[0] = weighted_sum(log_likelihoods, chunk.weights)
+        log_likelihood, responsibilities = self.shared_out(operands)
+        sums = _sums(self._read(), responsibilities, about, form)
+        sums[0] = log_likelihood
         return self._record(sums, about, form)
 
     def given(self, shares, about, careful=False):
         chunk, form = self._read(), self._form(careful)
-        taken = shares.chunk(chunk.start, chunk.stop)
-        if taken.ndim == 1:  # labels
-            taken = (taken[:, np.newaxis] == np.arange(len(about))).astype(np.float64)
+        self.given_shares = taken = _as_matrix(shares.chunk(chunk.start, chunk.stop), len(about))
         return self._record(_sums(chunk, taken, about, form), about, form)
+
+    def means_under(self, shares: Shares, n_components: int) -> np.ndarray:
+        """Means (k, d) under given responsibilities."""
+        chunk = self._read()
+        taken = _as_matrix(shares.chunk(chunk.start, chunk.stop), n_components)
+        return weighted_means(chunk, taken)
+
+    def shared_out(self, operands: Operands) -> tuple[float, np.ndarray]:
+        """Log-likelihood of all rows, and their responsibilities (n, k); the last are remembered.
+
+        Whoever looks twice at an E-step, as with care, has it made once.
+        """
+        if self._shared is None or not self._shared.is_of(operands):
+            chunk = self._read()
+            log_likelihoods, shares = shared_out_to(operands, chunk.rows)
+            log_likelihood = weighted_sum(log_likelihoods, chunk.weights)
+            self._shared = _SharedOut(operands, log_likelihood, shares)
+        return self._shared.log_likelihood, self._shared.shares
 
     def scatter(self, point):
         chunk, about = self._read(), point[np.newaxis]
@@ -81,13 +103,42 @@ class WidePass(Pass):
     def _read(self) -> Chunk:
         if self._brought is not None:
             return self._brought
-        chunk = self._source.read(0, self.n_rows)
-        return chunk._replace(rows=chunk.rows.astype(np.float64, copy=False))
+        return self._source.read(0, self.n_rows)
 
     def _record(
         self, sums: np.ndarray, about: np.ndarray, form: MomentForm
     ) -> SufficientStatistics:
         return as_asked(SufficientStatistics(form, about, sums), self._forms, self, about[0])
+
+
+class _SharedOut(NamedTuple):
+    """What an E-step makes of all rows."""
+
+    operands: Operands
+    log_likelihood: float
+    shares: np.ndarray
+
+    def is_of(self, operands: Operands) -> bool:
+        """Whether it is of a mixture, of which these are the operands, made anew or not."""
+        own = self.operands
+        same = own.factors is operands.factors and own.means is operands.means
+        same = same and own.background is operands.background
+        return same and np.array_equal(own.constants, operands.constants)
+
+
+def _as_matrix(shares: np.ndarray, n_components: int) -> np.ndarray:
+    """Responsibilities (n, k), of such or of labels (n,)."""
+    if shares.ndim == 2:
+        return shares
+    return (shares[:, np.newaxis] == np.arange(n_components)).astype(np.float64)
+
+
+def weighted_means(chunk: Chunk, responsibilities: np.ndarray) -> np.ndarray:
+    """Means (k, d) of the rows of a chunk under responsibilities (n, k)."""
+    _, _, rows, weights = chunk
+    weighted = responsibilities * weights[:, np.newaxis] if len(weights) else responsibilities
+    totals = np.maximum(weighted.sum(axis=0), np.finfo(np.float64).tiny)
+    return np.einsum("ik,ij->kj", weighted / totals, rows)
 
 
 def shared_out_to(operands: Operands, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +149,6 @@ def shared_out_to(operands: Operands, rows: np.ndarray) -> tuple[np.ndarray, np.
     operands : Operands
         Of matrices, one for each component or one for all.
     rows : ndarray of shape (n, d)
-        Of float64.
     """
     noise = -np.inf if operands.background is None else operands.background.log_density
     log_likelihoods, shares = shared_out_of(_log_densities(rows, operands), noise)

@@ -4,6 +4,7 @@ from fastgmm.starts.given import given_start
 from fastgmm.starts.known import Known, known_starts
 from fastgmm.starts.methods import METHODS, bytes_to_draw, draw_starts, make_starts
 from fastgmm.starts.records import (
+    AboutMeans,
     GivenResponsibilities,
     KnownShares,
     LabelledRows,
@@ -16,6 +17,7 @@ from fastgmm.starts.records import (
 
 __all__ = [
     "METHODS",
+    "AboutMeans",
     "GivenResponsibilities",
     "Known",
     "KnownShares",

@@ -181,7 +181,27 @@ class WithoutRows:
         return np.where(self.left_out[start:stop, np.newaxis], 0.0, shares)
 
 
-Shares = LabelledRows | GivenResponsibilities | RandomResponsibilities | KnownShares | WithoutRows
+@dataclass(frozen=True, eq=False, slots=True)
+class AboutMeans:
+    """Shares whose means (k, d) are known, but for rounding."""
+
+    shares: "Shares"
+    means: np.ndarray
+    in_order = False
+
+    def chunk(self, start: int, stop: int) -> np.ndarray:
+        """Responsibilities (rows, k), or labels (rows,), of the rows start to stop."""
+        return self.shares.chunk(start, stop)
+
+
+Shares = (
+    LabelledRows
+    | GivenResponsibilities
+    | RandomResponsibilities
+    | KnownShares
+    | WithoutRows
+    | AboutMeans
+)
 """Starts that share out all rows."""
 
 Start = Shares | SingleRows
