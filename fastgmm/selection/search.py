@@ -85,8 +85,12 @@ class Search:
         if self._plan.splits:  # a mixture needs the one before it
             names = dict.fromkeys(name for _, name in keys)
             chains = [sorted(key for key in keys if key[1] == name) for name in names]
-        elif together:  # the longest first, so that all end together
-            chains = [[key] for key in sorted(keys, key=lambda key: -key[0])]
+        elif together:
+            # Those that make starts first: threads would wait for each other's. Then the longest
+            # first, so that all end together.
+            first = {k: name for k, name in reversed(keys)}
+            ordered = sorted(keys, key=lambda key: (first[key[0]] != key[1], -key[0]))
+            chains = [[key] for key in ordered]
         else:
             chains = [[key] for key in keys]
         if self._cluster is not None:

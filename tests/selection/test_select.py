@@ -196,6 +196,22 @@ def test_contenders_are_fitted_again():
     assert set(tols) == {1e-3, 1e-5}
 
 
+def test_threads_do_not_wait_for_the_starts_of_each_other(monkeypatch):
+    """The first fits are of different numbers of components, each of which makes its start."""
+    began = []
+    fit = fastgmm.selection.search.Search._fit_chain
+
+    def noting(search, chain, tol):
+        began.extend(chain)
+        fit(search, chain, tol)
+
+    monkeypatch.setattr(fastgmm.selection.search.Search, "_fit_chain", noting)
+    X = np.asarray(IRIS, dtype=np.float32)
+    fastgmm.select(X, (1, 2, 3), ("full", "diag"), random_state=0, n_jobs=1)
+    full = [(3, "full"), (2, "full"), (1, "full")]
+    assert began[:6] == [*full, (3, "diag"), (2, "diag"), (1, "diag")]
+
+
 def test_contenders_go_on_from_where_they_ended(monkeypatch):
     made = []
     fits = fastgmm.selection.fits.fit_rows
