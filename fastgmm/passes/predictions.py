@@ -1,11 +1,12 @@
 """Predictions for the rows of a source, chunk by chunk."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from fastgmm.engines.base import Engine
+from fastgmm.engines.base import Engine, merged_leaves
 from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import chunk_predictions, weighted_sum
@@ -142,7 +143,8 @@ def classified_log_likelihood(
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
     of_chunk = partial(classified_chunk, choice=choice, predict=predict)
-    total, certainty = merge_chunks(of_chunk, source, grid, engine)
+    by_stretches = _Classified(choice) if predict is None else of_chunk
+    total, certainty = merge_chunks(by_stretches, source, grid, engine)
     weight = source.total_weight
     return float(total / weight), weight, float(total + certainty)
 
@@ -151,6 +153,7 @@ def classified_chunk(
     chunk: Chunk,
     choice: KernelChoice,
     predict: Callable[[Chunk, str, np.ndarray], float] | None = None,
+    rows_per_chunk: int | None = None,
 ) -> np.ndarray:
     """Weighted sums of log-likelihoods, and of the logarithms of the largest responsibilities.
 
@@ -160,6 +163,8 @@ def classified_chunk(
     choice : KernelChoice
     predict : callable, optional
         See `predict_rows`.
+    rows_per_chunk : int, optional
+        Where these are several chunks, which are merged.
     """
     values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
     if predict is None:
@@ -172,4 +177,21 @@ def classified_chunk(
     weights = chunk.weights
     if not len(weights) and predict is not None:
         weights = np.ones(len(values))
-    return np.array([weighted_sum(part, weights) for part in parts])
+    step = len(values) if rows_per_chunk is None else rows_per_chunk
+    cuts = [slice(start, start + step) for start in range(0, len(values), step)]
+    sums = [[weighted_sum(part[cut], weights[cut]) for part in parts] for cut in cuts]
+    return merged_leaves(np.array(sums))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Classified:
+    """`classified_chunk` as a function that also takes stretches of chunks."""
+
+    choice: KernelChoice
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        return classified_chunk(chunk, self.choice)
+
+    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
+        """The merge of the sums of neighbouring chunks."""
+        return classified_chunk(chunk, self.choice, rows_per_chunk=rows_per_chunk)

@@ -6,6 +6,8 @@ import pytest
 from fastgmm.covariance import STRUCTURES
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.passes.dense import DensePass
+from fastgmm.passes.kernel_operands import kernels_for
+from fastgmm.passes.predictions import classified_log_likelihood, mean_log_likelihood
 from fastgmm.sources.array import array_source
 from fastgmm.starts import GivenResponsibilities, LabelledRows
 from tests import mixtures
@@ -71,3 +73,15 @@ def test_rows_are_read_in_stretches(n_threads):
     together, apart = heard[True], heard[False]
     assert sum(together) == sum(apart) == N
     assert len(together) < len(apart)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_likelihoods_with_classes(weighted, dtype):
+    structure = STRUCTURES["diag"]
+    parameters = mixtures.random_parameters("diag", K, D, np.random.RandomState(1))
+    choice = kernels_for(structure.operands(parameters), structure.forms, np.dtype(dtype))
+    together, apart = (rows._source for rows in passes(structure, dtype, weighted))
+    found = classified_log_likelihood(together, choice, ThreadEngine(1))
+    assert found == classified_log_likelihood(apart, choice, ThreadEngine(1))
+    assert found[0] == mean_log_likelihood(apart, choice, ThreadEngine(1))
