@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 
 import fastgmm
 from benchmarks.command import parser_of
+from benchmarks.suite.memory import process_bytes
 
 N_FEATURES = 16
 N_COMPONENTS = 4
@@ -83,41 +83,22 @@ def write_rows(folder: Path, n_rows: int) -> None:
 def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
     """Run a command, and kill it when an iteration has begun if it is asked for."""
     began = last = time.monotonic()
-    process = subprocess.Popen(
+    iterations, peak = [], 0
+    with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    peaks = [0]
-    watcher = threading.Thread(target=watch_memory, args=(process.pid, peaks))
-    watcher.start()
-    iterations: list[float] = []
-    for line in process.stderr:
-        print(f"{name}: {line.rstrip()}", flush=True)
-        found = re.match(r"iteration (\d+) ", line)
-        if found is None:
-            continue
-        iterations.append(time.monotonic() - last)
-        last = time.monotonic()
-        if int(found[1]) + 1 == kill_in:
-            process.kill()
-            print(f"{name}: killed in iteration {kill_in}", flush=True)
-    code = process.wait()
-    watcher.join()
-    return Run(time.monotonic() - began, iterations, peaks[0], code)
-
-
-def watch_memory(pid: int, peaks: list[int]) -> None:
-    """Note the kernel's high-water mark of a process's resident memory, until it ends."""
-    while True:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        if found is None:  # it has ended, and waits to be asked for its code
-            return
-        peaks[0] = int(found[1]) * 1024
-        time.sleep(0.05)
+    ) as process:
+        for line in process.stderr or ():
+            print(f"{name}: {line.rstrip()}", flush=True)
+            found = re.match(r"iteration (\d+) ", line)
+            if found is None:
+                continue
+            iterations.append(time.monotonic() - last)
+            last = time.monotonic()
+            peak = process_bytes("VmHWM", process.pid)  # of all its life until now
+            if int(found[1]) + 1 == kill_in:
+                process.kill()
+                print(f"{name}: killed in iteration {kill_in}", flush=True)
+    return Run(time.monotonic() - began, iterations, peak, process.returncode)
 
 
 def options(memory_limit: str, of_what: str, **more: Any) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import psutil
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import fastgmm
-from benchmarks.batch_job import N_COMPONENTS, made_rows, options, tell_whether_alike, watch_memory
+from benchmarks.batch_job import N_COMPONENTS, made_rows, options, tell_whether_alike
 from benchmarks.command import parser_of
+from benchmarks.dask_workers import workers
 from benchmarks.suite.clock import quietly
+from benchmarks.suite.memory import process_bytes
 from fastgmm.em import Listener
 
 MAX_ITER = 3
@@ -63,24 +65,16 @@ def summing(client: Client) -> list[str]:
 
 def on_workers(
     rows: Path, memory_limit: str, of_rows: str
-) -> tuple[Any, Watch, list[int], list[int]]:
-    """The model, its iterations, the most memory of processes that were workers, and the killed."""
-    peaks: dict[int, list[int]] = {}
+) -> tuple[Any, Watch, dict[int, int], list[int]]:
+    """The model, its iterations, the peak memory of processes that were workers, and the killed."""
+    peaks: dict[int, int] = {}
     killed: list[int] = []
     over = threading.Event()  # sums of few rows may never be seen
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with workers(2, memory_limit=memory_limit) as client:
 
         def look() -> dict[str, int]:
             pids: dict[str, int] = client.run(os.getpid, on_error="ignore")
-            for pid in pids.values():
-                if pid not in peaks:
-                    peaks[pid] = [0]
-                    threading.Thread(target=watch_memory, args=(pid, peaks[pid])).start()
+            peaks.update({pid: process_bytes("VmHWM", pid) for pid in pids.values()})
             return pids
 
         def kill() -> None:
@@ -93,13 +87,11 @@ def on_workers(
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 
-        look()
         watch = Watch("two workers", kill)
         model = fit(rows, watch, engine="dask", memory_limit=of_rows)
         over.set()
         look()
-        time.sleep(1.0)
-    return model, watch, [peak for (peak,) in peaks.values()], killed
+    return model, watch, peaks, killed
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -117,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name, watch in (("this process", here), ("two workers", there)):
             seconds = float(np.median(watch.seconds[1:]))
             print(f"{name}: {seconds:.1f} s an iteration, {n_bytes / 1e9 / seconds:.2f} GB/s")
-        told = ", ".join(f"{peak / 1e6:.0f} MB" for peak in peaks)
+        told = ", ".join(f"{peak / 1e6:.0f} MB" for peak in peaks.values())
         print(f"peak memory of the workers' processes, limit {asked.memory_limit}: {told}")
         print(f"workers killed: {len(killed)}")
         tell_whether_alike(local, model)

@@ -152,11 +152,6 @@ def some_of(known: Any, default: Any = None) -> dict[str, Any]:
     return {"choices": list(known), "default": tuple(default or known)}
 
 
-def one_of(known: Any) -> dict[str, Any]:
-    """An option that is one of those known; the first by default."""
-    return {"choices": list(known), "default": next(iter(known))}
-
-
 def shapes(*default: str) -> dict[str, Any]:
     """An option of shapes."""
     return {"type": shape, "default": default, "metavar": "N,D,K", "help": "as 1e6,2,8"}

@@ -7,6 +7,7 @@
 | few_rows | predictions of 1 to 200 rows | scikit-learn's | docs/performance.md |
 | fits | whole fits by default arguments | scikit-learn's | docs/performance.md |
 | small_fits | the same, of few rows | scikit-learn's | docs/performance.md |
+| selection | searches over k and structures | a loop over scikit-learn | docs/selection.md |
 | structures | EM iterations of all structures | one that reads rows alike | docs/structures.md |
 | noise | EM iterations with noise | without | docs/noise.md |
 | missing | EM iterations, values missing | on complete rows | docs/missing.md |
@@ -33,6 +34,7 @@ import numpy as np
 
 from benchmarks.command import SHAPES, Record, argument, command, difference, iterations, shapes
 from benchmarks.numpy_em import numpy_em
+from benchmarks.selection import search
 from benchmarks.suite.calls import OURS, THEIRS, em_iterations, few_rows, prediction, whole_fit
 from benchmarks.suite.clock import (
     Call,
@@ -50,7 +52,7 @@ from benchmarks.suite.timings import METHODS
 from fastgmm.covariance import STRUCTURES as ALL
 
 WHAT = (
-    *("iterations", "predictions", "few_rows", "fits", "small_fits"),
+    *("iterations", "predictions", "few_rows", "fits", "small_fits", "selection"),
     *("structures", "noise", "missing", "numpy"),
 )
 LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}
@@ -94,6 +96,8 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
             yield from by_both(fit, covariance_type=STRUCTURES, data=shapes or SHAPES)
         case "small_fits":
             yield from by_both(settled_fit, covariance_type=STRUCTURES, data=shapes or SMALL)
+        case "selection":
+            yield from by_both(search, shape=shapes or ("100000x8x6", "500x4x6"))
         case "structures":
             for shape, name in itertools.product(shapes or ("500000x8x16", "100000x32x32"), BESIDE):
                 fit = partial(em_iterations, shape=shape)

@@ -13,16 +13,14 @@ import statistics
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
-from distributed import Client, LocalCluster, wait
 
 import fastgmm
 from benchmarks.command import Record, command, one_shape, shapes
+from benchmarks.dask_workers import held_by_workers, workers
 from benchmarks.suite.problems import Problem, parse_shape
 from fastgmm.em import Listener
 from fastgmm.engines.base import MergeTree
@@ -87,20 +85,9 @@ def seconds_of(
     return tuple(map(statistics.median, np.diff(watch.times, axis=0).T.tolist()))
 
 
-@contextmanager
-def cluster(n_workers: int) -> Iterator[Client]:
-    """Worker processes of one thread each; the scheduler is in this process."""
-    how = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-    with LocalCluster(n_workers=n_workers, **how) as local, Client(local) as client:
-        yield client
-
-
-def on_workers(client: Client, shape: str, **how: Any) -> tuple[float, ...]:
+def on_workers(shape: str, **how: Any) -> tuple[float, ...]:
     """The same on a cluster whose workers hold the rows."""
-    n, d, _ = parse_shape(shape)
-    rows = da.from_array(Problem(shape).rows, chunks=(-(-n // PARTITIONS), d)).persist()
-    wait(rows)
-    return seconds_of(rows, shape, **how)
+    return seconds_of(held_by_workers(Problem(shape).rows, PARTITIONS), shape, **how)
 
 
 def parameter_bytes(d: int, k: int) -> int:
@@ -122,7 +109,12 @@ def n_nodes(n_leaves: int, start: int, stop: int) -> int:
 
 
 def simulated(
-    shape: str, workers: int, threads: int, found: Constants, network: Network, slower: float = 0.0
+    shape: str,
+    n_workers: int,
+    threads: int,
+    found: Constants,
+    network: Network,
+    slower: float = 0.0,
 ) -> Record:
     """Where the time of an iteration goes.
 
@@ -132,8 +124,8 @@ def simulated(
     """
     n, d, k = parse_shape(shape)
     grid = RowGrid.of(n, d, k)
-    ends = np.round(np.linspace(0, len(grid), workers + 1)).astype(int)
-    ones = 1 + slower * np.linspace(0, 1, workers)
+    ends = np.round(np.linspace(0, len(grid), n_workers + 1)).astype(int)
+    ones = 1 + slower * np.linspace(0, 1, n_workers)
     chunk = (found.row * k * grid.rows_per_chunk * ones).tolist()
     per_byte = found.byte + 1 / network.bandwidth
     clock = sent = 0.0
@@ -152,12 +144,12 @@ def simulated(
     kernels = found.row * n * k
     return {
         "rows x features x components": shape,
-        "workers": workers,
+        "workers": n_workers,
         "threads": threads,
         "MB that travel": sent / 1e6,
         "M-step, ms": 1e3 * m_step,
         "iteration, ms": 1e3 * total,
-        "of ideal": f"{kernels / (workers * threads) / total:.0%}",
+        "of ideal": f"{kernels / (n_workers * threads) / total:.0%}",
     }
 
 
@@ -166,11 +158,11 @@ def constants() -> tuple[Constants, Record]:
     n, d, k = parse_shape("1000000x8x16")
     row = seconds_of(Problem(f"{n}x{d}x{k}").rows, f"{n}x{d}x{k}", 8, n_jobs=1)[1] / (n * k)
     found, wide = [], 0.0
-    for workers in WORKERS:
-        with cluster(workers) as client:
-            found.append(on_workers(client, TINY))
-            if workers == 1:
-                wide = on_workers(client, WIDE)[1]
+    for number in WORKERS:
+        with workers(number):
+            found.append(on_workers(TINY))
+            if number == 1:
+                wide = on_workers(WIDE)[1]
     task, iteration = np.polyfit(WORKERS, [cpu for _, cpu in found], 1).tolist()
     local = seconds_of(Problem(TINY).rows, TINY, n_jobs=2)[0]
     _, d, k = parse_shape(WIDE)
@@ -184,8 +176,8 @@ def constants() -> tuple[Constants, Record]:
     n, d, k = parse_shape(TINY)
     waiting = max(found[0][0] - row * n * k - iteration - task, 0.0)
     told = {
-        f"{workers} workers, ms": 1e3 * wall
-        for workers, (wall, _) in zip(WORKERS, found, strict=True)
+        f"{number} workers, ms": 1e3 * wall
+        for number, (wall, _) in zip(WORKERS, found, strict=True)
     }
     told["2 local threads, ms"] = 1e3 * local
     n, d, k = parse_shape(WIDE)
@@ -209,22 +201,22 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
     yield {f"{name}, ns": 1e9 * seconds for name, seconds in asdict(found).items()}
     yield {f"iteration of {TINY} in {PARTITIONS} partitions": "", **told}
     rows = Problem(asked.check).rows
-    for workers in (1, 2):
-        local = seconds_of(rows, asked.check, 8, n_jobs=workers)[0]
-        with cluster(workers) as client:
-            seen = on_workers(client, asked.check, iterations=8)[0]
-        expected = simulated(asked.check, workers, 1, found, Network())
+    for number in (1, 2):
+        local = seconds_of(rows, asked.check, 8, n_jobs=number)[0]
+        with workers(number):
+            seen = on_workers(asked.check, iterations=8)[0]
+        expected = simulated(asked.check, number, 1, found, Network())
         yield {
             "rows x features x components": asked.check,
-            "workers": workers,
+            "workers": number,
             "local threads, ms": 1e3 * local,
             "measured, ms": 1e3 * seen,
             "simulated, ms": expected["iteration, ms"],
         }
     network = Network(asked.latency, asked.bandwidth * 1e9)
     for shape in asked.shapes:
-        for workers in asked.workers:
-            yield simulated(shape, workers, asked.threads, found, network, asked.slower)
+        for number in asked.workers:
+            yield simulated(shape, number, asked.threads, found, network, asked.slower)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ Figures = dict[str, tuple[float, str]]
 _DUMPS = "callgrind.out"
 _VALGRIND = (
     *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),
-    f"--callgrind-out-file={_DUMPS}",
+    *("--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={_DUMPS}"),
 )
 
-_NAME = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?")
 _TRIGGER = "desc: Trigger: Client Request: "
 
 # What runs between a kernel's first and last instruction but is not its work: the interpreter,
@@ -106,23 +105,19 @@ def _summed(figures: Figures, problems: set[str]) -> Figures:
 def read_dump(path: Path) -> tuple[str, int]:
     """Name and instructions of one file of callgrind.
 
-    The format (Callgrind Format Specification, valgrind's manual): lines of position and cost under
-    the object (``ob=``) and function (``fn=``) they belong to, names given in full on first use and
-    by number afterwards; the line after ``calls=`` repeats the cost of the callee.
+    The format (Callgrind Format Specification, valgrind's manual), without its abbreviations: lines
+    of position and cost under the object (``ob=``) and function (``fn=``) they belong to; the line
+    after ``calls=`` repeats the cost of the callee.
     """
     name, total, skip = "", 0, False
-    names: dict[tuple[str, str], str] = {}
     current = {"ob": "", "fn": ""}
     for line in path.read_text().splitlines():
-        if match := _NAME.fullmatch(line):
-            callee, kind, number, text = match.groups()
-            if text is not None:
-                names[kind, number] = text
-            if not callee:
-                current[kind] = names[kind, number]
-        elif line.startswith("calls="):
+        key, _, value = line.partition("=")
+        if key in current:
+            current[key] = value
+        elif key == "calls":
             skip = True
-        elif line[:1] in "+-*0123456789" and line:
+        elif line[:1].isdigit():
             if not skip and _is_work(current["ob"], current["fn"]):
                 total += int(line.split()[1])
             skip = False

@@ -6,7 +6,7 @@ which of them first alternating.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from benchmarks.gate.samples import sample
@@ -60,12 +60,12 @@ def take_samples(
     rounds: int,
     pairs: int,
     progress: Callable[[str], None],
-) -> dict[str, Pairs]:
+) -> Mapping[str, Pairs]:
     """Samples of all benchmarks named, which run on both, and of the processes' own start.
 
     There are so many `rounds` of new processes, and in each so many `pairs` of every benchmark.
     """
-    samples: dict[str, Pairs] = defaultdict(Pairs)
+    samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for number in range(rounds):
         progress(f"times, round {number + 1} of {rounds}")
         with ExitStack() as stack:
@@ -76,12 +76,12 @@ def take_samples(
                 sides[tree] = Side(tree, stack)
                 start[tree] = sides[tree].call(own_start)
             for name in start[base]:
-                samples[name].add(start[base][name], start[head][name])
+                samples[name].append((start[base][name], start[head][name]))
             for name in names:
                 for side in sides.values():
                     side.call(sample, name)  # the first one sets up
                 for index in range(pairs):
                     order = (base, head) if (index + number) % 2 == 0 else (head, base)
                     taken = {tree: sides[tree].call(sample, name) for tree in order}
-                    samples[name].add(taken[base], taken[head])
-    return dict(samples)
+                    samples[name].append((taken[base], taken[head]))
+    return samples

@@ -7,13 +7,16 @@ distribution) is above 1. All three, in each of two runs with different processe
 """
 
 import statistics
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 from scipy.stats import quantile_test
 
 CONFIDENCE = 0.999
+
+Pairs = Sequence[tuple[float, float]]
 
 
 class Verdict(Enum):
@@ -25,18 +28,6 @@ class Verdict(Enum):
     ACCEPTED = "worse, accepted"
     NOT_CONFIRMED = "worse once, not again"
     NOT_COMPARED = "not compared"
-
-
-@dataclass
-class Pairs:
-    """Samples of one benchmark; those with the same index were taken together."""
-
-    base: list[float] = field(default_factory=list)
-    head: list[float] = field(default_factory=list)
-
-    def add(self, base: float, head: float) -> None:
-        self.base.append(base)
-        self.head.append(head)
 
 
 @dataclass(frozen=True)
@@ -89,9 +80,10 @@ class Line:
 
 
 def compare_times(name: str, pairs: Pairs, limit: Limit, unit: str = "s") -> Line:
-    """Verdict on one run of a benchmark."""
-    base, head = statistics.median(pairs.base), statistics.median(pairs.head)
-    ratios = np.divide(pairs.head, pairs.base)
+    """Verdict on one run of a benchmark: samples of base and head that were taken together."""
+    of_base, of_head = zip(*pairs, strict=True)
+    base, head = statistics.median(of_base), statistics.median(of_head)
+    ratios = np.divide(of_head, of_base)
     ratio = float(np.median(ratios))
     low, high = _interval(ratios)
     verdict = Verdict.SAME

@@ -20,16 +20,10 @@ _PARTITIONS = 4
 
 def _rows_on_dask(posed: Posed) -> Any:
     """The rows, on a cluster that lives as long as they do."""
-    import dask.array as da
-    from distributed import Client, wait
+    from benchmarks.dask_workers import held_by_workers, workers
 
-    client = Client(
-        n_workers=posed.threads, threads_per_worker=1, dashboard_address=":0", silence_logs=50
-    )
-    n, d = posed.X.shape
-    rows = da.from_array(posed.X, chunks=(-(-n // (_PARTITIONS * posed.threads)), d)).persist()
-    wait(rows)
-    return client, rows
+    client = workers(posed.threads)
+    return client, held_by_workers(posed.X, _PARTITIONS * posed.threads)
 
 
 def fastgmm_on_dask(posed: Posed) -> Run:

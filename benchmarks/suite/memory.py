@@ -20,12 +20,13 @@ COMPILING_ROWS = 1 << 14
 STATUS = Path("/proc/self/status")
 
 
-def process_bytes(name: str) -> int:
-    """Return a size such as VmRSS (now) or VmHWM (the peak) of this process."""
-    for line in STATUS.read_text().splitlines():
+def process_bytes(name: str, process: int | str = "self") -> int:
+    """Return a size such as VmRSS (now) or VmHWM (the peak) of this process, or of another."""
+    status = Path(f"/proc/{process}/status")
+    for line in status.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])
-    raise RuntimeError(f"{STATUS} has no {name}")
+    raise RuntimeError(f"{status} has no {name}")
 
 
 def forget_peak() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import command, compare, many
+from benchmarks import command, compare, many, selection
 from tests.benchmarks import run
 from tests.systems import linux_only
 
@@ -49,6 +49,7 @@ def records(name, capsys, *more):
         ("few_rows", "predict, diag, float32, 20x8x5$", "scikit-learn", 0.0),
         ("fits", "spherical", "scikit-learn", 1e-6),
         ("small_fits", "diag", "scikit-learn", 1e-6),
+        ("selection", "", "scikit-learn", 1e-3),
         ("structures", "VVI", "diag", 1.0),
         ("structures", "EEE", "tied", 1.0),
         ("noise", "full", "without", 1.0),
@@ -57,6 +58,7 @@ def records(name, capsys, *more):
     ],
 )
 def test_both_arrive_at_the_same(what, select, beside, tolerance, capsys, monkeypatch):
+    monkeypatch.setattr(selection, "NUMBERS", range(1, 4))
     monkeypatch.setattr(compare, "SETTLED", 1)  # the fiftieth compiles
     monkeypatch.setattr(compare, "gemm_rate", lambda dtype: 1.0)
     case, *summary = records("compare", capsys, what, "--select", select)

@@ -122,22 +122,22 @@ def test_instructions_are_read_from_what_callgrind_writes(tmp_path):
         version: 1
         desc: Trigger: Client Request: full: statistics_pass
         positions: line
-        ob=(1) ???
-        fn=(1) kernel
+        ob=???
+        fn=kernel
         3 100
-        +1 20
-        cfn=(2) part
+        4 20
+        cfn=part
         calls=1 9
-        +2 5000
-        fn=(2)
+        6 5000
+        fn=part
         9 7
-        ob=(2) /usr/lib/python3/numpy/_multiarray_umath.so
-        fn=(3) boxing
+        ob=/usr/lib/python3/numpy/_multiarray_umath.so
+        fn=boxing
         1 999
-        ob=(3) /lib/libc.so.6
-        fn=(4) memset
+        ob=/lib/libc.so.6
+        fn=memset
         1 11
-        fn=(5) malloc
+        fn=malloc
         1 50
         """.replace("        ", "")
     )

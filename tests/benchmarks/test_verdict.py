@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.gate import verdict
 from benchmarks.gate.table import amount, markdown
-from benchmarks.gate.verdict import Pairs, Verdict, compare_figures, compare_times, confirm
+from benchmarks.gate.verdict import Verdict, compare_figures, compare_times, confirm
 
 LIMIT = verdict.TIME
 
@@ -16,7 +16,7 @@ def noisy_pairs(factor, seed, n=60, seconds=20e-3, spread=0.1):
     mood = 1 + random.exponential(0.5, n)
     own = 1 + random.exponential(spread, (2, n))
     base, head = seconds * mood * own
-    return Pairs(list(base), list(factor * head))
+    return list(zip(base, factor * head, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -44,14 +44,14 @@ def test_less_than_the_floor_is_no_news():
 
 def test_what_chance_explains_is_no_news():
     # A median far off, among samples that scatter to both sides.
-    pairs = Pairs([1.0] * 9, [1.5, 1.5, 1.5, 1.5, 1.5, 0.8, 0.8, 0.8, 0.8])
+    pairs = [(1.0, head) for head in [1.5] * 5 + [0.8] * 4]
     assert compare_times("fit", pairs, LIMIT).verdict is Verdict.SAME
 
 
 def test_few_samples_must_all_agree():
     start = verdict.START
-    assert compare_times("import", Pairs([1.0] * 3, [1.4] * 3), start).verdict is Verdict.WORSE
-    mixed = Pairs([1.0] * 3, [1.4, 1.4, 0.9])
+    assert compare_times("import", [(1.0, 1.4)] * 3, start).verdict is Verdict.WORSE
+    mixed = [(1.0, 1.4), (1.0, 1.4), (1.0, 0.9)]
     assert compare_times("import", mixed, start).verdict is Verdict.SAME
 
 
