@@ -147,10 +147,11 @@ def fit_rows(
     noise = noise_to_fit(estimator, data)
     model = model_to_fit(estimator, structure, rows, data.given.dtype, noise)
     random_state = random_state_of(estimator.random_state)
+    kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     space: Space = AsGiven(rows)
     if checkpoint is None:
-        space = space_of(estimator, data, rows, model, engine)
-    kept, recovery = _components_to_keep(model, data, estimator.n_components), None
+        mended = lambda: 0 if recovery is None else len(recovery.records)  # noqa: E731
+        space = space_of(estimator, data, rows, model, engine, mended)
     if estimator.on_failure == "recover":
         from fastgmm.recovery import Recovery
 

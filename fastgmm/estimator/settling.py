@@ -5,6 +5,7 @@ those of one iteration are those of the next. So is the mixture that follows fro
 iteration need make it again.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from fastgmm.starts import AboutMeans, SingleRows, Start
 class _Point(NamedTuple):
     """Parameters, and the responsibilities that they were made under.
 
-    `shares` is None in a start from single rows, `bound` until iterations leave all as it is.
+    `shares` is None where they were made otherwise, `bound` until iterations leave all as it is.
     """
 
     parameters: Parameters
@@ -41,12 +42,21 @@ class Settling(Space):
     model : Model
         Whose mixtures follow from responsibilities alone.
     n_components : int
+    n_mended : callable
+        How often a recovery from failures has changed a mixture so far.
     """
 
     rows: WidePass
 
-    def __init__(self, given: Pass, rows: WidePass, model: Model, n_components: int):
-        self._n_components = n_components
+    def __init__(
+        self,
+        given: Pass,
+        rows: WidePass,
+        model: Model,
+        n_components: int,
+        n_mended: Callable[[], int],
+    ):
+        self._n_components, self._n_mended = n_components, n_mended
         self._given, self.rows, self._model = given, rows, model
 
     def drawn(self, source):
@@ -66,9 +76,14 @@ class Settling(Space):
         return AboutMeans(start, self.rows.means_under(start, self._n_components))
 
     def starts(self, parameters):
+        before = self._n_mended()
         for first in parameters:
             shares, self.rows.given_shares = self.rows.given_shares, None
-            yield _Point(first, shares)
+            yield self._point(first, shares, before)
+            before = self._n_mended()
+
+    def _point(self, parameters: Parameters, shares: np.ndarray | None, before: int) -> _Point:
+        return _Point(parameters, shares if self._n_mended() == before else None)
 
     def step(self, step):
         total_weight = self.rows.total_weight / self.rows.weight_scale
@@ -80,8 +95,9 @@ class Settling(Space):
             if point.shares is not None and np.array_equal(shares, point.shares):
                 point = point._replace(bound=log_likelihood / total_weight)
                 return point, point.bound
+            before = self._n_mended()
             parameters, bound = step(point.parameters, running)
-            return _Point(parameters, shares), bound
+            return self._point(parameters, shares, before), bound
 
         return iterate
 

@@ -129,7 +129,7 @@ def _may_settle(estimator: Any, n_rows: int, n_features: int) -> bool:
     few = is_wide(n_rows, n_features, forms)
     if forms.moments == MomentForm.OUTER:  # else an iteration of kernels takes so little
         few |= n_features >= _LEAST_SETTLING and n_rows <= _MOST_SETTLING * n_features
-    return few and _is_plain(estimator) and estimator.on_failure != "recover"
+    return few and _is_plain(estimator)
 
 
 def _is_plain(estimator: Any) -> bool:
@@ -142,7 +142,14 @@ def _is_plain(estimator: Any) -> bool:
     )
 
 
-def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: Engine) -> Space:
+def space_of(
+    estimator: Any,
+    data: FitRows,
+    rows: Pass,
+    model: Model,
+    engine: Engine,
+    n_mended: Callable[[], int],
+) -> Space:
     """That of the rows if it may be and pays, or that of all features, where few rows may settle.
 
     Parameters
@@ -153,6 +160,8 @@ def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: En
         Over the data.
     model : Model
     engine : Engine
+    n_mended : callable
+        See `fastgmm.estimator.settling`.
     """
     n, d = data.source.n_rows, data.source.n_features
     if data.labels is not None or data.tally is not None:
@@ -163,7 +172,7 @@ def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: En
         if 0.0 < _LEAST_SHARE * longest <= model.reg_covar:
             from fastgmm.estimator.spanned import Spanned
 
-            return Spanned(rows, chunk, model, engine, estimator.n_components)
+            return Spanned(rows, chunk, model, engine, estimator.n_components, n_mended)
     if _may_settle(estimator, n, d):
         from fastgmm.estimator.settling import Settling
         from fastgmm.passes.wide import WidePass
@@ -173,5 +182,5 @@ def space_of(estimator: Any, data: FitRows, rows: Pass, model: Model, engine: En
             if isinstance(rows, WidePass)
             else WidePass(rows, data.source, model.structure.forms)
         )
-        return Settling(rows, wide, model, estimator.n_components)
+        return Settling(rows, wide, model, estimator.n_components, n_mended)
     return AsGiven(rows)

@@ -6,6 +6,7 @@ add to log-densities is a constant. The mixture that it ends with is made of the
 under the responsibilities of its last iteration.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,20 +16,27 @@ from fastgmm.covariance import blas
 from fastgmm.em_start import estimates_of_shares
 from fastgmm.em_step import Model
 from fastgmm.engines.base import Engine
-from fastgmm.estimator.spaces import Space
-from fastgmm.parameters import LOG_TWO_PI, Parameters
+from fastgmm.estimator.settling import Settling
+from fastgmm.estimator.spaces import AsGiven, Space
+from fastgmm.parameters import LOG_TWO_PI
 from fastgmm.passes import Pass, open_pass
-from fastgmm.passes.wide import shared_out_to, weighted_means
+from fastgmm.passes.wide import WidePass, shared_out_to, weighted_means
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk
 from fastgmm.starts import AboutMeans, GivenResponsibilities, SingleRows, Start
 
+_LEAST_SETTLING = 96
+"""Coordinates from which on iterations that may end with the responsibilities take less."""
+
 
 class _Point(NamedTuple):
-    """Parameters, and those whose responsibilities they were made of; none in a start."""
+    """Parameters, and those whose responsibilities they were made of; none in a start.
 
-    parameters: Parameters
-    before: Parameters | None
+    They are what the space within goes on from.
+    """
+
+    parameters: Any
+    before: Any
 
 
 class Spanned(Space):
@@ -43,22 +51,38 @@ class Spanned(Space):
     model : Model
     engine : Engine
     n_components : int
+    n_mended : callable
+        See `Settling`.
     """
 
-    def __init__(self, rows: Pass, chunk: Chunk, model: Model, engine: Engine, n_components: int):
+    def __init__(
+        self,
+        rows: Pass,
+        chunk: Chunk,
+        model: Model,
+        engine: Engine,
+        n_components: int,
+        n_mended: Callable[[], int],
+    ):
         self._whole, self._chunk, self._model = rows, chunk, model
         self._coordinates = blas.coordinates(chunk.rows.astype(np.float64, copy=False))
         weights = chunk.weights if len(chunk.weights) else None
         self._source = array_source(self._coordinates, weights)
-        self.rows = open_pass(self._source, model.structure.forms, engine, n_components)
+        forms = model.structure.forms
+        self._given = given = open_pass(self._source, forms, engine, n_components)
+        self._within: Space = AsGiven(given)
         n, d = chunk.rows.shape
+        if n >= _LEAST_SETTLING:
+            wide = WidePass(given, self._source, forms)
+            self._within = Settling(given, wide, model, n_components, n_mended)
+        self.rows = self._within.rows
         self._beside = -0.5 * (d - n) * (LOG_TWO_PI + np.log(model.reg_covar))
 
     def drawn(self, source):
         return self._source
 
     def placed(self, starts):
-        return ((self.rows, self._start(start)) for _, start in starts)
+        return self._within.placed((self._given, self._start(start)) for _, start in starts)
 
     def _start(self, start: Start) -> Start:
         if not isinstance(start, SingleRows):
@@ -68,9 +92,11 @@ class Spanned(Space):
         return SingleRows(self._coordinates[numbers])
 
     def starts(self, parameters):
-        return (_Point(first, None) for first in parameters)
+        return (_Point(first, None) for first in self._within.starts(parameters))
 
     def step(self, step):
+        step = self._within.step(step)
+
         def iterate(point: _Point, running: Any) -> tuple[_Point, Any]:
             parameters, bound = step(point.parameters, running)
             return _Point(parameters, point.parameters), bound + self._beside
@@ -78,8 +104,8 @@ class Spanned(Space):
         return iterate
 
     def whole(self, result):
-        operands = self._model.operands(result.parameters.before)
-        _, shares = shared_out_to(operands, self._coordinates)
+        before = self._within.whole(replace(result, parameters=result.parameters.before))
+        _, shares = shared_out_to(self._model.operands(before.parameters), self._coordinates)
         means = weighted_means(self._chunk, shares)
         given = AboutMeans(GivenResponsibilities(shares), means)
         estimates = estimates_of_shares(self._whole, given, self._model, len(means))

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm import GaussianMixture, fit_many
 from fastgmm.covariance import linalg
 from fastgmm.em import Listener
-from fastgmm.estimator import fitting
+from fastgmm.estimator import fitting, spanned
 from fastgmm.estimator.rows import rows_to_fit
 from fastgmm.estimator.settling import Settling
 from fastgmm.estimator.spaces import AsGiven
@@ -110,9 +110,10 @@ def test_fits_of_many_have_the_bits_of_fits_of_their_own():
             np.testing.assert_array_equal(getattr(report[i], attribute), getattr(own, attribute))
 
 
+@pytest.mark.parametrize("n", [spanned._LEAST_SETTLING, N])
 @pytest.mark.parametrize("iterations", [1, 2])
-def test_a_run_that_goes_on_has_the_bits_of_one_that_did_not_stop(iterations):
-    X = rows_of()
+def test_a_run_that_goes_on_has_the_bits_of_one_that_did_not_stop(iterations, n):
+    X = rows_of(n=n)
     params = {"n_components": K, "random_state": 0, "reg_covar": 1e-2, "tol": 0.0}
 
     def run(max_iter, resume=None):
@@ -139,7 +140,7 @@ def test_a_run_that_goes_on_has_the_bits_of_one_that_did_not_stop(iterations):
         (4 * D, {}, False),
         (N, {"covariance_type": "tied"}, False),
         (N, {"covariance_type": "VVV"}, False),
-        (N, {"on_failure": "recover"}, False),
+        (N, {"on_failure": "recover"}, True),
         (N, {"means_init": np.zeros((K, D))}, False),
     ],
 )
@@ -154,3 +155,38 @@ def test_which_fits_do(n, params, settles, monkeypatch):
     params = {"max_iter": 1, "init_params": "random_from_data", **params}
     fitted(rows_of(n=n), **params)
     assert [isinstance(space, Settling) for space in made] == [settles]
+
+
+@pytest.mark.parametrize("name", ["full", "tied"])
+def test_fits_in_the_space_of_the_rows_do_as_well(name, e_steps, monkeypatch):
+    X = rows_of(n=spanned._LEAST_SETTLING, apart=0.6)
+    params = {"covariance_type": name, "max_iter": 9, "n_init": 2, "tol": 0}
+    found = fitted(X, **params)
+    assert 0 < len(e_steps) < 9
+    desired = fitted(X, monkeypatch, **params)
+    np.testing.assert_allclose(found.lower_bounds_, desired.lower_bounds_, rtol=1e-12)
+    for attribute in PARAMETERS:
+        one, other = getattr(found, attribute), getattr(desired, attribute)
+        np.testing.assert_allclose(one, other, atol=1e-10 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("n", [spanned._LEAST_SETTLING, N])
+def test_recovery_changes_nothing_where_nothing_fails(n):
+    X = rows_of(n=n)
+    plain, mended = fitted(X), fitted(X, on_failure="recover")
+    for attribute in (*PARAMETERS, "lower_bounds_"):
+        np.testing.assert_array_equal(getattr(plain, attribute), getattr(mended, attribute))
+    assert mended.diagnostics_ == []
+
+
+def test_what_was_mended_is_no_mixture_of_its_responsibilities(monkeypatch):
+    """A component that holds one row is widened in the start, and fails in the iteration."""
+    X = rows_of()
+    X[0] += 1e3
+    labels = np.minimum(np.arange(N), 1)
+    params = {"n_components": 2, "init_params": np.eye(2)[labels], "reg_covar": 0.0}
+    params |= {"on_failure": "recover", "max_iter": 3, "tol": 0}
+    found, desired = fitted(X, **params), fitted(X, monkeypatch, **params)
+    assert [r["action"] for r in found.diagnostics_] == [r["action"] for r in desired.diagnostics_]
+    assert len(found.diagnostics_) > 1
+    np.testing.assert_allclose(found.means_, desired.means_, atol=1e-9)
