@@ -70,7 +70,7 @@ class Library:
             try:
                 return self._worker.call(function, *arguments)
             except (NoAnswer, Raised) as failure:
-                self.error = next(iter(str(failure).splitlines()))
+                self.error = " ".join(str(failure).split())  # in a line of a table
         return None
 
 
