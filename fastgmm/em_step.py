@@ -158,7 +158,7 @@ def em_step(
     known = is_known_to_need_care(model, parameters, operands, rows.dtype).any()
     for careful in (True,) if known else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
-        if not is_doubtful(rows, model, statistics, estimates, new).any():
+        if not careful and not is_doubtful(rows, model, statistics, estimates, new).any():
             break
     else:
         if not are_defined(model.structure, new.precisions_cholesky).all():
@@ -235,6 +235,9 @@ def _have_jumped(
         That kernels worked in.
     """
     shift = estimates.means - statistics.reference
+    if not structure.holds_matrices:  # whose roots are one over the deviations
+        if sum_of_squares(shift * _roots(structure, parameters)) < _LEAST_JUMP**2:
+            return np.zeros(shift.shape[:-2], dtype=bool)
     moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
     if sum_of_squares(moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
         return np.zeros(shift.shape[:-2], dtype=bool)
@@ -265,6 +268,8 @@ def _are_nearly_singular(
     structure: CovarianceStructure, parameters: Parameters, dtype: np.dtype
 ) -> np.ndarray:
     """Whether the features before it leave too little of a feature's variance to be exact."""
+    if not structure.holds_matrices:  # they leave all of it
+        return ~are_defined(structure, parameters.precisions_cholesky)
     deviations = _deviations(structure, parameters.covariances)
     # One over the share of its deviation that they leave.
     shares = _roots(structure, parameters) * deviations

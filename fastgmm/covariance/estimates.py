@@ -118,7 +118,10 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
     form, reference = statistics.form, statistics.reference
     weight, first = statistics.weight, statistics.first
     guarded = weight + EMPTY_GUARD
-    shift = (first - EMPTY_GUARD * reference) / guarded[..., np.newaxis]
+    # In place, as these arrays are large where features and components are many.
+    shift = EMPTY_GUARD * reference
+    np.subtract(first, shift, out=shift)
+    shift /= guarded[..., np.newaxis]
     means = reference + shift
     if fixed is not None:
         means = np.where(fixed.chosen[:, np.newaxis], fixed.means, means)
@@ -128,8 +131,12 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
         scatter = statistics.second
         subtract_crossed(scatter, half, shift)
     elif form is MomentForm.DIAGONAL:
-        scatter = statistics.second - 2.0 * first * shift
-        scatter += weight[..., np.newaxis] * shift**2
+        scatter = 2.0 * first
+        scatter *= shift
+        np.subtract(statistics.second, scatter, out=scatter)
+        squares = shift**2
+        squares *= weight[..., np.newaxis]
+        scatter += squares
         if (guarded != weight).any():
             scatter += _guard_residue(guarded - weight, means)
     elif form is MomentForm.TRACE:
@@ -180,5 +187,10 @@ def _guard_residue(guard: np.ndarray, means: np.ndarray) -> np.ndarray:
     means : ndarray of shape (k, d)
     """
     middle = means.mean(axis=-2, keepdims=True)
-    spread = np.abs(means - middle).max(axis=-2, keepdims=True)
-    return guard[..., np.newaxis] * np.minimum(np.abs(means), spread) ** 2
+    above = means.max(axis=-2, keepdims=True) - middle
+    spread = np.maximum(above, middle - means.min(axis=-2, keepdims=True))
+    residue = np.abs(means)
+    np.minimum(residue, spread, out=residue)
+    residue *= residue
+    residue *= guard[..., np.newaxis]
+    return residue
