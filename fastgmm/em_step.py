@@ -235,14 +235,14 @@ def _have_jumped(
         That kernels worked in.
     """
     shift = estimates.means - statistics.reference
-    if not structure.holds_matrices:  # whose roots are one over the deviations
-        if sum_of_squares(shift * _roots(structure, parameters)) < _LEAST_JUMP**2:
-            return np.zeros(shift.shape[:-2], dtype=bool)
-    moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
+    if structure.holds_matrices:
+        moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
+    else:
+        moves = shift * _roots(structure, parameters)  # which are one over the deviations
     if sum_of_squares(moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
         return np.zeros(shift.shape[:-2], dtype=bool)
     # A component of no rows moves by the guard of its weight.
-    jumping = (np.abs(moves) > _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
+    jumping = ~(np.abs(moves) <= _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
     # In deviations that features have when those before are known; also where there is no factor.
     far = ~(np.abs(shift * _roots(structure, parameters)) < _FARTHEST_JUMP[dtype])
     return (jumping & far).any(axis=(-2, -1))
