@@ -19,16 +19,27 @@ from fastgmm.kernels.linalg import (
 from fastgmm.kernels.small_fits import VARIANTS
 from fastgmm.kernels.small_fits import iteration as small_fits
 
-_TYPES = (np.dtype(np.float64), np.dtype(np.float32))
-
 
 def every_kernel() -> Iterator[tuple[str, Callable[[], object]]]:
-    """Kernels in groups: what to call a group, and a function that makes all of it."""
-    for dtype in _TYPES:
-        for forms in FORMS:
-            yield f"{forms.density} {dtype}", partial(_of_forms, forms, dtype)
-        yield f"rows and starts {dtype}", partial(_of_type, dtype)
-    yield "matrices and small data sets", _of_no_type
+    """Kernels in groups: what to call a group, and a function that makes all of it.
+
+    Kernels for small data sets call some that are made before, of the first type. Two processes
+    that begin at the two ends have these made once.
+    """
+    double, single = np.dtype(np.float64), np.dtype(np.float32)
+    yield from _of_all_forms(double)
+    yield f"rows and starts {double}", partial(_of_type, double)
+    yield "fits to small data sets", _of_small_fits
+    yield "k-means of small data sets", _of_small_starts
+    yield "missing values", _of_missing_values
+    yield "matrices", _of_matrices
+    yield f"rows and starts {single}", partial(_of_type, single)
+    yield from _of_all_forms(single)
+
+
+def _of_all_forms(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], object]]]:
+    for forms in FORMS:
+        yield f"{forms.density} {forms.moments} {dtype}", partial(_of_forms, forms, dtype)
 
 
 def _of_forms(forms: Forms, dtype: np.dtype) -> None:
@@ -51,14 +62,25 @@ def _of_type(dtype: np.dtype) -> None:
     few_rows.point_distances(dtype)
 
 
-def _of_no_type() -> None:
-    cells.cell_order()
-    regression.conditional_matrices()
-    regression.expansion()
-    regression.pooled_expansion()
+def _of_small_fits() -> None:
+    for name, few in VARIANTS:
+        small_fits.iteration(name, few)
+
+
+def _of_small_starts() -> None:
     seeding.distances_pass()
     draws.uniform_draws()
     many.small_kmeans()
+
+
+def _of_missing_values() -> None:
+    regression.conditional_matrices()
+    regression.expansion()
+    regression.pooled_expansion()
+
+
+def _of_matrices() -> None:
+    cells.cell_order()
     few_features.few_precision_factors()
     factors.precision_factors()
     factors.root_and_inverse()
@@ -68,5 +90,3 @@ def _of_no_type() -> None:
     common_shapes.common_shape()
     for few in (True, False):
         common_shapes.common_matrix(few)
-    for name, few in VARIANTS:
-        small_fits.iteration(name, few)
