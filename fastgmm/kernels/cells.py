@@ -7,7 +7,7 @@ A bound for a whole cell then tells which components are too far from all of its
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, kernel
+from fastgmm.kernels.compile import as_written, entry_point, kernel
 from fastgmm.kernels.signatures import array_type, row_types
 
 _SAMPLE = 256
@@ -128,6 +128,7 @@ def _cut(rows, order, start, stop, most, heights):
 
     That is `stop` if they are best left together.
     """
+    as_written()
     _measure(rows, start, stop, heights)
     if stop - start <= most:
         if not _is_clear(heights[start:stop]):
@@ -155,6 +156,7 @@ def cell_order():
 
     @kernel(signature=signature)
     def order_by_cells(rows, most, order, ends):
+        as_written()
         n = rows.shape[0]
         for t in range(n):
             order[t] = t

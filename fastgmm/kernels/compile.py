@@ -115,8 +115,9 @@ class _Library(JITCodeLibrary):
     """Compiled code, optimised once where micro-kernels make all of its inner loops.
 
     Numba has LLVM optimise every function by itself, and all that is linked once more. The second
-    time takes as long as the first, and finds nothing to do in an entry point that is `as_written`
-    and calls no other kernel: what is left is to count references no more often than need be.
+    time takes as long as the first, and finds nothing to do in a kernel that is `as_written`: what
+    other kernels it calls, outside its inner loops, were optimised when they were compiled.
+    What is left is to count references no more often than need be.
 
     LLVM asks functions of llvmlite for code and hands it to them. What a signal raised there would
     be lost, and LLVM read from nowhere.
@@ -127,6 +128,7 @@ class _Library(JITCodeLibrary):
 
     _bitcode: bytes | None = None
     """Of a kernel that was loaded, for those that call it."""
+    _as_written = False
 
     def serialize_using_object_code(self):
         name, kind, code = super().serialize_using_object_code()
@@ -156,8 +158,14 @@ class _Library(JITCodeLibrary):
         with _without_signals():
             super()._finalize_specific()
 
+    def _optimize_functions(self, ll_module):
+        for function in ll_module.functions:
+            attributes = b" ".join(function.attributes).split()
+            self._as_written |= b"optsize" in attributes
+        super()._optimize_functions(ll_module)
+
     def _optimize_final_module(self):
-        if not self._is_one_function_as_written():
+        if not self._as_written:
             super()._optimize_final_module()
             return
         passes, builder = self._codegen._module_pass_manager(
@@ -165,15 +173,6 @@ class _Library(JITCodeLibrary):
         )
         passes.add_global_dead_code_eliminate_pass()  # texts of errors, that forbid a cache
         passes.run(self._final_module, builder)
-
-    def _is_one_function_as_written(self):
-        linked = {library.name for library in self._linking_libraries}
-        functions = list(self._final_module.functions)
-        attributes = {
-            name for each in functions for names in each.attributes for name in names.split()
-        }
-        for_python = any(each.name.startswith("_ZN7cpython") for each in functions)
-        return for_python and linked <= {"nrt"} and b"optsize" in attributes
 
 
 @contextlib.contextmanager
@@ -398,9 +397,9 @@ def _as_written_definition():
 def as_written(typing):
     """Let LLVM leave the loops of the kernel that calls this as they are.
 
-    For kernels all of whose inner loops micro-kernels write, vectors and blocks of them at a time.
-    LLVM would unroll these once more: twice the code, and half as long again to compile, for
-    nothing.
+    For kernels all of whose inner loops micro-kernels write, vectors and blocks of them at a time,
+    or other kernels, which are not written into this one. LLVM would unroll these once more: twice
+    the code, and half as long again to compile, for nothing.
     """
 
     def emit(context, builder, signature, args):

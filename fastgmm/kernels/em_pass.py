@@ -10,15 +10,16 @@ import math
 
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, filled_in, kernel
+from fastgmm.kernels.compile import as_written, entry_point, filled_in, kernel
 from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.forms import of_density, parts_of
 from fastgmm.kernels.layout import BLOCK, OUTPUTS, check_forms
 from fastgmm.kernels.loading import load_tile
-from fastgmm.kernels.responsibilities import assign, normalize
+from fastgmm.kernels.responsibilities import assign, normalize, weigh_distances
 from fastgmm.kernels.signatures import operand_types, row_types
 from fastgmm.kernels.tiles import aligned_row, aligned_rows, tile_points
-from fastgmm.kernels.transpose import store_rows
+from fastgmm.kernels.transpose import store_numbers, store_rows
+from fastgmm.kernels.views import fill, lesser
 
 LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, CERTAINTIES, _ = range(len(OUTPUTS))
 
@@ -84,43 +85,33 @@ def prediction_pass(density_form, dtype):
     def predict(
         X, origin, means, factors, projected, scales, constants, what, vector, matrix, labels
     ):
+        as_written()
         n = X.shape[0]
         k, d = means.shape
         tile_size = tile_points(n, d, k, X.itemsize, False)
         tile = aligned_rows(d + 1, tile_size, X)
         scratch = aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
-        weights, row, largest = aligned_rows(3, tile_size, X)
+        weights, row = aligned_row(tile_size, X), aligned_row(tile_size, X)
         central = aligned_row(k, X)
         prepare(projected, central)
-        for t in range(tile_size):
-            weights[t] = 1.0
+        fill(weights, 1.0)
         total = 0.0
         for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
+            stop = lesser(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
             distances_to_all(tile, points, means, factors, projected, central, scratch, distances)
             if what == LABELS:
                 assign(distances, points, scales, constants, row)
-                for t in range(stop - start):
-                    labels[start + t] = int(row[t])
+                store_numbers(row, stop - start, labels, start)
             else:
                 total += normalize(
                     distances, points, scales, constants, smallest, weights, distances, row
                 )
                 if what == LOG_LIKELIHOODS:
-                    for t in range(stop - start):
-                        vector[start + t] = row[t]
+                    store_numbers(row, stop - start, vector, start)
                 elif what == CERTAINTIES:
-                    for t in range(stop - start):
-                        of_noise = constants.shape[0] > k
-                        largest[t] = math.exp(constants[k] - row[t]) if of_noise else 0.0
-                    for c in range(k):
-                        for t in range(stop - start):
-                            largest[t] = max(largest[t], distances[c, t])
-                    for t in range(stop - start):
-                        matrix[start + t, 0] = row[t]
-                        matrix[start + t, 1] = largest[t]
+                    _store_certainties(distances, row, constants, matrix, start, stop)
                 else:
                     store_rows(distances, stop - start, matrix, start)
         return total
@@ -149,6 +140,7 @@ def log_density_pass(density_form, dtype):
     signature = types.void(rows, *operand_types(real), types.Array(real, 2, "C"))
 
     def weigh_densities(X, origin, means, factors, projected, scales, constants, log_densities):
+        as_written()
         n = X.shape[0]
         k, d = means.shape
         tile_size = tile_points(n, d, k, X.itemsize, False)
@@ -158,13 +150,30 @@ def log_density_pass(density_form, dtype):
         central = aligned_row(k, X)
         prepare(projected, central)
         for start in range(0, n, tile_size):
-            stop = min(start + tile_size, n)
+            stop = lesser(start + tile_size, n)
             points = load_tile(X, start, stop, origin, tile)
             distances_to_all(tile, points, means, factors, projected, central, scratch, distances)
-            for c in range(k):
-                for t in range(points):
-                    distances[c, t] = constants[c] + scales[c] * distances[c, t]
+            weigh_distances(distances, points, scales, constants)
             store_rows(distances, stop - start, log_densities, start)
 
     weigh_densities = filled_in(weigh_densities, of_density(density_form))
     return kernel(weigh_densities, signature=signature, variant=f"{density_form}_{real}")
+
+
+@kernel
+def _store_certainties(responsibilities, log_likelihoods, constants, matrix, start, stop):
+    """Rows start to stop of the matrix: log-likelihoods, and the largest responsibilities.
+
+    The first stop - start numbers of log_likelihoods become these.
+    """
+    k, largest = len(responsibilities), log_likelihoods
+    for t in range(stop - start):
+        matrix[start + t, 0] = log_likelihoods[t]
+    for t in range(stop - start):
+        of_noise = len(constants) > k
+        largest[t] = math.exp(constants[k] - log_likelihoods[t]) if of_noise else 0.0
+    for c in range(k):
+        for t in range(stop - start):
+            largest[t] = max(largest[t], responsibilities[c, t])
+    for t in range(stop - start):
+        matrix[start + t, 1] = largest[t]

@@ -14,7 +14,7 @@ what every row of it reaches with the likeliest.
 
 import numpy as np
 
-from fastgmm.kernels.compile import entry_point, filled_in, kernel
+from fastgmm.kernels.compile import as_written, entry_point, filled_in, kernel
 from fastgmm.kernels.forms import parts_of
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE, check_forms
 from fastgmm.kernels.loading import load_tile, load_weights
@@ -22,6 +22,15 @@ from fastgmm.kernels.moments import add_about_means
 from fastgmm.kernels.outer_moments import pooled_second_moments
 from fastgmm.kernels.signatures import near_signature
 from fastgmm.kernels.tiles import aligned_row, aligned_rows, whole_groups
+from fastgmm.kernels.views import (
+    add_to,
+    fill,
+    lesser,
+    part,
+    stretch,
+    sums_of_components,
+    with_axis,
+)
 
 _BATCH = 64
 """Cells whose centers are compared with the components at once: a tile of centers."""
@@ -65,82 +74,75 @@ def near_statistics_pass(forms, dtype):
         constants,
         sums,
     ):
+        as_written()
         n_cells, n_noise = len(ends), len(constants) - len(means)
         k, d = means.shape
         tile_size = whole_groups(_largest(ends), X.itemsize)
         tile, scratch = aligned_rows(d + 1, tile_size, X), aligned_rows(d + BLOCK, tile_size, X)
         distances = aligned_rows(k, tile_size, X)
         responsibilities = aligned_rows(k, tile_size, X) if KEEPS_DISTANCES else distances
-        weights, norms = aligned_rows(2, tile_size, X)
+        weights, norms = aligned_row(tile_size, X), aligned_row(tile_size, X)
         batch, batch_scratch = aligned_rows(d + 1, _BATCH, X), aligned_rows(d + BLOCK, _BATCH, X)
         to_centers = aligned_rows(k, _BATCH, X)
         listed, counts = np.empty((_BATCH, k + 1), np.int64), np.empty(_BATCH, np.int64)
         # Operands and sums of the components that are near, side by side.
-        near_scales, near_constants = np.empty_like(scales), np.empty_like(constants)
-        room = np.empty((2, k, d), dtype=X.dtype)
+        near_scales, near_constants = aligned_row(k, X), aligned_row(k + n_noise, X)
+        room = np.empty((2, k, d), X.dtype)
+        # Behind the sums of the components stand those that are pooled over them.
         length = HEADER + k * (d + 1) if POOLED else len(sums)
-        blocks, pooled = sums[HEADER:length].reshape(k, (length - HEADER) // k), sums[length:]
-        moved = k if SUMS_ABOUT_ORIGIN else 0
-        about_origin, near_sums = np.zeros((2, moved, blocks.shape[1]))
+        blocks = sums_of_components(with_axis(stretch(sums, 0, length)), 0, k)
+        pooled = stretch(sums, length, len(sums) - length)
+        moved, size = k if SUMS_ABOUT_ORIGIN else 0, (length - HEADER) // k
+        about_origin, near_sums = aligned_rows(moved, size, sums), aligned_rows(moved, size, sums)
+        fill(about_origin, 0.0)
         added = about_origin if SUMS_ABOUT_ORIGIN else blocks
         central = aligned_row(k, X)
-        central[:k] = 0.0
+        fill(central, 0.0)
         operands = means, factors, projected, central
         if not careful:
             prepare(projected, central)
         start = 0
         for first in range(0, n_cells, _BATCH):
-            last = min(first + _BATCH, n_cells)
+            last = lesser(first + _BATCH, n_cells)
             points = load_tile(centers, first, last, origin, batch)
             distances_to_all(
                 batch, points, means, factors, projected, central, batch_scratch, to_centers
             )
-            _list_near(to_centers, radii[first:last], spreads, scales, constants, listed, counts)
+            reach = stretch(radii, first, last - first)
+            _list_near(to_centers, reach, spreads, scales, constants, listed, counts)
             for cell in range(first, last):
                 stop = ends[cell]
                 points = load_tile(X, start, stop, origin, tile)
-                sums[1] += load_weights(sample_weight, start, stop, points, weights)
-                near, count = listed[cell - first], counts[cell - first]
+                add_to(sums, 1, load_weights(sample_weight, start, stop, points, weights))
+                near, count = part(listed, cell - first), counts[cell - first]
                 # The likeliest first: its distances tell which others have to be computed.
                 for begin, end in ((0, 1), (1, count)):
-                    end = min(end, count)
+                    end = lesser(end, count)
                     for i in range(begin, end):
                         near_scales[i], near_constants[i] = scales[near[i]], constants[near[i]]
                     distances_to_listed(
                         tile, points, near, begin, end, operands, room, scratch, distances
                     )
                     if begin == 0:
-                        found = distances[0, : stop - start], to_centers[:, cell - first]
+                        found = distances, stop - start, to_centers, cell - first
                         given = radii[cell], spreads, scales, constants
                         count = _keep_near(near, count, *found, *given)
                 if n_noise:
                     near_constants[count] = constants[k]
-                sums[0] += weigh(
-                    distances[:count],
-                    points,
-                    near_scales[:count],
-                    near_constants[: count + n_noise],
-                    NEGLIGIBLE,
-                    weights,
-                    responsibilities[:count],
-                    norms,
+                to_near, shares = stretch(distances, 0, count), stretch(responsibilities, 0, count)
+                scale = stretch(near_scales, 0, count)
+                constant = stretch(near_constants, 0, count + n_noise)
+                log_likelihood = weigh(
+                    to_near, points, scale, constant, NEGLIGIBLE, weights, shares, norms
                 )
+                add_to(sums, 0, log_likelihood)
                 add_moments_of_listed(
-                    tile,
-                    points,
-                    near,
-                    count,
-                    means,
-                    distances,
-                    responsibilities,
-                    scratch,
-                    near_sums,
-                    added,
+                    tile, points, near, count, means, to_near, shares, scratch, near_sums, added
                 )
                 if POOLED:
-                    pooled_second_moments(tile, points, responsibilities[:count], scratch, pooled)
+                    pooled_second_moments(tile, points, shares, scratch, pooled)
                 start = stop
-        sums[2] += X.shape[0]
+        add_to(sums, 2, len(X))
         if SUMS_ABOUT_ORIGIN:
             add_about_means(about_origin, means, blocks)
 
@@ -165,19 +167,19 @@ def _bound(distance, reach, scale, constant):
 
 
 @kernel
-def _keep_near(near, count, distances, to_center, radius, spreads, scales, constants):
+def _keep_near(near, count, distances, rows, to_centers, cell, radius, spreads, scales, constants):
     """Of the components listed for a cell, those that its rows' likeliest leaves; their number.
 
-    distances (rows,) of the first that is listed, to_center (k,).
+    distances[0, :rows] to the first that is listed, to_centers[:, cell].
     """
-    farthest = distances[0]
-    for t in range(1, len(distances)):
-        farthest = max(farthest, distances[t])
+    farthest = distances[0, 0]
+    for t in range(1, rows):
+        farthest = max(farthest, distances[0, t])
     least = constants[near[0]] + scales[near[0]] * farthest + NEGLIGIBLE
     kept = 1
     for i in range(1, count):
         c = near[i]
-        bound = _bound(to_center[c], spreads[c] * radius, scales[c], constants[c])
+        bound = _bound(to_centers[c, cell], spreads[c] * radius, scales[c], constants[c])
         # What is not a number is computed, so that it shows.
         near[kept] = c
         kept += not (bound < least)

@@ -10,8 +10,11 @@ and its matrices are small: calls of NumPy for each step would take longer than 
 import numpy as np
 from numba import types
 
-from fastgmm.kernels.compile import entry_point, inlined, kernel
-from fastgmm.kernels.layout import BLOCK, HEADER
+from fastgmm.kernels.compile import entry_point, kernel, microkernel
+from fastgmm.kernels.layout import HEADER, outer_place
+from fastgmm.kernels.outer_moments import sums_place
+from fastgmm.kernels.simd import Vectors
+from fastgmm.kernels.views import fill, part, stretch
 
 _STACK = types.Array(types.float64, 4, "C")
 _READ = types.Array(types.float64, 3, "C", readonly=True)
@@ -36,7 +39,8 @@ def conditional_matrices():
         root, inverse = np.zeros((q, q)), np.zeros((q, q))
         for i in range(m):
             for c in range(k):
-                given, left, gain = precisions[c], covariances[i, c], gains[i, c]
+                given = part(precisions, c)
+                left, gain = part(part(covariances, i), c), part(part(gains, i), c)
                 # The lower triangle L of L @ L.T, and its inverse beside it, row by row.
                 for u in range(q):
                     for v in range(u + 1):
@@ -55,27 +59,34 @@ def conditional_matrices():
                     for v in range(u):
                         inverse[u, v] /= root[u, u]
                     inverse[u, u] = 1.0 / root[u, u]
-                left[:] = 0.0
+                fill(left, 0.0)
                 for h in range(q):
                     for u in range(h + 1):
                         for v in range(h + 1):
                             left[u, v] += inverse[h, u] * inverse[h, v]
-                gain[:] = 0.0
+                fill(gain, 0.0)
                 for u in range(q):
                     for v in range(q):
-                        factor, row = left[u, v], given[others[i, v]]
+                        factor, row = left[u, v], part(given, others[i, v])
                         for j in range(p):
                             gain[u, j] -= factor * row[known[i, j]]
 
     return condition
 
 
-@inlined
-def place(row, column):
+def _place_definition(row, column):
+    return outer_place(max(row, column), min(row, column))
+
+
+@microkernel(_place_definition)
+def place(typing, row, column):
     """`fastgmm.kernels.layout.outer_place`, in either order."""
-    row, column = max(row, column), min(row, column)
-    block = row // BLOCK * (row // BLOCK + 1) // 2 + column // BLOCK
-    return (block * BLOCK + row % BLOCK) * BLOCK + column % BLOCK
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, types.float64)
+        return sums_place(v, v.greater(*args), v.lesser(*args))
+
+    return types.intp(types.intp, types.intp), emit
 
 
 @entry_point
@@ -105,17 +116,21 @@ def pooled_expansion():
         (m, p), q, (k, d) = known.shape, others.shape[1], means.shape
         second, mixed, crossed = np.empty((p, p)), np.empty((q, p)), np.empty((q, q))
         first, moved, offset, expected = np.empty(p), np.empty(p), np.empty(q), np.empty(q)
-        pooled = total[HEADER + k * (d + 1) :]
+        behind = HEADER + k * (d + 1)
+        pooled = stretch(total, behind, len(total) - behind)
         for i in range(m):
-            o, u, gain, left = known[i], others[i], gains[i, 0], covariances[i, 0]
-            block = sums[i, HEADER + k * (p + 1) :]
-            total[:HEADER] += sums[i, :HEADER]
+            o, u = part(known, i), part(others, i)
+            gain, left = part(part(gains, i), 0), part(part(covariances, i), 0)
+            behind = HEADER + k * (p + 1)
+            block = stretch(part(sums, i), behind, sums.shape[1] - behind)
+            for h in range(HEADER):
+                total[h] += sums[i, h]
             for j in range(p):
                 for h in range(j + 1):
                     second[j, h] = second[h, j] = block[place(j, h)]
                     pooled[place(o[j], o[h])] += second[j, h]
             for a in range(q):
-                mixed[a] = 0.0
+                fill(part(mixed, a), 0.0)
                 for j in range(p):
                     for h in range(p):
                         mixed[a, h] += gain[a, j] * second[j, h]
@@ -126,8 +141,8 @@ def pooled_expansion():
                         crossed[a, b] += mixed[a, j] * gain[b, j]
             weight_of_all = 0.0
             for c in range(k):
-                own = sums[i, HEADER + c * (p + 1) : HEADER + (c + 1) * (p + 1)]
-                out = total[HEADER + c * (d + 1) : HEADER + (c + 1) * (d + 1)]
+                own = stretch(part(sums, i), HEADER + c * (p + 1), p + 1)
+                out = stretch(total, HEADER + c * (d + 1), d + 1)
                 weight = own[p]
                 if weight == 0.0:  # and all the other sums
                     continue
@@ -186,12 +201,14 @@ def expansion():
         second, mixed = np.empty((p, p)), np.empty((q, p))
         offset, expected = np.empty(q), np.empty(q)
         for i in range(m):
-            o, u = known[i], others[i]
-            total[:HEADER] += sums[i, :HEADER]
+            o, u = part(known, i), part(others, i)
+            for h in range(HEADER):
+                total[h] += sums[i, h]
             for c in range(k):
-                block = sums[i, HEADER + c * size : HEADER + (c + 1) * size]
-                out = total[HEADER + c * whole : HEADER + (c + 1) * whole]
-                weight, gain, left = block[place(p, p)], gains[i, c], covariances[i, c]
+                block = stretch(part(sums, i), HEADER + c * size, size)
+                out = stretch(total, HEADER + c * whole, whole)
+                gain, left = part(part(gains, i), c), part(part(covariances, i), c)
+                weight = block[place(p, p)]
                 if weight == 0.0:  # and all the other sums
                     continue
                 out[place(d, d)] += weight
@@ -203,7 +220,7 @@ def expansion():
                 for a in range(q):
                     offset[a] = means[c, u[a]] - reference[c, u[a]]
                     expected[a] = 0.0
-                    mixed[a] = 0.0
+                    fill(part(mixed, a), 0.0)
                     for j in range(p):
                         offset[a] += gain[a, j] * (reference[c, o[j]] - means[c, o[j]])
                         expected[a] += gain[a, j] * block[place(p, j)]

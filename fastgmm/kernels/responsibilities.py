@@ -265,3 +265,35 @@ def assign(typing, distances, points, scales, constants, labels):
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _weigh_distances_definition(distances, points, scales, constants):
+    k = len(scales)
+    log_densities = constants[:k, None] + scales[:, None] * distances[:, :points]
+    distances[:, :points] = log_densities
+
+
+@microkernel(_weigh_distances_definition)
+def weigh_distances(typing, distances, points, scales, constants):
+    """Make distances (k, stride) the weighted log-densities of the components."""
+    signature = types.void(distances, types.intp, scales, constants)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, distances.dtype)
+        q, count, scale, constant = unpack_arguments(context, builder, signature, args)
+
+        def component(c, _):
+            row = q.part(builder, c)
+            scale_c, constant_c = v.broadcast(scale, c), v.broadcast(constant, c)
+
+            def group(t, _):
+                for n in range(GROUP):
+                    at = v.plus(t, n * v.lanes)
+                    v.store(v.fma(scale_c, v.load(row, at), constant_c), row, at)
+
+            v.loop(0, count, GROUP * v.lanes, [], group)
+
+        v.loop(0, q.shape[0], 1, [], component)
+        return context.get_dummy_value()
+
+    return signature, emit

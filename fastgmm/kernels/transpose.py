@@ -157,3 +157,26 @@ def store_rows(typing, tile, count, out, start):
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _store_numbers_definition(row, count, out, start):
+    out[start : start + count] = row[:count]
+
+
+@microkernel(_store_numbers_definition)
+def store_numbers(typing, row, count, out, start):
+    """out[start + t] = row[t] for the first `count` points; out may hold integers."""
+    signature = types.void(row, types.intp, out, types.intp)
+    whole = isinstance(out.dtype, types.Integer)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, row.dtype)
+        x, count, array, start = unpack_arguments(context, builder, signature, args)
+
+        def point(t, _):
+            v.put(v.whole_number(x, t) if whole else v.number(x, t), array, builder.add(start, t))
+
+        v.loop(0, count, 1, [], point)
+        return context.get_dummy_value()
+
+    return signature, emit

@@ -197,6 +197,13 @@ def store_rows(p):
     return p.points_of(p.k), count, np.full((count + 3, p.k), UNTOUCHED, p.dtype), start
 
 
+def store_numbers(p):
+    """Whole numbers, which integers may hold too."""
+    kind = np.int64 if p.k % 2 else p.dtype
+    row, out = p.points_of().round(), np.full(p.points + p.k, UNTOUCHED)
+    return row, p.points - p.d % 3, out.astype(kind), p.k
+
+
 def mark_central(p):
     """Some near, some far, one that is not a number."""
     projected = p.normal(p.k, p.d) * 10.0 ** p.random.randint(-1, 3, size=(p.k, 1))
@@ -267,6 +274,24 @@ def normalize_to_roots(p):
 
 def assign(p):
     return *_with_noise(p), p.output()
+
+
+def weigh_distances(p):
+    return _with_noise(p)
+
+
+def _listed(p):
+    """Numbers of components in some order, and something behind."""
+    return np.append(p.random.permutation(p.k), int(UNTOUCHED))
+
+
+def take_listed(p):
+    taken = np.full((p.k, p.d), UNTOUCHED, p.dtype)
+    return p.normal(p.k, p.d), _listed(p), p.k // 3, p.k - p.k // 4, taken
+
+
+def add_listed(p):
+    return p.sums(p.k, p.d + 2), _listed(p), p.k - p.k // 4, p.sums(p.k, p.d)
 
 
 def outer_moments(p):
@@ -433,6 +458,10 @@ def collect_bits(p):
     return bits.astype(integer), row, np.zeros((1, lanes), integer)
 
 
+def place(p):
+    return p.d, p.k
+
+
 def squared_distances(p):
     rows = np.full((p.k, p.d + p.k), UNTOUCHED, p.dtype)
     rows[:, : p.d] = p.normal(p.k, p.d)
@@ -463,6 +492,7 @@ INPUTS = {
         load_responsibilities,
         take_roots,
         store_rows,
+        store_numbers,
         mark_central,
         mark_central_along_axes,
         cholesky_distances,
@@ -476,6 +506,9 @@ INPUTS = {
         normalize,
         normalize_to_roots,
         assign,
+        weigh_distances,
+        take_listed,
+        add_listed,
         outer_moments,
         outer_moments_of_few,
         outer_moments_of_many,
@@ -500,5 +533,6 @@ INPUTS = {
         add_products,
         collect_bits,
         squared_distances,
+        place,
     )
 }

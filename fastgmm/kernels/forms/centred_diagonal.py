@@ -12,6 +12,7 @@ from fastgmm.kernels.forms.reading_once import statistics_reading_once
 from fastgmm.kernels.log_density import centred_diagonal_distances
 from fastgmm.kernels.moments import diagonal_moments
 from fastgmm.kernels.responsibilities import normalize
+from fastgmm.kernels.views import part, stretch
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
@@ -23,17 +24,22 @@ weigh = normalize
 
 @inlined
 def distances_to_all(tile, points, means, factors, projected, central, scratch, distances):
-    centred_diagonal_distances(tile, points, means, factors[0], distances)
+    centred_diagonal_distances(tile, points, means, part(factors, 0), distances)
 
 
 @inlined
 def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
     means, factors, _, _ = operands
-    near_means, near_factors = room[0], room[1]
+    near_means, near_factors = part(room, 0), part(room, 1)
     take_listed(means, near, begin, end, near_means)
-    take_listed(factors[0], near, begin, end, near_factors)
+    take_listed(part(factors, 0), near, begin, end, near_factors)
+    count = end - begin
     centred_diagonal_distances(
-        tile, points, near_means[begin:end], near_factors[begin:end], distances[begin:end]
+        tile,
+        points,
+        stretch(near_means, begin, count),
+        stretch(near_factors, begin, count),
+        stretch(distances, begin, count),
     )
 
 

@@ -60,12 +60,12 @@ def distances_to_listed(tile, points, near, begin, end, operands, room, scratch,
         cholesky_distances(
             tile,
             points,
-            means[c],
-            factors[c],
-            projected[c],
+            part(means, c),
+            part(factors, c),
+            part(projected, c),
             central[c],
             scratch,
-            distances[i],
+            part(distances, i),
         )
 
 
@@ -75,7 +75,7 @@ def add_moments_of_listed(
 ):
     for i in range(count):
         c = near[i]
-        outer_moments(tile, points, means[c], roots[i], scratch, blocks[c])
+        outer_moments(tile, points, part(means, c), part(roots, i), scratch, part(blocks, c))
 
 
 _FEW = SimpleNamespace(

@@ -22,7 +22,7 @@ from fastgmm.kernels.moments import (
 from fastgmm.kernels.responsibilities import normalize
 from fastgmm.kernels.signatures import statistics_signature
 from fastgmm.kernels.tiles import aligned_row, aligned_rows, longest, tile_points
-from fastgmm.kernels.views import add_to, fill, lesser, part, sums_of_components
+from fastgmm.kernels.views import add_to, fill, lesser, part, stretch, sums_of_components
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
@@ -34,17 +34,22 @@ weigh = normalize
 
 @inlined
 def distances_to_all(tile, points, means, factors, projected, central, scratch, distances):
-    diagonal_distances(tile, points, projected, factors[0], distances)
+    diagonal_distances(tile, points, projected, part(factors, 0), distances)
 
 
 @inlined
 def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
     _, factors, projected, _ = operands
-    near_projected, near_factors = room[0], room[1]
+    near_projected, near_factors = part(room, 0), part(room, 1)
     take_listed(projected, near, begin, end, near_projected)
-    take_listed(factors[0], near, begin, end, near_factors)
+    take_listed(part(factors, 0), near, begin, end, near_factors)
+    count = end - begin
     diagonal_distances(
-        tile, points, near_projected[begin:end], near_factors[begin:end], distances[begin:end]
+        tile,
+        points,
+        stretch(near_projected, begin, count),
+        stretch(near_factors, begin, count),
+        stretch(distances, begin, count),
     )
 
 
@@ -54,7 +59,7 @@ def add_moments_of_listed(
 ):
     for i in range(count):
         c = near[i]
-        diagonal_moments(tile, points, means[c], responsibilities[i], blocks[c])
+        diagonal_moments(tile, points, part(means, c), part(responsibilities, i), part(blocks, c))
 
 
 @entry_point

@@ -2,11 +2,12 @@
 
 from fastgmm.kernels.central import mark_none
 from fastgmm.kernels.compile import entry_point, inlined
-from fastgmm.kernels.forms.listed import add_listed, clear_listed, take_listed
+from fastgmm.kernels.forms.listed import add_listed, take_listed
 from fastgmm.kernels.forms.reading_once import statistics_reading_once
 from fastgmm.kernels.log_density import isotropic_distances
 from fastgmm.kernels.moments import first_moments, trace_moments
 from fastgmm.kernels.responsibilities import normalize
+from fastgmm.kernels.views import fill, part, stretch
 
 KEEPS_DISTANCES = True
 """They serve the E-step, and as second moments."""
@@ -25,9 +26,12 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 @inlined
 def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
     _, _, projected, _ = operands
-    near_projected = room[0]
+    near_projected = part(room, 0)
     take_listed(projected, near, begin, end, near_projected)
-    isotropic_distances(tile, points, near_projected[begin:end], distances[begin:end])
+    count = end - begin
+    isotropic_distances(
+        tile, points, stretch(near_projected, begin, count), stretch(distances, begin, count)
+    )
 
 
 @inlined
@@ -40,9 +44,9 @@ def add_moments_of_all(tile, points, means, distances, responsibilities, sums):
 def add_moments_of_listed(
     tile, points, near, count, means, distances, responsibilities, scratch, near_sums, blocks
 ):
-    clear_listed(near_sums, count)
+    fill(stretch(near_sums, 0, count), 0.0)
     add_moments_of_all(
-        tile, points, means, distances[:count], responsibilities[:count], near_sums[:count]
+        tile, points, means, distances, responsibilities, stretch(near_sums, 0, count)
     )
     add_listed(near_sums, near, count, blocks)
 

@@ -5,11 +5,12 @@ The scatter that they share follows from the total scatter of the rows, which ne
 
 from fastgmm.kernels.central import mark_none
 from fastgmm.kernels.compile import entry_point, inlined
-from fastgmm.kernels.forms.listed import add_listed, clear_listed, take_listed
+from fastgmm.kernels.forms.listed import add_listed, take_listed
 from fastgmm.kernels.forms.reading_once import statistics_reading_once
 from fastgmm.kernels.log_density import isotropic_distances, whiten
 from fastgmm.kernels.moments import first_moments
 from fastgmm.kernels.responsibilities import normalize
+from fastgmm.kernels.views import fill, part, stretch
 
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = True
@@ -21,7 +22,7 @@ weigh = normalize
 
 @inlined
 def distances_to_all(tile, points, means, factors, projected, central, scratch, distances):
-    whiten(tile, points, means.shape[1], factors[0], scratch)
+    whiten(tile, points, means.shape[1], part(factors, 0), scratch)
     isotropic_distances(scratch, points, projected, distances)
 
 
@@ -29,10 +30,13 @@ def distances_to_all(tile, points, means, factors, projected, central, scratch, 
 def distances_to_listed(tile, points, near, begin, end, operands, room, scratch, distances):
     means, factors, projected, _ = operands
     if begin == 0:
-        whiten(tile, points, means.shape[1], factors[0], scratch)
-    near_projected = room[0]
+        whiten(tile, points, means.shape[1], part(factors, 0), scratch)
+    near_projected = part(room, 0)
     take_listed(projected, near, begin, end, near_projected)
-    isotropic_distances(scratch, points, near_projected[begin:end], distances[begin:end])
+    count = end - begin
+    isotropic_distances(
+        scratch, points, stretch(near_projected, begin, count), stretch(distances, begin, count)
+    )
 
 
 @inlined
@@ -44,8 +48,8 @@ def add_moments_of_all(tile, points, means, distances, responsibilities, sums):
 def add_moments_of_listed(
     tile, points, near, count, means, distances, responsibilities, scratch, near_sums, blocks
 ):
-    clear_listed(near_sums, count)
-    first_moments(tile, points, responsibilities[:count], near_sums[:count])
+    fill(stretch(near_sums, 0, count), 0.0)
+    first_moments(tile, points, responsibilities, stretch(near_sums, 0, count))
     add_listed(near_sums, near, count, blocks)
 
 

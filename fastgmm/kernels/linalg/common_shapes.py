@@ -23,6 +23,7 @@ from fastgmm.kernels.compile import entry_point, filled_in, inlined, kernel
 from fastgmm.kernels.linalg.factors import precision_factors
 from fastgmm.kernels.linalg.few_features import few_precision_factors
 from fastgmm.kernels.linalg.products import stacked_product
+from fastgmm.kernels.views import fill, greater, part, stretch
 
 SETTLED = 1e-10
 """Relative change of volumes below which they are settled."""
@@ -76,13 +77,13 @@ def volumes_along_axes(spreads, weights, shape, room, volumes):
         total = 0.0
         for j in range(d):
             total += spreads[c, j] * reciprocal(shape[j])
-        volumes[c] = total / (weights[c] * max(n_spread, 1))
+        volumes[c] = total / (weights[c] * greater(n_spread, 1))
 
 
 @inlined
 def shape_of_matrices(scatter, volumes, shape):
     k, d, _ = scatter.shape
-    shape[:] = 0.0
+    fill(shape, 0.0)
     for c in range(k):
         share = reciprocal(volumes[c])
         for i in range(d):
@@ -100,15 +101,18 @@ def shape_of_matrices(scatter, volumes, shape):
 def _volumes_of_matrices(scatter, weights, shape, room, volumes):
     """Of a singular shape, those of spheres."""
     k, d, _ = scatter.shape
-    room[0] = shape
-    factors_of(room[:1], room[1:2])
-    square(room[1:2], room[1:2], False, True, room[2:])
+    for i in range(d):
+        for j in range(d):
+            room[0, i, j] = shape[i, j]
+    factor, inverse = stretch(room, 1, 1), stretch(room, 2, 1)
+    factors_of(stretch(room, 0, 1), factor)
+    square(factor, factor, False, True, inverse)
     for c in range(k):
         trace = of_sphere = 0.0
         for i in range(d):
             of_sphere += scatter[c, i, i]
             for j in range(d):
-                trace += scatter[c, i, j] * room[2, i, j]
+                trace += scatter[c, i, j] * inverse[0, i, j]
         volumes[c] = (trace if np.isfinite(trace) else of_sphere) / (weights[c] * d)
 
 
@@ -127,13 +131,14 @@ def square_of_few(left, right, upper, mirrored, out):
 def _settle(scatters, weights, volumes, shapes):
     new, room = np.empty(weights.shape[1]), room_for(scatters)
     for g in range(len(scatters)):
+        scatter, volume, shape = part(scatters, g), part(volumes, g), part(shapes, g)
         moving, steps = True, 0
         while True:
-            take_shape(scatters[g], volumes[g], shapes[g])
+            take_shape(scatter, volume, shape)
             if not moving or steps == MOST_STEPS:
                 break
-            take_volumes(scatters[g], weights[g], shapes[g], room, new)
-            moving = enter(new, volumes[g])
+            take_volumes(scatter, part(weights, g), shape, room, new)
+            moving = enter(new, volume)
             steps += 1
 
 
