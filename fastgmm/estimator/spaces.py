@@ -39,7 +39,7 @@ No covariance is then singular to rounding, in whatever coordinates.
 _LEAST_SETTLING = 256
 """Features from which on an iteration by BLAS takes no longer than one by kernels."""
 
-_MOST_SETTLING = 3
+_MOST_SETTLING = 6
 """Rows per feature up to which hardly one belongs to two components."""
 
 _ABSENT = ("weights_init", "means_init", "precisions_init", "freeze", "noise", "accelerate")
@@ -128,7 +128,8 @@ def _may_settle(estimator: Any, n_rows: int, n_features: int) -> bool:
     forms = estimator._structure.forms
     few = is_wide(n_rows, n_features, forms)
     if forms.moments == MomentForm.OUTER:  # else an iteration of kernels takes so little
-        few |= n_features >= _LEAST_SETTLING and n_rows <= _MOST_SETTLING * n_features
+        held = n_rows <= _MOST_SETTLING * n_features and n_rows * n_features <= _MOST_NUMBERS
+        few |= n_features >= _LEAST_SETTLING and held
     return few and _is_plain(estimator)
 
 

@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_has_the_bits_of_one_that_did_not_stop(iterations, n)
     [
         (N, {}, True),
         (N, {"reg_covar": "scale"}, True),
-        (4 * D, {}, False),
+        (7 * D, {}, False),
         (N, {"covariance_type": "tied"}, False),
         (N, {"covariance_type": "VVV"}, False),
         (N, {"on_failure": "recover"}, True),
