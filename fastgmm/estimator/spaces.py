@@ -39,6 +39,9 @@ No covariance is then singular to rounding, in whatever coordinates.
 _LEAST_SETTLING = 256
 """Features from which on an iteration by BLAS takes no longer than one by kernels."""
 
+_LEAST_CHANGING = 640
+"""The same, where every iteration is made, as after a start from random responsibilities."""
+
 _MOST_SETTLING = 6
 """Rows per feature up to which hardly one belongs to two components."""
 
@@ -129,7 +132,8 @@ def _may_settle(estimator: Any, n_rows: int, n_features: int) -> bool:
     few = is_wide(n_rows, n_features, forms)
     if forms.moments == MomentForm.OUTER:  # else an iteration of kernels takes so little
         held = n_rows <= _MOST_SETTLING * n_features and n_rows * n_features <= _MOST_NUMBERS
-        few |= n_features >= _LEAST_SETTLING and held
+        changing = isinstance(start := estimator.init_params, str) and start == "random"
+        few |= n_features >= (_LEAST_CHANGING if changing else _LEAST_SETTLING) and held
     return few and _is_plain(estimator)
 
 
