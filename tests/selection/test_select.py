@@ -446,7 +446,8 @@ def test_an_interrupted_search_goes_on(tmp_path):
         selection = fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part)
         assert same_table(selection, desired)
         assert counted.count(1) == 2
-        assert len(counted) == 2 + sum(cell.tol < 1e-3 for cell in desired.cells)
+        # Two of six were done, those of most components.
+        assert len(counted) == 4 + sum(cell.tol < 1e-3 for cell in desired.cells)
         counted.clear()
         assert same_table(fastgmm.select(IRIS, (1, 2, 3), ("full", "diag"), **part), desired)
         assert not counted
