@@ -53,17 +53,14 @@ class Recovery:
     model : Model
     random_state : RandomState
         That rows for components are drawn from; untouched as long as nothing fails.
-    kept : ndarray of bool, shape (k,), optional
+    kept : ndarray of bool, shape (k,), or None
         Components that something is known of by their numbers. They are not moved, and with them
         there, none is pruned.
-
-    Attributes
-    ----------
     records : list of dict
-        What was done, in order. The keys are ``restart``, counted from 0; ``iteration``, counted
-        from 1, or 0 for the start; ``component``, by its number at the time, or None for all;
-        ``action``: 'widen', 'reseed', 'prune', 'regularize' or 'give up'; ``detail`` and
-        ``reason``, in words.
+        To take down what is done, in order. The keys are ``restart``, counted from 0;
+        ``iteration``, counted from 1, or 0 for the start; ``component``, by its number at the time,
+        or None for all; ``action``: 'widen', 'reseed', 'prune', 'regularize' or 'give up';
+        ``detail`` and ``reason``, in words.
     """
 
     def __init__(
@@ -72,9 +69,10 @@ class Recovery:
         source: RowSource,
         model: Model,
         random_state: np.random.RandomState,
-        kept: np.ndarray | None = None,
+        kept: np.ndarray | None,
+        records: list[dict[str, Any]],
     ):
-        self.records: list[dict[str, Any]] = []
+        self.records = records
         self._rows, self._source, self._model = rows, source, model
         self._random_state, self._kept = random_state, kept
         self._restart, self._iteration = 0, 0
@@ -103,7 +101,7 @@ class Recovery:
         """
         following = 0
         if resume is not None:
-            self.records = list(resume.diagnostics)
+            self.records[:] = resume.diagnostics
             self._restart, self._iteration = resume.restart, len(resume.lower_bounds)
             following = resume.restart + 1
 

@@ -242,7 +242,7 @@ def test_unchanged_sources_hit_the_cache(package, elsewhere):
 
 @pytest.mark.slow
 def test_a_first_fit_compiles_few_functions_and_the_next_process_none(tmp_path):
-    """Each is optimised by itself, and some again within what calls them: that is what takes long."""
+    """Each is optimised by itself, some again within what calls them: that is what takes long."""
     package = Copy.make(tmp_path, public_face=True)
     code = COMPILED_BY_A_FIT.format(n_features=2, arguments="64, random_state=0")
     compiled = package.run(code)["value"]

@@ -149,14 +149,14 @@ def fit_rows(
     random_state = random_state_of(estimator.random_state)
     kept, recovery = _components_to_keep(model, data, estimator.n_components), None
     space: Space = AsGiven(rows)
+    mended: list[dict[str, Any]] = []
     if checkpoint is None:
-        mended = lambda: 0 if recovery is None else len(recovery.records)  # noqa: E731
         space = space_of(estimator, data, rows, model, engine, mended)
     if estimator.on_failure == "recover":
         from fastgmm.recovery import Recovery
 
         to_draw = space.drawn(rows_to_draw(data))
-        recovery = Recovery(space.rows, to_draw, model, random_state, kept)
+        recovery = Recovery(space.rows, to_draw, model, random_state, kept, mended)
     warm, bound, n_starts = None, -np.inf, estimator.n_init
     if estimator.warm_start and hasattr(estimator, "lower_bound_"):
         warm, bound, n_starts = (
@@ -168,7 +168,8 @@ def fit_rows(
     elif resume is not None:
         starts = iter(())
     else:
-        placed = _placed_starts(estimator, data, rows, random_state, noise is not None, found)
+        with_noise = noise is not None
+        placed = _placed_starts(estimator, data, rows, engine, random_state, with_noise, found)
         m_step = refuse_start if recovery is None else recovery.start
         starts = space.starts(first_parameters(model, space.placed(placed), k, n_starts, m_step))
     tolerance = model.family.tolerance(estimator, rows.total_weight)
@@ -200,13 +201,13 @@ def _placed_starts(
     estimator: Any,
     data: FitRows,
     rows: Pass,
+    engine: ThreadEngine,
     random_state: np.random.RandomState,
     with_noise: bool,
     found: Iterable[FoundStart] | None,
 ) -> Iterator[tuple[Pass, Start]]:
     """The starts, each with the rows that it is about."""
-    forms, engine = estimator._structure.forms, ThreadEngine(estimator.n_jobs)
-    k = estimator.n_components
+    forms, k = estimator._structure.forms, estimator.n_components
     starting, about = rows_to_start(data, rows, forms, engine, k)
     if found is None:
         known = None if data.labels is None else known_rows(rows, data.labels, k)

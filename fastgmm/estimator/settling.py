@@ -5,7 +5,7 @@ those of one iteration are those of the next. So is the mixture that follows fro
 iteration need make it again.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -42,8 +42,8 @@ class Settling(Space):
     model : Model
         Whose mixtures follow from responsibilities alone.
     n_components : int
-    n_mended : callable
-        How often a recovery from failures has changed a mixture so far.
+    mended : sequence
+        What a recovery from failures has changed so far; it grows.
     """
 
     rows: WidePass
@@ -54,9 +54,9 @@ class Settling(Space):
         rows: WidePass,
         model: Model,
         n_components: int,
-        n_mended: Callable[[], int],
+        mended: Sequence[Any],
     ):
-        self._n_components, self._n_mended = n_components, n_mended
+        self._n_components, self._mended = n_components, mended
         self._given, self.rows, self._model = given, rows, model
 
     def drawn(self, source):
@@ -76,14 +76,14 @@ class Settling(Space):
         return AboutMeans(start, self.rows.means_under(start, self._n_components))
 
     def starts(self, parameters):
-        before = self._n_mended()
+        before = len(self._mended)
         for first in parameters:
             shares, self.rows.given_shares = self.rows.given_shares, None
             yield self._point(first, shares, before)
-            before = self._n_mended()
+            before = len(self._mended)
 
     def _point(self, parameters: Parameters, shares: np.ndarray | None, before: int) -> _Point:
-        return _Point(parameters, shares if self._n_mended() == before else None)
+        return _Point(parameters, shares if len(self._mended) == before else None)
 
     def step(self, step):
         total_weight = self.rows.total_weight / self.rows.weight_scale
@@ -95,7 +95,7 @@ class Settling(Space):
             if point.shares is not None and np.array_equal(shares, point.shares):
                 point = point._replace(bound=log_likelihood / total_weight)
                 return point, point.bound
-            before = self._n_mended()
+            before = len(self._mended)
             parameters, bound = step(point.parameters, running)
             return self._point(parameters, shares, before), bound
 

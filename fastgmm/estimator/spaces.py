@@ -1,7 +1,7 @@
 """The space that a fit goes on in: that of all features, or that which fewer rows span."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ def space_of(
     rows: Pass,
     model: Model,
     engine: Engine,
-    n_mended: Callable[[], int],
+    mended: Sequence[Any],
 ) -> Space:
     """That of the rows if it may be and pays, or that of all features, where few rows may settle.
 
@@ -165,7 +165,7 @@ def space_of(
         Over the data.
     model : Model
     engine : Engine
-    n_mended : callable
+    mended : sequence
         See `fastgmm.estimator.settling`.
     """
     n, d = data.source.n_rows, data.source.n_features
@@ -177,7 +177,7 @@ def space_of(
         if 0.0 < _LEAST_SHARE * longest <= model.reg_covar:
             from fastgmm.estimator.spanned import Spanned
 
-            return Spanned(rows, chunk, model, engine, estimator.n_components, n_mended)
+            return Spanned(rows, chunk, model, engine, estimator.n_components, mended)
     if _may_settle(estimator, n, d):
         from fastgmm.estimator.settling import Settling
         from fastgmm.passes.wide import WidePass
@@ -187,5 +187,5 @@ def space_of(
             if isinstance(rows, WidePass)
             else WidePass(rows, data.source, model.structure.forms)
         )
-        return Settling(rows, wide, model, estimator.n_components, n_mended)
+        return Settling(rows, wide, model, estimator.n_components, mended)
     return AsGiven(rows)

@@ -6,7 +6,7 @@ add to log-densities is a constant. The mixture that it ends with is made of the
 under the responsibilities of its last iteration.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ class Spanned(Space):
     model : Model
     engine : Engine
     n_components : int
-    n_mended : callable
+    mended : sequence
         See `Settling`.
     """
 
@@ -62,7 +62,7 @@ class Spanned(Space):
         model: Model,
         engine: Engine,
         n_components: int,
-        n_mended: Callable[[], int],
+        mended: Sequence[Any],
     ):
         self._whole, self._chunk, self._model = rows, chunk, model
         self._coordinates = blas.coordinates(chunk.rows.astype(np.float64, copy=False))
@@ -74,7 +74,7 @@ class Spanned(Space):
         n, d = chunk.rows.shape
         if n >= _LEAST_SETTLING:
             wide = WidePass(given, self._source, forms)
-            self._within = Settling(given, wide, model, n_components, n_mended)
+            self._within = Settling(given, wide, model, n_components, mended)
         self.rows = self._within.rows
         self._beside = -0.5 * (d - n) * (LOG_TWO_PI + np.log(model.reg_covar))
 
