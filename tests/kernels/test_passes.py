@@ -261,9 +261,22 @@ def test_totals_of_each_of_many(dtype, shape):
             expected = X[start:stop].astype(np.longdouble).sum(axis=0)
             scale = np.abs(X).sum(axis=0).max()
             np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
-            np.testing.assert_array_equal(
-                total, totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
-            )
+
+
+@pytest.mark.compiled_only
+@every_dtype
+@every_shape
+def test_totals_of_one_have_the_bits_of_those_of_many(dtype, shape):
+    """Whether a kernel makes them or, of one, NumPy, as long as there is no kernel."""
+    n, d, _ = shape
+    rows = mixtures.random_rows(n, d, np.random.RandomState(n), dtype)
+    offsets = np.array([0, n // 3, n // 3, n])
+    for layout in (np.ascontiguousarray, *LAYOUTS):
+        X = layout(rows)
+        of_many = totals_of_each(X, offsets)
+        for start, stop, total in zip(offsets[:-1], offsets[1:], of_many, strict=True):
+            alone = totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
+            np.testing.assert_array_equal(total, alone)
 
 
 @pytest.mark.compiled_only
