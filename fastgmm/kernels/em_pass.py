@@ -85,7 +85,6 @@ def prediction_pass(density_form, dtype):
     def predict(
         X, origin, means, factors, projected, scales, constants, what, vector, matrix, labels
     ):
-        as_written()
         n = X.shape[0]
         k, d = means.shape
         tile_size = tile_points(n, d, k, X.itemsize, False)
