@@ -84,10 +84,22 @@ def opened(*trees: Tree, prefix: Sequence[str] = ()) -> Iterator[list[Side]]:
 
 
 def on_all(sides: list[Side], function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What a function returns on every side, all at once: for what noise does not touch."""
+    """What a function returns on every side, all at once: for what noise does not touch.
+
+    Raises
+    ------
+    GateError
+        If it raised on one, or that cannot run it.
+    """
     for side in sides:
         side.ask(function, *arguments)
-    return [side.answer() for side in sides]
+    answers = []
+    for side in sides:
+        try:
+            answers.append(side.answer())
+        except NotHere as reason:
+            raise GateError(f"{side.tree.role} {side.tree.name}: {reason}") from None
+    return answers
 
 
 def check(*trees: Tree) -> None:
