@@ -20,7 +20,7 @@ from fastgmm.estimator.settling import Settling
 from fastgmm.estimator.spaces import AsGiven, Space
 from fastgmm.parameters import LOG_TWO_PI
 from fastgmm.passes import Pass, open_pass
-from fastgmm.passes.wide import WidePass, shared_out_to, weighted_means
+from fastgmm.passes.wide import WidePass, weighted_means
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk
 from fastgmm.starts import AboutMeans, GivenResponsibilities, SingleRows, Start
@@ -70,11 +70,11 @@ class Spanned(Space):
         self._source = array_source(self._coordinates, weights)
         forms = model.structure.forms
         self._given = given = open_pass(self._source, forms, engine, n_components)
+        self._wide = WidePass(given, self._source, forms)
         self._within: Space = AsGiven(given)
         n, d = chunk.rows.shape
         if n >= _LEAST_SETTLING:
-            wide = WidePass(given, self._source, forms)
-            self._within = Settling(given, wide, model, n_components, mended)
+            self._within = Settling(given, self._wide, model, n_components, mended)
         self.rows = self._within.rows
         self._beside = -0.5 * (d - n) * (LOG_TWO_PI + np.log(model.reg_covar))
 
@@ -105,7 +105,7 @@ class Spanned(Space):
 
     def whole(self, result):
         before = self._within.whole(replace(result, parameters=result.parameters.before))
-        _, shares = shared_out_to(self._model.operands(before.parameters), self._coordinates)
+        _, shares = self._wide.shared_out(self._model.operands(before.parameters))
         means = weighted_means(self._chunk, shares)
         given = AboutMeans(GivenResponsibilities(shares), means)
         estimates = estimates_of_shares(self._whole, given, self._model, len(means))

@@ -142,9 +142,10 @@ def classified_log_likelihood(
     """
     source = source.astype(choice.dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, len(choice.operands.means))
-    of_chunk = partial(classified_chunk, choice=choice, predict=predict)
-    by_stretches = _Classified(choice) if predict is None else of_chunk
-    total, certainty = merge_chunks(by_stretches, source, grid, engine)
+    of_chunk: Callable[[Chunk], np.ndarray] = _Classified(choice)
+    if predict is not None:
+        of_chunk = partial(classified_chunk, choice=choice, predict=predict)
+    total, certainty = merge_chunks(of_chunk, source, grid, engine)
     weight = source.total_weight
     return float(total / weight), weight, float(total + certainty)
 

@@ -10,6 +10,8 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
 from fastgmm import GaussianMixture
+from fastgmm.estimator import fitting
+from fastgmm.estimator.spaces import AsGiven
 from tests import datasets, structures
 
 SKLEARN_VERSION = parse_version(sklearn.__version__)
@@ -41,6 +43,13 @@ def quiet_fit(model, X, **fit_params):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, **fit_params)
+
+
+def fit_as_given(monkeypatch, model, X, **fit_params):
+    """Fit in the space of all features, iteration by iteration, whatever else would pay."""
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "space_of", lambda estimator, data, rows, *others: AsGiven(rows))
+        return quiet_fit(model, X, **fit_params)
 
 
 def fitted_to_iris(covariance_type="full", **params):

@@ -1,6 +1,7 @@
 """Fits of few rows of many features, which end as soon as responsibilities stay as they are."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,9 +15,8 @@ from fastgmm.em import Listener
 from fastgmm.estimator import fitting, spanned
 from fastgmm.estimator.rows import rows_to_fit
 from fastgmm.estimator.settling import Settling
-from fastgmm.estimator.spaces import AsGiven
 from fastgmm.passes import wide
-from tests.estimator.helpers import PARAMETERS, quiet_fit
+from tests.estimator.helpers import PARAMETERS, fit_as_given, quiet_fit
 
 N, D, K = 400, 260, 3
 
@@ -42,11 +42,8 @@ def e_steps(monkeypatch):
 
 def fitted(X, monkeypatch=None, weights=None, **params):
     params = {"n_components": K, "random_state": 0, "reg_covar": 1e-2, **params}
-    if monkeypatch is None:
-        return quiet_fit(GaussianMixture(**params), X, sample_weight=weights)
-    with monkeypatch.context() as patch:
-        patch.setattr(fitting, "space_of", lambda estimator, data, rows, *others: AsGiven(rows))
-        return quiet_fit(GaussianMixture(**params), X, sample_weight=weights)
+    fit = quiet_fit if monkeypatch is None else partial(fit_as_given, monkeypatch)
+    return fit(GaussianMixture(**params), X, sample_weight=weights)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Fits of fewer rows than features, in the space that the rows span."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +14,8 @@ from fastgmm.covariance import blas
 from fastgmm.em import Listener, RunState
 from fastgmm.estimator import fitting
 from fastgmm.estimator.rows import rows_to_fit
-from fastgmm.estimator.spaces import AsGiven
 from fastgmm.estimator.spanned import Spanned
-from tests.estimator.helpers import PARAMETERS, quiet_fit
+from tests.estimator.helpers import PARAMETERS, fit_as_given, quiet_fit
 
 N, D, K = 40, 150, 3
 
@@ -52,11 +52,8 @@ def spans(monkeypatch):
 
 def fitted(X, monkeypatch=None, weights=None, **params):
     params = {"n_components": K, "random_state": 0, "reg_covar": 1e-3, **params}
-    if monkeypatch is None:
-        return quiet_fit(GaussianMixture(**params), X, sample_weight=weights)
-    with monkeypatch.context() as patch:
-        patch.setattr(fitting, "space_of", lambda estimator, data, rows, *others: AsGiven(rows))
-        return quiet_fit(GaussianMixture(**params), X, sample_weight=weights)
+    fit = quiet_fit if monkeypatch is None else partial(fit_as_given, monkeypatch)
+    return fit(GaussianMixture(**params), X, sample_weight=weights)
 
 
 KINDS = (

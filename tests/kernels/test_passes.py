@@ -248,9 +248,8 @@ def test_scatter(dtype, shape):
         assert_same_statistics(actual, desired, RTOL[np.float64])
 
 
-@every_dtype
-@every_shape
-def test_totals_of_each_of_many(dtype, shape):
+def each_of_many(dtype, shape):
+    """All rows in some layout, those of a data set among them, and the totals of this one."""
     n, d, _ = shape
     rows = mixtures.random_rows(n, d, np.random.RandomState(n), dtype)
     offsets = np.array([0, n // 3, n // 3, n])
@@ -258,9 +257,16 @@ def test_totals_of_each_of_many(dtype, shape):
         X = layout(rows)
         totals = totals_of_each(X, offsets)
         for start, stop, total in zip(offsets[:-1], offsets[1:], totals, strict=True):
-            expected = X[start:stop].astype(np.longdouble).sum(axis=0)
-            scale = np.abs(X).sum(axis=0).max()
-            np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
+            yield X, X[start:stop], total
+
+
+@every_dtype
+@every_shape
+def test_totals_of_each_of_many(dtype, shape):
+    for X, own, total in each_of_many(dtype, shape):
+        expected = own.astype(np.longdouble).sum(axis=0)
+        scale = np.abs(X).sum(axis=0).max()
+        np.testing.assert_allclose(total, expected.astype(float), atol=1e-15 * scale)
 
 
 @pytest.mark.compiled_only
@@ -268,15 +274,9 @@ def test_totals_of_each_of_many(dtype, shape):
 @every_shape
 def test_totals_of_one_have_the_bits_of_those_of_many(dtype, shape):
     """Whether a kernel makes them or, of one, NumPy, as long as there is no kernel."""
-    n, d, _ = shape
-    rows = mixtures.random_rows(n, d, np.random.RandomState(n), dtype)
-    offsets = np.array([0, n // 3, n // 3, n])
-    for layout in (np.ascontiguousarray, *LAYOUTS):
-        X = layout(rows)
-        of_many = totals_of_each(X, offsets)
-        for start, stop, total in zip(offsets[:-1], offsets[1:], of_many, strict=True):
-            alone = totals_of_each(X[start:stop], np.array([0, stop - start]))[0]
-            np.testing.assert_array_equal(total, alone)
+    for _, own, total in each_of_many(dtype, shape):
+        alone = totals_of_each(own, np.array([0, len(own)]))[0]
+        np.testing.assert_array_equal(total, alone)
 
 
 @pytest.mark.compiled_only
