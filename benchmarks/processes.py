@@ -25,66 +25,38 @@ def fair_environment(threads: int | None = None, **others: str) -> dict[str, str
     return kept | dict.fromkeys(names, str(threads)) | others
 
 
-class NoAnswer(Exception):
-    """A process has ended; the message says how.
+class Failure(Exception):
+    """A process gives no answer: a function has raised there, or the process has ended.
 
-    Parameters
-    ----------
-    how : str
-    messages : str
-        What it wrote.
+    The `reason` is a line; the message also says where, and the end of what the process has told.
+    The `kind` is the name of what was raised, and empty if the process has ended.
     """
 
-    def __init__(self, how: str, messages: str):
-        super().__init__(how)
-        self.messages = messages
-
-
-class Raised(Exception):
-    """A function has raised in a process, which goes on.
-
-    Parameters
-    ----------
-    kind : str
-        The name of the exception.
-    text, trace : str
-        What it says, and where it was raised.
-    """
-
-    def __init__(self, kind: str, text: str, trace: str):
-        super().__init__(f"{kind}: {text}")
-        self.kind, self.text, self.trace = kind, text, trace
+    def __init__(self, where: str, reason: str, told: str, kind: str = ""):
+        super().__init__("\n".join([f"{where}: {reason}", *told.strip().splitlines()[-12:]]))
+        self.reason, self.kind = reason, kind
 
 
 class Worker:
     """A process that calls functions; `benchmarks.worker` is its other end.
 
-    Parameters
-    ----------
-    seconds : float, optional
-        That an answer may take; `PATIENCE` by default.
-    prefix : sequence of str
-        A command that runs the process.
-    options : dict
-        Of the process.
+    An answer may take so many `seconds`, by default `PATIENCE`. The process is run by a command,
+    the `prefix`, and has the `options` of `subprocess.Popen`. Errors give it the `name`.
     """
 
-    def __init__(self, seconds: float | None = None, prefix: Sequence[str] = (), **options: Any):
+    def __init__(
+        self, name: str, seconds: float | None = None, prefix: Sequence[str] = (), **options: Any
+    ):
         self._command = [*prefix, sys.executable, "-m", "benchmarks.worker"]
-        self._seconds, self._options = seconds, options
+        self._name, self._seconds, self._options = name, seconds, options
 
     def __enter__(self) -> "Worker":
         # A file, for nobody empties a pipe while samples are taken.
         self._messages = tempfile.TemporaryFile("w+")
+        files = {"stderr": self._messages, **self._options}
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            self._command,
-            text=True,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=self._messages,
-            **self._options,
-        )
+        self._process = subprocess.Popen(self._command, text=True, stdin=pipe, stdout=pipe, **files)
+        self.pid = self._process.pid
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -99,20 +71,13 @@ class Worker:
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Begin a call, whose `answer` is to be fetched."""
+        self._asked = " ".join(filter(None, [function.__name__, *map(str, arguments)]))
         request = json.dumps([function.__module__, function.__name__, arguments])
         with suppress(OSError):  # then there is no answer either
             print(request, file=self._process.stdin, flush=True)
 
     def answer(self) -> Any:
-        """What the function returned.
-
-        Raises
-        ------
-        Raised
-            If it raised.
-        NoAnswer
-            If the process has ended, or takes too long.
-        """
+        """What the function returned; a `Failure` if it raised, or the process gives no answer."""
         seconds, late = self._seconds or PATIENCE, threading.Event()
 
         def end() -> None:
@@ -129,14 +94,16 @@ class Worker:
             code = self._process.wait()
             self._messages.seek(0)
             how = f"took over {seconds:g} s" if late.is_set() else f"ended with exit code {code}"
-            raise NoAnswer(how, self._messages.read())
+            where = f"{self._asked!r} on {self._name}"
+            raise Failure(where, f"the process {how}", self._messages.read())
         answer = json.loads(line)
         if answer["raised"] is not None:
-            raise Raised(*answer["raised"])
+            kind, text, trace = answer["raised"]
+            raise Failure(f"{self._asked!r} failed on {self._name}", f"{kind}: {text}", trace, kind)
         return answer["value"]
 
 
-def in_new_process(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns in a process that has done nothing before."""
-    with Worker(**options) as worker:
+    with Worker("a new process") as worker:
         return worker.call(function, *arguments)

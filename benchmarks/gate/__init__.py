@@ -16,3 +16,14 @@ What gets worse on purpose is named, with its reason, in ``benchmarks/accepted.t
 Exit codes: 0 nothing is slower; 1 something is; 2 the question could not be answered, because a
 commit, a benchmark or the machine failed. `python -m benchmarks.prove_gate` shows that it works.
 """
+
+import sys
+
+
+class GateError(Exception):
+    """The gate cannot tell; the message says why in terms of the caller. Exit code 2."""
+
+
+def tell(progress: str) -> None:
+    """Say what runs, apart from the table."""
+    print(f"gate: {progress}", file=sys.stderr, flush=True)

@@ -5,21 +5,20 @@ import math
 import os
 import re
 import signal
-import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 from benchmarks import gate
-from benchmarks.command import parser_of
-from benchmarks.gate import verdict
-from benchmarks.gate.errors import GateError
+from benchmarks.command import argument, parser_of
+from benchmarks.gate import GateError, tell, verdict
 from benchmarks.gate.run import KINDS, Options, compare
 from benchmarks.gate.table import markdown
 from benchmarks.gate.trees import open_tree
+from benchmarks.processes import Failure
 
 OK, WORSE, NO_ANSWER = 0, 1, 2
 
@@ -40,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory(prefix="fastgmm-gate-") as work:
             of_base = open_tree("BASE", asked.base, Path(work) / "base")
             of_head = open_tree("HEAD", asked.head, Path(work) / "head")
-            outcome = compare(of_base, of_head, options, tell)
+            outcome = compare(of_base, of_head, options)
         notes = [*outcome.notes, f"{os.cpu_count()} cores; one thread where nothing else is said."]
         text = markdown(of_base.name, of_head.name, outcome.lines, notes)
         print(text, end="", flush=True)
@@ -51,28 +50,30 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    of_name = "only benchmarks whose name contains this regular expression"
     options = {
+        "base": argument(help="commit, or directory that holds fastgmm/"),
+        "head": argument(help="likewise; . is the present checkout"),
         "kind": {"choices": KINDS, "action": "append", "help": "only this; may be repeated"},
-        "select": {"default": "", "type": pattern, "help": of_name},
-        "relative": {
-            "default": verdict.TIME.relative,
-            "type": finite,
-            "help": "share of time that counts as slower",
-        },
-        "absolute": {
-            "default": 1e3 * verdict.TIME.absolute,
-            "type": finite,
-            "help": "milliseconds that count as slower",
-        },
-        "rounds": {"default": Options.rounds, "help": "new processes per side"},
-        "pairs": {"default": Options.pairs, "help": "samples in each"},
+        **measuring("only benchmarks whose name contains this regular expression"),
+        "relative": limit(verdict.TIME.relative, "share of time"),
+        "absolute": limit(1e3 * verdict.TIME.absolute, "time in ms"),
         "output": {"type": Path, "help": "append the table to this file as well"},
     }
-    parser = parser_of(gate.__doc__, options)
-    parser.add_argument("base", help="commit, or directory that holds fastgmm/")
-    parser.add_argument("head", help="likewise; . is the present checkout")
-    return parser
+    return parser_of(gate.__doc__, options)
+
+
+def limit(default: float, unit: str) -> dict[str, Any]:
+    """An option of how much slower is too much."""
+    return {"default": default, "type": finite, "help": f"{unit} that counts as slower"}
+
+
+def measuring(select: str) -> dict[str, Any]:
+    """Options of the gate, and of its proof."""
+    return {
+        "select": {"default": "", "type": pattern, "help": select},
+        "rounds": {"default": Options.rounds, "help": "new processes per side"},
+        "pairs": {"default": Options.pairs, "help": "samples in each"},
+    }
 
 
 def pattern(text: str) -> str:
@@ -97,27 +98,17 @@ def answering() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         yield
-    except GateError as error:
-        fail(str(error))
-    except OSError as error:  # a full disk, most likely
-        fail(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        fail("interrupted")
-    except Exception:
-        fail(f"the gate itself failed\n{traceback.format_exc()}")
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):
+            why = "interrupted"
+        elif isinstance(error, (GateError, Failure, OSError)):  # a full disk, most likely
+            why = str(error)
+        else:
+            why = f"the gate itself failed\n{traceback.format_exc()}"
+        tell(f"no answer: {why}")
+        raise SystemExit(NO_ANSWER) from error
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def tell(progress: str) -> None:
-    """Say what runs, apart from the table."""
-    print(f"gate: {progress}", file=sys.stderr, flush=True)
-
-
-def fail(message: str) -> NoReturn:
-    """Tell why there is no answer, and end with the exit code that says so."""
-    tell(f"no answer: {message}")
-    raise SystemExit(NO_ANSWER)
 
 
 if __name__ == "__main__":

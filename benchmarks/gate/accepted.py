@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.gate.errors import GateError
+from benchmarks.gate import GateError
 from benchmarks.gate.verdict import Line, Verdict
 
 FILE = "benchmarks/accepted.toml"
@@ -17,31 +17,19 @@ FILE = "benchmarks/accepted.toml"
 
 @dataclass(frozen=True)
 class Acceptance:
-    """One entry.
-
-    Parameters
-    ----------
-    figure : str
-        Regular expression that matches the whole name of what gets worse.
-    at_most : float
-        Head over base, at most.
-    reason : str
-        Told in the table.
-    """
+    """An entry, whose `reason` the table tells."""
 
     figure: str
+    """Regular expression that matches the whole name of what gets worse."""
+
     at_most: float
+    """Head over base."""
+
     reason: str
 
 
 def parse(text: str, where: str) -> list[Acceptance]:
-    """Entries of a file.
-
-    Raises
-    ------
-    GateError
-        If it is not TOML, or an entry is incomplete; it names the entry.
-    """
+    """Entries of a file. An error names the one that is incomplete."""
     try:
         entries = tomllib.loads(text).get("accepted", [])
     except tomllib.TOMLDecodeError as error:

@@ -6,9 +6,9 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.gate import GateError
 from benchmarks.gate.counting import compile_problems, count_problems
-from benchmarks.gate.errors import GateError
-from benchmarks.gate.sides import on_all, opened
+from benchmarks.gate.sides import on_all
 from benchmarks.gate.trees import Tree
 
 Figures = dict[str, tuple[float, str]]
@@ -39,28 +39,16 @@ def why_not() -> str | None:
     return None
 
 
-def count_instructions(*trees: Tree, select: str = "") -> list[Figures]:
+def count_instructions(*trees: Tree, select: str) -> list[Figures]:
     """Of every tree the instructions per row of one pass of each kernel, and that unit, by name.
 
-    Parameters
-    ----------
-    *trees : Tree
-    select : str
-        Regular expression; problems whose name does not contain it are left out, which saves their
-        compilation.
-
-    Raises
-    ------
-    GateError
-        If the kernels fail, or nothing was counted.
+    Problems whose name does not contain the regular expression `select` are left out.
     """
-    with opened(*trees) as sides:
-        on_all(sides, compile_problems, select)
+    on_all(trees, compile_problems, select)
     for tree in trees:
         for old in tree.work.glob(f"{_DUMPS}*"):
             old.unlink()
-    with opened(*trees, prefix=_VALGRIND) as sides:
-        rows = on_all(sides, count_problems, select)
+    rows = on_all(trees, count_problems, select, prefix=_VALGRIND)
     return [_per_row(tree, of_tree) for tree, of_tree in zip(trees, rows, strict=True)]
 
 
@@ -71,23 +59,18 @@ def _per_row(tree: Tree, rows: dict[str, int]) -> Figures:
         name, instructions = read_dump(path)
         totals[name] += instructions
     if not rows or any(not totals[name] for name in rows):
-        raise GateError(f"{tree.role} {tree.name}: valgrind ran, but counted no instructions")
+        raise GateError(f"{tree}: valgrind ran, but counted no instructions")
     return {name: (totals[name] / rows[name], "instructions per row") for name in rows}
 
 
-def alike(base: Figures, head: Figures) -> tuple[Figures, Figures]:
-    """The same, with the sum over kernels where the two sides solve a problem by other kernels.
+def alike(*sides: Figures) -> list[Figures]:
+    """The same, with the sum over kernels where two sides solve a problem by other kernels.
 
     A kernel that was renamed, split or replaced is no benchmark that was lost.
     """
-    kernels: tuple[dict[str, set[str]], ...] = ({}, {})
-    for side, found in zip((base, head), kernels, strict=True):
-        for name in side:
-            problem, _, kernel = name.rpartition(": ")
-            found.setdefault(problem, set()).add(kernel)
-    differ = {problem for problem in kernels[0] if kernels[0][problem] != kernels[1].get(problem)}
-    differ &= set(kernels[1])
-    return _summed(base, differ), _summed(head, differ)
+    problems = [{name.rpartition(": ")[0] for name in side} for side in sides]
+    differ = {name.rpartition(": ")[0] for name in set(sides[0]) ^ set(sides[1])}
+    return [_summed(side, differ & problems[0] & problems[1]) for side in sides]
 
 
 def _summed(figures: Figures, problems: set[str]) -> Figures:

@@ -6,60 +6,48 @@ which of them first alternating.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 
+from benchmarks.gate import tell
 from benchmarks.gate.samples import sample
-from benchmarks.gate.sides import BenchmarkError, NotHere, Side, opened
+from benchmarks.gate.sides import side
 from benchmarks.gate.start import own_start
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Pairs
+from benchmarks.processes import Failure
 
 
 def prepare(base: Tree, head: Tree, names: list[str]) -> tuple[list[str], dict[str, str]]:
     """Run every benchmark once on both trees, side by side; that compiles their kernels.
 
-    Returns
-    -------
-    names : list of str
-        What can be compared.
-    left_out : dict of str to str
-        Why the others cannot: this machine cannot run them, or BASE cannot, being older.
-
-    Raises
-    ------
-    GateError
-        If one fails on HEAD, or none runs on BASE.
+    Returned are the names of what can be compared, and why the others cannot: this machine cannot
+    run them, or BASE cannot, being older. It is a `Failure` if one fails on HEAD, or all on BASE.
     """
     left_out: dict[str, str] = {}
-    broken: list[BenchmarkError] = []
-    with opened(head, base) as sides:
+    broken: list[Failure] = []
+    with side(head) as of_head, side(base) as of_base:
         for name in names:
-            for side in sides:
-                side.ask(sample, name)
-            for side in sides:
+            for one in (of_head, of_base):
+                one.ask(sample, name)
+            for one in (of_head, of_base):
                 try:
-                    side.answer()
-                except NotHere as reason:
-                    left_out[name] = str(reason)
-                except BenchmarkError as error:
-                    if side.tree is head:
+                    one.answer()
+                except Failure as failure:
+                    if failure.kind == NotImplementedError.__name__:
+                        left_out[name] = failure.reason
+                    elif one is of_head or not failure.kind:
                         raise
-                    broken.append(error)
-                    left_out.setdefault(name, "fails on BASE")
+                    else:
+                        broken.append(failure)
+                        left_out.setdefault(name, "fails on BASE")
     if broken and len(broken) == len(names):
         raise broken[0]
     return [name for name in names if name not in left_out], left_out
 
 
 def take_samples(
-    base: Tree,
-    head: Tree,
-    names: list[str],
-    *,
-    rounds: int,
-    pairs: int,
-    progress: Callable[[str], None],
+    base: Tree, head: Tree, names: list[str], rounds: int, pairs: int
 ) -> Mapping[str, Pairs]:
     """Samples of all benchmarks named, which run on both, and of the processes' own start.
 
@@ -67,19 +55,19 @@ def take_samples(
     """
     samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for number in range(rounds):
-        progress(f"times, round {number + 1} of {rounds}")
+        tell(f"times, round {number + 1} of {rounds}")
         with ExitStack() as stack:
             # One after the other: they must not wait for each other's imports.
             order = (base, head) if number % 2 == 0 else (head, base)
             sides, start = {}, {}
             for tree in order:
-                sides[tree] = Side(tree, stack)
+                sides[tree] = stack.enter_context(side(tree))
                 start[tree] = sides[tree].call(own_start)
             for name in start[base]:
                 samples[name].append((start[base][name], start[head][name]))
             for name in names:
-                for side in sides.values():
-                    side.call(sample, name)  # the first one sets up
+                for one in sides.values():
+                    one.call(sample, name)  # the first one sets up
                 for index in range(pairs):
                     order = (base, head) if (index + number) % 2 == 0 else (head, base)
                     taken = {tree: sides[tree].call(sample, name) for tree in order}

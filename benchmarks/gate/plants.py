@@ -9,10 +9,11 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
-from benchmarks.gate.errors import GateError
+from benchmarks.gate import GateError
 
 VARIABLE = "FASTGMM_GATE_PLANT"
 """The environment variable that names the plant of a process."""
@@ -20,26 +21,18 @@ VARIABLE = "FASTGMM_GATE_PLANT"
 
 @dataclass(frozen=True)
 class Plant:
-    """A regression.
-
-    Parameters
-    ----------
-    title : str
-    apply : callable
-        Plants it in this process.
-    kinds : tuple of str
-        Measurements of the gate that are meant to see it: exact ones wherever there are any.
-    found : str
-        Regular expression: names of benchmarks that must be reported as worse, at least one.
-    untouched : str
-        Likewise: none of these may be.
-    """
+    """A regression, and how to plant it in this process."""
 
     title: str
     apply: Callable[[], None]
     kinds: tuple[str, ...]
+    """Measurements of the gate that are meant to see it: exact ones wherever there are any."""
+
     found: str
+    """Regular expression: names of benchmarks that must be reported as worse, at least one."""
+
     untouched: str
+    """Likewise: none of these may be."""
 
 
 def plant_what_is_asked_for() -> None:
@@ -49,13 +42,7 @@ def plant_what_is_asked_for() -> None:
 
 
 def _replace(owner: str, name: str, make: Callable[[Any], Any]) -> None:
-    """Put what `make` makes of a module's or class's attribute in its place.
-
-    Raises
-    ------
-    GateError
-        If there is no such attribute.
-    """
+    """Put what `make` makes of a module's or class's attribute in its place."""
     module, _, inner = owner.partition(":")
     try:
         place = import_module(module)
@@ -66,23 +53,15 @@ def _replace(owner: str, name: str, make: Callable[[Any], Any]) -> None:
     setattr(place, name, make(present))
 
 
-def _extra_pass() -> None:
-    def twice(statistics: Callable[..., Any]) -> Callable[..., Any]:
-        def planted(*arguments: Any, **keywords: Any) -> Any:
-            statistics(*arguments, **keywords)
-            return statistics(*arguments, **keywords)
+def _after_every_pass(more: Callable[[Callable[[], Any], float], Any]) -> None:
+    """After the statistics of every pass of EM, do more: with what was called, and its seconds."""
 
-        return planted
-
-    _replace("fastgmm.passes.dense:DensePass", "statistics", twice)
-
-
-def _sleep() -> None:
     def slower(statistics: Callable[..., Any]) -> Callable[..., Any]:
         def planted(*arguments: Any, **keywords: Any) -> Any:
+            call = partial(statistics, *arguments, **keywords)
             started = time.perf_counter()
-            result = statistics(*arguments, **keywords)
-            time.sleep(0.1 * (time.perf_counter() - started))
+            result = call()
+            more(call, time.perf_counter() - started)
             return result
 
         return planted
@@ -123,7 +102,7 @@ def _small_tiles() -> None:
 PLANTS = {
     "extra-pass": Plant(
         "an extra pass over the rows in every iteration",
-        _extra_pass,
+        partial(_after_every_pass, lambda call, _: call()),
         ("figures",),
         found=r"^(read|kernel) passes per EM iteration",
         untouched=r"predict|to tolerance|log-likelihood|bytes|import",
@@ -151,7 +130,7 @@ PLANTS = {
     ),
     "sleep": Plant(
         "a sleep of 10 % in every iteration",
-        _sleep,
+        partial(_after_every_pass, lambda _, seconds: time.sleep(0.1 * seconds)),
         ("times",),
         found=r"^EM iterations: full",
         untouched=r"predict|import",

@@ -4,15 +4,13 @@ fastgmm is pure Python to an installer (kernels are compiled on the first call),
 by putting its sources first on the path of a new process, see `sides`.
 """
 
-import io
 import shutil
 import subprocess
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.gate import GateError
 from benchmarks.gate.accepted import FILE, Acceptance, parse
-from benchmarks.gate.errors import GateError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "fastgmm"
@@ -20,36 +18,28 @@ PACKAGE = "fastgmm"
 
 @dataclass(frozen=True)
 class Tree:
-    """Sources to measure.
-
-    Parameters
-    ----------
-    role, name : str
-        BASE or HEAD, and as the caller named it, with the short hash of a commit.
-    sources, work : Path
-        The folder that holds a copy of ``fastgmm/``, and where other files of this side go.
-    accepted : tuple of Acceptance
-        What its `accepted.FILE` says.
-    plant : str
-        Of `benchmarks.gate.plants`: what is planted in the processes of this side.
-    """
+    """Sources to measure, whose `role` is BASE or HEAD."""
 
     role: str
     name: str
+    """As the caller named it, with the short hash of a commit."""
+
     sources: Path
+    """The folder that holds a copy of ``fastgmm/``."""
+
     work: Path
+    """Where other files of this side go."""
+
     accepted: tuple[Acceptance, ...] = ()
     plant: str = ""
+    """Of `benchmarks.gate.plants`: what is planted in the processes of this side."""
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.name}"
 
 
 def open_tree(role: str, reference: str, work: Path) -> Tree:
-    """Copy a directory, or export anything that git resolves to a commit, into a new folder.
-
-    Raises
-    ------
-    GateError
-        If it is neither.
-    """
+    """Copy a directory, or export anything that git resolves to a commit, into a new folder."""
     if not reference:
         raise GateError(f"{role} is empty")
     work.mkdir(parents=True)
@@ -66,7 +56,7 @@ def open_tree(role: str, reference: str, work: Path) -> Tree:
     else:
         commit = _export(role, reference, sources)
         name = reference if commit.startswith(reference) else f"{reference} ({commit[:8]})"
-        text = (_git("show", f"{commit}:{FILE}") or b"").decode()
+        text = _git("show", f"{commit}:{FILE}") or ""
     _bring_kernels(sources)
     return Tree(role, name, sources, work, tuple(parse(text, f"{role} {name}, {FILE}")))
 
@@ -86,25 +76,24 @@ def _bring_kernels(sources: Path) -> None:
 def _export(role: str, reference: str, target: Path) -> str:
     """The package alone: benchmarks are those of the present checkout on both sides."""
     named = ("--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}")
-    commit = (_git("rev-parse", *named) or b"").decode().strip()
+    commit = (_git("rev-parse", *named) or "").strip()
     if not commit:
         raise GateError(
             f"{role} {reference!r} is no commit of this repository, and no directory that holds "
             f"{PACKAGE}/ (in a shallow clone, fetch more history first)"
         )
-    archive = _git("archive", "--format=tar", commit, PACKAGE)
-    if archive is None:
+    archive = target.with_suffix(".tar")
+    if _git("archive", f"--output={archive}", commit, PACKAGE) is None:
         raise GateError(f"{role} {commit[:8]} has no {PACKAGE}/")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(target, filter="data")
+    shutil.unpack_archive(archive, target)
     return commit
 
 
-def _git(*arguments: str) -> bytes | None:
+def _git(*arguments: str) -> str | None:
     """What git prints; None where it fails."""
     command = ["git", "-C", str(REPOSITORY), *arguments]
     try:
-        finished = subprocess.run(command, capture_output=True)
+        finished = subprocess.run(command, capture_output=True, encoding="utf-8")
     except FileNotFoundError:
         raise GateError("git is not installed") from None
     return None if finished.returncode else finished.stdout

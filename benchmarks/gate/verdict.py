@@ -6,6 +6,7 @@ of an interval that holds the median ratio with 99.9 % (by order statistics, wha
 distribution) is above 1. All three, in each of two runs with different processes.
 """
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,24 +58,15 @@ ROUNDING = Limit(0.0, 1e-9)
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table.
-
-    Parameters
-    ----------
-    name, unit : str
-    base, head : float
-        Medians of times, or figures; NaN where there is none.
-    ratio : float
-        Head over base; of times, the median over pairs.
-    verdict : Verdict
-    note : str
-    """
+    """One line of the table: medians of times, or figures; NaN where there is none."""
 
     name: str
     unit: str
     base: float
     head: float
     ratio: float
+    """Head over base; of times, the median over pairs."""
+
     verdict: Verdict
     note: str = ""
 
@@ -96,28 +88,27 @@ def compare_times(name: str, pairs: Pairs, limit: Limit, unit: str = "s") -> Lin
 
 def confirm(first: Line, second: Line) -> Line:
     """Verdict on two runs, of which the first found the benchmark slower."""
-    if second.verdict is Verdict.WORSE:
-        note = f"{100 * (first.ratio - 1):+.1f} %, again {100 * (second.ratio - 1):+.1f} %"
-        return replace(second, note=note)
-    note = f"{100 * (first.ratio - 1):+.1f} %, then {100 * (second.ratio - 1):+.1f} %"
-    return replace(second, verdict=Verdict.NOT_CONFIRMED, note=note)
+    again = second.verdict is Verdict.WORSE
+    once, twice = (f"{100 * (line.ratio - 1):+.1f} %" for line in (first, second))
+    return replace(
+        second,
+        verdict=Verdict.WORSE if again else Verdict.NOT_CONFIRMED,
+        note=f"{once}, {'again' if again else 'then'} {twice}",
+    )
 
 
 def compare_figures(name: str, base: float, head: float, limit: Limit, unit: str) -> Line:
     """Verdict on a figure that noise does not touch; lower is better."""
-    ratio = head / base if base else (1.0 if head == base else float("inf"))
+    ratio = head / base if base else (1.0 if head == base else math.inf)
     verdict = Verdict.SAME
-    if head - base > max(limit.absolute, limit.relative * abs(base)):
-        verdict = Verdict.WORSE
-    elif base - head > max(limit.absolute, limit.relative * abs(base)):
-        verdict = Verdict.BETTER
+    if abs(head - base) > max(limit.absolute, limit.relative * abs(base)):
+        verdict = Verdict.WORSE if head > base else Verdict.BETTER
     return Line(name, unit, base, head, ratio, verdict)
 
 
 def not_compared(name: str, unit: str, note: str) -> Line:
     """A line for what ran on one side only, or on neither."""
-    nan = float("nan")
-    return Line(name, unit, nan, nan, nan, Verdict.NOT_COMPARED, note)
+    return Line(name, unit, math.nan, math.nan, math.nan, Verdict.NOT_COMPARED, note)
 
 
 def _interval(ratios: np.ndarray) -> tuple[float, float]:

@@ -15,13 +15,13 @@ own mixture takes no start, and ends elsewhere.
 
 import argparse
 import itertools
+import math
 import os
-import statistics
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import psutil
 
 from benchmarks.command import (
@@ -34,10 +34,9 @@ from benchmarks.command import (
     shapes,
     some_of,
 )
-from benchmarks.peers.clusters import CLUSTER_PEERS
 from benchmarks.peers.libraries import PEERS
-from benchmarks.peers.worker import prepare, run
-from benchmarks.processes import NoAnswer, Raised, Worker, fair_environment
+from benchmarks.peers.worker import ALL, prepare, run
+from benchmarks.processes import Failure, Worker, fair_environment
 from benchmarks.suite.calls import ESTIMATORS, GAUSSIAN, OURS
 from benchmarks.suite.clock import iterations_in_turn
 from benchmarks.suite.problems import STRUCTURES
@@ -47,30 +46,35 @@ TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 
 LONGEST_ERROR = 44
 
-ALL = PEERS | CLUSTER_PEERS
-
+HEADINGS = ("rows x features x components", "covariance", "estimator", "threads")
 Case = tuple[str, str, str, int]
-"""Shape, structure, estimator, threads."""
+"""What stands below them."""
 
 
 class Library:
-    """A library in a process, which fails at most once, and is asked no more then."""
+    """A library in a process, which fails at most once, and is asked no more then.
+
+    It has as many cores as threads, and so many bytes of memory.
+    """
 
     def __init__(self, worker: Worker, name: str, case: Case, memory: int):
         self.error: str | None = None
         self._worker = worker
-        self._ask(prepare, name, *case, memory)
+        # Before it loads any library: some count the cores when they are loaded.
+        os.sched_setaffinity(worker.pid, sorted(os.sched_getaffinity(0))[: case[-1]])
+        resource.prlimit(worker.pid, resource.RLIMIT_DATA, (memory, memory))
+        self._ask(prepare, name, *case)
 
-    def call(self, iterations: int) -> Callable[[], dict[str, Any]]:
+    def call(self, iterations: int) -> Callable[[], Record]:
         """What asks for seconds and means after some iterations; NaN from one that failed."""
-        return lambda: self._ask(run, iterations) or {"seconds": float("nan")}
+        return lambda: self._ask(run, iterations) or {"seconds": math.nan}
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self.error is None:
             try:
                 return self._worker.call(function, *arguments)
-            except (NoAnswer, Raised) as failure:
-                self.error = " ".join(str(failure).split())  # in a line of a table
+            except Failure as failure:
+                self.error = " ".join(failure.reason.split())  # in a line of a table
         return None
 
 
@@ -84,17 +88,14 @@ def compare(
 ) -> dict[str, Record]:
     """Time libraries, fastgmm first, and compare where they arrive.
 
-    Returns
-    -------
-    dict of dict by name
-        The median ``seconds`` of an iteration (NaN with an ``error``), the ``samples``, and
-        ``means_differ``, relative to fastgmm's largest, and whether that ``agrees``.
+    Of each, the median ``seconds`` of an iteration (NaN with an ``error``), the ``samples``, and
+    by how much ``means_differ`` from fastgmm's, and whether that ``agrees``.
     """
     with ExitStack() as stack:
         libraries = {}
         for name in names:
-            worker = stack.enter_context(Worker(timeout, env=fair_environment(case[-1])))
-            libraries[name] = Library(worker, name, case, memory)
+            worker = Worker(name, timeout, env=fair_environment(case[-1]))
+            libraries[name] = Library(stack.enter_context(worker), name, case, memory)
         taken = iterations_in_turn(
             {name: library.call for name, library in libraries.items()},
             iterations,
@@ -102,23 +103,18 @@ def compare(
             lambda call: call()["seconds"],
         )
     outcomes: dict[str, Record] = {}
+    ours = taken.values[names[0]].get("means")
     for name, library in libraries.items():
-        apart = _apart(taken.values[name], taken.values[names[0]])
+        theirs = taken.values[name].get("means")
+        apart = difference(theirs, ours) if theirs and ours else None
         outcomes[name] = {
-            "seconds": statistics.median(taken.samples[name]),
+            "seconds": taken.seconds(name),
             "samples": taken.samples[name],
             "error": library.error,
             "means_differ": apart,
             "agrees": apart is None or apart <= TOLERANCES[taken.values[name]["dtype"]],
         }
     return outcomes
-
-
-def _apart(answer: Record, ours: Record) -> float | None:
-    """How far means are from fastgmm's; None without both."""
-    if "means" not in answer or "means" not in ours:
-        return None
-    return difference(np.array(answer["means"]), np.array(ours["means"]))
 
 
 def told(name: str, outcomes: dict[str, Record]) -> str | float:
@@ -135,8 +131,9 @@ def told(name: str, outcomes: dict[str, Record]) -> str | float:
     return figure if outcome["agrees"] else f"{figure} *"
 
 
-def _half_of_what_is_free() -> int:
-    return int(psutil.virtual_memory().available) // 2  # what caches of files hold is free, too
+def heading(name: str) -> str:
+    """Of a column."""
+    return f"{OURS}, ms" if name == OURS else f"{name} {ALL[name].version() or ''}".strip()
 
 
 def some_cores(text: str) -> int:
@@ -171,26 +168,18 @@ OTHERS = [name for name in ALL if name != OURS]
 )
 def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every case."""
-    memory = _half_of_what_is_free() if asked.memory is None else int(asked.memory * 1e9)
-    cases = itertools.product(asked.shapes, asked.structures, asked.estimators, asked.threads)
-    for case in cases:
-        _, structure, estimator, _ = case
-        columns = {name: ALL[name] for name in (OURS, *asked.peers)}
-        fitting = [name for name, peer in columns.items() if peer.fits(structure, estimator)]
-        names = [name for name in fitting if columns[name].version()]
+    half = psutil.virtual_memory().available // 2  # what caches of files hold is free, too
+    memory = half if asked.memory is None else int(asked.memory * 1e9)
+    for case in itertools.product(asked.shapes, asked.structures, asked.estimators, asked.threads):
+        cells = {name: ALL[name].lacks(*case[1:3]) for name in (OURS, *asked.peers)}
+        names = [name for name, lack in cells.items() if lack is None]
         outcomes = compare(names, case, asked.iterations, asked.repeats, asked.timeout, memory)
+        cells |= {name: told(name, outcomes) for name in names}
         yield {
-            **dict(zip(("rows x features x components", "covariance", "estimator", "threads"), case,
-                       strict=True)),
-            **{
-                f"{OURS}, ms" if name == OURS else f"{name} {peer.version() or ''}".strip(): (
-                    told(name, outcomes) if name in names
-                    else "not installed" if name in fitting else "-"
-                )
-                for name, peer in columns.items()
-            },
+            **dict(zip(HEADINGS, case, strict=True)),
+            **{heading(name): cell for name, cell in cells.items()},
             "outcomes": [{"library": name, **outcome} for name, outcome in outcomes.items()],
-        }  # fmt: skip
+        }
 
 
 if __name__ == "__main__":

@@ -75,9 +75,7 @@ def _frame_on_spark(posed: Posed) -> Any:
         "spark.driver.bindAddress": "127.0.0.1",
     }
     builder = SparkSession.builder.master(f"local-cluster[{posed.threads},1,2048]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    session = builder.config(map=settings).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     warnings.simplefilter("ignore")
     names = [f"x{j}" for j in range(posed.X.shape[1])]
@@ -111,8 +109,7 @@ def spark_ml(posed: Posed) -> Run:
 
 
 def _mixture(posed: Posed, iterations: int) -> Any:
-    arguments = posed.problem.arguments
-    return fastgmm.GaussianMixture(max_iter=iterations, reg_covar=0.0, **arguments)
+    return fastgmm.GaussianMixture(max_iter=iterations, reg_covar=0.0, **posed.arguments)
 
 
 CLUSTER_PEERS = {

@@ -27,25 +27,31 @@ FIRST_ROWS = 20_000
 """From which a Bayesian start is made."""
 
 
+@dataclass(frozen=True)
 class Posed:
     """A problem, and by how many threads which estimator is to solve it."""
 
-    def __init__(self, shape: str, structure: str, estimator: str, threads: int):
-        self.problem = Problem(shape, structure)
-        self.structure, self.estimator, self.threads = structure, estimator, threads
+    shape: str
+    structure: str
+    estimator: str
+    threads: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of an estimator, a start among them."""
+        return Problem(self.shape, self.structure).arguments
 
     @cached_property
     def X(self) -> NDArray[Any]:
-        return self.problem.rows
+        return Problem(self.shape).rows
 
     @cached_property
     def start(self) -> list[NDArray[Any]]:
         """Weights, means and covariances."""
-        arguments = self.problem.arguments
-        precisions = arguments["precisions_init"]
+        precisions = self.arguments["precisions_init"]
         matrices = self.structure in ("full", "tied")
         covariances = np.linalg.inv(precisions) if matrices else 1.0 / precisions
-        return [arguments["weights_init"], arguments["means_init"], covariances]
+        return [self.arguments["weights_init"], self.arguments["means_init"], covariances]
 
 
 def by_estimators(library: ModuleType, posed: Posed, **arguments: Any) -> Run:
@@ -56,10 +62,10 @@ def by_estimators(library: ModuleType, posed: Posed, **arguments: Any) -> Run:
     """
     estimator = getattr(library, posed.estimator)
     if posed.estimator == BAYESIAN:
-        arguments |= Problem(posed.problem.shape, posed.structure, start="kmeans").arguments
+        arguments |= Problem(posed.shape, posed.structure, start="kmeans").arguments
         start = estimator(max_iter=1, warm_start=True, **arguments).fit(posed.X[:FIRST_ROWS])
     else:
-        start = estimator(reg_covar=0.0, **arguments, **posed.problem.arguments)
+        start = estimator(reg_covar=0.0, **arguments, **posed.arguments)
     return lambda n: copy.deepcopy(start).set_params(max_iter=n).fit(posed.X).means_
 
 
@@ -153,19 +159,11 @@ def tgmm(posed: Posed) -> Run:
 
 @dataclass(frozen=True)
 class Peer:
-    """One library.
-
-    Parameters
-    ----------
-    distribution : str
-        What pip installs.
-    prepare : callable
-        Makes of what is posed what runs EM iterations.
-    structures, estimators : tuple of str
-        What it has; the rest is left out of the table.
-    """
+    """One library."""
 
     distribution: str
+    """What pip installs."""
+
     prepare: Callable[[Posed], Run]
     structures: tuple[str, ...] = tuple(STRUCTURES)
     estimators: tuple[str, ...] = (GAUSSIAN,)
@@ -179,9 +177,11 @@ class Peer:
         except PackageNotFoundError:
             return None
 
-    def fits(self, structure: str, estimator: str) -> bool:
-        """Whether it has such a mixture."""
-        return structure in self.structures and estimator in self.estimators
+    def lacks(self, structure: str, estimator: str) -> str | None:
+        """Why it fits no such mixture here; None if it does."""
+        if structure not in self.structures or estimator not in self.estimators:
+            return "-"
+        return None if self.version() else "not installed"
 
 
 PEERS = {
@@ -191,9 +191,7 @@ PEERS = {
         estimators=ESTIMATORS,
     ),
     THEIRS: Peer(
-        "scikit-learn",
-        lambda posed: by_estimators(sklearn.mixture, posed),
-        estimators=ESTIMATORS,
+        "scikit-learn", lambda posed: by_estimators(sklearn.mixture, posed), estimators=ESTIMATORS
     ),
     "oneDAL": Peer("scikit-learn-intelex", onedal, ("full", "diag")),
     "gmmx": Peer("gmmx", gmmx, ("full", "diag")),

@@ -1,29 +1,22 @@
 """One library, in a process of its own."""
 
-import os
-import resource
 import warnings
 from typing import Any
 
+from benchmarks.peers.clusters import CLUSTER_PEERS
+from benchmarks.peers.libraries import PEERS, Posed, Run
 from benchmarks.suite.clock import rested
 
-_prepared: list[Any] = []
+ALL = PEERS | CLUSTER_PEERS
+
+_prepared: list[Run] = []
 """What runs EM iterations, once it is there."""
 
 
-def prepare(
-    name: str, shape: str, structure: str, estimator: str, threads: int, memory: int
-) -> None:
-    """Get a library ready for a problem, on so many cores, and within so many bytes of memory."""
-    # Before any library is loaded: some count the cores when they are.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+def prepare(name: str, shape: str, structure: str, estimator: str, threads: int) -> None:
+    """Get a library ready for a problem."""
     warnings.simplefilter("ignore")
-    from benchmarks.peers.clusters import CLUSTER_PEERS
-    from benchmarks.peers.libraries import PEERS, Posed
-
-    posed = Posed(shape, structure, estimator, threads)
-    _prepared.append((PEERS | CLUSTER_PEERS)[name].prepare(posed))
+    _prepared.append(ALL[name].prepare(Posed(shape, structure, estimator, threads)))
 
 
 def run(iterations: int) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gate import GateError
 from benchmarks.gate.accepted import FILE, Acceptance, accept, parse
-from benchmarks.gate.errors import GateError
 from benchmarks.gate.verdict import EXACT, Verdict, compare_figures
 
 READ = Acceptance("read passes: .*", 2.0, "a second look")

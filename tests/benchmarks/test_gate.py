@@ -21,8 +21,7 @@ import pytest
 
 import benchmarks.gate.__main__ as command
 from benchmarks import processes
-from benchmarks.gate import trees
-from benchmarks.gate.errors import GateError
+from benchmarks.gate import GateError, trees
 from benchmarks.gate.instructions import alike, read_dump
 from benchmarks.gate.plants import PLANTS
 from benchmarks.gate.run import Options, Outcome, compare, compare_sides
@@ -93,7 +92,7 @@ def test_an_extra_pass_is_found(interpreted, tmp_path):
     base = open_tree("BASE", str(ROOT), tmp_path / "base")
     head = replace(open_tree("HEAD", str(ROOT), tmp_path / "head"), plant="extra-pass")
     options = Options(kinds=PASSES[1:2], select=PASSES[3])
-    outcome = compare(base, head, options, print)
+    outcome = compare(base, head, options)
     assert [(line.name, line.ratio) for line in outcome.worse] == [
         ("read passes per EM iteration: spherical", 2.0),
         ("kernel passes per EM iteration: spherical", 2.0),
