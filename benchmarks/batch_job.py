@@ -15,22 +15,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import fastgmm
-from benchmarks.command import parser_of
+from benchmarks.command import Record, command
+from benchmarks.suite.calls import write_parquet
+from benchmarks.suite.data import make_mixture
 from benchmarks.suite.memory import process_bytes
 
 N_FEATURES = 16
 N_COMPONENTS = 4
 MAX_ITER = 4
-FILE_ROWS = 1 << 22
+FILE_ROWS = 1 << 22  # at most; half a gigabyte
 ROW_BYTES = 8 * N_FEATURES
 KILLED_IN = (2, 3)  # iterations
 
@@ -40,56 +39,36 @@ OPTIONS = (
 )
 
 
-@dataclass
-class Run:
-    """What was seen of a process: the time that each line came, and the most memory it had."""
-
-    seconds: float
-    iterations: list[float]
-    peak_bytes: int
-    code: int
-
-
-def unfinished(folder: Path) -> Path:
-    """Where rows are until all are written."""
-    return folder.with_suffix(".unfinished")
-
-
 def write_rows(folder: Path, n_rows: int) -> None:
-    """Write rows of a mixture, in files of half a gigabyte; what is there already is taken."""
+    """Write so many rows of a mixture, in files alike; what is there already is taken."""
     if folder.exists():
         return
-    final, folder = folder, unfinished(folder)
-    folder.mkdir(parents=True)
-    centres = np.random.default_rng(0).uniform(-3, 3, (N_COMPONENTS, N_FEATURES))
-    names = [f"x{j}" for j in range(N_FEATURES)]
-    for number, start in enumerate(range(0, n_rows, FILE_ROWS)):
-        rng = np.random.default_rng([1, number])
-        with pq.ParquetWriter(
-            folder / f"part-{number:04}.parquet",
-            pa.schema([(name, pa.float64()) for name in names]),
-            compression="none",  # of random digits there is nothing to compress
-            use_dictionary=False,
-            write_statistics=False,
-        ) as writer:
-            for begin in range(start, min(start + FILE_ROWS, n_rows), 1 << 18):
-                n = min(1 << 18, n_rows - begin)
-                labels = rng.integers(N_COMPONENTS, size=n)
-                columns = [rng.standard_normal(n) + centres[labels, j] for j in range(N_FEATURES)]
-                writer.write_table(pa.table(columns, names=names))
-    folder.rename(final)
+    new, n_files = folder.with_suffix(".unfinished"), -(-n_rows // FILE_ROWS)
+    new.mkdir(parents=True)
+    X = make_mixture(n_rows // n_files, N_FEATURES, N_COMPONENTS)
+    # Of random digits there is nothing to compress.
+    how: dict[str, Any] = {"compression": "none", "use_dictionary": False}
+    write_parquet(new / "0.parquet", X, row_group_size=1 << 18, **how)
+    for number in range(1, n_files):
+        shutil.copyfile(new / "0.parquet", new / f"{number}.parquet")
+    new.rename(folder)
 
 
-def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
+def say(progress: str) -> None:
+    """Tell how far a job has come, apart from the table."""
+    print(progress, file=sys.stderr, flush=True)
+
+
+def run(name: str, line: list[str], kill_in: int | None = None) -> Record:
     """Run a command, and kill it when an iteration has begun if it is asked for."""
     began = last = time.monotonic()
     iterations, peak = [], 0
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
-        for line in process.stderr or ():
-            print(f"{name}: {line.rstrip()}", flush=True)
-            found = re.match(r"iteration (\d+) ", line)
+        for told in process.stderr or ():
+            say(f"{name}: {told.rstrip()}")
+            found = re.match(r"iteration (\d+) ", told)
             if found is None:
                 continue
             iterations.append(time.monotonic() - last)
@@ -97,93 +76,87 @@ def run(name: str, command: list[str], kill_in: int | None = None) -> Run:
             peak = process_bytes("VmHWM", process.pid)  # of all its life until now
             if int(found[1]) + 1 == kill_in:
                 process.kill()
-                print(f"{name}: killed in iteration {kill_in}", flush=True)
-    return Run(time.monotonic() - began, iterations, peak, process.returncode)
+    return {
+        "job": name,
+        "killed in iteration": kill_in,
+        "s": time.monotonic() - began,
+        "s an iteration": float(np.median(iterations[1:])) if iterations[1:] else None,
+        "peak MB": peak / 1e6,
+        "exit code": process.returncode,
+    }
 
 
-def options(memory_limit: str, of_what: str, **more: Any) -> dict[str, Any]:
+def options(memory_limit: str, of_what: str) -> dict[str, Any]:
     """What jobs of rows larger than memory ask for: how many, where, and within what limit."""
     return {
         "gigabytes": 20.0,
         "directory": {"type": Path, "required": True, "help": "a folder to be made"},
         "memory_limit": {"default": memory_limit, "help": of_what},
         "keep": False,
-        **more,
     }
 
 
 @contextmanager
-def made_rows(asked: argparse.Namespace) -> Iterator[int]:
-    """The bytes that so many rows take in files, which are removed afterwards unless kept."""
+def made_rows(asked: argparse.Namespace) -> Iterator[Record]:
+    """What so many rows take in files, which are removed afterwards unless kept."""
     folder, rows = asked.directory, asked.directory / "rows"
-    others = set(folder.iterdir() if folder.exists() else ()) - {rows, unfinished(rows)}
-    if any(path.suffix != ".npz" for path in others):
+    if any(path.stem != "rows" and path.suffix != ".npz" for path in folder.glob("*")):
         raise SystemExit(f"{folder} holds other files, and would be removed: name a new folder")
     n_rows, began = int(asked.gigabytes * 1e9 / ROW_BYTES), time.monotonic()
     try:
         write_rows(rows, n_rows)
-        files = list(rows.iterdir())
-        n_bytes = sum(path.stat().st_size for path in files)
-        print(
-            f"{n_rows} rows x {N_FEATURES} features in {len(files)} files, "
-            f"{n_bytes / 1e9:.2f} GB, written in {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
-        yield n_bytes
+        sizes = [path.stat().st_size for path in rows.iterdir()]
+        yield {
+            "rows": n_rows,
+            "features": N_FEATURES,
+            "files": len(sizes),
+            "GB": sum(sizes) / 1e9,
+            "s to write": time.monotonic() - began,
+        }
     finally:
         if not asked.keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def tell_whether_alike(*models: Any) -> None:
+def alike(*models: Any) -> Iterator[Record]:
     """Whether two models have the same parameters, bit for bit, by the same way to them."""
     names = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_")
     one, other = (
         [np.asarray(getattr(model, name)).tobytes() for name in names] for model in models
     )
-    print(f"the same bits: {'yes' if one == other else 'NO'}")
+    yield {"the same bits": "yes" if one == other else "NO"}
     if one != other:
         raise SystemExit(1)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Make the data, run the jobs, and print the figures."""
-    asked = parser_of(__doc__, options("1GB", "of every job")).parse_args(arguments)
-    with made_rows(asked) as n_bytes:
-        measure(asked, n_bytes)
+@command(limited=False, **options("1GB", "of every job"))
+def main(asked: argparse.Namespace) -> Iterator[Record]:
+    """A record of the rows, of every job, and of what they come to."""
+    folder, names = asked.directory, ("undisturbed", "disturbed")
 
-
-def measure(asked: argparse.Namespace, n_bytes: int) -> None:
-    """Run the jobs."""
-    folder = asked.directory
-
-    def command(name: str) -> list[str]:
+    def line(name: str) -> list[str]:
         line = [sys.executable, "-c", "from fastgmm.cli import main; main()", "fit"]
         line += [str(folder / "rows"), *OPTIONS.split(), "--memory-limit", asked.memory_limit]
         line += ["--checkpoint", str(folder / f"{name}-job.npz")]
         return [*line, "--out", str(folder / f"{name}.npz")]
 
-    # Both jobs at a time: the pages that one has read are there for the other.
-    with ThreadPoolExecutor(2) as pool:
-        alone = pool.submit(run, "undisturbed", command("undisturbed"))
-        runs = [run("disturbed", command("disturbed"), kill) for kill in (*KILLED_IN, None)]
-        undisturbed = alone.result()
-    codes = [each.code for each in (undisturbed, *runs)]
-    if codes != [0, -9, -9, 0]:
-        raise SystemExit(
-            f"The jobs ended by the codes {codes}, not 0, -9, -9, 0. Of too few rows, one may "
-            "be over before it is killed: ask for more --gigabytes."
-        )
-    seconds = float(np.median(undisturbed.iterations[1:]))
-    print(
-        f"undisturbed: {undisturbed.seconds:.0f} s; an iteration takes {seconds:.1f} s, "
-        f"{n_bytes / 1e9 / seconds:.2f} GB/s"
-    )
-    peaks = ", ".join(f"{each.peak_bytes / 1e6:.0f} MB" for each in (undisturbed, *runs))
-    print(f"peak memory of the processes, --memory-limit {asked.memory_limit}: {peaks}")
-    tell_whether_alike(
-        *(fastgmm.load(folder / f"{name}.npz") for name in ("undisturbed", "disturbed"))
-    )
+    with made_rows(asked) as written:
+        yield written
+        # Both jobs at a time: the pages that one has read are there for the other.
+        with ThreadPoolExecutor(2) as pool:
+            alone, other = names
+            undisturbed = pool.submit(run, alone, line(alone))
+            runs = [run(other, line(other), kill) for kill in (*KILLED_IN, None)]
+        runs = [undisturbed.result(), *runs]
+        yield from runs
+        codes = [each["exit code"] for each in runs]
+        if codes != [0, -9, -9, 0]:
+            raise SystemExit(
+                f"The jobs ended by the codes {codes}, not 0, -9, -9, 0. Of too few rows, one may "
+                "be over before it is killed: ask for more --gigabytes."
+            )
+        yield {"GB/s, undisturbed": written["GB"] / runs[0]["s an iteration"]}
+        yield from alike(*(fastgmm.load(folder / f"{name}.npz") for name in names))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ for. A network adds ``--latency`` and ``--bandwidth``, which are not measured. T
 
 import argparse
 import itertools
-import statistics
-import time
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,12 +19,12 @@ import numpy as np
 
 import fastgmm
 from benchmarks.command import Record, command, one_shape, shapes
-from benchmarks.dask_workers import held_by_workers, workers
+from benchmarks.dask_workers import Watch, held_by_workers, workers
 from benchmarks.suite.problems import Problem, parse_shape
-from fastgmm.em import Listener
 from fastgmm.engines.base import MergeTree
 from fastgmm.sources.base import RowGrid
 
+USUAL = "1000000x8x16"
 TINY = "180000x8x16"
 """Its kernels take little more time than its tasks."""
 
@@ -56,36 +55,20 @@ class Constants:
     """For a component, divided by the cube of the number of features."""
 
 
-@dataclass(frozen=True)
-class Network:
-    """What lies between the client and the workers."""
-
-    latency: float = 0.0
-    """Seconds, one way."""
-
-    bandwidth: float = float("inf")
-    """Bytes a second of the client."""
-
-
-class _Watch(Listener):
-    def __init__(self) -> None:
-        self.times: list[tuple[float, float]] = []
-
-    def iteration_ends(self, *_: Any) -> None:
-        self.times.append((time.perf_counter(), time.process_time()))
-
-
-def seconds_of(
-    rows: Any, shape: str, iterations: int = ITERATIONS, **how: Any
-) -> tuple[float, ...]:
-    """Wall time and this process's CPU time of an iteration, medians of a fit's."""
+def seconds_of(rows: Any, shape: str, iterations: int = ITERATIONS, **how: Any) -> list[float]:
+    """Wall time and this process's CPU time of an iteration."""
     model = fastgmm.GaussianMixture(max_iter=iterations, **Problem(shape).arguments, **how)
-    model._listener = watch = _Watch()
+    model._listener = watch = Watch()
     model.fit(rows)
-    return tuple(map(statistics.median, np.diff(watch.times, axis=0).T.tolist()))
+    return watch.seconds()
 
 
-def on_workers(shape: str, **how: Any) -> tuple[float, ...]:
+def locally(shape: str, threads: int, iterations: int = ITERATIONS) -> list[float]:
+    """The same on threads of this process."""
+    return seconds_of(Problem(shape).rows, shape, iterations, n_jobs=threads)
+
+
+def on_workers(shape: str, **how: Any) -> list[float]:
     """The same on a cluster whose workers hold the rows."""
     return seconds_of(held_by_workers(Problem(shape).rows, PARTITIONS), shape, **how)
 
@@ -113,21 +96,22 @@ def simulated(
     n_workers: int,
     threads: int,
     found: Constants,
-    network: Network,
+    latency: float = 0.0,
+    bandwidth: float = math.inf,
     slower: float = 0.0,
 ) -> Record:
     """Where the time of an iteration goes.
 
     Tasks leave one after the other, every worker sums its chunks, and records are taken up one
-    after the other as they come. The slowest worker takes so much longer than the fastest; the
-    others lie in between.
+    after the other as they come, over a network of so many seconds one way and bytes a second. The
+    slowest worker takes so much longer than the fastest; the others lie in between.
     """
     n, d, k = parse_shape(shape)
     grid = RowGrid.of(n, d, k)
     ends = np.round(np.linspace(0, len(grid), n_workers + 1)).astype(int)
     ones = 1 + slower * np.linspace(0, 1, n_workers)
     chunk = (found.row * k * grid.rows_per_chunk * ones).tolist()
-    per_byte = found.byte + 1 / network.bandwidth
+    per_byte = found.byte + 1 / bandwidth
     clock = sent = 0.0
     arrivals = []
     for worker, (start, stop) in enumerate(itertools.pairwise(ends.tolist())):
@@ -135,7 +119,7 @@ def simulated(
             clock += found.task / 2 + per_byte * parameter_bytes(d, k)
             works = chunk[worker] * -(-(stop - start) // threads)
             nodes = n_nodes(len(grid), start, stop)
-            arrivals.append((clock + works + 2 * network.latency, nodes))
+            arrivals.append((clock + works + 2 * latency, nodes))
             sent += parameter_bytes(d, k) + nodes * record_bytes(d, k)
     for arrival, nodes in sorted(arrivals):
         clock = max(clock, arrival) + found.task / 2 + per_byte * nodes * record_bytes(d, k)
@@ -155,32 +139,26 @@ def simulated(
 
 def constants() -> tuple[Constants, Record]:
     """What this machine needs, and what it was made of."""
-    n, d, k = parse_shape("1000000x8x16")
-    row = seconds_of(Problem(f"{n}x{d}x{k}").rows, f"{n}x{d}x{k}", 8, n_jobs=1)[1] / (n * k)
+    n, _, k = parse_shape(USUAL)
+    row = locally(USUAL, 1, 8)[1] / (n * k)
     found, wide = [], 0.0
     for number in WORKERS:
         with workers(number):
             found.append(on_workers(TINY))
-            if number == 1:
-                wide = on_workers(WIDE)[1]
-    task, iteration = np.polyfit(WORKERS, [cpu for _, cpu in found], 1).tolist()
-    local = seconds_of(Problem(TINY).rows, TINY, n_jobs=2)[0]
+            wide = wide or on_workers(WIDE)[1]
+    walls, cpus = zip(*found, strict=True)
+    task, iteration = np.polyfit(WORKERS, cpus, 1).tolist()
+    n, _, k = parse_shape(TINY)
+    waiting = max(walls[0] - row * n * k - iteration - task, 0.0)
     _, d, k = parse_shape(WIDE)
-    few, more = (
-        seconds_of(Problem(f"{m}x{d}x{k}").rows, f"{m}x{d}x{k}", n_jobs=1)[1]
-        for m in (10 * k, 20 * k)
-    )
+    few, more = (locally(f"{n}x{d}x{k}", 1)[1] for n in (10 * k, 20 * k))
     m_step = max(2 * few - more, 0.0)  # of no rows at all
     travelling = parameter_bytes(d, k) + record_bytes(d, k)
     byte = max(wide - iteration - task - m_step, 0.0) / travelling
-    n, d, k = parse_shape(TINY)
-    waiting = max(found[0][0] - row * n * k - iteration - task, 0.0)
     told = {
-        f"{number} workers, ms": 1e3 * wall
-        for number, (wall, _) in zip(WORKERS, found, strict=True)
+        f"{number} workers, ms": 1e3 * wall for number, wall in zip(WORKERS, walls, strict=True)
     }
-    told["2 local threads, ms"] = 1e3 * local
-    n, d, k = parse_shape(WIDE)
+    told["2 local threads, ms"] = 1e3 * locally(TINY, 2)[0]
     return Constants(row, iteration, task, byte, waiting, m_step / (k * d**3)), told
 
 
@@ -200,12 +178,11 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
     found, told = constants()
     yield {f"{name}, ns": 1e9 * seconds for name, seconds in asdict(found).items()}
     yield {f"iteration of {TINY} in {PARTITIONS} partitions": "", **told}
-    rows = Problem(asked.check).rows
     for number in (1, 2):
-        local = seconds_of(rows, asked.check, 8, n_jobs=number)[0]
+        local = locally(asked.check, number, 8)[0]
         with workers(number):
             seen = on_workers(asked.check, iterations=8)[0]
-        expected = simulated(asked.check, number, 1, found, Network())
+        expected = simulated(asked.check, number, 1, found)
         yield {
             "rows x features x components": asked.check,
             "workers": number,
@@ -213,10 +190,10 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
             "measured, ms": 1e3 * seen,
             "simulated, ms": expected["iteration, ms"],
         }
-    network = Network(asked.latency, asked.bandwidth * 1e9)
+    network = asked.latency, asked.bandwidth * 1e9, asked.slower
     for shape in asked.shapes:
         for number in asked.workers:
-            yield simulated(shape, number, asked.threads, found, network, asked.slower)
+            yield simulated(shape, number, asked.threads, found, *network)
 
 
 if __name__ == "__main__":

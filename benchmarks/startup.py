@@ -15,14 +15,7 @@ from functools import partial
 from benchmarks.command import Record, command
 from benchmarks.suite.clock import in_turn
 from benchmarks.suite.problems import STRUCTURES
-from benchmarks.suite.startup import first_fit_ever, first_fits, run_python
-
-IMPORT = """
-import time
-started = time.perf_counter()
-import {module}
-print(time.perf_counter() - started)
-"""
+from benchmarks.suite.startup import first_fit_ever, first_fits, seconds_of_code
 
 
 @command(repeats=5)
@@ -30,9 +23,9 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every figure."""
     modules = ("sklearn.mixture", "fastgmm", "numba")
     taken = in_turn(
-        {module: partial(run_python, IMPORT.format(module=module)) for module in modules},
+        {module: partial(seconds_of_code, f"import {module}") for module in modules},
         asked.repeats,
-        lambda call: float(call()),
+        lambda call: call(),
     )
     for module in modules:
         yield {"in a new process": f"import {module}", "seconds": taken.seconds(module)}

@@ -179,11 +179,11 @@ def stored_rows(*, format: str, threads: int = 1) -> Call:
     if format == "npy":
         np.save(path, problem.rows)
     else:
-        _write_parquet(path, problem.rows)
+        write_parquet(path, problem.rows)
     return partial(model.fit, path)
 
 
-def _write_parquet(path: Path, X: NDArray[Any]) -> None:
+def write_parquet(path: Path, X: NDArray[Any], row_group_size: int = 65_536, **how: Any) -> None:
     """A file that is decoded, in groups of rows as pandas and Spark write them."""
     try:
         import pyarrow
@@ -191,7 +191,7 @@ def _write_parquet(path: Path, X: NDArray[Any]) -> None:
     except ImportError as error:
         raise NotImplementedError("needs pyarrow") from error
     columns = {f"x{j}": X[:, j] for j in range(X.shape[1])}
-    parquet.write_table(pyarrow.table(columns), path, row_group_size=65_536)
+    parquet.write_table(pyarrow.table(columns), path, row_group_size, **how)
 
 
 def share_of_scikit_learn(*, rounds: int = 5, **problem: Any) -> Call:

@@ -7,38 +7,34 @@ import tempfile
 
 from .clock import Call
 
-FIRST_FIT = """
+TIMED = """
 import time
-from sklearn.datasets import load_iris
-X = load_iris().data
-from fastgmm import GaussianMixture
-started = time.perf_counter()
-GaussianMixture(3, random_state=0).fit(X)
-print(time.perf_counter() - started)
+{before}
+started = time.{clock}()
+{timed}
+print(time.{clock}() - started)
 """
 
-FIRST_FIT_EVER = """
-import time
+IRIS = "from sklearn.datasets import load_iris; X = load_iris().data"
+CLUSTERS = """
 import numpy as np
-from fastgmm import GaussianMixture
 X = np.random.default_rng(0).normal(size=(500, {n_features}))
 X += np.repeat([0.0, 5.0, 10.0], (167, 167, 166))[:, np.newaxis]
-started = time.process_time()
-GaussianMixture(3, covariance_type="{structure}", random_state=0).fit(X)
-print(time.process_time() - started)
 """
 
 
-def run_python(code: str, **variables: str) -> str:
-    """Run `code` in a new process and return what it prints."""
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return finished.stdout
+def seconds_of_code(timed: str, before: str = "", clock: str = "perf_counter", **env: str) -> float:
+    """Seconds of Python code in a new process, after other code."""
+    code = TIMED.format(timed=timed, before=before, clock=clock)
+    command = [sys.executable, "-c", code]
+    return float(subprocess.check_output(command, env=os.environ | env, text=True))
+
+
+def _fit(rows: str, cache: str, clock: str = "perf_counter", arguments: str = "") -> float:
+    """Seconds of the first fit of a process, imports not counted."""
+    fit = f"GaussianMixture(3, random_state=0{arguments}).fit(X)"
+    before = f"{rows}\nfrom fastgmm import GaussianMixture"
+    return seconds_of_code(fit, before, clock, NUMBA_CACHE_DIR=cache)
 
 
 def importing() -> Call:
@@ -49,14 +45,14 @@ def importing() -> Call:
 def first_fits(repeats: int) -> list[float]:
     """Seconds of first fits of iris, one a process; the very first finds nothing compiled."""
     with tempfile.TemporaryDirectory() as cache:
-        return [float(run_python(FIRST_FIT, NUMBA_CACHE_DIR=cache)) for _ in range(1 + repeats)]
+        return [_fit(IRIS, cache) for _ in range(1 + repeats)]
 
 
 def first_fit_ever(structure: str, n_features: int) -> float:
     """CPU seconds of a fit of 500 rows, imports not counted, that finds nothing compiled."""
-    code = FIRST_FIT_EVER.format(structure=structure, n_features=n_features)
+    rows = CLUSTERS.format(n_features=n_features)
     with tempfile.TemporaryDirectory() as cache:
-        return float(run_python(code, NUMBA_CACHE_DIR=cache))
+        return _fit(rows, cache, "process_time", f", covariance_type={structure!r}")
 
 
 def first_fit(*, cache: str) -> Call:
