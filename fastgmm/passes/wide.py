@@ -202,6 +202,8 @@ def _sums(
     moments = blas.filled_square(d + 1) if form is MomentForm.OUTER else None
     for block, point, weight in zip(blocks, about, weights.T, strict=True):
         chosen = np.flatnonzero(weight)
+        if not len(chosen):  # of which BLAS would refuse to make a product
+            continue
         counted, rows = weight[chosen], chunk.rows[chosen]
         if moments is None:
             block[:d] = np.einsum("i,ij->j", counted, rows - point)

@@ -42,11 +42,12 @@ def test_statistics_are_those_of_the_kernels(name, weighted, careful):
     model = quiet_fit(GaussianMixture(K, covariance_type=name, max_iter=1, reg_covar=0.1), X)
     operands = structure.operands(model._family.parameters_of(model))
     about = operands.means + 0.1
-    shares = LabelledRows(np.arange(n) % K, K)
+    shares, of_one = (LabelledRows(numbers, K) for numbers in (np.arange(n) % K, np.zeros(n, int)))
     for found, desired in (
         (rows.statistics(operands, None, careful), dense.statistics(operands, None, careful)),
         (rows.statistics(operands, about, True), dense.statistics(operands, about, True)),
         (rows.given(shares, about, careful), dense.given(shares, about, careful)),
+        (rows.given(of_one, about, careful), dense.given(of_one, about, careful)),
     ):
         assert found.form is desired.form
         assert found.n_rows == n
