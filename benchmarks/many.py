@@ -68,31 +68,47 @@ def by_scikit_learn(job: Job, X: np.ndarray, seed: int) -> np.ndarray:
         return made.fit(X).means_
 
 
-def seconds_by_scikit_learn(
-    job: Job, pairs: list[tuple[np.ndarray, int]], cores: int
-) -> tuple[list[np.ndarray], float, float]:
-    """Means, and seconds for each of these data sets and seeds, in a loop and by joblib."""
+def seconds_by_scikit_learn(job: Job, pairs: list[tuple[np.ndarray, int]], cores: int) -> float:
+    """Of a data set, of these and their seeds, by joblib."""
     fit = joblib.delayed(partial(by_scikit_learn, job))
-    means: list[np.ndarray] = []
-    with threadpool_limits(1):
-        loop = rested(lambda: means.extend(by_scikit_learn(job, *each) for each in pairs))
     many = pairs * -(-2 * cores // len(pairs))  # as many as keep all cores busy
     with joblib.Parallel(n_jobs=cores) as parallel:
         # Workers start, and import, before the clock does.
         parallel(fit(X[:500], seed) for X, seed in many)
-        spread = rested(lambda: parallel(fit(*each) for each in many))
-    return means, loop / len(pairs), spread / len(many)
+        return rested(lambda: parallel(fit(*each) for each in many)) / len(many)
 
 
-def seconds_by_us(
-    job: Job, sets: list[np.ndarray], cores: int, few: int
-) -> tuple[Any, float, float]:
-    """What `fit_many` made; seconds for each of a few on one thread, and of all on all cores."""
+def measured(job: Job, cores: int) -> Iterator[Record]:
+    """A record for every way to do a job, and one for what they arrive at."""
+    sets = [make_set(job.n, job.d, i) for i in range(job.fitted)]
+    few = sets[: 10 * job.sample]
     arguments = {"estimator": public(job.estimator), "random_state": 0, **job.arguments}
     fit = partial(public("fit_many"), **arguments)
     made = fit(sets, n_jobs=cores)  # compiles
-    alone = rested(lambda: fit(sets[:few], n_jobs=1)) / len(sets[:few])
-    return made, alone, rested(lambda: fit(sets, n_jobs=cores)) / len(sets)
+    pairs = list(zip(sets[: job.sample], made.seeds.tolist(), strict=False))
+    theirs: list[np.ndarray] = []
+    with threadpool_limits(1):
+        loop = rested(lambda: theirs.extend(by_scikit_learn(job, *each) for each in pairs))
+    ways = {
+        "scikit-learn, a loop, one thread": loop / len(pairs),
+        "scikit-learn, joblib, all cores": seconds_by_scikit_learn(job, pairs, cores),
+        "fit_many, one thread": rested(lambda: fit(few, n_jobs=1)) / len(few),
+        "fit_many, all cores": rested(lambda: fit(sets, n_jobs=cores)) / len(sets),
+    }
+    kind = f"{job.n_sets} of {job.n} x {job.d}, {job.estimator}, {job.arguments}"
+    for way, seconds in ways.items():
+        yield {
+            kind: way,
+            "ms per set": 1e3 * seconds,
+            "times the loop's speed": loop / len(pairs) / seconds,
+            "s for all": job.n_sets * seconds,
+        }
+    yield {
+        "iterations each": float(made.n_iter_.mean()),
+        "means differ by at most": max(map(difference, made.means_, theirs)),
+        "fitted by scikit-learn": job.sample,
+        "by fastgmm": job.fitted,
+    }
 
 
 @command(
@@ -104,31 +120,8 @@ def seconds_by_us(
 )
 def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every way to do every job."""
-    cores = joblib.cpu_count()
     for job in jobs(asked):
-        sets = [make_set(job.n, job.d, i) for i in range(job.fitted)]
-        made, alone, together = seconds_by_us(job, sets, cores, 10 * job.sample)
-        pairs = list(zip(sets[: job.sample], made.seeds.tolist(), strict=False))
-        theirs, loop, spread = seconds_by_scikit_learn(job, pairs, cores)
-        kind = f"{job.n_sets} of {job.n} x {job.d}, {job.estimator}, {job.arguments}"
-        for way, seconds in {
-            "scikit-learn, a loop, one thread": loop,
-            "scikit-learn, joblib, all cores": spread,
-            "fit_many, one thread": alone,
-            "fit_many, all cores": together,
-        }.items():
-            yield {
-                kind: way,
-                "ms per set": 1e3 * seconds,
-                "times the loop's speed": loop / seconds,
-                "s for all": job.n_sets * seconds,
-            }
-        yield {
-            "iterations each": float(made.n_iter_.mean()),
-            "means differ by at most": max(map(difference, made.means_, theirs)),
-            "fitted by scikit-learn": job.sample,
-            "by fastgmm": job.fitted,
-        }
+        yield from measured(job, joblib.cpu_count())
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 """The main figures over the commits, and what has changed in them within a month."""
 
-import json
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.report.results import Commit, History
+from benchmarks.report.results import SETTINGS, Commit, History
 from benchmarks.suite.calls import ITERATIONS
 from benchmarks.suite.problems import CENTRE, STRUCTURES, parse_shape
 from benchmarks.suite.timings import SETS
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MONTH = timedelta(days=30)
 
 EM = "em.EMIterations.time_five_iterations"
@@ -122,7 +119,7 @@ class Change:
 
 def changes(results: History) -> Iterator[Change]:
     """What can be said of each figure that was measured twice, in the order of the page."""
-    limits = json.loads((REPOSITORY / "asv.conf.json").read_text())["regressions_thresholds"]
+    limits = SETTINGS["regressions_thresholds"]
     for panel, figures in PANELS.items():
         for figure in figures:
             values = [

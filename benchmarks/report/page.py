@@ -14,31 +14,11 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from benchmarks.command import cell
-from benchmarks.report import charts
-from benchmarks.report.changes import (
-    FIRST,
-    FIT,
-    IMPORT,
-    MEMORY,
-    MONTH,
-    PANELS,
-    RATIO,
-    STARTS,
-    TIMES,
-    Change,
-    changes,
-    readable,
-)
+from benchmarks.report import changes, charts
+from benchmarks.report.changes import MEMORY, TIMES, Change, readable
 from benchmarks.report.results import Commit, History
-from benchmarks.suite.problems import (
-    ARMS,
-    COMPARED,
-    DTYPES,
-    SHAPES,
-    STRUCTURES,
-    THREADS,
-    parse_shape,
-)
+from benchmarks.suite import problems
+from benchmarks.suite.problems import parse_shape
 from benchmarks.suite.timings import SUITE
 
 FOLDER = Path(__file__).parent
@@ -47,7 +27,7 @@ FOLDER = Path(__file__).parent
 def render(results: History) -> str:
     """The whole page as HTML."""
     latest, newest = results.latest, results.commits[-1]
-    found = sorted(changes(results), key=lambda each: -each.ratio)
+    found = sorted(changes.changes(results), key=lambda each: -each.ratio)
     by_verdict: dict[str, list[Change]] = {"worse": [], "better": [], "same": []}
     for each in found:
         by_verdict[each.verdict].append(each)
@@ -64,20 +44,19 @@ def render(results: History) -> str:
         commits=results.commits,
         hardware=_hardware(results.machine),
         **by_verdict,
-        usual=_usual(found) if found else None,
-        is_old=lambda commit: newest.date - commit.date >= MONTH,
-        history={title: _svg(title, charts.history, results, title) for title in PANELS},
-        scaling={arm: _svg(arm, charts.scaling, latest, arm) for arm in ARMS},
-        structures=STRUCTURES,
-        shapes=SHAPES,
-        compared=COMPARED,
+        usual=statistics.mode(each.before for each in found) if found else None,
+        is_old=lambda commit: newest.date - commit.date >= changes.MONTH,
+        history={title: _svg(title, charts.history, results, title) for title in changes.PANELS},
+        scaling={arm: _svg(arm, charts.scaling, latest, arm) for arm in problems.ARMS},
+        problems=problems,
+        changes=changes,
         memory_shapes=SUITE[MEMORY].axes["shape"],
-        starts=STARTS,
         ratio=partial(_ratio, latest),
         gain=partial(_gain, latest),
         memory=partial(_memory, latest),
         iterations=_iterations(latest),
-        whole=_whole(latest),
+        value=latest.value,
+        rows=readable("20000x8x8"),
     )
 
 
@@ -85,12 +64,6 @@ def _hardware(machine: Any) -> str:
     cores = f"{machine['num_cpu']} cores" if machine.get("num_cpu") else ""
     parts = [machine.get("cpu", ""), cores, machine.get("os", "")]
     return ", ".join(part for part in parts if part) or machine["machine"]
-
-
-def _usual(found: list[Change]) -> Commit:
-    """The commit that most figures are compared with."""
-    hashes = [each.before.hash for each in found]
-    return found[hashes.index(statistics.mode(hashes))].before
 
 
 def _amount(change: Change) -> str:
@@ -117,7 +90,7 @@ class Cell(NamedTuple):
 
 def _ratio(commit: Commit, shape: str, structure: str) -> Cell:
     """A share of scikit-learn's time, and how many times faster that is."""
-    ratio = commit.value(RATIO, structure, shape)
+    ratio = commit.value(changes.RATIO, structure, shape)
     if ratio is None:
         return Cell()
     times = f"{1 / ratio:.0f}" if ratio < 0.2 else f"{1 / ratio:.1f}"
@@ -143,25 +116,12 @@ def _iterations(commit: Commit) -> dict[str, list[float | None]]:
     return {
         f"{structure}, {dtype}, {threads} thread{'s' if threads > 1 else ''}": [
             charts.iteration_milliseconds(commit, structure, shape, threads, dtype)
-            for shape in SHAPES
+            for shape in problems.SHAPES
         ]
-        for structure, dtype, threads in itertools.product(STRUCTURES, DTYPES, THREADS)
+        for structure, dtype, threads in itertools.product(
+            problems.STRUCTURES, problems.DTYPES, problems.THREADS
+        )
     }
-
-
-def _whole(commit: Commit) -> dict[str, float | None]:
-    """Seconds of what a user waits for."""
-    large = readable("20000x8x8")
-    figures: dict[str, tuple[Any, ...]] = {
-        "import fastgmm, with all that it imports": (IMPORT,),
-        "first fit ever: iris, every kernel it needs compiled": (FIRST, "nothing compiled"),
-        "first fit of a process: iris, compiled before": (FIRST, "compiled before"),
-        "iris, 150 rows, default fit": (FIT, "iris", 1),
-        "wine, 178 rows, default fit": (FIT, "wine", 1),
-        f"{large}, default fit, 1 thread": (FIT, "20000x8x8", 1),
-        f"{large}, default fit, 2 threads": (FIT, "20000x8x8", 2),
-    }
-    return {name: commit.value(*key) for name, key in figures.items()}
 
 
 def _svg(name: str, draw: Callable[..., Figure], *arguments: Any) -> str:

@@ -14,12 +14,15 @@ from typing import Any
 from asv import results as asv_results
 from asv.util import UserError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+SETTINGS = json.loads((REPOSITORY / "asv.conf.json").read_text())
+
 
 class ReportError(Exception):
     """There is no page to be made; the message says why in terms of the caller."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Commit:
     """What was measured at one commit; its name is a tag, or the short hash."""
 
@@ -57,11 +60,6 @@ def load_history(
     """Read what asv wrote into its ``results_dir`` of a machine, or of the one with most results.
 
     Commits that are tagged have these names, by their hashes.
-
-    Raises
-    ------
-    ReportError
-        If there are no results, or none of the machine named, or they are damaged.
     """
     machines = sorted(path.parent.name for path in directory.glob("*/machine.json"))
     if machine is None:

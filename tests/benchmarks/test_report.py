@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report.__main__ import PAGE, configured_results, main
+from benchmarks.report.__main__ import PAGE, RESULTS, main
 from benchmarks.report.changes import IMPORT, PANELS, changes
 from benchmarks.report.page import render
 from benchmarks.report.results import Commit, History, load_history
@@ -228,8 +228,7 @@ def report(*options):
 
 def kept(folder):
     """A copy of the kept results."""
-    source = configured_results()
-    return Path(shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".gitignore")))
+    return Path(shutil.copytree(RESULTS, folder, ignore=shutil.ignore_patterns(".gitignore")))
 
 
 def the_machine(results):
