@@ -13,7 +13,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import datasets
@@ -87,21 +87,23 @@ PROBLEMS = (
 )
 
 
-def bounds(problem: Problem, method: str | None, bayesian: bool) -> np.ndarray:
+def bounds(problem: Problem, accelerate: str | None, bayesian: bool) -> np.ndarray:
     """The lower bound per row after every pass."""
     rows = problem.rows()
-    per_row = {"tol_per_sample": True} if bayesian else {}
+    arguments: dict[str, Any] = {
+        "tol": END,
+        "tol_kind": "aitken",
+        "max_iter": MOST_PASSES,
+        "random_state": 0,
+    }
     model = mixture(
         OURS,
         estimator=BAYESIAN if bayesian else GAUSSIAN,
         n_components=problem.n_components,
         covariance_type=problem.covariance_type,
-        accelerate=method,
-        tol=END,
-        tol_kind="aitken",
-        max_iter=MOST_PASSES,
-        random_state=0,
-        **per_row,
+        accelerate=accelerate,
+        **arguments,
+        **({"tol_per_sample": True} if bayesian else {}),
     )
     model.fit((rows - rows.mean(axis=0)) / rows.std(axis=0))
     return np.array(model.lower_bounds_) / (len(rows) if bayesian else 1)
@@ -119,6 +121,7 @@ def reached(bounds: np.ndarray, least: float) -> int:
 def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every problem, and what they come to."""
     methods = {m: name for m, name in METHODS.items() if not (asked.bayesian and m == "lbfgs")}
+    faster = [*methods.values()][1:]
     passes: list[tuple[str, dict[str, list[int]]]] = []
     for problem in PROBLEMS:
         if asked.only not in problem.name:
@@ -131,14 +134,9 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
             "problem": problem.name,
             "k": problem.n_components,
             **{name: " / ".join(str(n or "never") for n in each) for name, each in counts.items()},
-            **{
-                f"end of {name}": f"{found[name][-1] - end:+.0e}"
-                for name in [*methods.values()][1:]
-            },
+            **{f"end of {name}": f"{found[name][-1] - end:+.0e}" for name in faster},
         }
-    for name, kinds, least in itertools.product(
-        [*methods.values()][1:], (("overlap",), ("overlap", "real")), (0, SLOW)
-    ):
+    for name, kinds, least in itertools.product(faster, ("overlap", "overlap and real"), (0, SLOW)):
         ratios = [
             counts["EM"][1] / counts[name][1]
             for kind, counts in passes
@@ -147,7 +145,7 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
         if ratios:
             yield {
                 "to 1e-8": name,
-                "of problems": " and ".join(kinds),
+                "of problems": kinds,
                 "that EM takes more passes for than": least,
                 "problems": len(ratios),
                 "times fewer passes": statistics.geometric_mean(ratios),

@@ -26,33 +26,21 @@ Record = dict[str, Any]
 
 PACKAGES = ("fastgmm", "numpy", "scipy", "numba", "scikit-learn")
 SHAPES = (
-    "1000000x2x8",
-    "500000x8x16",
-    "200000x16x16",
-    "100000x32x32",
-    "50000x64x16",
-    "20000x128x16",
-    "50000x16x200",
+    *("1000000x2x8", "500000x8x16", "200000x16x16", "100000x32x32"),
+    *("50000x64x16", "20000x128x16", "50000x16x200"),
 )
 
 
 @dataclass
 class Command:
-    """A command ``python -m benchmarks.NAME``, whose text is the docstring of its module.
-
-    Parameters
-    ----------
-    measure : callable
-        Yields records for what the command line asks for.
-    options : dict
-        By name the default, or more of `add_argument`'s arguments, see `option`.
-    limited : bool
-        Whether BLAS gets as many threads as ``--threads`` says.
-    """
+    """A command ``python -m benchmarks.NAME``, whose text is the docstring of its module."""
 
     measure: Callable[[argparse.Namespace], Iterator[Record]]
     options: dict[str, Any]
+    """By name the default, or more of `add_argument`'s arguments, see `option`."""
+
     limited: bool
+    """Whether BLAS gets as many threads as ``--threads`` says."""
 
     def __call__(self, arguments: list[str] | None = None) -> None:
         parser = parser_of(sys.modules[self.measure.__module__].__doc__, self.options)

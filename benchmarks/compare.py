@@ -35,31 +35,19 @@ import numpy as np
 from benchmarks.command import SHAPES, Record, argument, command, difference, iterations, shapes
 from benchmarks.numpy_em import numpy_em
 from benchmarks.selection import search
+from benchmarks.suite import clock
 from benchmarks.suite.calls import OURS, THEIRS, em_iterations, few_rows, prediction, whole_fit
-from benchmarks.suite.clock import (
-    Call,
-    Taken,
-    cpu_seconds_of,
-    in_turn,
-    iterations_in_turn,
-    rested,
-    seconds_of,
-    sustained,
-)
+from benchmarks.suite.clock import Call, Taken
 from benchmarks.suite.data import SEPARATION
 from benchmarks.suite.problems import DTYPES, MISSING, STRUCTURES, parse_shape
 from benchmarks.suite.timings import METHODS
 from fastgmm.covariance import STRUCTURES as ALL
 
-WHAT = (
-    *("iterations", "predictions", "few_rows", "fits", "small_fits", "selection"),
-    *("structures", "noise", "missing", "numpy"),
-)
+ITERATIONS = ("iterations", "structures", "noise", "missing", "numpy")
+WHAT = (*ITERATIONS, "predictions", "few_rows", "fits", "small_fits", "selection")
 LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}
 """Of the time beside."""
 
-PREDICTED = "1000000x8x16"
-SMALL = ("iris", "500x2x3", "8191x8x8")
 SETTLED = 50
 """Small fits of a process after which all of their kernels are compiled."""
 
@@ -88,22 +76,24 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
         case "iterations":
             yield from by_both(em_iterations, **alike, shape=shapes or SHAPES)
         case "predictions":
-            yield from by_both(prediction, method=METHODS, **alike, shape=shapes or [PREDICTED])
+            yield from by_both(
+                prediction, method=METHODS, **alike, shape=shapes or ["1000000x8x16"]
+            )
         case "few_rows":
             yield from by_both(few_rows, method=METHODS, **alike, shape=FEW_ROWS)
         case "fits":
             fit = partial(whole_fit, seed=0, separation=SEPARATION)
             yield from by_both(fit, covariance_type=STRUCTURES, data=shapes or SHAPES)
         case "small_fits":
-            yield from by_both(settled_fit, covariance_type=STRUCTURES, data=shapes or SMALL)
+            data = shapes or ("iris", "500x2x3", "8191x8x8")
+            yield from by_both(settled_fit, covariance_type=STRUCTURES, data=data)
         case "selection":
             yield from by_both(search, shape=shapes or ("100000x8x6", "500x4x6"))
         case "structures":
             for shape, name in itertools.product(shapes or ("500000x8x16", "100000x32x32"), BESIDE):
                 fit = partial(em_iterations, shape=shape)
-                ours = partial(fit, covariance_type=name)
-                theirs = partial(fit, covariance_type=BESIDE[name])
-                yield Case(f"{name}, {shape}", BESIDE[name], theirs, ours)
+                both = (partial(fit, covariance_type=each) for each in (BESIDE[name], name))
+                yield Case(f"{name}, {shape}", BESIDE[name], *both)
         case "noise":
             usual = ("200000x4x4", "200000x8x8", "50000x32x16")
             for shape, name in itertools.product(shapes or usual, STRUCTURES):
@@ -117,9 +107,9 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
                 yield Case(f"{name}, {missing}, {shape}", "complete", fit, ours)
         case "numpy":
             for shape, missing in itertools.product(shapes or ["200000x8x8"], MISSING[1:]):
-                theirs = partial(numpy_em, shape=shape, missing=missing)
-                ours = partial(em_iterations, shape=shape, missing=missing)
-                yield Case(f"full, {missing}, {shape}", "NumPy", theirs, ours)
+                posed: dict[str, Any] = {"shape": shape, "missing": missing}
+                both = (partial(em, **posed) for em in (numpy_em, em_iterations))
+                yield Case(f"full, {missing}, {shape}", "NumPy", *both)
 
 
 def by_both(make: Callable[..., Call], **axes: Sequence[Any]) -> Iterator[Case]:
@@ -142,17 +132,17 @@ def timed(what: str, case: Case, asked: argparse.Namespace) -> Taken[str]:
     """Samples of both."""
     theirs, ours = (partial(make, threads=asked.threads) for make in (case.theirs, case.ours))
     both = {THEIRS: theirs, OURS: ours}
-    seconds = cpu_seconds_of
-    if what in ("iterations", "structures", "noise", "missing", "numpy"):
+    seconds: Callable[[Call], float] = clock.cpu_seconds_of
+    if what in ITERATIONS:
         if asked.threads > 1:
-            seconds = partial(rested, warm_up=ours(iterations=1))
-        return iterations_in_turn(both, asked.iterations, asked.repeats, seconds)
+            seconds = partial(clock.rested, warm_up=ours(iterations=1))
+        return clock.iterations_in_turn(both, asked.iterations, asked.repeats, seconds)
     calls = {key: make() for key, make in both.items()}
     if what == "few_rows":
-        seconds = sustained
+        seconds = clock.sustained
     elif asked.threads > 1:
-        seconds = partial(rested, warm_up=calls[OURS])
-    return in_turn(calls, asked.repeats, seconds)
+        seconds = partial(clock.rested, warm_up=calls[OURS])
+    return clock.in_turn(calls, asked.repeats, seconds)
 
 
 @functools.cache
@@ -160,7 +150,7 @@ def gemm_rate(dtype: str, size: int = 2048, repeats: int = 6) -> float:
     """The GFlop/s of NumPy's matrix product, the best of `repeats`."""
     a = np.random.default_rng(0).standard_normal((size, size)).astype(dtype)
     b, out = a.T.copy(), np.empty_like(a)
-    best = min(seconds_of(lambda: np.matmul(a, b, out=out)) for _ in range(repeats))
+    best = min(clock.seconds_of(lambda: np.matmul(a, b, out=out)) for _ in range(repeats))
     return 2.0 * size**3 / best / 1e9
 
 

@@ -21,14 +21,8 @@ from benchmarks.suite.memory import beyond_rows
 from benchmarks.suite.problems import parse_shape
 
 SHAPES = (
-    "400000x2x8",
-    "200000x4x8",
-    "100000x8x8",
-    "100000x8x32",
-    "50000x16x16",
-    "20000x32x32",
-    "10000x64x16",
-    "5000x128x16",
+    *("400000x2x8", "200000x4x8", "100000x8x8", "100000x8x32"),
+    *("50000x16x16", "20000x32x32", "10000x64x16", "5000x128x16"),
 )
 MEMORY_SHAPES = ("200000x8x8", "800000x8x8", "200000x8x128", "200000x32x32", "50000x128x32")
 POWERS = {"full": 3, "diag": 2}

@@ -114,7 +114,7 @@ def run_problems(select: str) -> dict[str, Call]:
 
 
 def compile_problems(select: str) -> None:
-    """Leave the kernels of all problems in the cache: under valgrind that would take minutes."""
+    """Leave kernels in the cache: under valgrind, compiling would take minutes."""
     run_problems(select)
 
 

@@ -17,13 +17,7 @@ from typing import Any
 
 
 class Recorder:
-    """Counts rows by kernel, and rows read.
-
-    Parameters
-    ----------
-    call : callable (name, kernel, arguments), optional
-        Calls kernels in the place of a plain call.
-    """
+    """Counts rows by kernel, and rows read; `call` calls kernels in the place of a plain call."""
 
     def __init__(self, call: Callable[[str, Callable[..., Any], tuple], Any] | None = None):
         self.kernel_rows: Counter[str] = Counter()
@@ -32,13 +26,7 @@ class Recorder:
         self._reading = False
 
     def install(self) -> None:
-        """Watch from now on, in this process.
-
-        Raises
-        ------
-        LookupError
-            If the package has no kernels or no sources where they are looked for.
-        """
+        """Watch from now on, in this process."""
         factories = entry_points()
         sources = [
             value

@@ -15,22 +15,13 @@ def markdown(base: str, head: str, lines: Sequence[Line], notes: Iterable[str]) 
     compared = sum(line.verdict is not Verdict.NOT_COMPARED for line in lines)
     outcome = f"**{worse} of {compared} worse**" if worse else f"none of {compared} worse"
     parts = [f"### Performance: {outcome}", f"`{base}` → `{head}`; lower is better."]
-    shown = sorted(
-        (line for line in lines if line.verdict in _SHOWN),
-        key=lambda line: _SHOWN.index(line.verdict),
-    )
-    if shown:
-        parts.append(_table(shown))
-    rest = [line for line in lines if line.verdict not in _SHOWN]
-    if rest:
+    if shown := [line for verdict in _SHOWN for line in lines if line.verdict is verdict]:
+        parts.append("\n".join([_HEADER, *map(_row, shown)]))
+    if rest := [line for line in lines if line.verdict not in _SHOWN]:
         summary = f"<summary>{len(rest)} without a change beyond their limits</summary>"
-        parts.append(f"<details>{summary}\n\n{_table(rest)}\n\n</details>")
+        parts += [f"<details>{summary}", "\n".join([_HEADER, *map(_row, rest)]), "</details>"]
     parts += [f"- {note}" for note in notes]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(lines: Iterable[Line]) -> str:
-    return "\n".join([_HEADER, *map(_row, lines)])
 
 
 def _row(line: Line) -> str:

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sklearn.exceptions import ConvergenceWarning
@@ -32,19 +33,13 @@ def seconds_of(call: Call, clock: Callable[[], float] = WALL) -> float:
     return clock() - started
 
 
-def cpu_seconds_of(call: Call) -> float:
-    """Computing seconds of one call."""
-    return seconds_of(call, CPU)
+cpu_seconds_of = partial(seconds_of, clock=CPU)
 
 
 def rested(call: Call, warm_up: Call | None = None) -> float:
     """Seconds of one call on cores that nobody else uses.
 
-    Parameters
-    ----------
-    call : callable
-    warm_up : callable, optional
-        Called until all cores are awake; for calls of less than some seconds.
+    For calls of less than some seconds, `warm_up` is called until all cores are awake.
     """
     time.sleep(REST)
     awake = WALL() + AWAKE
@@ -97,18 +92,7 @@ def iterations_in_turn(
     repeats: int,
     seconds: Callable[[Call], float] = seconds_of,
 ) -> Taken[Key]:
-    """Time single iterations: long fits less short ones; what a fit does once drops out.
-
-    Parameters
-    ----------
-    make : mapping of callables
-        Make a call that runs so many ``iterations``.
-    iterations : tuple of int
-        Of short and of long fits.
-    repeats : int
-    seconds : callable
-        Takes the time of a call.
-    """
+    """Time single iterations: long fits less short ones; what a fit does once drops out."""
     calls = {(key, n): one(iterations=n) for n in iterations for key, one in make.items()}
     taken = in_turn(calls, repeats, seconds)
     first, last = iterations

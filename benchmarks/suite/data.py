@@ -38,27 +38,14 @@ def make_mixture(
 ) -> NDArray[Any]:
     """Draw `n` rows from a mixture of `k` Gaussians in `d` dimensions.
 
-    Parameters
-    ----------
-    n, d, k : int
-        Rows, features, components.
-    seed : int
-        The same seed gives the same rows; in float32, the same rows rounded.
-    dtype : dtype
-        float64 or float32.
-    separation : float
-        Root mean square distance of two means, in standard deviations within a component. At the
-        default most rows have a clear component, and many have two or three that count.
-
-    Returns
-    -------
-    ndarray of shape (n, d), C-contiguous
-        Made in blocks, so that next to nothing but the result is ever held in memory.
+    The same seed gives the same rows; in float32, the same rows rounded. The `separation` is the
+    root mean square distance of two means, in standard deviations within a component. At the
+    default most rows have a clear component, and many have two or three that count.
     """
     rng = np.random.default_rng(seed)
     weights, means, factors = _mixture(rng, d, k, separation)
     X = np.empty((n, d), dtype=dtype)
-    for start in range(0, n, BLOCK_ROWS):
+    for start in range(0, n, BLOCK_ROWS):  # next to nothing but the result is ever held in memory
         block = X[start : start + BLOCK_ROWS]
         labels = rng.choice(k, len(block), p=weights)
         noise = rng.standard_normal((len(block), d))
@@ -88,19 +75,12 @@ def true_parameters(
         "diag": 1.0 / variances,
         "spherical": 1.0 / variances.mean(axis=1),
     }
-    return {
-        "weights_init": weights,
-        "means_init": means,
-        "precisions_init": precisions[covariance_type]
-        if covariance_type in precisions
-        else _one_precision(covariance_type, precisions["spherical"].mean(), d, k),
-    }
+    if covariance_type not in precisions:
+        from fastgmm.covariance import STRUCTURES
 
-
-def _one_precision(covariance_type: str, precision: float, d: int, k: int) -> NDArray[Any]:
-    """The same precision everywhere, in the shape of a structure of fastgmm."""
-    from fastgmm.covariance import STRUCTURES
-
-    shape = STRUCTURES[covariance_type].shape(k, d)
-    matrices = np.eye(d) if shape[-2:] == (d, d) else np.ones(shape)
-    return np.broadcast_to(precision * matrices, shape).copy()
+        shape = STRUCTURES[covariance_type].shape(k, d)
+        matrices = np.eye(d) if shape[-2:] == (d, d) else np.ones(shape)
+        one = precisions["spherical"].mean() * matrices
+        precisions[covariance_type] = np.broadcast_to(one, shape).copy()
+    start = {"weights_init": weights, "means_init": means}
+    return {**start, "precisions_init": precisions[covariance_type]}

@@ -47,31 +47,19 @@ def parse_shape(shape: str) -> tuple[int, int, int]:
 class Problem:
     """Rows of a shape, and where a fit of them starts.
 
-    Parameters
-    ----------
-    shape : str
-    covariance_type, dtype : str
-    start : {'truth', 'random_from_data', 'kmeans'}
-        The parameters that rows were drawn from, or an estimator's `init_params`: a Bayesian
-        mixture can be given no others.
-    separation : float
-        Of the means, see `make_mixture`.
-    weighted : bool
-        Whether rows have weights: whole numbers from 1 to 4.
-    noisy : bool
-        Whether there is noise, in the box of the rows, with a weight of 5 % at first.
-    missing : str
-        Which values are missing, of `MISSING`.
+    The `start` is the truth, the parameters that rows were drawn from, or an estimator's
+    `init_params`: a Bayesian mixture can be given no others. Weights of rows are whole numbers from
+    1 to 4. Noise is in the box of the rows, with a weight of 5 % at first.
     """
 
     shape: str = CENTRE
     covariance_type: str = "full"
     dtype: str = "float64"
     start: str = "truth"
-    separation: float = SEPARATION
+    separation: float = SEPARATION  # of the means, see `make_mixture`
     weighted: bool = False
     noisy: bool = False
-    missing: str = "nothing"
+    missing: str = MISSING[0]
 
     @property
     def rows(self) -> NDArray[Any]:

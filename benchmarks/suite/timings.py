@@ -23,23 +23,16 @@ SETS, COLUMNS = "1000 of 500x2x3", "4 of 20000x1x10"
 
 @dataclass(frozen=True)
 class Timing:
-    """A benchmark of the asv suite, for every combination of what varies.
-
-    Parameters
-    ----------
-    make : callable
-        Makes the call from one value of every axis.
-    axes : dict of str to list
-    repeat : tuple (least, most, seconds)
-        How many samples asv takes.
-    unit : str
-        Of figures that a call returns; otherwise the call is timed.
-    """
+    """A benchmark of the asv suite: what makes a call from one value of every axis."""
 
     make: Callable[..., Call]
     axes: dict[str, list[Any]]
     repeat: tuple[int, int, float] = (6, 12, 0.6)
+    """How many samples asv takes: at least, at most, and in how many seconds."""
+
     unit: str = "seconds"
+    """Of figures that a call returns; otherwise the call is timed."""
+
     version: str = "1"
 
 
