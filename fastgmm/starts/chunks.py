@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from fastgmm.engines.base import Engine
+from fastgmm.passes.chunks import totals_of_each
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.sampling import rows_at
+from fastgmm.sources.weights import NO_WEIGHTS
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -56,13 +58,24 @@ class Chunks:
     ) -> "Chunks":
         """Rows relative to their mean."""
         chunks = cls.about_zero(X, sample_weight, n_trials, engine)
-        totals = chunks.reduce(lambda chunk: chunk.rows.sum(axis=0, dtype=np.float64))
+        totals = chunks.reduce(
+            lambda chunk: totals_of_each(chunk.rows, np.array([0, len(chunk.rows)]))[0]
+        )
         return replace(chunks, origin=totals / len(X))
 
     def reduce(self, function: Callable[[Chunk], Any]) -> Any:
         """Sum of a function of every chunk."""
         read, bounds = self.source.read, self.grid.bounds
         return self.engine.reduce(lambda i: function(read(*bounds(i))), len(self.grid))
+
+    def add_up(self, function: Callable[[Chunk], Any]) -> Any:
+        """The same, of several chunks at a time: its last bits may depend on threads."""
+        read, bounds = self.source.read, self.grid.bounds
+
+        def of(chunks: range) -> Any:
+            return function(read(bounds(chunks[0])[0], bounds(chunks[-1])[1]))
+
+        return self.engine.reduce_stretches(of, len(self.grid), self.grid.longest_stretch)
 
     def for_each(self, function: Callable[[int, Chunk], None], numbers: Iterable[int]) -> None:
         """Call a function of the number of a chunk, and the chunk, for some of them."""
@@ -77,12 +90,19 @@ class Chunks:
 
     def squares(self) -> tuple[float, float]:
         """Sums of |row|^2, plain and weighted."""
+        from fastgmm.kernels.kmeans.seeding import seeding_pass
+
+        add = seeding_pass(self.source.dtype)
+        here = np.zeros((1, len(self.origin)), self.source.dtype)
 
         def of(chunk: Chunk) -> np.ndarray:
-            centred = chunk.rows - self.origin
-            squares = np.einsum("ij,ij->i", centred, centred)
-            weighted = squares @ chunk.weights if len(chunk.weights) else squares.sum()
-            return np.array([squares.sum(), weighted])
+            def total(weights: np.ndarray) -> float:
+                near, found = np.full(len(chunk.rows), np.inf, here.dtype), np.zeros(1)
+                add(chunk.rows, weights, self.origin, here[:0], here, near, found)
+                return float(found[0])
+
+            plain = total(NO_WEIGHTS)
+            return np.array([plain, total(chunk.weights) if len(chunk.weights) else plain])
 
         plain, weighted = self.reduce(of).tolist()
         return plain, weighted

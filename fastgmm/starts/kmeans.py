@@ -16,10 +16,11 @@ from threadpoolctl import ThreadpoolController
 
 from fastgmm.covariance.linalg import BY_ONE_THREAD
 from fastgmm.engines.base import Engine
+from fastgmm.sources.weights import NO_WEIGHTS
 from fastgmm.starts.chunks import Chunks, Undecided
 from fastgmm.starts.few_rows import labels_of_few, sklearn_seeds
 from fastgmm.starts.lloyd import SKLEARN_CHUNK, TOL, QuickSteps, SklearnSteps, lloyd
-from fastgmm.starts.plusplus import Seeding, SingleSeeding, n_trials
+from fastgmm.starts.plusplus import Seeding, SingleSeeding, first_row, n_trials
 from fastgmm.starts.records import LabelledRows, SingleRows
 
 _OWN_ROWS = 8192
@@ -129,6 +130,9 @@ def _labels_of_few(X, n_clusters, random_state, sample_weight) -> np.ndarray:
 
 def _labels(X, n_clusters, random_state, sample_weight, engine) -> np.ndarray:
     trials, seeds = n_trials(n_clusters), None
+    if n_clusters == 1:  # whose center is drawn all the same
+        first_row(len(X), NO_WEIGHTS if sample_weight is None else sample_weight, random_state)
+        return np.zeros(len(X), dtype=np.int32)
     if X.dtype == np.float64:
         chunks = Chunks.about_mean(X, sample_weight, trials, engine)
         plain, weighted = chunks.squares()

@@ -139,7 +139,7 @@ class BoundedLabels:
             )
             return record
 
-        record = chunks.reduce(changes)
+        record = chunks.add_up(changes)  # whose last bits decide nothing
         return int(record[-1, 0]), int(record[-1, 1]), record[:-1]
 
     def _move(self, centers: np.ndarray) -> None:

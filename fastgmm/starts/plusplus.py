@@ -41,6 +41,28 @@ def running_sums(distances: np.ndarray) -> np.ndarray:
     return distances.cumsum(dtype=_SUMMED_IN)
 
 
+def first_row(n_rows: int, weights: np.ndarray, random_state: np.random.RandomState) -> int:
+    """``random_state.choice(n_rows, p=weights / weights.sum())``; without weights, of equal ones.
+
+    Without any, a draw nearly always tells by itself which row it falls on.
+
+    Parameters
+    ----------
+    n_rows : int
+    weights : ndarray of shape (n_rows,), or (0,) when all are 1
+    random_state : RandomState
+    """
+    if len(weights):
+        return int(random_state.choice(n_rows, p=weights / weights.sum()))
+    draw = random_state.random_sample()
+    place = draw * n_rows
+    # Ends of rows are sums of so many parts, each rounded.
+    if abs(place - np.rint(place)) > 2 * EPS * n_rows * n_rows:
+        return int(place)
+    ends = np.full(n_rows, 1 / n_rows).cumsum()
+    return int((ends / ends[-1]).searchsorted(draw, side="right"))
+
+
 class Seeding:
     """Greedy k-means++ on rows of float64.
 
@@ -68,11 +90,8 @@ class Seeding:
             If rounding may decide; some numbers have been drawn then.
         """
         n, k = self._chunks.source.n_rows, self._n_clusters
-        weights = self._chunks.source.read(0, n).weights
-        weights = weights if len(weights) else np.ones(n)
         seeds = np.empty(k, dtype=np.int64)
-        seeds[0] = random_state.choice(n, p=weights / weights.sum())
-        del weights
+        seeds[0] = first_row(n, self._chunks.source.read(0, n).weights, random_state)
         shares = self._potentials(seeds[:0], seeds[:1])[:, 0]
         for c in range(1, k):
             last = seeds[c - 1 : c]
@@ -159,7 +178,7 @@ class SingleSeeding:
         seeds = np.empty(k, dtype=np.int64)
         seeds[0] = random_state.choice(n, p=weights / weights.sum())
         closest = self._distances(seeds[:1])
-        _, squares = self._chunks.squares()
+        squares = self._chunks.reduce(_squares)
         potential = closest @ weights
         for c in range(1, k):
             # Beside much larger rows, scikit-learn's distances have lost their last digits.
@@ -187,3 +206,10 @@ class SingleSeeding:
             range(len(chunks.grid)),
         )
         return distances
+
+
+def _squares(chunk: Chunk) -> float:
+    """Weighted sum of |row|^2 in float64."""
+    rows = chunk.rows.astype(np.float64)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    return float(squares @ chunk.weights if len(chunk.weights) else squares.sum())
