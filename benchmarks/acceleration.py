@@ -90,19 +90,15 @@ PROBLEMS = (
 def bounds(problem: Problem, accelerate: str | None, bayesian: bool) -> np.ndarray:
     """The lower bound per row after every pass."""
     rows = problem.rows()
-    arguments: dict[str, Any] = {
-        "tol": END,
-        "tol_kind": "aitken",
-        "max_iter": MOST_PASSES,
-        "random_state": 0,
-    }
+    end: dict[str, Any] = {"tol": END, "tol_kind": "aitken", "max_iter": MOST_PASSES}
     model = mixture(
         OURS,
         estimator=BAYESIAN if bayesian else GAUSSIAN,
         n_components=problem.n_components,
         covariance_type=problem.covariance_type,
         accelerate=accelerate,
-        **arguments,
+        random_state=0,
+        **end,
         **({"tol_per_sample": True} if bayesian else {}),
     )
     model.fit((rows - rows.mean(axis=0)) / rows.std(axis=0))

@@ -34,9 +34,17 @@ import numpy as np
 
 from benchmarks.command import SHAPES, Record, argument, command, difference, iterations, shapes
 from benchmarks.numpy_em import numpy_em
-from benchmarks.selection import search
 from benchmarks.suite import clock
-from benchmarks.suite.calls import OURS, THEIRS, em_iterations, few_rows, prediction, whole_fit
+from benchmarks.suite.calls import (
+    OURS,
+    THEIRS,
+    em_iterations,
+    few_rows,
+    mixture,
+    prediction,
+    public,
+    whole_fit,
+)
 from benchmarks.suite.clock import Call, Taken
 from benchmarks.suite.data import SEPARATION
 from benchmarks.suite.problems import DTYPES, MISSING, STRUCTURES, parse_shape
@@ -47,6 +55,9 @@ ITERATIONS = ("iterations", "structures", "noise", "missing", "numpy")
 WHAT = (*ITERATIONS, "predictions", "few_rows", "fits", "small_fits", "selection")
 LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}
 """Of the time beside."""
+
+SEARCHED = range(1, 11)
+"""Numbers of components of a search for the least BIC, in four structures, from k-means."""
 
 SETTLED = 50
 """Small fits of a process after which all of their kernels are compiled."""
@@ -118,6 +129,27 @@ def by_both(make: Callable[..., Call], **axes: Sequence[Any]) -> Iterator[Case]:
         one = partial(make, **dict(zip(axes, values, strict=True)))
         name = ", ".join(map(str, values))
         yield Case(name, THEIRS, partial(one, library=THEIRS), partial(one, library=OURS))
+
+
+def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:
+    """The least BIC of mixtures of rows from so many overlapping clusters."""
+    n, d, k = parse_shape(shape)
+    random = np.random.default_rng(0)
+    centers, spreads = random.normal(0, 3, (k, d)), random.uniform(0.5, 1.5, (k, d))
+    part = random.integers(k, size=n)
+    X = centers[part] + spreads[part] * random.standard_normal((n, d))
+
+    def by_loop() -> float:
+        return min(
+            mixture(THEIRS, n_components=k, covariance_type=name, random_state=0).fit(X).bic(X)
+            for k, name in itertools.product(SEARCHED, STRUCTURES)
+        )
+
+    def by_select() -> float:
+        found = public("select")(X, SEARCHED, STRUCTURES, random_state=0, n_jobs=threads)
+        return float(np.nanmin(found.scores))
+
+    return by_loop if library == THEIRS else by_select
 
 
 def settled_fit(*, library: str, **fit: Any) -> Call:

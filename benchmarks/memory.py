@@ -23,22 +23,27 @@ from benchmarks.suite.problems import parse_shape
 STARTS = ("random_from_data", "kmeans")
 
 
+def peak(shape: str, start: str, library: str = OURS) -> Record:
+    """A record for a start of a library."""
+    n, d, _ = parse_shape(shape)
+    return {
+        "rows x features x components": shape,
+        "library": library,
+        "start": start,
+        "MB beyond X": in_new_process(beyond_rows, start, shape, library) / 1e6,
+        "MB of X": 8 * n * d / 1e6,
+    }
+
+
 @command(
     shape=one_shape("1000000x16x64"),
     scikit_learn={"default": False, "help": "as well; it takes gigabytes"},
 )
 def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every library and start."""
-    n, d, _ = parse_shape(asked.shape)
     for library in LIBRARIES if asked.scikit_learn else (OURS,):
         for start in STARTS:
-            yield {
-                "rows x features x components": asked.shape,
-                "library": library,
-                "start": start,
-                "MB beyond X": in_new_process(beyond_rows, start, asked.shape, library) / 1e6,
-                "MB of X": 8 * n * d / 1e6,
-            }
+            yield peak(asked.shape, start, library)
 
 
 if __name__ == "__main__":

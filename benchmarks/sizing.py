@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.command import Record, command
-from benchmarks.processes import in_new_process
+from benchmarks.memory import peak
 from benchmarks.suite.calls import em_iterations
 from benchmarks.suite.clock import cpu_seconds_of, iterations_in_turn
-from benchmarks.suite.memory import beyond_rows
 from benchmarks.suite.problems import parse_shape
 
 SHAPES = (
@@ -64,12 +63,7 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
         figures = {name: float(values[i]) for name, values in columns.items()}
         yield {"rows x features x components": shape, **figures}
     for shape in MEMORY_SHAPES:
-        n, d, _ = parse_shape(shape)
-        yield {
-            "rows x features x components": shape,
-            "MB of rows": 8e-6 * n * d,
-            "MB beyond them": 1e-6 * in_new_process(beyond_rows, "kmeans", shape),
-        }
+        yield peak(shape, "kmeans")
 
 
 if __name__ == "__main__":

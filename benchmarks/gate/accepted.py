@@ -27,26 +27,20 @@ class Acceptance:
 
     reason: str
 
+    def __post_init__(self) -> None:
+        re.compile(self.figure)
+        if not (self.at_most > 1 and self.reason.strip()):
+            raise ValueError("needs at_most above 1, and a reason")
+
 
 def parse(text: str, where: str) -> list[Acceptance]:
     """Entries of a file. An error names the one that is incomplete."""
+    parsed: list[Acceptance] = []
     try:
-        entries = tomllib.loads(text).get("accepted", [])
-    except tomllib.TOMLDecodeError as error:
-        raise GateError(f"{where}: {error}") from error
-    if not isinstance(entries, list):
-        raise GateError(f"{where}: accepted is no list of tables")
-    parsed = []
-    for number, entry in enumerate(entries, 1):
-        try:
-            one = Acceptance(**entry)
-            re.compile(one.figure)
-            valid = one.at_most > 1 and bool(one.reason.strip())
-        except (TypeError, AttributeError, re.error) as error:
-            raise GateError(f"{where}, entry {number}: {error}") from error
-        if not valid:
-            raise GateError(f"{where}, entry {number}: needs at_most above 1, and a reason")
-        parsed.append(one)
+        for entry in tomllib.loads(text).get("accepted", []):
+            parsed.append(Acceptance(**entry))
+    except (ValueError, TypeError, AttributeError, re.error) as error:
+        raise GateError(f"{where}, accepted entry {len(parsed) + 1}: {error}") from error
     return parsed
 
 

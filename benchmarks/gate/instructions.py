@@ -8,8 +8,7 @@ from pathlib import Path
 
 from benchmarks.gate import GateError
 from benchmarks.gate.counting import compile_problems, count_problems
-from benchmarks.gate.sides import on_all
-from benchmarks.gate.trees import Tree
+from benchmarks.gate.trees import Tree, on_all
 
 Figures = dict[str, tuple[float, str]]
 """Value and unit by name."""

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 
 from benchmarks.gate import tell
 from benchmarks.gate.samples import sample
-from benchmarks.gate.sides import side
 from benchmarks.gate.start import own_start
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Pairs
@@ -26,7 +25,7 @@ def prepare(base: Tree, head: Tree, names: list[str]) -> tuple[list[str], dict[s
     """
     left_out: dict[str, str] = {}
     broken: list[Failure] = []
-    with side(head) as of_head, side(base) as of_base:
+    with head.process() as of_head, base.process() as of_base:
         for name in names:
             for one in (of_head, of_base):
                 one.ask(sample, name)
@@ -61,7 +60,7 @@ def take_samples(
             order = (base, head) if number % 2 == 0 else (head, base)
             sides, start = {}, {}
             for tree in order:
-                sides[tree] = stack.enter_context(side(tree))
+                sides[tree] = stack.enter_context(tree.process())
                 start[tree] = sides[tree].call(own_start)
             for name in start[base]:
                 samples[name].append((start[base][name], start[head][name]))

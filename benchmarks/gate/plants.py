@@ -19,12 +19,18 @@ VARIABLE = "FASTGMM_GATE_PLANT"
 """The environment variable that names the plant of a process."""
 
 
+Make = Callable[[Any], Any]
+"""Makes something slower of a function or a constant."""
+
+
 @dataclass(frozen=True)
 class Plant:
-    """A regression, and how to plant it in this process."""
+    """A regression."""
 
     title: str
-    apply: Callable[[], None]
+    replaced: tuple[tuple[str, str, Make], ...]
+    """Modules, or classes after a colon, names of their attributes, and what to make of these."""
+
     kinds: tuple[str, ...]
     """Measurements of the gate that are meant to see it: exact ones wherever there are any."""
 
@@ -34,6 +40,19 @@ class Plant:
     untouched: str
     """Likewise: none of these may be."""
 
+    def apply(self) -> None:
+        """Plant it in this process."""
+        for owner, name, make in self.replaced:
+            module, _, inner = owner.partition(":")
+            try:
+                place = import_module(module)
+                place = getattr(place, inner) if inner else place
+                present = getattr(place, name)
+            except (ImportError, AttributeError) as error:
+                reason = f"{owner}.{name}, which a plant replaces, has gone: {error}"
+                raise GateError(reason) from None
+            setattr(place, name, make(present))
+
 
 def plant_what_is_asked_for() -> None:
     """Plant what the environment names, if anything."""
@@ -41,24 +60,12 @@ def plant_what_is_asked_for() -> None:
         PLANTS[name].apply()
 
 
-def _replace(owner: str, name: str, make: Callable[[Any], Any]) -> None:
-    """Put what `make` makes of a module's or class's attribute in its place."""
-    module, _, inner = owner.partition(":")
-    try:
-        place = import_module(module)
-        place = getattr(place, inner) if inner else place
-        present = getattr(place, name)
-    except (ImportError, AttributeError) as error:
-        raise GateError(f"{owner}.{name}, which a plant replaces, has gone: {error}") from None
-    setattr(place, name, make(present))
+def _and_then(more: Callable[[Callable[[], Any], float], Any]) -> Make:
+    """After every call, do more: with what was called, and its seconds."""
 
-
-def _after_every_pass(more: Callable[[Callable[[], Any], float], Any]) -> None:
-    """After the statistics of every pass of EM, do more: with what was called, and its seconds."""
-
-    def slower(statistics: Callable[..., Any]) -> Callable[..., Any]:
+    def make(function: Callable[..., Any]) -> Callable[..., Any]:
         def planted(*arguments: Any, **keywords: Any) -> Any:
-            call = partial(statistics, *arguments, **keywords)
+            call = partial(function, *arguments, **keywords)
             started = time.perf_counter()
             result = call()
             more(call, time.perf_counter() - started)
@@ -66,71 +73,63 @@ def _after_every_pass(more: Callable[[Callable[[], Any], float], Any]) -> None:
 
         return planted
 
-    _replace("fastgmm.passes.dense:DensePass", "statistics", slower)
+    return make
 
 
-def _rows_loaded_twice() -> None:
+def _loading_twice(load_tile: Any) -> Any:
     from fastgmm.kernels.compile import kernel
 
-    def twice(load_tile: Any) -> Any:
-        def planted(X: Any, start: Any, stop: Any, origin: Any, tile: Any) -> Any:
-            load_tile(X, start, stop, origin, tile)
-            return load_tile(X, start, stop, origin, tile)
+    def planted(X: Any, start: Any, stop: Any, origin: Any, tile: Any) -> Any:
+        load_tile(X, start, stop, origin, tile)
+        return load_tile(X, start, stop, origin, tile)
 
-        return kernel(planted)
-
-    _replace("fastgmm.kernels.forms.cholesky", "load_tile", twice)
+    return kernel(planted)
 
 
-def _no_fused_multiply_add() -> None:
-    # First, for the module of vectors and all others compile as it says.
-    _replace("fastgmm.kernels.compile", "_FASTMATH", lambda _: set())
+def _multiplied_then_added(_: Any) -> Any:
+    def planted(self: Any, a: Any, b: Any, c: Any) -> Any:
+        return self.builder.fadd(self.builder.fmul(a, b), c)
 
-    def apart(_: Any) -> Any:
-        def planted(self: Any, a: Any, b: Any, c: Any) -> Any:
-            return self.builder.fadd(self.builder.fmul(a, b), c)
-
-        return planted
-
-    _replace("fastgmm.kernels.simd:Vectors", "fma", apart)
+    return planted
 
 
-def _small_tiles() -> None:
-    _replace("fastgmm.kernels.tiles", "_MOST_GROUPS", lambda _: 1)
-
-
+PASS = ("fastgmm.passes.dense:DensePass", "statistics")
 PLANTS = {
     "extra-pass": Plant(
         "an extra pass over the rows in every iteration",
-        partial(_after_every_pass, lambda call, _: call()),
+        ((*PASS, _and_then(lambda call, _: call())),),
         ("figures",),
         found=r"^(read|kernel) passes per EM iteration",
         untouched=r"predict|to tolerance|log-likelihood|bytes|import",
     ),
     "split-loop": Plant(
         "every tile of rows loaded a second time",
-        _rows_loaded_twice,
+        (("fastgmm.kernels.forms.cholesky", "load_tile", _loading_twice),),
         ("instructions",),
         found=r"^instructions: full, .*: statistics_pass$",
         untouched=r"predict|scatter_pass|seeding_pass|lloyd_pass|import",
     ),
     "no-fastmath": Plant(
         "the fast-math flag dropped: no fused multiply-add",
-        _no_fused_multiply_add,
+        (
+            # First, for the module of vectors and all others compile as it says.
+            ("fastgmm.kernels.compile", "_FASTMATH", lambda _: set()),
+            ("fastgmm.kernels.simd:Vectors", "fma", _multiplied_then_added),
+        ),
         ("instructions",),
         found=r"^instructions: (full|predict, full), .*_pass$",
         untouched=r"passes|bytes|import",
     ),
     "small-tile": Plant(
         "tiles of one group of rows",
-        _small_tiles,
+        (("fastgmm.kernels.tiles", "_MOST_GROUPS", lambda _: 1),),
         ("instructions",),
         found=r"^instructions: full, .*: statistics_pass$",
         untouched=r"passes|bytes|import",
     ),
     "sleep": Plant(
         "a sleep of 10 % in every iteration",
-        partial(_after_every_pass, lambda _, seconds: time.sleep(0.1 * seconds)),
+        ((*PASS, _and_then(lambda _, seconds: time.sleep(0.1 * seconds))),),
         ("times",),
         found=r"^EM iterations: full",
         untouched=r"predict|import",

@@ -8,8 +8,7 @@ from benchmarks.gate.accepted import accept
 from benchmarks.gate.figures import measure_figures
 from benchmarks.gate.instructions import Figures, alike, count_instructions, why_not
 from benchmarks.gate.interleave import prepare, take_samples
-from benchmarks.gate.sides import check, on_all
-from benchmarks.gate.trees import Tree
+from benchmarks.gate.trees import Tree, check, on_all
 from benchmarks.gate.verdict import Limit, Line, Verdict
 from benchmarks.suite.timings import CORE, RATIOS
 

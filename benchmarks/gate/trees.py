@@ -1,16 +1,23 @@
 """The two sides of a comparison: sources of a commit or a directory, ready to run.
 
 fastgmm is pure Python to an installer (kernels are compiled on the first call), so a side is built
-by putting its sources first on the path of a new process, see `sides`.
+by putting its sources first on the path of a new process.
 """
 
+import os
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.gate import GateError
 from benchmarks.gate.accepted import FILE, Acceptance, parse
+from benchmarks.gate.plants import VARIABLE
+from benchmarks.gate.start import imported_from
+from benchmarks.processes import Worker, fair_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "fastgmm"
@@ -36,6 +43,22 @@ class Tree:
 
     def __str__(self) -> str:
         return f"{self.role} {self.name}"
+
+    def process(self, prefix: Sequence[str] = ()) -> Worker:
+        """A process that imports fastgmm from these sources, which a command runs."""
+        return Worker(str(self), prefix=prefix, cwd=self.work, env=self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """Variables of such a process."""
+        return fair_environment(
+            threads=1,
+            # Second come the benchmarks of this checkout; its own fastgmm is never found.
+            PYTHONPATH=os.pathsep.join([str(self.sources), str(REPOSITORY)]),
+            # Beside the sources; not what is planted, of which the names of kernels know nothing.
+            NUMBA_CACHE_DIR=str(self.work / self.plant) if self.plant else "",
+            PYTHONHASHSEED="0",
+            **{VARIABLE: self.plant},
+        )
 
 
 def open_tree(role: str, reference: str, work: Path) -> Tree:
@@ -97,3 +120,21 @@ def _git(*arguments: str) -> str | None:
     except FileNotFoundError:
         raise GateError("git is not installed") from None
     return None if finished.returncode else finished.stdout
+
+
+def on_all(
+    trees: Sequence[Tree], function: Callable[..., Any], *arguments: Any, prefix: Sequence[str] = ()
+) -> list[Any]:
+    """What a function returns on every tree, all at once: for what noise does not touch."""
+    with ExitStack() as stack:
+        sides = [stack.enter_context(tree.process(prefix)) for tree in trees]
+        for one in sides:
+            one.ask(function, *arguments)
+        return [one.answer() for one in sides]
+
+
+def check(*trees: Tree) -> None:
+    """Import fastgmm from each tree, and see that it is the one meant."""
+    for tree, found in zip(trees, on_all(trees, imported_from), strict=True):
+        if not Path(found).is_relative_to(tree.sources):
+            raise GateError(f"{tree}: fastgmm was imported from {found}")

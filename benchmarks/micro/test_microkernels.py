@@ -9,6 +9,8 @@ from tests.kernels import compile_when_called
 from tests.kernels import test_elementary as elementary
 from tests.kernels.test_microkernels import INPUTS, MICROKERNELS, Problem
 
+pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=10, warmup=True)
+
 SIZES = {"2x8": (2, 8), "8x8": (8, 8), "32x16": (32, 16)}
 """Features and components."""
 

@@ -13,6 +13,8 @@ from benchmarks.gate.recorder import Recorder
 from benchmarks.suite.clock import quietly
 from benchmarks.suite.timings import COUNTED
 
+pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=10, warmup=True)
+
 Kernels = list[tuple[str, Callable[..., Any], tuple[Any, ...]]]
 
 

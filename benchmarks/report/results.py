@@ -4,6 +4,7 @@ import ast
 import itertools
 import json
 import math
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,6 @@ class ReportError(Exception):
 class Commit:
     """What was measured at one commit; its name is a tag, or the short hash."""
 
-    hash: str
     name: str
     date: datetime
     values: Mapping[tuple[Any, ...], float]
@@ -62,14 +62,13 @@ def load_history(
     Commits that are tagged have these names, by their hashes.
     """
     machines = sorted(path.parent.name for path in directory.glob("*/machine.json"))
+    if not machines:
+        reason = "has no results of any machine; run 'asv machine --yes' and 'asv run'"
+        raise ReportError(f"{directory} {reason}")
     if machine is None:
-        if not machines:
-            raise ReportError(
-                f"{directory} has no results of any machine; run 'asv machine --yes' and 'asv run'"
-            )
         machine = max(machines, key=lambda name: len(list((directory / name).iterdir())))
     elif machine not in machines:
-        known = ", ".join(machines) or "none"
+        known = ", ".join(machines)
         raise ReportError(f"{directory} has no machine file of {machine!r}; there are: {known}")
     path = directory / machine / "machine.json"
     found = []
@@ -79,11 +78,10 @@ def load_history(
             found.append(asv_results.Results.load(str(path), machine_name=machine))
     except (UserError, ValueError, LookupError, TypeError) as error:
         raise ReportError(f"{path}: {error}") from error
-    newest: dict[str, Any] = {}
-    for result in sorted(found, key=lambda result: result.date):
-        newest |= result.benchmark_version
+    found.sort(key=lambda result: result.date)
+    newest = dict(ChainMap(*(result.benchmark_version for result in reversed(found))))
     commits = [_commit(result, names or {}, newest) for result in found]
-    commits = sorted((one for one in commits if one.values), key=lambda one: one.date)
+    commits = [commit for commit in commits if commit.values]
     if not commits:
         raise ReportError(f"{directory / machine} has a machine file but no results; run 'asv run'")
     return History({**description, "machine": machine}, commits)
@@ -103,7 +101,6 @@ def _commit(result: Any, tags: Mapping[str, str], versions: Mapping[str, Any]) -
             if number is not None and math.isfinite(number):
                 values[(benchmark, *combination)] = number
     return Commit(
-        hash=result.commit_hash,
         name=tags.get(result.commit_hash, result.commit_hash[:7]),
         date=datetime.fromtimestamp(result.date / 1000, UTC),
         values=values,

@@ -119,28 +119,24 @@ def as_if_fitted(structure: str, dtype: str, k: int, d: int) -> Any:
     return model
 
 
-def one_by_one(*, shape: str, covariance_type: str, dtype: str = "float64") -> Call:
-    """Labels of rows, a call for each, as a service that is asked for one at a time."""
-    n, d, k = parse_shape(shape)
-    model = as_if_fitted(covariance_type, dtype, k, d).set_params(n_jobs=1)
-    rows = np.random.default_rng(1).standard_normal((n, 1, d)).astype(dtype)
-    return lambda: [model.predict(row) for row in rows]
-
-
 def few_rows(
     *,
-    method: str,
     shape: str,
     covariance_type: str,
+    method: str = "predict",
     dtype: str = "float64",
     library: str = OURS,
     threads: int | None = 1,
+    one_by_one: bool = False,
 ) -> Call:
-    """Predictions for all rows at once, by a mixture that may be large."""
+    """Predictions by a mixture that may be large, for all rows at once, or with a call for each."""
     n, d, k = parse_shape(shape)
     model = as_if_fitted(covariance_type, dtype, k, d).set_params(n_jobs=threads)
     rows = np.random.default_rng(1).standard_normal((n, d)).astype(dtype)
-    return partial(getattr(model.to_sklearn() if library == THEIRS else model, method), rows)
+    predict = getattr(model.to_sklearn() if library == THEIRS else model, method)
+    if one_by_one:  # as a service that is asked for one at a time
+        return lambda: [predict(row) for row in rows[:, np.newaxis]]
+    return partial(predict, rows)
 
 
 def fit_many(*, sets: str, estimator: str = GAUSSIAN, threads: int | None = 1) -> Call:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from . import calls
-from .calls import BAYESIAN, ESTIMATORS, em_iterations, kmeans_start, prediction, whole_fit
+from .calls import BAYESIAN, ESTIMATORS, em_iterations
 from .clock import Call
 from .memory import peak_memory
 from .problems import CENTRE, COMPARED, DATA_SETS, DTYPES, SHAPES, STRUCTURES, THREADS
@@ -70,15 +70,15 @@ SUITE = {
         repeat=(3, 10, 1.0),
     ),
     "fits.DefaultFit.time_fit": Timing(
-        whole_fit, {"data": DATA_SETS, "threads": THREADS}, repeat=(6, 20, 1.5)
+        calls.whole_fit, {"data": DATA_SETS, "threads": THREADS}, repeat=(6, 20, 1.5)
     ),
     "fits.KMeansStart.time_start": Timing(
-        kmeans_start,
+        calls.kmeans_start,
         {"shape": [CENTRE, "40000x32x8", "40000x8x32"], "threads": THREADS},
         repeat=(6, 12, 1.5),
     ),
     "fits.Predictions.time_predict": Timing(
-        prediction,
+        calls.prediction,
         {"method": METHODS, "covariance_type": STRUCTURES, "threads": THREADS},
         repeat=(6, 20, 0.4),
     ),
@@ -143,17 +143,17 @@ CORE: dict[str, Callable[[], Call]] = {
     f"EM iterations: full, weighted rows, {CENTRE}": partial(em_iterations, weighted=True),
     f"EM iterations: full, noise, {CENTRE}": partial(em_iterations, noisy=True),
     f"EM iterations: full, missing values, {CENTRE}": partial(em_iterations, missing="8 patterns"),
-    "whole default fit: 20000x8x8": partial(whole_fit, data="20000x8x8"),
-    f"k-means start: {CENTRE}": partial(kmeans_start),
-    f"predict: full, {CENTRE}": partial(prediction, method="predict"),
-    f"predict_proba: full, {CENTRE}": partial(prediction, method="predict_proba"),
+    "whole default fit: 20000x8x8": partial(calls.whole_fit, data="20000x8x8"),
+    f"k-means start: {CENTRE}": partial(calls.kmeans_start),
+    f"predict: full, {CENTRE}": partial(calls.prediction, method="predict"),
+    f"predict_proba: full, {CENTRE}": partial(calls.prediction, method="predict_proba"),
     # Of few numbers, where what is done around the kernels counts, and of many.
-    "predict, row by row: diag, 200x500x5": partial(
-        calls.one_by_one, shape="200x500x5", covariance_type="diag"
-    ),
-    "predict, row by row: full, 20x500x10": partial(
-        calls.one_by_one, shape="20x500x10", covariance_type="full"
-    ),
+    **{
+        f"predict, row by row: {structure}, {shape}": partial(
+            calls.few_rows, shape=shape, covariance_type=structure, one_by_one=True
+        )
+        for structure, shape in (("diag", "200x500x5"), ("full", "20x500x10"))
+    },
 }
 """What the gate times on both sides: 10 to 100 ms each, long enough to even out what the clock and
 the scheduler do, and short enough for many. On one thread but what says otherwise."""
@@ -178,7 +178,7 @@ COUNTED: dict[str, Callable[[], Call]] = {
     },
     **{
         f"instructions: predict, row by row, {structure}, {dtype}, 1x260x3": partial(
-            calls.one_by_one, shape="1x260x3", covariance_type=structure, dtype=dtype
+            calls.few_rows, shape="1x260x3", covariance_type=structure, dtype=dtype, one_by_one=True
         )
         for structure, dtype in itertools.product(("full", "tied"), DTYPES)
     },
@@ -190,13 +190,13 @@ COUNTED: dict[str, Callable[[], Call]] = {
     ),
     **{
         f"instructions: {method}, {structure}, {USUAL}": partial(
-            prediction, method=method, covariance_type=structure, shape=USUAL
+            calls.prediction, method=method, covariance_type=structure, shape=USUAL
         )
         for structure, method in itertools.product(STRUCTURES, METHODS)
     },
     **{
         f"instructions: k-means start, {dtype}, {CLUSTERED}": partial(
-            kmeans_start, dtype=dtype, shape=CLUSTERED
+            calls.kmeans_start, dtype=dtype, shape=CLUSTERED
         )
         for dtype in DTYPES
     },

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import command, compare, many, selection
+from benchmarks import command, compare, many
 from tests.benchmarks import run
 from tests.systems import linux_only
 
@@ -58,7 +58,7 @@ def records(name, capsys, *more):
     ],
 )
 def test_both_arrive_at_the_same(what, select, beside, tolerance, capsys, monkeypatch):
-    monkeypatch.setattr(selection, "NUMBERS", range(1, 4))
+    monkeypatch.setattr(compare, "SEARCHED", range(1, 4))
     monkeypatch.setattr(compare, "SETTLED", 1)  # the fiftieth compiles
     monkeypatch.setattr(compare, "gemm_rate", lambda dtype: 1.0)
     case, *summary = records("compare", capsys, what, "--select", select)

@@ -25,7 +25,6 @@ from benchmarks.gate import GateError, trees
 from benchmarks.gate.instructions import alike, read_dump
 from benchmarks.gate.plants import PLANTS
 from benchmarks.gate.run import Options, Outcome, compare, compare_sides
-from benchmarks.gate.sides import environment
 from benchmarks.gate.trees import open_tree
 from benchmarks.gate.verdict import EXACT, Verdict, compare_figures
 from fastgmm.kernels import tiles
@@ -229,9 +228,9 @@ def test_what_this_checkout_has_compiled_comes_along(repository, tmp_path):
     tree = open_tree("BASE", "HEAD", tmp_path / "base")
     (found,) = tree.sources.rglob("*.nbi")
     assert found.relative_to(tree.sources) == Path("fastgmm/__pycache__/kernel_digest.nbi")
-    assert environment(tree)["NUMBA_CACHE_DIR"] == ""
+    assert tree.environment()["NUMBA_CACHE_DIR"] == ""
     # What is planted goes by the same names.
-    planted = environment(replace(tree, plant="sleep"))["NUMBA_CACHE_DIR"]
+    planted = replace(tree, plant="sleep").environment()["NUMBA_CACHE_DIR"]
     assert Path(planted).is_relative_to(tree.work)
 
 

@@ -162,7 +162,6 @@ def history(*values, days=20):
         {"machine": "made up"},
         [
             Commit(
-                hash=f"commit-{i}",
                 name=f"commit-{i}",
                 date=begin + i * timedelta(days=days),
                 values={} if value is None else {(IMPORT,): value},
