@@ -83,6 +83,7 @@ class Case(NamedTuple):
 def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
     """All of one kind, of the usual shapes if none are given."""
     alike: dict[str, Any] = {"covariance_type": STRUCTURES, "dtype": DTYPES}
+    lacking = {"missing": MISSING[1:], "shape": shapes or ["200000x8x8"]}
     match what:
         case "iterations":
             yield from by_both(em_iterations, **alike, shape=shapes or SHAPES)
@@ -107,28 +108,35 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
                 yield Case(f"{name}, {shape}", BESIDE[name], *both)
         case "noise":
             usual = ("200000x4x4", "200000x8x8", "50000x32x16")
-            for shape, name in itertools.product(shapes or usual, STRUCTURES):
-                fit = partial(em_iterations, shape=shape, covariance_type=name)
-                yield Case(f"{name}, {shape}", "without", fit, partial(fit, noisy=True))
+            noisy = partial(em_iterations, noisy=True)
+            axes = {"covariance_type": STRUCTURES, "shape": shapes or usual}
+            yield from pairs(noisy, em_iterations, "without", **axes)
         case "missing":
-            lacking = itertools.product(shapes or ["200000x8x8"], STRUCTURES, MISSING[1:])
-            for shape, name, missing in lacking:
-                fit = partial(em_iterations, shape=shape, covariance_type=name)
-                ours = partial(fit, missing=missing)
-                yield Case(f"{name}, {missing}, {shape}", "complete", fit, ours)
+            axes = {"covariance_type": STRUCTURES, **lacking}
+            yield from pairs(em_iterations, complete, "complete", **axes)
         case "numpy":
-            for shape, missing in itertools.product(shapes or ["200000x8x8"], MISSING[1:]):
-                posed: dict[str, Any] = {"shape": shape, "missing": missing}
-                both = (partial(em, **posed) for em in (numpy_em, em_iterations))
-                yield Case(f"full, {missing}, {shape}", "NumPy", *both)
+            axes = {"covariance_type": ["full"], **lacking}
+            yield from pairs(em_iterations, numpy_em, "NumPy", **axes)
+
+
+def pairs(
+    ours: Callable[..., Call], theirs: Callable[..., Call], beside: str, **axes: Sequence[Any]
+) -> Iterator[Case]:
+    """All combinations."""
+    for values in itertools.product(*axes.values()):
+        one = dict(zip(axes, values, strict=True))
+        name = ", ".join(map(str, values))
+        yield Case(name, beside, partial(theirs, **one), partial(ours, **one))
 
 
 def by_both(make: Callable[..., Call], **axes: Sequence[Any]) -> Iterator[Case]:
     """All combinations, beside scikit-learn."""
-    for values in itertools.product(*axes.values()):
-        one = partial(make, **dict(zip(axes, values, strict=True)))
-        name = ", ".join(map(str, values))
-        yield Case(name, THEIRS, partial(one, library=THEIRS), partial(one, library=OURS))
+    yield from pairs(make, partial(make, library=THEIRS), THEIRS, **axes)
+
+
+def complete(*, missing: str, **problem: Any) -> Call:
+    """EM iterations on the same rows without missing values."""
+    return em_iterations(**problem)
 
 
 def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:
@@ -152,7 +160,7 @@ def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:
     return by_loop if library == THEIRS else by_select
 
 
-def settled_fit(*, library: str, **fit: Any) -> Call:
+def settled_fit(*, library: str = OURS, **fit: Any) -> Call:
     """A whole fit, as a process has it that has made many."""
     call = whole_fit(library=library, **fit)
     for _ in range(SETTLED if library == OURS else 0):

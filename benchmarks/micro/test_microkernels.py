@@ -21,15 +21,14 @@ REPEATS = 50
 """In compiled code, so that the call from Python is little beside them."""
 
 
-def repeated(microkernel: Any, arity: int) -> Any:
+def repeated(microkernel: Any) -> Any:
     """The micro-kernel `REPEATS` times, as a compiled function."""
-    names = ", ".join(f"a{i}" for i in range(arity))
-    namespace = {"microkernel": microkernel, "range": range}
-    exec(
-        f"def call({names}):\n    for _ in range({REPEATS}):\n        microkernel({names})",
-        namespace,
-    )
-    return compile_when_called(namespace["call"])
+
+    def call(arguments: Any) -> None:
+        for _ in range(REPEATS):
+            microkernel(*arguments)
+
+    return compile_when_called(call)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -42,9 +41,9 @@ def test_microkernel(benchmark: Any, name: str, size: str, dtype: str) -> None:
         argument.view(np.ndarray) if isinstance(argument, np.ndarray) else argument
         for argument in INPUTS[name](problem)
     ]
-    call = repeated(MICROKERNELS[name], len(arguments))
-    call(*arguments)
-    benchmark(call, *arguments)
+    call = repeated(MICROKERNELS[name])
+    call(tuple(arguments))
+    benchmark(call, tuple(arguments))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
