@@ -130,11 +130,6 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def argument(**how: Any) -> dict[str, Any]:
-    """What has no name on the command line, but a place."""
-    return {"positional": True, **how}
-
-
 def some_of(known: Any, default: Any = None) -> dict[str, Any]:
     """An option that is one or more of those known; all of them by default."""
     return {"choices": list(known), "default": tuple(default or known)}

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.command import SHAPES, Record, argument, command, difference, iterations, shapes
+from benchmarks.command import SHAPES, Record, command, difference, iterations, shapes
 from benchmarks.numpy_em import numpy_em
 from benchmarks.suite import clock
 from benchmarks.suite.calls import (
@@ -214,7 +214,7 @@ def ends(theirs: Any, ours: Any) -> Record:
 
 
 @command(
-    what=argument(choices=WHAT, nargs="+"),
+    what={"positional": True, "choices": WHAT, "nargs": "+"},
     select={"default": "", "help": "only cases whose name contains this regular expression"},
     shapes=shapes(),
     threads=1,

@@ -1,6 +1,5 @@
 """EM on rows with missing values in plain NumPy and LAPACK, pattern by pattern: what to beat."""
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,15 +24,16 @@ Parameters = tuple[np.ndarray, np.ndarray, np.ndarray]
 def numpy_em(*, iterations: int = ITERATIONS, threads: int | None = None, **problem: Any) -> Call:
     """Iterations on a problem; BLAS takes as many threads as the process lets it."""
     posed = Problem(**problem)
-    return partial(_fit, grouped(posed.rows), posed.arguments, iterations)
+    groups, start = grouped(posed.rows), posed.arguments
 
+    def run() -> Any:
+        covariances = np.linalg.inv(start["precisions_init"])
+        parameters = start["weights_init"], start["means_init"], covariances
+        for _ in range(iterations):
+            parameters = numpy_iteration(groups, parameters)
+        return SimpleNamespace(means_=parameters[1])
 
-def _fit(groups: Groups, start: dict[str, Any], iterations: int) -> Any:
-    covariances = np.linalg.inv(start["precisions_init"])
-    parameters = start["weights_init"], start["means_init"], covariances
-    for _ in range(iterations):
-        parameters = numpy_iteration(groups, parameters)
-    return SimpleNamespace(means_=parameters[1])
+    return run
 
 
 def numpy_iteration(groups: Groups, parameters: Parameters) -> Parameters:

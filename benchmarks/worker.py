@@ -12,6 +12,11 @@ from importlib import import_module
 from typing import Any
 
 
+def imported_from(package: str) -> str | None:
+    """The file that ``import package`` finds."""
+    return import_module(package).__file__
+
+
 def main() -> None:
     """Answer until there are no more requests."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")

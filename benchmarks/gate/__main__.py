@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gate
-from benchmarks.command import argument, parser_of
+from benchmarks.command import parser_of
 from benchmarks.gate import GateError, tell, verdict
 from benchmarks.gate.run import KINDS, Options, compare
 from benchmarks.gate.table import markdown
@@ -51,8 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     options = {
-        "base": argument(help="commit, or directory that holds fastgmm/"),
-        "head": argument(help="likewise; . is the present checkout"),
+        "base": {"positional": True, "help": "commit, or directory that holds fastgmm/"},
+        "head": {"positional": True, "help": "likewise; . is the present checkout"},
         "kind": {"choices": KINDS, "action": "append", "help": "only this; may be repeated"},
         **measuring("only benchmarks whose name contains this regular expression"),
         "relative": limit(verdict.TIME.relative, "share of time"),

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from benchmarks.gate import tell
-from benchmarks.gate.samples import sample
-from benchmarks.gate.start import own_start
+from benchmarks.gate.samples import own_start, sample
 from benchmarks.gate.trees import Tree
 from benchmarks.gate.verdict import Pairs
 from benchmarks.processes import Failure

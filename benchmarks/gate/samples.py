@@ -1,11 +1,14 @@
-"""Samples of the benchmarks that the gate times, in a process of one tree."""
+"""Samples of what the gate times, in a process of one tree."""
 
 import functools
 import math
 from collections.abc import Callable
 
+import numpy as np
+
+from benchmarks.gate.plants import plant_what_is_asked_for
 from benchmarks.suite.calls import LIBRARIES, em_iterations
-from benchmarks.suite.clock import Call, quietly, seconds_of
+from benchmarks.suite.clock import WALL, Call, quietly, seconds_of
 from benchmarks.suite.timings import CORE, RATIOS
 
 Sample = Callable[[], float]
@@ -39,3 +42,18 @@ def timed(call: Call) -> Sample:
             call()
 
     return lambda: seconds_of(repeated) / number
+
+
+def own_start() -> dict[str, float]:
+    """Seconds of importing fastgmm after scikit-learn, and of a first fit, kernels compiled.
+
+    It is the first that a process does; what is imported above brings scikit-learn.
+    """
+    started = WALL()
+    import fastgmm
+
+    imported = WALL() - started
+    plant_what_is_asked_for()
+    X = np.random.default_rng(0).random((100, 3))
+    first = seconds_of(lambda: fastgmm.GaussianMixture(2, random_state=0).fit(X))
+    return {"import fastgmm, after scikit-learn": imported, "first fit of a process": first}

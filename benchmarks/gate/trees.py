@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.gate import GateError
 from benchmarks.gate.accepted import FILE, Acceptance, parse
 from benchmarks.gate.plants import VARIABLE
-from benchmarks.gate.start import imported_from
 from benchmarks.processes import Worker, fair_environment
+from benchmarks.worker import imported_from
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "fastgmm"
@@ -135,6 +135,6 @@ def on_all(
 
 def check(*trees: Tree) -> None:
     """Import fastgmm from each tree, and see that it is the one meant."""
-    for tree, found in zip(trees, on_all(trees, imported_from), strict=True):
+    for tree, found in zip(trees, on_all(trees, imported_from, PACKAGE), strict=True):
         if not Path(found).is_relative_to(tree.sources):
             raise GateError(f"{tree}: fastgmm was imported from {found}")

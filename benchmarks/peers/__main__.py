@@ -19,6 +19,7 @@ import itertools
 import math
 import os
 import resource
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -75,7 +76,7 @@ class Library:
             try:
                 return self._worker.call(function, *arguments)
             except Failure as failure:
-                self.error = " ".join(failure.reason.split())  # in a line of a table
+                self.error = failure.reason
         return None
 
 
@@ -122,8 +123,7 @@ def told(name: str, outcomes: dict[str, Record]) -> str | float:
     """What the table says of a library."""
     outcome, ours = outcomes[name], outcomes[OURS]["seconds"]
     if outcome["error"] is not None:
-        text = outcome["error"]
-        return text if len(text) <= LONGEST_ERROR else text[: LONGEST_ERROR - 1] + "…"
+        return textwrap.shorten(outcome["error"], LONGEST_ERROR, placeholder=" …")
     if name == OURS:
         return 1e3 * ours
     # A difference of two noisy times can come out as nothing at all for tiny shapes.

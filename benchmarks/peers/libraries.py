@@ -169,9 +169,7 @@ class Peer:
     estimators: tuple[str, ...] = (GAUSSIAN,)
 
     def version(self) -> str | None:
-        """The version installed, or None; fastgmm may run from its sources."""
-        if self.distribution == "fastgmm":
-            return fastgmm.__version__
+        """The version installed, or None."""
         try:
             return version(self.distribution)
         except PackageNotFoundError:
