@@ -109,7 +109,6 @@ def estimates_of_shares(rows: Pass, start: Shares, model: Model, n_components: i
     model : Model
     n_components : int
     """
-    known = isinstance(start, AboutMeans)
     if isinstance(start, AboutMeans):
         about = start.means
     else:
@@ -122,7 +121,7 @@ def estimates_of_shares(rows: Pass, start: Shares, model: Model, n_components: i
     weight = statistics.weight + EMPTY_GUARD
     means = statistics.reference + statistics.first / weight[..., np.newaxis]
     if statistics.form is not MomentForm.NONE:
-        if known:
+        if isinstance(start, AboutMeans):
             return model.estimate(statistics)
         # Second moments are accurate about the means themselves, so a second pass follows.
         return model.estimate(rows.given(start, means, careful))

@@ -42,7 +42,8 @@ def test_factors_of_large_matrices():
 def made_by_blas(covariances):
     d = covariances.shape[-1]
     factors = np.empty_like(covariances)
-    blas.precision_factors(covariances, factors, SINGULAR * d * EPS)
+    for covariance, factor in zip(covariances, factors, strict=True):
+        blas.Root(covariance, SINGULAR * d * EPS).write_factor(factor)
     return factors
 
 

@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
+from fastgmm.cli.errors import DIFFERENT
 
 # Two answers are equal when they differ by rounding only, however many iterations amplified it.
 RELATIVE_TOLERANCE = 1e-6
@@ -160,4 +161,4 @@ def demo(
         head = {"versions": versions, "compile_seconds": compiling, "equal": equal}
         print(json.dumps({**head, "results": results}, indent=2))
     if not equal:
-        raise typer.Exit(1)
+        raise typer.Exit(DIFFERENT)

@@ -61,22 +61,6 @@ def squared_upper(matrix: np.ndarray) -> np.ndarray:
     return result
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def precision_factors(covariances: np.ndarray, factors: np.ndarray, least: float) -> None:
-    """Upper triangular U with ``U @ U.T = inv(covariance)``, of a stack of matrices.
-
-    Parameters
-    ----------
-    covariances : ndarray of shape (m, d, d)
-    factors : ndarray of shape (m, d, d)
-        Written to; a triangle of NaN where a covariance is singular to rounding, or not finite.
-    least : float
-        Share of its variance that a feature keeps at least if the others are known.
-    """
-    for covariance, factor in zip(covariances, factors, strict=True):
-        Root(covariance, least).write_factor(factor)
-
-
 class Root:
     """The lower triangle L with ``L @ L.T = covariance``, and what follows from it.
 

@@ -133,7 +133,8 @@ def upper_precision_factors(covariances: np.ndarray) -> np.ndarray:
     stack = np.ascontiguousarray(covariances, dtype=np.float64).reshape(-1, d, d)
     factors = np.empty_like(stack)
     if d >= LARGE:
-        blas.precision_factors(stack, factors, SINGULAR * d * EPS)
+        for covariance, factor in zip(stack, factors, strict=True):
+            blas.Root(covariance, SINGULAR * d * EPS).write_factor(factor)
     elif d <= BLOCK:
         from fastgmm.kernels.linalg.few_features import few_precision_factors
 
