@@ -249,7 +249,7 @@ def test_a_first_fit_compiles_few_functions_and_the_next_process_none(tmp_path):
     passes = {name.split(".")[0] for name in compiled if "<locals>" in name}
     assert passes >= {"seeding_pass", "lloyd_pass", "statistics", "few_precision_factors"}
     others = {name for name in compiled if "<locals>" not in name}
-    assert (len(compiled) - len(others), others) == (len(passes), {"_find", "_store_certainties"})
+    assert (len(compiled) - len(others), others) == (len(passes), {"_find"})
     assert package.run(code)["value"] == {}
 
 

@@ -15,13 +15,13 @@ from fastgmm.kernels.elementary import SMALLEST_EXP
 from fastgmm.kernels.forms import of_density, parts_of
 from fastgmm.kernels.layout import BLOCK, OUTPUTS, check_forms
 from fastgmm.kernels.loading import load_tile
-from fastgmm.kernels.responsibilities import assign, normalize, weigh_distances
+from fastgmm.kernels.responsibilities import assign, certainties, normalize, weigh_distances
 from fastgmm.kernels.signatures import operand_types, row_types
 from fastgmm.kernels.tiles import aligned_row, aligned_rows, tile_points
 from fastgmm.kernels.transpose import store_numbers, store_rows
-from fastgmm.kernels.views import fill, lesser
+from fastgmm.kernels.views import fill, lesser, part
 
-LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, CERTAINTIES, _ = range(len(OUTPUTS))
+LOG_LIKELIHOODS, RESPONSIBILITIES, LABELS, *_ = range(len(OUTPUTS))
 
 
 def statistics_pass(forms, dtype, n_features):
@@ -70,8 +70,7 @@ def prediction_pass(density_form, dtype):
     -------
     callable (X, *operands, what, vector, matrix, labels) -> float
         `what` is a place in `OUTPUTS`: vector (rows,) takes log-likelihoods, matrix (rows, k)
-        responsibilities, labels (rows,) labels; the other arrays are empty. Of certainties,
-        matrix (rows, 2) takes log-likelihoods and the largest responsibilities, of noise too.
+        responsibilities, labels (rows,) labels; the other arrays are empty.
         Returns a number that is finite if all rows have likelihoods, where these are computed.
     """
     rows, _, real = row_types(dtype)
@@ -109,8 +108,6 @@ def prediction_pass(density_form, dtype):
                 )
                 if what == LOG_LIKELIHOODS:
                     store_numbers(row, stop - start, vector, start)
-                elif what == CERTAINTIES:
-                    _store_certainties(distances, row, constants, matrix, start, stop)
                 else:
                     store_rows(distances, stop - start, matrix, start)
         return total
@@ -159,20 +156,49 @@ def log_density_pass(density_form, dtype):
     return kernel(weigh_densities, signature=signature, variant=f"{density_form}_{real}")
 
 
-@kernel
-def _store_certainties(responsibilities, log_likelihoods, constants, matrix, start, stop):
-    """Rows start to stop of the matrix: log-likelihoods, and the largest responsibilities.
+@entry_point
+def certainty_pass(density_form, dtype):
+    """Kernel that writes log-likelihoods and the largest responsibilities of a chunk of rows.
 
-    The first stop - start numbers of log_likelihoods become these.
+    Parameters
+    ----------
+    density_form : str
+        One of `DENSITY_FORMS`.
+    dtype : dtype
+        float64 or float32.
+
+    Returns
+    -------
+    callable (X, *operands, written)
+        written (2, rows): log-likelihoods, and the largest responsibilities, of noise too.
     """
-    k, largest = len(responsibilities), log_likelihoods
-    for t in range(stop - start):
-        matrix[start + t, 0] = log_likelihoods[t]
-    for t in range(stop - start):
-        of_noise = len(constants) > k
-        largest[t] = math.exp(constants[k] - log_likelihoods[t]) if of_noise else 0.0
-    for c in range(k):
-        for t in range(stop - start):
-            largest[t] = max(largest[t], responsibilities[c, t])
-    for t in range(stop - start):
-        matrix[start + t, 1] = largest[t]
+    rows, _, real = row_types(dtype)
+    smallest = SMALLEST_EXP[real == types.float64]
+    signature = types.void(rows, *operand_types(real), types.Array(real, 2, "C"))
+
+    def weigh_largest(X, origin, means, factors, projected, scales, constants, written):
+        n = X.shape[0]
+        k, d = means.shape
+        tile_size = tile_points(n, d, k, X.itemsize, False)
+        tile = aligned_rows(d + 1, tile_size, X)
+        scratch = aligned_rows(d + BLOCK, tile_size, X)
+        distances = aligned_rows(k, tile_size, X)
+        largest, row, central = (
+            aligned_row(tile_size, X),
+            aligned_row(tile_size, X),
+            aligned_row(k, X),
+        )
+        prepare(projected, central)
+        for start in range(0, n, tile_size):
+            stop = lesser(start + tile_size, n)
+            points = load_tile(X, start, stop, origin, tile)
+            distances_to_all(tile, points, means, factors, projected, central, scratch, distances)
+            certainties(distances, points, scales, constants, smallest, largest, row)
+            if len(constants) > k:
+                for t in range(stop - start):
+                    largest[t] = max(math.exp(constants[k] - row[t]), largest[t])
+            store_numbers(row, stop - start, part(written, 0), start)
+            store_numbers(largest, stop - start, part(written, 1), start)
+
+    weigh_largest = filled_in(weigh_largest, of_density(density_form))
+    return kernel(weigh_largest, signature=signature, variant=f"{density_form}_{real}")

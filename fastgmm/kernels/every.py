@@ -47,6 +47,7 @@ def _of_forms(forms: Forms, dtype: np.dtype) -> None:
         em_pass.statistics_pass(forms, dtype, n_features)
     em_pass.prediction_pass(forms.density, dtype)
     em_pass.log_density_pass(forms.density, dtype)
+    em_pass.certainty_pass(forms.density, dtype)
     near_pass.near_statistics_pass(forms, dtype)
 
 

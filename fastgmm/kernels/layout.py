@@ -63,7 +63,7 @@ NEGLIGIBLE = -70.0
 """Responsibilities below exp of this change no sum in its last digit; statistics skip them."""
 
 OUTPUTS = ("log_likelihoods", "responsibilities", "labels", "certainties", "log_densities")
-"""What can be written for every row; likewise, but for log-densities, which have their own pass."""
+"""What can be written for every row; the last two have passes of their own."""
 
 HEADER = 3
 """Sums before the components' blocks: log-likelihood, total weight, number of rows."""

@@ -82,16 +82,69 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
     builder, (k, stride) = v.builder, q.shape
     span = range(GROUP)
     zeros = [v.constant(0.0)] * GROUP
-    base = LOG2_E / 2.0 if to_roots else LOG2_E
-    cutoff = v.splat(least)
-    noisy, background = _background(v, constant, k)
-    lowest = v.maximum(background, v.constant(_LOWEST[v.double]))
-    farthest = builder.fneg(v.maximum(cutoff, v.constant(-_FARTHEST)))
+    weigh = _log_densities(v, q, scale, constant, least, r)
 
     def whole_group(t, likelihoods):
         def at(c, n):
             return v.plus(v.at(c, stride, t), n * v.lanes)
 
+        maxima, first, cutoffs = weigh(at)
+
+        def add(c, e, sums):
+            if to_roots:
+                added = [v.fma(e[n], e[n], sums[n]) for n in span]
+            else:
+                added = [v.add(sums[n], e[n]) for n in span]
+            keep(c, e)
+            return added
+
+        def keep(c, densities):
+            for n in span:
+                v.store(densities[n], r, at(c, n))
+
+        base = LOG2_E / 2.0 if to_roots else LOG2_E
+        relative = _relative(v, r, at, maxima)
+        sums = _exponentials(v, k, relative, cutoffs, base, first, add, lambda c: keep(c, zeros))
+        factors = []
+        for n in span:
+            weight = v.load(w, v.plus(t, n * v.lanes))
+            if to_roots:
+                # The divider is what all waits for: it has the root to take as well.
+                log_sum, inverse = log_and_inverse(v, sums[n])
+                factors.append(v.sqrt(v.mul(weight, inverse)))
+            else:
+                log_sum = log_positive(v, sums[n])
+                factors.append(builder.fdiv(weight, sums[n]))
+            norm = _log_likelihood(v, maxima[n], sums[n], log_sum)
+            v.store(norm, norms, v.plus(t, n * v.lanes))
+            counted = builder.fcmp_ordered(">", weight, v.constant(0.0))
+            more = v.fma(weight, norm, likelihoods[n])
+            likelihoods[n] = builder.select(counted, more, likelihoods[n])
+
+        def scale_to_one(c, _):
+            for n in span:
+                v.store(v.mul(v.load(r, at(c, n)), factors[n]), r, at(c, n))
+
+        v.loop(0, k, 1, [], scale_to_one)
+        return likelihoods
+
+    likelihoods = v.loop(0, count, GROUP * v.lanes, zeros, whole_group)
+    return v.widen(v.horizontal_sums([_sum(v, likelihoods)])[0])
+
+
+def _log_densities(v, q, scale, constant, least, r):
+    """Emitter that puts the weighted log-densities of a group into r, at the places `at` says.
+
+    It gives what exponentials are relative to, their sums without the components, and the least
+    that counts.
+    """
+    builder, (k, _), span = v.builder, q.shape, range(GROUP)
+    cutoff = v.splat(least)
+    noisy, background = _background(v, constant, k)
+    lowest = v.maximum(background, v.constant(_LOWEST[v.double]))
+    farthest = builder.fneg(v.maximum(cutoff, v.constant(-_FARTHEST)))
+
+    def weigh(at):
         def log_densities(c, maxima):
             constant_c, scale_c = v.broadcast(constant, c), v.broadcast(scale, c)
             for n in span:
@@ -118,60 +171,51 @@ def _emit_normalize(v, to_roots, q, count, scale, constant, least, w, r, norms):
             pairs = zip(some, none, strict=True)
             return [v.join((one, noisy_end), (other, quiet_end)) for one, other in pairs]
 
-        first, cutoffs = where_noisy(of_noise, zeros), where_noisy(lower, [cutoff] * GROUP)
-        maxima = where_noisy(shifted, maxima)
+        first = where_noisy(of_noise, [v.constant(0.0)] * GROUP)
+        cutoffs = where_noisy(lower, [cutoff] * GROUP)
+        return where_noisy(shifted, maxima), first, cutoffs
 
-        def densities(c, sums):
-            relative = [v.sub(v.load(r, at(c, n)), maxima[n]) for n in span]
-            # Unordered: a NaN counts, so that it shows in the sum.
-            counts = [builder.fcmp_unordered(">", relative[n], cutoffs[n]) for n in span]
-            # Most components are far from most points: skip where no lane counts.
-            some = v.any(functools.reduce(builder.or_, counts))
-            with builder.if_else(some) as (near, far):
-                with near:
-                    e = [exp2(v, relative[n], base, counts[n]) for n in span]
-                    if to_roots:
-                        added = [v.fma(e[n], e[n], sums[n]) for n in span]
-                    else:
-                        added = [v.add(sums[n], e[n]) for n in span]
-                    for n in span:
-                        v.store(e[n], r, at(c, n))
-                    near_end = builder.block
-                with far:
-                    for n in span:
-                        v.store(zeros[n], r, at(c, n))
-                    far_end = builder.block
-            return [v.join((added[n], near_end), (sums[n], far_end)) for n in span]
+    return weigh
 
-        sums = v.loop(0, k, 1, first, densities)
-        factors = []
-        for n in span:
-            weight = v.load(w, v.plus(t, n * v.lanes))
-            if to_roots:
-                # The divider is what all waits for: it has the root to take as well.
-                log_sum, inverse = log_and_inverse(v, sums[n])
-                factors.append(v.sqrt(v.mul(weight, inverse)))
-            else:
-                log_sum = log_positive(v, sums[n])
-                factors.append(builder.fdiv(weight, sums[n]))
-            # Where the sum is 0 its logarithm is minus infinity; where it is NaN, NaN.
-            special = builder.fcmp_unordered("==", sums[n], v.constant(0.0))
-            infinite = v.sub(sums[n], v.constant("inf"))
-            norm = v.add(maxima[n], builder.select(special, infinite, log_sum))
-            v.store(norm, norms, v.plus(t, n * v.lanes))
-            counted = builder.fcmp_ordered(">", weight, v.constant(0.0))
-            more = v.fma(weight, norm, likelihoods[n])
-            likelihoods[n] = builder.select(counted, more, likelihoods[n])
 
-        def scale_to_one(c, _):
-            for n in span:
-                v.store(v.mul(v.load(r, at(c, n)), factors[n]), r, at(c, n))
+def _relative(v, log_densities, at, maxima):
+    """Emitter of a component's log-densities relative to the largest."""
+    return lambda c: [v.sub(v.load(log_densities, at(c, n)), maxima[n]) for n in range(GROUP)]
 
-        v.loop(0, k, 1, [], scale_to_one)
-        return likelihoods
 
-    likelihoods = v.loop(0, count, GROUP * v.lanes, zeros, whole_group)
-    return v.widen(v.horizontal_sums([_sum(v, likelihoods)])[0])
+def _exponentials(v, k, relative, cutoffs, base, carried, near, far):
+    """Emit ``carried = near(c, exponentials, carried)`` for every component c of a group.
+
+    ``far(c)`` is emitted for one that counts nowhere.
+    """
+    builder, span = v.builder, range(GROUP)
+
+    def component(c, carried):
+        exponents = relative(c)
+        # Unordered: a NaN counts, so that it shows in the sum.
+        counts = [builder.fcmp_unordered(">", exponents[n], cutoffs[n]) for n in span]
+        # Most components are far from most points: skip where no lane counts.
+        some = v.any(functools.reduce(builder.or_, counts))
+        with builder.if_else(some) as (where_near, where_far):
+            with where_near:
+                e = [exp2(v, exponents[n], base, counts[n]) for n in span]
+                found = near(c, e, carried)
+                near_end = builder.block
+            with where_far:
+                far(c)
+                far_end = builder.block
+        pairs = zip(found, carried, strict=True)
+        return [v.join((new, near_end), (old, far_end)) for new, old in pairs]
+
+    return v.loop(0, k, 1, carried, component)
+
+
+def _log_likelihood(v, maximum, total, log_total):
+    """What a sum of exponentials relative to a maximum says, and the logarithm of the sum."""
+    # Where the sum is 0 its logarithm is minus infinity; where it is NaN, NaN.
+    special = v.builder.fcmp_unordered("==", total, v.constant(0.0))
+    infinite = v.sub(total, v.constant("inf"))
+    return v.add(maximum, v.builder.select(special, infinite, log_total))
 
 
 def _background(v, constant, k):
@@ -212,6 +256,58 @@ def normalize_to_roots(
 ):
     """`normalize`, with the square roots of the weighted responsibilities instead of these."""
     return _normalizing(True, distances, scales, constants, weights, roots, log_likelihoods)
+
+
+def _certainties_definition(distances, points, scales, constants, cutoff, largest, log_likelihoods):
+    shape, ones = (len(scales), points), np.ones(points, distances.dtype)
+    responsibilities = np.empty(shape, distances.dtype)
+    _normalize_definition(
+        distances, points, scales, constants, cutoff, ones, responsibilities, log_likelihoods
+    )
+    largest[:points] = np.fmax(responsibilities.max(axis=0), 0.0)
+    _weigh_distances_definition(distances, points, scales, constants)
+
+
+@microkernel(_certainties_definition)
+def certainties(typing, distances, points, scales, constants, cutoff, largest, log_likelihoods):
+    """largest[t] = the largest of the responsibilities of components, and the log-likelihoods.
+
+    With the bits of `normalize`, of weights of one, but without the responsibilities themselves.
+    Distances (k, stride) become log-densities.
+    """
+    real = distances.dtype
+    signature = types.void(distances, types.intp, scales, constants, real, largest, log_likelihoods)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, real)
+        q, count, scale, constant, least, out, norms = unpack_arguments(
+            context, builder, signature, args
+        )
+        (k, stride), span, zeros = q.shape, range(GROUP), [v.constant(0.0)] * GROUP
+        weigh = _log_densities(v, q, scale, constant, least, q)
+
+        def whole_group(t, _):
+            def at(c, n):
+                return v.plus(v.at(c, stride, t), n * v.lanes)
+
+            def add(c, e, carried):
+                sums, tops = carried[:GROUP], carried[GROUP:]
+                added = [v.add(sums[n], e[n]) for n in span]
+                return [*added, *(v.maximum(e[n], tops[n]) for n in span)]
+
+            maxima, first, cutoffs = weigh(at)
+            relative, carried = _relative(v, q, at, maxima), [*first, *zeros]
+            found = _exponentials(v, k, relative, cutoffs, LOG2_E, carried, add, lambda c: None)
+            for n, (total, top) in enumerate(zip(found[:GROUP], found[GROUP:], strict=True)):
+                place, log_sum = v.plus(t, n * v.lanes), log_positive(v, total)
+                v.store(_log_likelihood(v, maxima[n], total, log_sum), norms, place)
+                share = v.mul(top, builder.fdiv(v.constant(1.0), total))
+                v.store(v.maximum(share, v.constant(0.0)), out, place)
+
+        v.loop(0, count, GROUP * v.lanes, [], whole_group)
+        return context.get_dummy_value()
+
+    return signature, emit
 
 
 def _sum(v, vectors):

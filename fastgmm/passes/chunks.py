@@ -4,7 +4,9 @@ Each calls one kernel, and knows neither threads nor estimators.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _FEW_NUMBERS = 1 << 15
 """In the rows, up to which NumPy adds them sooner than a kernel is compiled, or even loaded."""
+
+_FEW_SETS = 32
+"""Data sets up to which that is so."""
 
 _NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
 
@@ -234,10 +239,11 @@ def totals_of_each(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     offsets : ndarray of int, shape (sets + 1,)
         Data set i has the rows offsets[i] to offsets[i + 1].
     """
-    is_plain = len(offsets) == 2 and rows.size <= _FEW_NUMBERS
-    add_totals = (_where_it_pays if is_plain else _totals_pass())(rows.dtype)
+    are_few = len(offsets) <= _FEW_SETS and rows.size <= _FEW_NUMBERS
+    add_totals = (_where_it_pays if are_few else _totals_pass())(rows.dtype)
     if add_totals is None:
-        return totals_of_few(rows[offsets[0] : offsets[1]])[np.newaxis]
+        bounds = itertools.pairwise(offsets)
+        return np.stack([totals_of_few(rows[first:end]) for first, end in bounds])
     totals = np.zeros((len(offsets) - 1, rows.shape[1]))
     add_totals(rows, offsets, totals)
     return totals
@@ -257,18 +263,40 @@ def totals_of_few(rows: np.ndarray) -> np.ndarray:
     return totals
 
 
-def chunk_scatter(chunk: Chunk, reference: np.ndarray) -> SufficientStatistics:
-    """Outer moments of a chunk about one point, in float64: as of a single component.
+@dataclass(frozen=True, eq=False, slots=True)
+class TotalsOfChunks:
+    """Sums (d,) of the rows of chunks, as a function."""
+
+    def __call__(self, chunk: Chunk) -> np.ndarray:
+        return self.of_stretch(chunk, len(chunk.rows))
+
+    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
+        """The merge of the sums of neighbouring chunks."""
+        offsets, _ = _sets(len(chunk.rows), rows_per_chunk)
+        return merged_leaves(totals_of_each(chunk.rows, offsets))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ScatterOfChunks:
+    """Outer moments of chunks about one point, in float64, as a function: as of one component.
 
     Parameters
     ----------
-    chunk : Chunk
     reference : ndarray of shape (1, d)
     """
-    statistics = SufficientStatistics.zero(MomentForm.OUTER, reference)
-    offsets, _ = _sets(len(chunk.rows), len(chunk.rows))
-    _add_scatter(chunk.rows, chunk.weights, offsets, reference, statistics.sums[np.newaxis])
-    return statistics
+
+    reference: np.ndarray
+
+    def __call__(self, chunk: Chunk) -> SufficientStatistics:
+        return self.of_stretch(chunk, len(chunk.rows))
+
+    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> SufficientStatistics:
+        """The merge of the moments of neighbouring chunks."""
+        offsets, numbers = _sets(len(chunk.rows), rows_per_chunk)
+        references = np.repeat(self.reference, len(numbers), axis=0)
+        found = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
+        _add_scatter(chunk.rows, chunk.weights, offsets, references, found.sums)
+        return SufficientStatistics(MomentForm.OUTER, self.reference, merged_leaves(found.sums))
 
 
 def scatter_of_each(
@@ -342,6 +370,9 @@ def chunk_predictions(
     if output == "log_densities":
         log_density_pass(forms.density, dtype)(chunk.rows, *operands, out)
         return 0.0
+    if output == "certainties":
+        out[:] = certainties(chunk, forms, operands).T
+        return 0.0
     if output == "responsibilities" and out.shape[1] > len(operands.means):
         return _with_noise(chunk, forms, operands, out)
     vector, matrix, labels = np.empty(0, dtype), np.empty((0, 0), dtype), np.empty(0, np.int64)
@@ -353,6 +384,23 @@ def chunk_predictions(
         matrix = out
     predict = prediction_pass(forms.density, dtype)
     return predict(chunk.rows, *operands, OUTPUTS.index(output), vector, matrix, labels)
+
+
+def certainties(chunk: Chunk, forms: Forms, operands: KernelOperands) -> np.ndarray:
+    """Log-likelihoods and largest responsibilities, of noise too, as two rows (2, rows).
+
+    Parameters
+    ----------
+    chunk : Chunk
+    forms : Forms
+    operands : KernelOperands
+    """
+    from fastgmm.kernels.em_pass import certainty_pass
+
+    dtype = chunk.rows.dtype
+    found = np.empty((2, len(chunk.rows)), dtype)
+    certainty_pass(forms.density, dtype)(chunk.rows, *operands, found)
+    return found
 
 
 def _with_noise(chunk: Chunk, forms: Forms, operands: KernelOperands, out: np.ndarray) -> float:

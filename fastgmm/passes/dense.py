@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from fastgmm.kernels.layout import HEADER, Forms
 from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks, shares_of_chunks
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
+    ScatterOfChunks,
     SumsOfChunks,
+    TotalsOfChunks,
     chunk_predictions,
-    chunk_scatter,
-    totals_of_each,
     weighted_sum,
 )
 from fastgmm.passes.kernel_operands import (
@@ -74,14 +73,14 @@ class DensePass(Pass):
         return self._summed(kernels_for_given(self._forms, self.centre(), about, careful), shares)
 
     def scatter(self, point):
-        return self._merged(partial(chunk_scatter, reference=point[np.newaxis]))
+        return self._merged(ScatterOfChunks(point[np.newaxis]))
 
     def centre(self):
         return self._centre
 
     @cached_property
     def _centre(self) -> np.ndarray:
-        return self._merged(_total) / self.n_rows
+        return self._merged(TotalsOfChunks()) / self.n_rows
 
     def merged(
         self, function: Callable[[Chunk], Any], source: RowSource, *, one_by_one: bool = False
@@ -172,11 +171,6 @@ def with_own_scatter(record: SufficientStatistics, point: np.ndarray) -> Suffici
         second=SufficientStatistics(MomentForm.OUTER, about, outer).second,
     )
     return own.with_scatter(scatter)
-
-
-def _total(chunk: Chunk) -> np.ndarray:
-    """Sum (d,) of the rows of a chunk."""
-    return totals_of_each(chunk.rows, np.array([0, len(chunk.rows)]))[0]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from fastgmm.engines.base import Engine, merged_leaves
 from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
-from fastgmm.passes.chunks import chunk_predictions, weighted_sum
+from fastgmm.passes.chunks import certainties, chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 
@@ -167,19 +167,20 @@ def classified_chunk(
     rows_per_chunk : int, optional
         Where these are several chunks, which are merged.
     """
-    values = np.empty((len(chunk.rows), 2), dtype=choice.dtype)
+    n = len(chunk.rows)
     if predict is None:
-        chunk_predictions(chunk, choice.forms, choice.operands, "certainties", values)
+        likelihoods, largest = certainties(chunk, choice.forms, choice.operands)
     else:
+        values = np.empty((n, 2), dtype=choice.dtype)
         predict(chunk, "certainties", values)
-    likelihoods, largest = values.T.copy()
+        likelihoods, largest = values.T.copy()
     with np.errstate(divide="ignore", invalid="ignore"):
-        parts = likelihoods, np.log(largest)
+        parts = likelihoods, np.log(largest, out=largest)
     weights = chunk.weights
     if not len(weights) and predict is not None:
-        weights = np.ones(len(values))
-    step = len(values) if rows_per_chunk is None else rows_per_chunk
-    cuts = [slice(start, start + step) for start in range(0, len(values), step)]
+        weights = np.ones(n)
+    step = n if rows_per_chunk is None else rows_per_chunk
+    cuts = [slice(start, start + step) for start in range(0, n, step)]
     sums = [[weighted_sum(part[cut], weights[cut]) for part in parts] for cut in cuts]
     return merged_leaves(np.array(sums))
 

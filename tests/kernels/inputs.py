@@ -272,6 +272,11 @@ def normalize_to_roots(p):
     return normalize(p)
 
 
+def certainties(p):
+    cutoff = p.dtype.type(-10)
+    return *_with_noise(p), cutoff, p.output(), p.output()
+
+
 def assign(p):
     return *_with_noise(p), p.output()
 
@@ -505,6 +510,7 @@ INPUTS = {
         centred_diagonal_distances,
         normalize,
         normalize_to_roots,
+        certainties,
         assign,
         weigh_distances,
         take_listed,

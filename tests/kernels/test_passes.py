@@ -11,8 +11,8 @@ from fastgmm.kernels import em_pass
 from fastgmm.kernels.layout import OUTPUTS
 from fastgmm.kernels.scatter_pass import totals_pass
 from fastgmm.passes.chunks import (
+    ScatterOfChunks,
     chunk_predictions,
-    chunk_scatter,
     statistics_of_each,
     totals_of_each,
     totals_of_few,
@@ -240,7 +240,7 @@ def test_scatter(dtype, shape):
     X = mixtures.random_rows(n, d, random, dtype)
     about = random.standard_normal(d)
     for weights in (None, random.uniform(0, 3, n)):
-        actual = chunk_scatter(mixtures.as_chunk(X, weights), about[np.newaxis])
+        actual = ScatterOfChunks(about[np.newaxis])(mixtures.as_chunk(X, weights))
         desired = reference.sufficient_statistics(
             X, np.ones((n, 1)), about[np.newaxis], "outer", weights, dtype=np.longdouble
         )
@@ -328,6 +328,17 @@ def test_predictions_agree_with_each_other(covariance_type, dtype):
 
 @every_structure
 @every_dtype
+def test_a_row_without_a_likelihood_has_no_certainty(covariance_type, dtype):
+    problem = Problem(covariance_type, dtype, (70, 3, 5))
+    problem.X[7] = np.finfo(dtype).max ** 0.7
+    certainties, largest = problem.prediction("certainties"), problem.prediction("responsibilities")
+    np.testing.assert_array_equal(certainties[7], (-np.inf, 0))
+    others = np.arange(70) != 7
+    np.testing.assert_array_equal(certainties[others, 1], largest[others].max(axis=1))
+
+
+@every_structure
+@every_dtype
 def test_a_component_of_weight_zero_takes_no_part(covariance_type, dtype):
     problem = Problem(covariance_type, dtype, (70, 3, 3))
     problem.parameters.weights[1] = 0
@@ -397,7 +408,7 @@ def test_the_layout_of_rows_changes_no_bit(covariance_type, dtype, shape):
         yield problem.statistics(X, weights, given).sums
         for output in OUTPUTS:
             yield problem.prediction(output, X)
-        yield chunk_scatter(mixtures.as_chunk(X, weights), np.zeros((1, shape[1]))).sums
+        yield ScatterOfChunks(np.zeros((1, shape[1])))(mixtures.as_chunk(X, weights)).sums
 
     plain = list(results(np.ascontiguousarray))
     for layout in LAYOUTS:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.estimates import estimate as estimated
 from fastgmm.kernels.layout import HEADER
-from fastgmm.passes.chunks import chunk_scatter
+from fastgmm.passes.chunks import ScatterOfChunks
 from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import mixtures, structures, tolerances
 from tests.laws.strategies import problems, seeds
@@ -177,7 +177,7 @@ def test_the_m_step_does_not_depend_on_the_reference(problem, seed):
     def estimate(means):
         operands = mixtures.moment_operands(structure, means, problem.X.dtype)
         statistics = mixtures.statistics_of(chunk, structure, operands, responsibilities)
-        statistics = statistics.with_scatter(chunk_scatter(chunk, means[:1]))
+        statistics = statistics.with_scatter(ScatterOfChunks(means[:1])(chunk))
         return estimated(statistics, structure, 0.1)[:3]
 
     centre = problem.X.mean(axis=0)

@@ -58,6 +58,14 @@ def test_given_shares(name):
         check([rows.given(given, about) for rows in passes(STRUCTURES[name], weighted=True)])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_centre_and_scatter(weighted, dtype):
+    together, apart = passes(STRUCTURES["tied"], dtype, weighted)
+    assert together.centre().tobytes() == apart.centre().tobytes()
+    check([rows.scatter(apart.centre() + 1) for rows in (together, apart)])
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_rows_are_read_in_stretches(n_threads):
     heard = {True: [], False: []}
