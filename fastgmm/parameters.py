@@ -149,7 +149,8 @@ def make_operands(
     factors : ndarray
         See `Operands`.
     project : callable
-        From means (k, d), less the origin, and the factors to `Operands.projected`.
+        From means (k, d), less the origin, and the factors to `Operands.projected`; it may
+        overwrite the former.
     scales : ndarray of shape (k,)
     log_determinants : ndarray of shape (k,) or (1,)
         See `log_constants`.

@@ -114,19 +114,19 @@ class SufficientStatistics:
         found = (weight.shape, first.shape, None if second is None else second.shape)
         if found != ((*leading, k), (*leading, k, d), shapes[form]):
             raise ValueError(f"the moments have the shapes {found}")
+        sums = np.empty((*leading, form.n_sums(k, d)))
+        for place, total in enumerate((log_likelihood, total_weight, n_rows)):
+            sums[..., place] = total
+        record = cls(form, reference, sums, scatter)
+        blocks = record._blocks
         if form is MomentForm.OUTER:
             assert second is not None
-            blocks = blocks_of_outer(weight, first, second)
+            blocks[...] = blocks_of_outer(weight, first, second)
         else:
-            parts = [first, weight[..., np.newaxis]]
+            blocks[..., :d], blocks[..., d] = first, weight
             if second is not None:
-                parts.append(second.reshape(*leading, k, -1))
-            blocks = np.concatenate(parts, axis=-1)
-        sums = np.empty((*leading, HEADER + k * blocks.shape[-1]))
-        header = np.broadcast_arrays(log_likelihood, total_weight, n_rows, np.zeros(leading))[:3]
-        sums[..., :HEADER] = np.stack(header, axis=-1)
-        sums[..., HEADER:] = blocks.reshape(*leading, -1)
-        return cls(form, reference, sums, scatter)
+                blocks[..., d + 1 :] = second.reshape(*leading, k, -1)
+        return record
 
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """Statistics of the rows of both.

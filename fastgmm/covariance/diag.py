@@ -16,7 +16,9 @@ class Diag(PerFeature, Conjugate):
         return n_components * n_features
 
     def fit(self, statistics, reg_covar, previous):
-        return statistics.scatter / statistics.weight[..., np.newaxis] + reg_covar
+        variances = statistics.scatter / statistics.weight[..., np.newaxis]
+        variances += reg_covar
+        return variances
 
     def expected_exponent(self, statistics, operands):
         distances = (statistics.second * operands.factors**2).sum(axis=-1)

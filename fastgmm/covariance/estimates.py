@@ -134,16 +134,17 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
         scatter = 2.0 * first
         scatter *= shift
         np.subtract(statistics.second, scatter, out=scatter)
-        squares = shift**2
-        squares *= weight[..., np.newaxis]
-        scatter += squares
+        shift *= shift
+        shift *= weight[..., np.newaxis]
+        scatter += shift
         if (guarded != weight).any():
-            scatter += _guard_residue(guarded - weight, means)
+            scatter += _guard_residue(guarded - weight, means, shift)
     elif form is MomentForm.TRACE:
         scatter = statistics.second - 2.0 * (first * shift).sum(axis=-1)
-        scatter += weight * (shift**2).sum(axis=-1)
+        shift *= shift
+        scatter += weight * shift.sum(axis=-1)
         if (guarded != weight).any():
-            scatter += _guard_residue(guarded - weight, means).sum(axis=-1)
+            scatter += _guard_residue(guarded - weight, means, shift).sum(axis=-1)
     else:
         scatter = scatter_within(statistics, shift)
     return CentredStatistics(form, guarded, means, scatter)
@@ -173,7 +174,7 @@ def scatter_within(statistics: SufficientStatistics, shift: np.ndarray) -> np.nd
     return within
 
 
-def _guard_residue(guard: np.ndarray, means: np.ndarray) -> np.ndarray:
+def _guard_residue(guard: np.ndarray, means: np.ndarray, out: np.ndarray) -> np.ndarray:
     """What the guard of the weights adds to second moments (k, d).
 
     In scikit-learn it acts like a point at zero, of the weight that the guard has after rounding:
@@ -185,12 +186,13 @@ def _guard_residue(guard: np.ndarray, means: np.ndarray) -> np.ndarray:
     ----------
     guard : ndarray of shape (k,)
     means : ndarray of shape (k, d)
+    out : ndarray of shape (k, d)
+        To write it to.
     """
     middle = means.mean(axis=-2, keepdims=True)
     above = means.max(axis=-2, keepdims=True) - middle
     spread = np.maximum(above, middle - means.min(axis=-2, keepdims=True))
-    residue = np.abs(means)
-    np.minimum(residue, spread, out=residue)
-    residue *= residue
-    residue *= guard[..., np.newaxis]
-    return residue
+    np.minimum(np.abs(means, out=out), spread, out=out)
+    out *= out
+    out *= guard[..., np.newaxis]
+    return out

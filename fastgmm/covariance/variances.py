@@ -11,8 +11,9 @@ from fastgmm.statistics import MomentForm
 
 def roots_of_inverses(variances: np.ndarray) -> np.ndarray:
     """``1 / sqrt(variance)``; NaN where that is no positive number."""
-    good = (variances > 0) & (variances < np.inf)
-    return np.asarray(1.0 / np.sqrt(np.where(good, variances, np.nan)))
+    roots = np.where((variances > 0) & (variances < np.inf), variances, np.nan)
+    np.sqrt(roots, out=roots)
+    return np.divide(1.0, roots, out=roots)
 
 
 def diagonal_matrices(variances: np.ndarray) -> np.ndarray:
@@ -29,7 +30,7 @@ def operands_of_diagonals(parameters: Parameters, factors: np.ndarray) -> Operan
     return make_operands(
         parameters,
         factors=factors,
-        project=np.multiply,
+        project=lambda means, factors: np.multiply(means, factors, out=means),
         scales=np.full(factors.shape[:-1], -0.5),
         log_determinants=log_determinants,
     )

@@ -59,7 +59,7 @@ class KernelOperands(NamedTuple):
     @property
     def reference(self) -> np.ndarray:
         """(k, d): the means that the kernels really used, in the data's coordinates."""
-        return self.origin[..., np.newaxis, :] + self.means.astype(np.float64)
+        return self.origin[..., np.newaxis, :] + self.means.astype(np.float64, copy=False)
 
 
 class KernelChoice(NamedTuple):
