@@ -18,6 +18,7 @@ from fastgmm.kernels.central import emit_keeps_digits, keeps_digits_definition
 from fastgmm.kernels.compile import microkernel
 from fastgmm.kernels.layout import BLOCK
 from fastgmm.kernels.simd import GROUP, Vectors, unpack_arguments
+from fastgmm.kernels.tiles import MOST_VECTORS
 
 
 def _first_definition(tile, points, responsibilities, sums):
@@ -128,8 +129,36 @@ def diagonal_moments(typing, tile, points, mean, responsibilities, block):
     return signature, emit
 
 
-def _emit_diagonal(v, x, count, mu, r, sums):
+@microkernel(_diagonal_definition)
+def diagonal_moments_of_few(typing, tile, points, mean, responsibilities, block):
+    """`diagonal_moments`, where most points may have no part in the component: they take no time."""
+    signature = types.void(tile, types.intp, mean, responsibilities, block)
+
+    def emit(context, builder, signature, args):
+        v = Vectors(builder, tile.dtype)
+        x, count, mu, r, sums = unpack_arguments(context, builder, signature, args)
+        places = v.offsets(MOST_VECTORS)
+
+        def look(t, found):
+            v.put(t, places, found[0])
+            weighs = v.any(builder.fcmp_unordered("!=", v.load(r, t), v.constant(0.0)))
+            return [builder.add(found[0], builder.zext(weighs, places.element))]
+
+        (found,) = v.loop(0, count, v.lanes, [v.index(0)], look)
+
+        def over_found(carried, step):
+            return v.loop(0, found, 1, carried, lambda i, c: step(v.number(places, i), c))
+
+        _emit_diagonal(v, x, count, mu, r, sums, over_found)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _emit_diagonal(v, x, count, mu, r, sums, over=None):
+    """`over(carried, step)` goes over the vectors of points; over all if it is not given."""
     stride, (d,) = x.shape[1], mu.shape
+    over = over or (lambda carried, step: v.loop(0, count, v.lanes, carried, step))
     _add_total(v, r, count, sums, d)
 
     def features(j, width, _):
@@ -144,8 +173,7 @@ def _emit_diagonal(v, x, count, mu, r, sums):
                 totals[2 * n + 1] = v.fma(weighted, u, totals[2 * n + 1])
             return totals
 
-        totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * (2 * width), step)
-        totals = v.horizontal_sums(totals)
+        totals = v.horizontal_sums(over([v.constant(0.0)] * (2 * width), step))
         for n in range(width):
             first = v.plus(j, n)
             v.add_to(totals[2 * n], sums, first)

@@ -153,6 +153,13 @@ class Vectors:
         """Store one vector of neighbours."""
         self.builder.store(value, array.address(self.builder, offset), align=self.itemsize)
 
+    def offsets(self, count):
+        """An array of so many offsets on the stack, uninitialised."""
+        room = cgutils.alloca_once(self.builder, _INT, size=count)
+        return ArrayArgument(
+            _without_type(self.builder, room), _INT, [self.index(count)], [self.index(8)]
+        )
+
     def number(self, array, offset):
         """Load one element."""
         return self.builder.load(array.address(self.builder, offset), typ=array.element)

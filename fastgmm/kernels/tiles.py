@@ -9,7 +9,7 @@ import numpy as np
 from numba.core import cgutils, types
 
 from fastgmm.kernels.compile import microkernel
-from fastgmm.kernels.simd import GROUP_BYTES, Vectors, strides_of, unpack_arguments
+from fastgmm.kernels.simd import GROUP, GROUP_BYTES, Vectors, strides_of, unpack_arguments
 
 _NEAREST_BYTES = 32 << 10
 """Outer moments read the rows of a tile, and a copy of them, again and again.
@@ -42,6 +42,9 @@ _LEAST_FAR_GROUPS = 4
 
 _MOST_GROUPS = 8
 """Groups of points in a tile at most."""
+
+MOST_VECTORS = _MOST_GROUPS * GROUP
+"""Vectors of points in a tile at most."""
 
 
 def _tile_points_definition(n_rows, n_features, n_components, itemsize, outer):

@@ -366,6 +366,12 @@ def diagonal_moments(p):
     return p.tile(), p.points, p.normal(p.d), p.positive_points(), p.sums(2 * p.d + 1)
 
 
+def diagonal_moments_of_few(p):
+    tile, points, mean, responsibilities, block = diagonal_moments(p)
+    responsibilities[: points // 2] = 0.0
+    return tile, points, mean, responsibilities, block
+
+
 def diagonal_moments_of_others(p):
     responsibilities, sums = p.positive_points(p.k), p.sums(p.k, 2 * p.d + 1)
     return p.tile(), p.points, p.normal(p.k, p.d), responsibilities, p.flags(), sums
@@ -524,6 +530,7 @@ INPUTS = {
         add_shared_about_means,
         first_moments,
         diagonal_moments,
+        diagonal_moments_of_few,
         diagonal_moments_of_others,
         append_squares,
         add_squares_about_means,

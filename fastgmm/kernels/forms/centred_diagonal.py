@@ -10,7 +10,7 @@ from fastgmm.kernels.forms import diagonal
 from fastgmm.kernels.forms.listed import take_listed
 from fastgmm.kernels.forms.reading_once import statistics_reading_once
 from fastgmm.kernels.log_density import centred_diagonal_distances
-from fastgmm.kernels.moments import diagonal_moments
+from fastgmm.kernels.moments import diagonal_moments_of_few
 from fastgmm.kernels.responsibilities import normalize
 from fastgmm.kernels.views import part, stretch
 
@@ -46,7 +46,7 @@ def distances_to_listed(tile, points, near, begin, end, operands, room, scratch,
 @inlined
 def add_moments_of_all(tile, points, means, distances, responsibilities, sums):
     for c in range(len(means)):
-        diagonal_moments(tile, points, means[c], responsibilities[c], sums[c])
+        diagonal_moments_of_few(tile, points, means[c], responsibilities[c], sums[c])
 
 
 add_moments_of_listed = diagonal.add_moments_of_listed
