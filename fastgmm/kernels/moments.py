@@ -131,7 +131,7 @@ def diagonal_moments(typing, tile, points, mean, responsibilities, block):
 
 @microkernel(_diagonal_definition)
 def diagonal_moments_of_few(typing, tile, points, mean, responsibilities, block):
-    """`diagonal_moments`, where most points may have no part in the component: they take no time."""
+    """`diagonal_moments`, where points without a part in the component take no time."""
     signature = types.void(tile, types.intp, mean, responsibilities, block)
 
     def emit(context, builder, signature, args):
