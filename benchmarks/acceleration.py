@@ -23,13 +23,10 @@ from benchmarks.suite.calls import BAYESIAN, GAUSSIAN, OURS, mixture
 
 METHODS = {None: "EM", "squarem": "SQUAREM", "lbfgs": "L-BFGS"}
 GAPS = (1e-6, 1e-8)
-END = 1e-11
-"""The tolerance that runs end at."""
-
+END = 1e-11  # the tolerance that runs end at
 MOST_PASSES = 40_000
 
-SLOW = 60
-"""Passes to 1e-8 from which on EM is called slow."""
+SLOW = 60  # passes to 1e-8 from which on EM is called slow
 
 
 class Problem(NamedTuple):

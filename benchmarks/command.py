@@ -39,8 +39,7 @@ class Command:
     options: dict[str, Any]
     """By name the default, or more of `add_argument`'s arguments, see `option`."""
 
-    limited: bool
-    """Whether BLAS gets as many threads as ``--threads`` says."""
+    limited: bool  # whether BLAS gets as many threads as ``--threads`` says
 
     def __call__(self, arguments: list[str] | None = None) -> None:
         parser = parser_of(sys.modules[self.measure.__module__].__doc__, self.options)

@@ -34,17 +34,8 @@ import numpy as np
 
 from benchmarks.command import SHAPES, Record, command, difference, iterations, shapes
 from benchmarks.numpy_em import numpy_em
-from benchmarks.suite import clock
-from benchmarks.suite.calls import (
-    OURS,
-    THEIRS,
-    em_iterations,
-    few_rows,
-    mixture,
-    prediction,
-    public,
-    whole_fit,
-)
+from benchmarks.suite import calls, clock
+from benchmarks.suite.calls import OURS, THEIRS, em_iterations
 from benchmarks.suite.clock import Call, Taken
 from benchmarks.suite.data import SEPARATION
 from benchmarks.suite.problems import DTYPES, MISSING, STRUCTURES, parse_shape
@@ -53,15 +44,11 @@ from fastgmm.covariance import STRUCTURES as ALL
 
 ITERATIONS = ("iterations", "structures", "noise", "missing", "numpy")
 WHAT = (*ITERATIONS, "predictions", "few_rows", "fits", "small_fits", "selection")
-LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}
-"""Of the time beside."""
-
+LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}  # of the time beside
 SEARCHED = range(1, 11)
 """Numbers of components of a search for the least BIC, in four structures, from k-means."""
 
-SETTLED = 50
-"""Small fits of a process after which all of their kernels are compiled."""
-
+SETTLED = 50  # small fits of a process after which all of their kernels are compiled
 SIZES = itertools.product((1, 20, 200), (2, 8, 24, 64, 200, 500), (2, 5, 10, 40, 200, 2048))
 FEW_ROWS = [f"{n}x{d}x{k}" for n, d, k in SIZES if k * d**2 <= 10_000_000]
 BESIDE = {
@@ -89,12 +76,12 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
             yield from by_both(em_iterations, **alike, shape=shapes or SHAPES)
         case "predictions":
             yield from by_both(
-                prediction, method=METHODS, **alike, shape=shapes or ["1000000x8x16"]
+                calls.prediction, method=METHODS, **alike, shape=shapes or ["1000000x8x16"]
             )
         case "few_rows":
-            yield from by_both(few_rows, method=METHODS, **alike, shape=FEW_ROWS)
+            yield from by_both(calls.few_rows, method=METHODS, **alike, shape=FEW_ROWS)
         case "fits":
-            fit = partial(whole_fit, seed=0, separation=SEPARATION)
+            fit = partial(calls.whole_fit, seed=0, separation=SEPARATION)
             yield from by_both(fit, covariance_type=STRUCTURES, data=shapes or SHAPES)
         case "small_fits":
             data = shapes or ("iris", "500x2x3", "8191x8x8")
@@ -149,12 +136,14 @@ def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:
 
     def by_loop() -> float:
         return min(
-            mixture(THEIRS, n_components=k, covariance_type=name, random_state=0).fit(X).bic(X)
+            calls.mixture(THEIRS, n_components=k, covariance_type=name, random_state=0)
+            .fit(X)
+            .bic(X)
             for k, name in itertools.product(SEARCHED, STRUCTURES)
         )
 
     def by_select() -> float:
-        found = public("select")(X, SEARCHED, STRUCTURES, random_state=0, n_jobs=threads)
+        found = calls.public("select")(X, SEARCHED, STRUCTURES, random_state=0, n_jobs=threads)
         return float(np.nanmin(found.scores))
 
     return by_loop if library == THEIRS else by_select
@@ -162,7 +151,7 @@ def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:
 
 def settled_fit(*, library: str = OURS, **fit: Any) -> Call:
     """A whole fit, as a process has it that has made many."""
-    call = whole_fit(library=library, **fit)
+    call = calls.whole_fit(library=library, **fit)
     for _ in range(SETTLED if library == OURS else 0):
         call()
     return call
@@ -177,12 +166,12 @@ def timed(what: str, case: Case, asked: argparse.Namespace) -> Taken[str]:
         if asked.threads > 1:
             seconds = partial(clock.rested, warm_up=ours(iterations=1))
         return clock.iterations_in_turn(both, asked.iterations, asked.repeats, seconds)
-    calls = {key: make() for key, make in both.items()}
+    once = {key: make() for key, make in both.items()}
     if what == "few_rows":
         seconds = clock.sustained
     elif asked.threads > 1:
-        seconds = partial(clock.rested, warm_up=calls[OURS])
-    return clock.in_turn(calls, asked.repeats, seconds)
+        seconds = partial(clock.rested, warm_up=once[OURS])
+    return clock.in_turn(once, asked.repeats, seconds)
 
 
 @functools.cache

@@ -11,14 +11,11 @@ from benchmarks.suite.calls import ITERATIONS
 from benchmarks.suite.clock import Call
 from benchmarks.suite.problems import Problem
 
-REG_COVAR = 1e-6
-"""The default of fastgmm."""
-
+REG_COVAR = 1e-6  # the default of fastgmm
 Groups = list[tuple[np.ndarray, np.ndarray]]
 """Of every pattern a mask (d,), which features are observed, and these of all such rows (n, p)."""
 
-Parameters = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Weights, means and covariances."""
+Parameters = tuple[np.ndarray, np.ndarray, np.ndarray]  # weights, means and covariances
 
 
 def numpy_em(*, iterations: int = ITERATIONS, threads: int | None = None, **problem: Any) -> Call:

@@ -25,12 +25,8 @@ from fastgmm.engines.base import MergeTree
 from fastgmm.sources.base import RowGrid
 
 USUAL = "1000000x8x16"
-TINY = "180000x8x16"
-"""Its kernels take little more time than its tasks."""
-
-WIDE = "4096x64x64"
-"""Its parameters and sums are of megabytes, its rows few."""
-
+TINY = "180000x8x16"  # its kernels take little more time than its tasks
+WIDE = "4096x64x64"  # its parameters and sums are of megabytes, its rows few
 PARTITIONS = 200
 WORKERS = (1, 2, 4)
 """Worker processes. With more on few cores, client and scheduler wait for a core themselves."""
@@ -42,17 +38,12 @@ ITERATIONS = 30
 class Constants:
     """Of the cost model, in seconds; an iteration, a task and a byte take client and scheduler."""
 
-    row: float
-    """Of the kernels for a row and a component, on one thread."""
-
+    row: float  # of the kernels for a row and a component, on one thread
     iteration: float
     task: float
     byte: float
-    waiting: float
-    """What an iteration of a single task takes longer than all of these."""
-
-    m_step: float
-    """For a component, divided by the cube of the number of features."""
+    waiting: float  # what an iteration of a single task takes longer than all of these
+    m_step: float  # for a component, divided by the cube of the number of features
 
 
 def seconds_of(rows: Any, shape: str, iterations: int = ITERATIONS, **how: Any) -> list[float]:

@@ -24,9 +24,7 @@ SHAPES = (
     *("50000x16x16", "20000x32x32", "10000x64x16", "5000x128x16"),
 )
 MEMORY_SHAPES = ("200000x8x8", "800000x8x8", "200000x8x128", "200000x32x32", "50000x128x32")
-POWERS = {"full": 3, "diag": 2}
-"""Terms of the polynomial in the number of features."""
-
+POWERS = {"full": 3, "diag": 2}  # terms of the polynomial in the number of features
 ITERATIONS = (2, 7)
 
 

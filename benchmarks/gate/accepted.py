@@ -19,12 +19,8 @@ FILE = "benchmarks/accepted.toml"
 class Acceptance:
     """An entry, whose `reason` the table tells."""
 
-    figure: str
-    """Regular expression that matches the whole name of what gets worse."""
-
-    at_most: float
-    """Head over base."""
-
+    figure: str  # regular expression that matches the whole name of what gets worse
+    at_most: float  # head over base
     reason: str
 
     def __post_init__(self) -> None:

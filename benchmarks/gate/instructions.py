@@ -10,9 +10,7 @@ from benchmarks.gate import GateError
 from benchmarks.gate.counting import compile_problems, count_problems
 from benchmarks.gate.trees import Tree, on_all
 
-Figures = dict[str, tuple[float, str]]
-"""Value and unit by name."""
-
+Figures = dict[str, tuple[float, str]]  # value and unit by name
 _DUMPS = "callgrind.out"
 _VALGRIND = (
     *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"),

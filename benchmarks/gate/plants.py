@@ -15,12 +15,10 @@ from typing import Any
 
 from benchmarks.gate import GateError
 
-VARIABLE = "FASTGMM_GATE_PLANT"
-"""The environment variable that names the plant of a process."""
+VARIABLE = "FASTGMM_GATE_PLANT"  # the environment variable that names the plant of a process
 
 
-Make = Callable[[Any], Any]
-"""Makes something slower of a function or a constant."""
+Make = Callable[[Any], Any]  # makes something slower of a function or a constant
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ class Plant:
     found: str
     """Regular expression: names of benchmarks that must be reported as worse, at least one."""
 
-    untouched: str
-    """Likewise: none of these may be."""
+    untouched: str  # likewise: none of these may be
 
     def apply(self) -> None:
         """Plant it in this process."""

@@ -28,18 +28,13 @@ class Options:
     """What to measure, and how long."""
 
     kinds: tuple[str, ...] = KINDS
-    select: str = ""
-    """Regular expression that a benchmark's name contains."""
-
+    select: str = ""  # regular expression that a benchmark's name contains
     time: Limit = verdict.TIME
     """For times of the core set. A relative part above that of `verdict.RATIO` or `verdict.START`
     is for those as well."""
 
-    rounds: int = 4
-    """Processes per side."""
-
-    pairs: int = 15
-    """Of samples in each."""
+    rounds: int = 4  # processes per side
+    pairs: int = 15  # of samples in each
 
     def selected(self, name: str) -> bool:
         return re.search(self.select, name) is not None

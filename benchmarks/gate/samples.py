@@ -13,8 +13,7 @@ from benchmarks.suite.timings import CORE, RATIOS
 
 Sample = Callable[[], float]
 
-LEAST_SECONDS = 8e-3
-"""That a sample takes."""
+LEAST_SECONDS = 8e-3  # that a sample takes
 
 
 def sample(name: str) -> float:

@@ -28,18 +28,11 @@ class Tree:
     """Sources to measure, whose `role` is BASE or HEAD."""
 
     role: str
-    name: str
-    """As the caller named it, with the short hash of a commit."""
-
-    sources: Path
-    """The folder that holds a copy of ``fastgmm/``."""
-
-    work: Path
-    """Where other files of this side go."""
-
+    name: str  # as the caller named it, with the short hash of a commit
+    sources: Path  # the folder that holds a copy of ``fastgmm/``
+    work: Path  # where other files of this side go
     accepted: tuple[Acceptance, ...] = ()
-    plant: str = ""
-    """Of `benchmarks.gate.plants`: what is planted in the processes of this side."""
+    plant: str = ""  # of `benchmarks.gate.plants`: what is planted in the processes of this side
 
     def __str__(self) -> str:
         return f"{self.role} {self.name}"

@@ -43,16 +43,12 @@ class Limit:
 
 
 TIME = Limit(0.06, 0.2e-3)
-START = Limit(0.25, 30e-3)
-"""Of a new process: few samples, and file systems have moods."""
-
+START = Limit(0.25, 30e-3)  # of a new process: few samples, and file systems have moods
 RATIO = Limit(0.08, 0.0)
 
 EXACT = Limit(0.0, 0.0)
 INSTRUCTIONS = Limit(0.01, 0.0)
-BYTES = Limit(0.02, 65_536.0)
-"""The interpreter's own small objects come and go."""
-
+BYTES = Limit(0.02, 65_536.0)  # the interpreter's own small objects come and go
 ROUNDING = Limit(0.0, 1e-9)
 
 
@@ -64,9 +60,7 @@ class Line:
     unit: str
     base: float
     head: float
-    ratio: float
-    """Head over base; of times, the median over pairs."""
-
+    ratio: float  # head over base; of times, the median over pairs
     verdict: Verdict
     note: str = ""
 

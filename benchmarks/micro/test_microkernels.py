@@ -11,14 +11,9 @@ from tests.kernels.test_microkernels import INPUTS, MICROKERNELS, Problem
 
 pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=10, warmup=True)
 
-SIZES = {"2x8": (2, 8), "8x8": (8, 8), "32x16": (32, 16)}
-"""Features and components."""
-
-GROUPS = 8
-"""Of points in a tile; kernels take from 4 to 16."""
-
-REPEATS = 50
-"""In compiled code, so that the call from Python is little beside them."""
+SIZES = {"2x8": (2, 8), "8x8": (8, 8), "32x16": (32, 16)}  # features and components
+GROUPS = 8  # of points in a tile; kernels take from 4 to 16
+REPEATS = 50  # in compiled code, so that the call from Python is little beside them
 
 
 def repeated(microkernel: Any) -> Any:

@@ -49,8 +49,7 @@ TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 LONGEST_ERROR = 44
 
 HEADINGS = ("rows x features x components", "covariance", "estimator", "threads")
-Case = tuple[str, str, str, int]
-"""What stands below them."""
+Case = tuple[str, str, str, int]  # what stands below them
 
 
 class Library:

@@ -14,8 +14,7 @@ import numpy as np
 import fastgmm
 from benchmarks.peers.libraries import Peer, Posed, Run
 
-_PARTITIONS = 4
-"""Of every worker."""
+_PARTITIONS = 4  # of every worker
 
 
 def _rows_on_dask(posed: Posed) -> Any:

@@ -20,11 +20,8 @@ import fastgmm
 from benchmarks.suite.calls import BAYESIAN, ESTIMATORS, GAUSSIAN, OURS, THEIRS
 from benchmarks.suite.problems import STRUCTURES, Problem
 
-Run = Callable[[int], NDArray[Any]]
-"""Runs EM iterations from the start; returns the means (k, d)."""
-
-FIRST_ROWS = 20_000
-"""From which a Bayesian start is made."""
+Run = Callable[[int], NDArray[Any]]  # runs EM iterations from the start; returns the means (k, d)
+FIRST_ROWS = 20_000  # from which a Bayesian start is made
 
 
 @dataclass(frozen=True)
@@ -161,9 +158,7 @@ def tgmm(posed: Posed) -> Run:
 class Peer:
     """One library."""
 
-    distribution: str
-    """What pip installs."""
-
+    distribution: str  # what pip installs
     prepare: Callable[[Posed], Run]
     structures: tuple[str, ...] = tuple(STRUCTURES)
     estimators: tuple[str, ...] = (GAUSSIAN,)

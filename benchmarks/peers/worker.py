@@ -9,8 +9,7 @@ from benchmarks.suite.clock import rested
 
 ALL = PEERS | CLUSTER_PEERS
 
-_prepared: list[Run] = []
-"""What runs EM iterations, once it is there."""
+_prepared: list[Run] = []  # what runs EM iterations, once it is there
 
 
 def prepare(name: str, shape: str, structure: str, estimator: str, threads: int) -> None:

@@ -10,9 +10,7 @@ from benchmarks.report.page import render
 from benchmarks.report.results import REPOSITORY, SETTINGS, ReportError, load_history
 
 NO_PAGE = 2
-PAGE = REPOSITORY / "build" / "performance.html"
-"""Where git ignores it."""
-
+PAGE = REPOSITORY / "build" / "performance.html"  # where git ignores it
 RESULTS = REPOSITORY / SETTINGS["results_dir"]
 
 

@@ -88,14 +88,9 @@ class Change:
     figure: Figure
     then: float
     now: float
-    before: Commit
-    """The newest that is a month older, or the oldest there is."""
-
-    since: Commit
-    """The first from which on values are nearer to the one now than to the one then."""
-
-    limit: float
-    """What counts as a change, relative: what `asv.conf.json` says."""
+    before: Commit  # the newest that is a month older, or the oldest there is
+    since: Commit  # the first from which on values are nearer to the one now than to the one then
+    limit: float  # what counts as a change, relative: what `asv.conf.json` says
 
     @property
     def name(self) -> str:

@@ -32,8 +32,7 @@ class Commit:
     values: Mapping[tuple[Any, ...], float]
     """From benchmark and parameters, ``("em.EMIterations...", "full", ...)``, to a number."""
 
-    versions: Mapping[str, str]
-    """Of what fastgmm ran with."""
+    versions: Mapping[str, str]  # of what fastgmm ran with
 
     def value(self, *key: Any) -> float | None:
         """The figure of a benchmark and its parameters; None where there is none."""

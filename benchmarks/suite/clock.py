@@ -14,9 +14,7 @@ Call = Callable[[], Any]
 Key = TypeVar("Key")
 
 WALL = time.perf_counter
-CPU = time.process_time
-"""Of all threads of this process: for one thread, beside other processes."""
-
+CPU = time.process_time  # of all threads of this process: for one thread, beside other processes
 REST = 0.15
 """Seconds in which everyone's threads come to rest: OpenBLAS's spin for 2^28 cycles, 0.1 s, after
 their last work, and would take a core from whoever is timed next."""

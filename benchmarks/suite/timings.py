@@ -30,9 +30,7 @@ class Timing:
     repeat: tuple[int, int, float] = (6, 12, 0.6)
     """How many samples asv takes: at least, at most, and in how many seconds."""
 
-    unit: str = "seconds"
-    """Of figures that a call returns; otherwise the call is timed."""
-
+    unit: str = "seconds"  # of figures that a call returns; otherwise the call is timed
     version: str = "1"
 
 
