@@ -30,7 +30,6 @@ N_FEATURES = 16
 N_COMPONENTS = 4
 MAX_ITER = 4
 FILE_ROWS = 1 << 22  # at most; half a gigabyte
-ROW_BYTES = 8 * N_FEATURES
 KILLED_IN = (2, 3)  # iterations
 
 OPTIONS = (
@@ -102,7 +101,7 @@ def made_rows(asked: argparse.Namespace) -> Iterator[Record]:
     folder, rows = asked.directory, asked.directory / "rows"
     if any(path.stem != "rows" and path.suffix != ".npz" for path in folder.glob("*")):
         raise SystemExit(f"{folder} holds other files, and would be removed: name a new folder")
-    n_rows, began = int(asked.gigabytes * 1e9 / ROW_BYTES), time.monotonic()
+    n_rows, began = int(asked.gigabytes * 1e9 / (8 * N_FEATURES)), time.monotonic()
     try:
         write_rows(rows, n_rows)
         sizes = [path.stat().st_size for path in rows.iterdir()]

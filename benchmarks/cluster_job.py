@@ -23,25 +23,15 @@ from benchmarks.command import Record, command
 from benchmarks.dask_workers import Watch, workers
 from benchmarks.suite.memory import process_bytes
 
-MAX_ITER = 3
 KILLED_AFTER = (1, 2)  # iterations
 
 
 def fit(rows: Path, watch: Watch, **how: Any) -> Any:
     """A fit of a folder of files."""
-    arguments: dict[str, Any] = {"tol": 0.0, "max_iter": MAX_ITER, "random_state": 0}
-    model = fastgmm.GaussianMixture(N_COMPONENTS, init_params="random_from_data", **arguments)
+    start: dict[str, Any] = {"init_params": "random_from_data", "random_state": 0}
+    model = fastgmm.GaussianMixture(N_COMPONENTS, tol=0.0, max_iter=3, **start)
     model._listener = watch
     return model.fit(fastgmm.open_source(rows, **how))
-
-
-def summing(client: Client) -> list[str]:
-    """Addresses of the workers that are summing rows at this moment."""
-    return [
-        address
-        for address, keys in client.processing().items()
-        if any(key.startswith("fastgmm-sums") for key in keys)
-    ]
 
 
 class Killer:
@@ -67,8 +57,12 @@ class Killer:
     def _kill(self) -> None:
         at_work: list[int] = []
         while not at_work and not self.over.is_set():
-            pids = self.look()
-            at_work = [pids[address] for address in summing(self._client) if address in pids]
+            pids, processing = self.look(), self._client.processing()
+            at_work = [
+                pids[address]
+                for address, keys in processing.items()
+                if address in pids and any(key.startswith("fastgmm-sums") for key in keys)
+            ]
         for pid in at_work[:1]:
             say(f"worker {pid} is killed")
             os.kill(pid, signal.SIGKILL)

@@ -10,7 +10,6 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +22,7 @@ from benchmarks.processes import UNFAIR_VARIABLES, fair_environment
 from benchmarks.suite.clock import quietly
 
 Record = dict[str, Any]
+Measure = Callable[[argparse.Namespace], Iterator[Record]]
 
 PACKAGES = ("fastgmm", "numpy", "scipy", "numba", "scikit-learn")
 SHAPES = (
@@ -31,40 +31,38 @@ SHAPES = (
 )
 
 
-@dataclass
-class Command:
-    """A command ``python -m benchmarks.NAME``, whose text is the docstring of its module."""
+def command(limited: bool = True, **options: Any) -> Callable[[Measure], Callable[..., None]]:
+    """Make a command ``python -m benchmarks.NAME`` of a function that yields records.
 
-    measure: Callable[[argparse.Namespace], Iterator[Record]]
-    options: dict[str, Any]
-    """By name the default, or more of `add_argument`'s arguments, see `option`."""
+    Its text is the docstring of the module. An option has by its name the default, or more of
+    `add_argument`'s arguments, see `option`. If `limited`, BLAS gets as many threads as
+    ``--threads`` says.
+    """
 
-    limited: bool  # whether BLAS gets as many threads as ``--threads`` says
+    def of(measure: Measure) -> Callable[..., None]:
+        def main(arguments: list[str] | None = None) -> None:
+            parser = parser_of(sys.modules[measure.__module__].__doc__, options)
+            parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+            asked = parser.parse_args(arguments)
+            first, last = getattr(asked, "iterations", (1, 2))
+            if first >= last:
+                parser.error("--iterations: need FIRST < LAST")
+            restart_without_unfair_variables()
+            records, table = [], Table()
+            threads = getattr(asked, "threads", None) if limited else None
+            with threadpool_limits(threads), quietly():
+                for record in measure(asked):
+                    records.append(record)
+                    if not asked.json:
+                        table.print(record)
+            if asked.json:
+                print(json.dumps({"records": records, "conditions": conditions()}, indent=2))
+            else:
+                print(f"\n{conditions()}")
 
-    def __call__(self, arguments: list[str] | None = None) -> None:
-        parser = parser_of(sys.modules[self.measure.__module__].__doc__, self.options)
-        parser.add_argument("--json", action="store_true", help="print JSON, not a table")
-        asked = parser.parse_args(arguments)
-        first, last = getattr(asked, "iterations", (1, 2))
-        if first >= last:
-            parser.error("--iterations: need FIRST < LAST")
-        restart_without_unfair_variables()
-        records, table = [], Table()
-        threads = getattr(asked, "threads", None) if self.limited else None
-        with threadpool_limits(threads), quietly():
-            for record in self.measure(asked):
-                records.append(record)
-                if not asked.json:
-                    table.print(record)
-        if asked.json:
-            print(json.dumps({"records": records, "conditions": conditions()}, indent=2))
-        else:
-            print(f"\n{conditions()}")
+        return main
 
-
-def command(limited: bool = True, **options: Any) -> Callable[[Any], Command]:
-    """Make a command of a function that yields records."""
-    return lambda measure: Command(measure, options, limited)
+    return of
 
 
 def restart_without_unfair_variables() -> None:
@@ -137,11 +135,6 @@ def some_of(known: Any, default: Any = None) -> dict[str, Any]:
 def shapes(*default: str) -> dict[str, Any]:
     """An option of shapes."""
     return {"type": shape, "default": default, "metavar": "N,D,K", "help": "as 1e6,2,8"}
-
-
-def one_shape(default: str) -> dict[str, Any]:
-    """An option of one shape."""
-    return {**shapes(), "default": default}
 
 
 def iterations(first: int, last: int) -> dict[str, Any]:

@@ -100,7 +100,9 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
             yield from pairs(noisy, em_iterations, "without", **axes)
         case "missing":
             axes = {"covariance_type": STRUCTURES, **lacking}
-            yield from pairs(em_iterations, complete, "complete", **axes)
+            yield from pairs(
+                em_iterations, lambda missing, **others: em_iterations(**others), "complete", **axes
+            )
         case "numpy":
             axes = {"covariance_type": ["full"], **lacking}
             yield from pairs(em_iterations, numpy_em, "NumPy", **axes)
@@ -119,11 +121,6 @@ def pairs(
 def by_both(make: Callable[..., Call], **axes: Sequence[Any]) -> Iterator[Case]:
     """All combinations, beside scikit-learn."""
     yield from pairs(make, partial(make, library=THEIRS), THEIRS, **axes)
-
-
-def complete(*, missing: str, **problem: Any) -> Call:
-    """EM iterations on the same rows without missing values."""
-    return em_iterations(**problem)
 
 
 def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:

@@ -14,7 +14,7 @@ take more. The figures stand in ``docs/performance.md``.
 import argparse
 from collections.abc import Iterator
 
-from benchmarks.command import Record, command, one_shape
+from benchmarks.command import Record, command, shapes
 from benchmarks.processes import in_new_process
 from benchmarks.suite.calls import LIBRARIES, OURS
 from benchmarks.suite.memory import beyond_rows
@@ -36,7 +36,7 @@ def peak(shape: str, start: str, library: str = OURS) -> Record:
 
 
 @command(
-    shape=one_shape("1000000x16x64"),
+    shape={**shapes(), "default": "1000000x16x64"},
     scikit_learn={"default": False, "help": "as well; it takes gigabytes"},
 )
 def main(asked: argparse.Namespace) -> Iterator[Record]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import fastgmm
-from benchmarks.command import Record, command, one_shape, shapes
+from benchmarks.command import Record, command, shapes
 from benchmarks.dask_workers import Watch, held_by_workers, workers
 from benchmarks.suite.problems import Problem, parse_shape
 from fastgmm.engines.base import MergeTree
@@ -30,8 +30,6 @@ WIDE = "4096x64x64"  # its parameters and sums are of megabytes, its rows few
 PARTITIONS = 200
 WORKERS = (1, 2, 4)
 """Worker processes. With more on few cores, client and scheduler wait for a core themselves."""
-
-ITERATIONS = 30
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Constants:
     m_step: float  # for a component, divided by the cube of the number of features
 
 
-def seconds_of(rows: Any, shape: str, iterations: int = ITERATIONS, **how: Any) -> list[float]:
+def seconds_of(rows: Any, shape: str, iterations: int = 30, **how: Any) -> list[float]:
     """Wall time and this process's CPU time of an iteration."""
     model = fastgmm.GaussianMixture(max_iter=iterations, **Problem(shape).arguments, **how)
     model._listener = watch = Watch()
@@ -54,9 +52,9 @@ def seconds_of(rows: Any, shape: str, iterations: int = ITERATIONS, **how: Any) 
     return watch.seconds()
 
 
-def locally(shape: str, threads: int, iterations: int = ITERATIONS) -> list[float]:
+def locally(shape: str, threads: int, **how: Any) -> list[float]:
     """The same on threads of this process."""
-    return seconds_of(Problem(shape).rows, shape, iterations, n_jobs=threads)
+    return seconds_of(Problem(shape).rows, shape, n_jobs=threads, **how)
 
 
 def on_workers(shape: str, **how: Any) -> list[float]:
@@ -131,7 +129,7 @@ def simulated(
 def constants() -> tuple[Constants, Record]:
     """What this machine needs, and what it was made of."""
     n, _, k = parse_shape(USUAL)
-    row = locally(USUAL, 1, 8)[1] / (n * k)
+    row = locally(USUAL, 1, iterations=8)[1] / (n * k)
     found, wide = [], 0.0
     for number in WORKERS:
         with workers(number):
@@ -155,7 +153,7 @@ def constants() -> tuple[Constants, Record]:
 
 @command(
     limited=False,
-    check={**one_shape("3000000x8x16"), "help": "the shape that is measured, too"},
+    check={**shapes(), "default": "3000000x8x16", "help": "the shape that is measured, too"},
     shapes=shapes("1000000000x8x16", "1000000000x64x64", "100000000x256x256"),
     workers=(10, 100, 1000),
     threads={"default": 4, "help": "of every worker"},
@@ -170,7 +168,7 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
     yield {f"{name}, ns": 1e9 * seconds for name, seconds in asdict(found).items()}
     yield {f"iteration of {TINY} in {PARTITIONS} partitions": "", **told}
     for number in (1, 2):
-        local = locally(asked.check, number, 8)[0]
+        local = locally(asked.check, number, iterations=8)[0]
         with workers(number):
             seen = on_workers(asked.check, iterations=8)[0]
         expected = simulated(asked.check, number, 1, found)

@@ -25,7 +25,6 @@ SHAPES = (
 )
 MEMORY_SHAPES = ("200000x8x8", "800000x8x8", "200000x8x128", "200000x32x32", "50000x128x32")
 POWERS = {"full": 3, "diag": 2}  # terms of the polynomial in the number of features
-ITERATIONS = (2, 7)
 
 
 def fitted(features: NDArray, times: NDArray, terms: int) -> NDArray:
@@ -40,7 +39,7 @@ def nanoseconds(structure: str, repeats: int) -> NDArray:
     for shape in SHAPES:
         n, _, k = parse_shape(shape)
         fit = partial(em_iterations, shape=shape, covariance_type=structure, start="k-means++")
-        taken = iterations_in_turn({shape: fit}, ITERATIONS, repeats, cpu_seconds_of)
+        taken = iterations_in_turn({shape: fit}, (2, 7), repeats, cpu_seconds_of)
         found.append(1e9 * taken.seconds(shape) / (n * k))
     return np.array(found)
 
@@ -60,8 +59,7 @@ def main(asked: argparse.Namespace) -> Iterator[Record]:
     for i, shape in enumerate(SHAPES):
         figures = {name: float(values[i]) for name, values in columns.items()}
         yield {"rows x features x components": shape, **figures}
-    for shape in MEMORY_SHAPES:
-        yield peak(shape, "kmeans")
+    yield from (peak(shape, "kmeans") for shape in MEMORY_SHAPES)
 
 
 if __name__ == "__main__":

@@ -74,32 +74,6 @@ def make_client_request() -> Callable[[int, int], int]:
     return call
 
 
-class Valgrind:
-    """Collects the instructions of kernels, under the name of the present problem."""
-
-    def __init__(self) -> None:
-        self._request = make_client_request()
-        self.problem = ""
-
-    def label(self, kernel: str) -> str:
-        """Name of the figure for a kernel in the present problem."""
-        return f"{self.problem}: {kernel}"
-
-    def begin(self) -> None:
-        """Instrument from here on; all before ran some ten times faster."""
-        self._request(START_INSTRUMENTATION, 0)
-
-    def collect(self, name: str, kernel: Callable[..., Any], arguments: tuple) -> Any:
-        """Call a kernel, and have its instructions written under its name."""
-        text = ctypes.create_string_buffer(self.label(name).encode())
-        self._request(TOGGLE_COLLECT, 0)
-        try:
-            return kernel(*arguments)
-        finally:
-            self._request(TOGGLE_COLLECT, 0)
-            self._request(DUMP_AT, ctypes.addressof(text))
-
-
 def run_problems(select: str) -> dict[str, Call]:
     """Run every problem once, which compiles, and return their calls by name."""
     compile_for_one_processor()
@@ -121,14 +95,24 @@ def compile_problems(select: str) -> None:
 def count_problems(select: str) -> dict[str, int]:
     """Run every problem, and then once more, collecting; the rows that kernels took, by name."""
     calls = run_problems(select)
-    valgrind = Valgrind()
-    recorder = Recorder(valgrind.collect)
+    request = make_client_request()
+
+    def collect(name: str, kernel: Callable[..., Any], arguments: tuple) -> Any:
+        """Call a kernel, and have its instructions written under its name."""
+        text = ctypes.create_string_buffer(f"{problem}: {name}".encode())
+        request(TOGGLE_COLLECT, 0)
+        try:
+            return kernel(*arguments)
+        finally:
+            request(TOGGLE_COLLECT, 0)
+            request(DUMP_AT, ctypes.addressof(text))
+
+    recorder = Recorder(collect)
     recorder.install()
-    valgrind.begin()
+    request(START_INSTRUMENTATION, 0)  # all before ran some ten times faster
     rows: dict[str, int] = {}
-    for valgrind.problem, call in calls.items():
+    for problem, call in calls.items():
         recorder.clear()
         call()
-        for kernel, count in recorder.kernel_rows.items():
-            rows[valgrind.label(kernel)] = count
+        rows |= {f"{problem}: {kernel}": n for kernel, n in recorder.kernel_rows.items()}
     return rows

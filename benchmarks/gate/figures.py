@@ -9,6 +9,7 @@ import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from benchmarks.gate.plants import plant_what_is_asked_for
 from benchmarks.gate.recorder import Recorder
@@ -19,12 +20,8 @@ from benchmarks.suite.problems import DATA_SETS, STRUCTURES, data_set, parse_sha
 SHAPE = "20000x8x8"
 
 
-Figures = tuple[dict[str, str], Callable[[], tuple[float, ...]]]
-"""Units by name, and what measures these figures together."""
-
-
-def all_figures(recorder: Recorder) -> Iterator[Figures]:
-    """None is measured yet."""
+def all_figures(recorder: Recorder) -> Iterator[tuple[dict[str, str], Callable[[], Any]]]:
+    """Units by name, and what measures these figures together. None is measured yet."""
     for structure in STRUCTURES:
         units = of_passes(f"per EM iteration: {structure}")
         yield units, partial(passes_per_iteration, recorder, structure)

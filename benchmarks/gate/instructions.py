@@ -75,10 +75,8 @@ def _summed(figures: Figures, problems: set[str]) -> Figures:
     summed: Figures = {}
     for name, (value, unit) in figures.items():
         problem = name.rpartition(": ")[0]
-        if problem in problems:
-            name = f"{problem}: all kernels"
-            value += summed.get(name, (0.0, unit))[0]
-        summed[name] = (value, unit)
+        name = f"{problem}: all kernels" if problem in problems else name
+        summed[name] = (value + summed.get(name, (0.0, unit))[0], unit)
     return summed
 
 

@@ -11,8 +11,6 @@ from benchmarks.suite.calls import LIBRARIES, em_iterations
 from benchmarks.suite.clock import WALL, Call, quietly, seconds_of
 from benchmarks.suite.timings import CORE, RATIOS
 
-Sample = Callable[[], float]
-
 LEAST_SECONDS = 8e-3  # that a sample takes
 
 
@@ -23,7 +21,7 @@ def sample(name: str) -> float:
 
 
 @functools.cache
-def sampler(name: str) -> Sample:
+def sampler(name: str) -> Callable[[], float]:
     """What takes samples of a benchmark."""
     if name in CORE:
         return timed(CORE[name]())
@@ -31,7 +29,7 @@ def sampler(name: str) -> Sample:
     return lambda: ours() / theirs()
 
 
-def timed(call: Call) -> Sample:
+def timed(call: Call) -> Callable[[], float]:
     """Seconds of a call, the mean of as many as take some milliseconds."""
     call()  # compiles, and fills caches
     number = 2 ** max(0, math.ceil(math.log2(LEAST_SECONDS / seconds_of(call))))

@@ -66,12 +66,16 @@ class Line:
 
 
 def compare_times(name: str, pairs: Pairs, limit: Limit, unit: str = "s") -> Line:
-    """Verdict on one run of a benchmark: samples of base and head that were taken together."""
+    """Verdict on one run of a benchmark: samples of base and head that were taken together.
+
+    The interval of few samples goes from end to end.
+    """
     of_base, of_head = zip(*pairs, strict=True)
     base, head = statistics.median(of_base), statistics.median(of_head)
     ratios = np.divide(of_head, of_base)
     ratio = float(np.median(ratios))
-    low, high = _interval(ratios)
+    low, high = quantile_test(ratios, q=1.0).confidence_interval(CONFIDENCE)
+    low, high = np.nan_to_num(low, nan=ratios.min()), np.nan_to_num(high, nan=ratios.max())
     verdict = Verdict.SAME
     if ratio > 1 + limit.relative and head - base > limit.absolute and low > 1:
         verdict = Verdict.WORSE
@@ -103,12 +107,3 @@ def compare_figures(name: str, base: float, head: float, limit: Limit, unit: str
 def not_compared(name: str, unit: str, note: str) -> Line:
     """A line for what ran on one side only, or on neither."""
     return Line(name, unit, math.nan, math.nan, math.nan, Verdict.NOT_COMPARED, note)
-
-
-def _interval(ratios: np.ndarray) -> tuple[float, float]:
-    """Where the median ratio lies, with `CONFIDENCE`; from end to end for few samples."""
-    low, high = quantile_test(ratios, q=1.0).confidence_interval(CONFIDENCE)
-    return (
-        float(ratios.min() if np.isnan(low) else low),
-        float(ratios.max() if np.isnan(high) else high),
-    )

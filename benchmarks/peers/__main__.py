@@ -26,16 +26,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.command import (
-    SHAPES,
-    Record,
-    at_least_one,
-    command,
-    difference,
-    iterations,
-    shapes,
-    some_of,
-)
+from benchmarks.command import SHAPES, Record, command, difference, iterations, shapes, some_of
 from benchmarks.peers.libraries import PEERS
 from benchmarks.peers.worker import ALL, prepare, run
 from benchmarks.processes import Failure, Worker, fair_environment
@@ -45,8 +36,6 @@ from benchmarks.suite.problems import STRUCTURES
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
 """How far means may lie apart, relative to the largest, by the type that a library works in."""
-
-LONGEST_ERROR = 44
 
 HEADINGS = ("rows x features x components", "covariance", "estimator", "threads")
 Case = tuple[str, str, str, int]  # what stands below them
@@ -122,7 +111,7 @@ def told(name: str, outcomes: dict[str, Record]) -> str | float:
     """What the table says of a library."""
     outcome, ours = outcomes[name], outcomes[OURS]["seconds"]
     if outcome["error"] is not None:
-        return textwrap.shorten(outcome["error"], LONGEST_ERROR, placeholder=" …")
+        return textwrap.shorten(outcome["error"], width=44, placeholder=" …")
     if name == OURS:
         return 1e3 * ours
     # A difference of two noisy times can come out as nothing at all for tiny shapes.
@@ -136,14 +125,6 @@ def heading(name: str) -> str:
     return f"{OURS}, ms" if name == OURS else f"{name} {ALL[name].version() or ''}".strip()
 
 
-def some_cores(text: str) -> int:
-    """As many threads as there are cores, or fewer."""
-    threads, cores = at_least_one(text), len(os.sched_getaffinity(0))
-    if threads > cores:
-        raise argparse.ArgumentTypeError(f"this process may use {cores} cores")
-    return threads
-
-
 OTHERS = [name for name in ALL if name != OURS]
 
 
@@ -153,12 +134,15 @@ OTHERS = [name for name in ALL if name != OURS]
     structures=some_of(STRUCTURES, ["full", "diag"]),
     estimators=some_of(ESTIMATORS, [GAUSSIAN]),
     peers=some_of(OTHERS, [name for name in OTHERS if name in PEERS]),
-    threads={"default": (2,), "type": some_cores},
+    threads=(2,),
     repeats=5,
     iterations=iterations(1, 6),
 )
 def main(asked: argparse.Namespace) -> Iterator[Record]:
     """A record for every case."""
+    cores = len(os.sched_getaffinity(0))
+    if max(asked.threads) > cores:
+        raise SystemExit(f"--threads: this process may use {cores} cores")
     memory = psutil.virtual_memory().available // 2  # what caches of files hold is free, too
     for case in itertools.product(asked.shapes, asked.structures, asked.estimators, asked.threads):
         cells = {name: ALL[name].lacks(*case[1:3]) for name in (OURS, *asked.peers)}

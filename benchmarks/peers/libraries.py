@@ -7,7 +7,7 @@ may stop early.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,6 @@ from benchmarks.suite.calls import BAYESIAN, ESTIMATORS, GAUSSIAN, OURS, THEIRS
 from benchmarks.suite.problems import STRUCTURES, Problem
 
 Run = Callable[[int], NDArray[Any]]  # runs EM iterations from the start; returns the means (k, d)
-FIRST_ROWS = 20_000  # from which a Bayesian start is made
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,17 @@ class Posed:
         return [self.arguments["weights_init"], self.arguments["means_init"], covariances]
 
 
-def by_estimators(library: ModuleType, posed: Posed, **arguments: Any) -> Run:
-    """For a module with scikit-learn's estimators, which take `arguments` besides.
+def by_estimators(library: ModuleType, posed: Posed) -> Run:
+    """For a module with scikit-learn's estimators.
 
     A variational posterior cannot be given as arguments. Its start is one iteration on the first
     rows, from k-means, which both make alike; fits go on from there by ``warm_start``.
     """
     estimator = getattr(library, posed.estimator)
+    arguments = {"n_jobs": posed.threads} if library is fastgmm else {}
     if posed.estimator == BAYESIAN:
         arguments |= Problem(posed.shape, posed.structure, start="kmeans").arguments
-        start = estimator(max_iter=1, warm_start=True, **arguments).fit(posed.X[:FIRST_ROWS])
+        start = estimator(max_iter=1, warm_start=True, **arguments).fit(posed.X[:20_000])
     else:
         start = estimator(reg_covar=0.0, **arguments, **posed.arguments)
     return lambda n: copy.deepcopy(start).set_params(max_iter=n).fit(posed.X).means_
@@ -178,14 +178,8 @@ class Peer:
 
 
 PEERS = {
-    OURS: Peer(
-        "fastgmm",
-        lambda posed: by_estimators(fastgmm, posed, n_jobs=posed.threads),
-        estimators=ESTIMATORS,
-    ),
-    THEIRS: Peer(
-        "scikit-learn", lambda posed: by_estimators(sklearn.mixture, posed), estimators=ESTIMATORS
-    ),
+    OURS: Peer("fastgmm", partial(by_estimators, fastgmm), estimators=ESTIMATORS),
+    THEIRS: Peer("scikit-learn", partial(by_estimators, sklearn.mixture), estimators=ESTIMATORS),
     "oneDAL": Peer("scikit-learn-intelex", onedal, ("full", "diag")),
     "gmmx": Peer("gmmx", gmmx, ("full", "diag")),
     "pomegranate": Peer("pomegranate", pomegranate, ("full", "diag")),

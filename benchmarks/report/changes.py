@@ -129,13 +129,8 @@ def changes(results: History) -> Iterator[Change]:
             before, then = old[-1] if old else values[0]
             since = newest
             for commit, value in reversed(values):
-                if commit is before or _nearer(value, then, now):
+                if commit is before or abs(math.log(value / then)) < abs(math.log(value / now)):
                     break
                 since = commit
             (limit,) = [share for name, share in limits.items() if re.match(name, figure.key[0])]
             yield Change(panel, figure, then, now, before, since, limit)
-
-
-def _nearer(value: float, one: float, other: float) -> bool:
-    """Whether a value is nearer to the one than to the other, as a ratio."""
-    return abs(math.log(value / one)) < abs(math.log(value / other))

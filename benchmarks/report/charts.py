@@ -11,8 +11,6 @@ from benchmarks.report.results import Commit, History
 from benchmarks.suite.calls import ITERATIONS
 from benchmarks.suite.problems import ARMS, CENTRE, STRUCTURES, parse_shape
 
-MOST_LABELS = 9
-
 
 def iteration_milliseconds(
     commit: Commit, structure: str, shape: str, threads: int = 1, dtype: str = "float64"
@@ -86,7 +84,7 @@ def history(results: History, title: str) -> Figure:
 
 
 def _name_commits(axes: Any, commits: Sequence[Commit]) -> None:
-    shown = range(len(commits) - 1, -1, -len(commits) // MOST_LABELS)
+    shown = range(len(commits) - 1, -1, -len(commits) // 9)  # more names would not fit
     names = [commits[index].name for index in shown]
     axes.set_xlim(-0.5, max(len(commits) - 0.5, 0.5))
     axes.set_xticks(list(shown), names, rotation=45, ha="right", rotation_mode="anchor")

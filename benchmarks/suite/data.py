@@ -1,6 +1,6 @@
 """Generated rows and starting parameters, the same for every library, commit and run."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -9,22 +9,17 @@ BLOCK_ROWS = 16_384
 SEPARATION = 4.0
 
 
-class Mixture(NamedTuple):
-    """A mixture to draw from: a row is ``mean + z @ factor``, z standard normal."""
-
-    weights: NDArray[Any]
-    means: NDArray[Any]
-    factors: list[NDArray[Any]]
-
-
-def _mixture(rng: np.random.Generator, d: int, k: int, separation: float) -> Mixture:
+def _mixture(
+    rng: np.random.Generator, d: int, k: int, separation: float
+) -> tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]:
+    """Weights, means and factors: a row is ``mean + z @ factor``, z standard normal."""
     means = rng.standard_normal((k, d)) * (separation / np.sqrt(2 * d))
     # Covariances A^T A with A = Q diag(s): eigenvalues between 1/2 and 2.
     factors = [
         np.linalg.qr(rng.standard_normal((d, d)))[0] * np.exp(rng.uniform(-0.35, 0.35, d))
         for _ in range(k)
     ]
-    return Mixture(rng.dirichlet(np.full(k, 10.0)), means, factors)
+    return rng.dirichlet(np.full(k, 10.0)), means, factors
 
 
 def make_mixture(

@@ -9,6 +9,7 @@ import ctypes.util
 import gc
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .calls import OURS, em_iterations
 from .clock import Call, quietly
@@ -22,11 +23,8 @@ STATUS = Path("/proc/self/status")
 
 def process_bytes(name: str, process: int | str = "self") -> int:
     """Return a size such as VmRSS (now) or VmHWM (the peak) of this process, or of another."""
-    status = Path(f"/proc/{process}/status")
-    for line in status.read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"{status} has no {name}")
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return 1024 * int(dict(line.split(":", 1) for line in lines)[name].split()[0])
 
 
 def forget_peak() -> None:
@@ -43,17 +41,13 @@ def beyond_rows(init_params: str, shape: str, library: str = OURS) -> int:
 
     The figure is right once in a process, for memory that is free then is no more afterwards.
     """
-
-    def fit(of_shape: str) -> Call:
-        return em_iterations(
-            iterations=3, shape=of_shape, start=init_params, library=library, threads=None
-        )
-
+    how: dict[str, Any] = {"start": init_params, "library": library, "threads": None}
+    fit = partial(em_iterations, iterations=3, **how)
     _, d, k = parse_shape(shape)
     with quietly():
         # So many rows that every kernel of the fit is compiled, and compiling is not counted.
-        fit(f"{COMPILING_ROWS}x{d}x{k}")()
-        call = fit(shape)
+        fit(shape=f"{COMPILING_ROWS}x{d}x{k}")()
+        call = fit(shape=shape)
         forget_peak()
         before = process_bytes("VmRSS")
         call()

@@ -79,6 +79,12 @@ def test_failures_and_differences_stand_in_the_table(capsys):
 
 
 @linux_only
+def test_more_threads_than_cores_are_refused():
+    with pytest.raises(SystemExit, match="this process may use"):
+        main(["--threads", "100000"])
+
+
+@linux_only
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -86,7 +92,6 @@ def test_failures_and_differences_stand_in_the_table(capsys):
         ("--shapes 5,2,3", "need D, K >= 1 and N >= 10 K"),
         ("--repeats none", "'none' is not a whole number from 1"),
         ("--iterations 6 6", "need FIRST < LAST"),
-        ("--threads 100000", "this process may use"),
         ("--peers armadillo", "armadillo"),
     ],
 )
