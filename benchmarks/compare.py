@@ -194,7 +194,7 @@ def ends(theirs: Any, ours: Any) -> Record:
     """The columns of where both arrive."""
     record = {}
     if hasattr(theirs, "n_iter_"):
-        record["iterations"] = f"{theirs.n_iter_} and {ours.n_iter_}"
+        record["iterations each"] = f"{theirs.n_iter_} and {ours.n_iter_}"
     one, other = (getattr(value, "means_", value) for value in (ours, theirs))
     return {**record, "differ by": difference(one, other)}
 

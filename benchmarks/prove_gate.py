@@ -61,7 +61,8 @@ def repeat(base: Tree, copy: Tree, options: Options, times: int) -> int:
         alarms += bool(outcome.worse)
         names = "; ".join(line.name for line in outcome.worse) or "none"
         ratios = [line.ratio for line in outcome.lines if line.unit in ("s", "of scikit-learn")]
-        span = " to ".join(f"{100 * (each(ratios) - 1):+.1f} %" for each in (min, max))
+        ends = (min(ratios), max(ratios)) if ratios else ()
+        span = " to ".join(f"{100 * (ratio - 1):+.1f} %" for ratio in ends)
         seconds = time.perf_counter() - started
         print(f"| {number} | {names} | {span} | {seconds:.0f} |", flush=True)
     return alarms
