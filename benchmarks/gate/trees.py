@@ -101,7 +101,7 @@ def _export(role: str, reference: str, target: Path) -> str:
     archive = target.with_suffix(".tar")
     if _git("archive", f"--output={archive}", commit, PACKAGE) is None:
         raise GateError(f"{role} {commit[:8]} has no {PACKAGE}/")
-    shutil.unpack_archive(archive, target)
+    shutil.unpack_archive(archive, target, filter="data")
     return commit
 
 
