@@ -84,22 +84,22 @@ def first_moments(typing, tile, points, responsibilities, sums):
     return signature, emit
 
 
-def block_products(v, left, height, right, width, count):
+def block_products(v, left, height, right, width, count, on_diagonal=False):
     """Products of `height` rows on the left and `width` rows on the right over `count` points.
 
-    `left` and `right` load vector t of a row. Without a right side it is the left, and only pairs
-    on and below the diagonal are formed. Returns `BLOCK` squared vectors, row by row, whose lanes
-    are still to be summed; zero outside height and width.
+    `left` and `right` make vector t of a row. On the diagonal, only pairs on and below it are
+    formed. Returns `BLOCK` squared vectors, row by row, whose lanes are still to be summed; zero
+    outside height and width.
     """
     found = {}
-    at_a_time = GROUP if right else BLOCK
+    at_a_time = BLOCK if on_diagonal else GROUP
     for first in range(0, width, at_a_time):
         numbers = range(first, min(first + at_a_time, width))
-        pairs = [(m, n) for m in range(height) for n in numbers if right or n <= m]
+        pairs = [(m, n) for m in range(height) for n in numbers if n <= m or not on_diagonal]
 
         def step(t, totals, numbers=numbers, pairs=pairs):
             rows = {m: left(m, t) for m in range(height)}
-            columns = {n: right(n, t) for n in numbers} if right else rows
+            columns = {n: right(n, t) for n in numbers}
             return [v.fma(rows[m], columns[n], s) for (m, n), s in zip(pairs, totals, strict=True)]
 
         totals = v.loop(0, count, v.lanes, [v.constant(0.0)] * len(pairs), step)

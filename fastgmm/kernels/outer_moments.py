@@ -111,11 +111,10 @@ def outer_moments_of_many(typing, tile, points, means, roots, order, begin, scra
 
 
 def _pooled_definition(tile, points, responsibilities, scratch, block):
-    d = len(tile) - 1
-    added, second = np.zeros_like(block), np.tril_indices(d)
-    roots = np.sqrt(responsibilities[:, :points].sum(axis=0))
-    _outer_definition(tile, points, np.zeros(d), roots, scratch, added)
-    block[outer_place(*second)] += added[outer_place(*second)]
+    x = tile[:-1, :points]
+    row, column = np.tril_indices(len(x))
+    second = (x * responsibilities[:, :points].sum(axis=0)) @ x.T
+    block[outer_place(row, column)] += second[row, column]
 
 
 @microkernel(_pooled_definition)
@@ -123,17 +122,17 @@ def pooled_second_moments(typing, tile, points, responsibilities, scratch, block
     """Add the second moments of all components together, about the origin, to block.
 
     Its first moments and weight are those of the components, and are left out. tile (d + 1,
-    stride); responsibilities (k, stride); scratch and block as `outer_moments` takes them.
+    stride); responsibilities (k, stride); scratch of a row; block as `outer_moments` takes it.
     """
     signature = types.void(tile, types.intp, responsibilities, scratch, block)
 
     def emit(context, builder, signature, args):
         v = Vectors(builder, tile.dtype)
-        x, count, r, z, sums = unpack_arguments(context, builder, signature, args)
+        x, count, r, shares, sums = unpack_arguments(context, builder, signature, args)
         d, (k, stride) = v.plus(x.shape[0], -1), r.shape
-        place, span = functools.partial(_row_place, v, stride), range(0, GROUP * v.lanes, v.lanes)
+        span = range(0, GROUP * v.lanes, v.lanes)
 
-        def weigh(t, _):
+        def add_up(t, _):
             def add(c, totals):
                 at = v.at(c, stride, t)
                 return [
@@ -141,19 +140,18 @@ def pooled_second_moments(typing, tile, points, responsibilities, scratch, block
                     for n, total in zip(span, totals, strict=True)
                 ]
 
-            roots = [v.sqrt(total) for total in v.loop(0, k, 1, [v.constant(0.0)] * GROUP, add)]
+            totals = v.loop(0, k, 1, [v.constant(0.0)] * GROUP, add)
+            for n, total in zip(span, totals, strict=True):
+                v.store(total, shares, v.plus(t, n))
 
-            def features(j, width, _):
-                for m in range(width):
-                    row, first = v.at(v.plus(j, m), stride, t), place(j, t)
-                    for n, root in zip(span, roots, strict=True):
-                        number = v.mul(v.load(x, v.plus(row, n)), root)
-                        v.store(number, z, v.plus(first, n * BLOCK + m * v.lanes))
+        def number(first, n, t):
+            return v.load(x, v.at(v.plus(first, n), stride, t))
 
-            v.blocks(d, [], features)
+        def weighted(first, m, t):
+            return v.mul(number(first, m, t), v.load(shares, t))
 
-        v.loop(0, count, GROUP * v.lanes, [], weigh)
-        _add_blocks(v, d, count, z, place, sums)
+        v.loop(0, count, GROUP * v.lanes, [], add_up)
+        _add_blocks(v, d, count, weighted, number, sums)
         return context.get_dummy_value()
 
     return signature, emit
@@ -211,12 +209,15 @@ def _outer_in_blocks(v, x, count, mu, roots, z, sums):
             v.blocks(d, [], features)
         return [builder.select(some, v.plus(kept[0], v.lanes), kept[0])]
 
+    def row(first, n, t):
+        return v.load(z, v.plus(place(first, t), n * v.lanes))
+
     (kept,) = v.loop(0, count, v.lanes, [v.index(0)], gather)
-    _add_blocks(v, v.plus(d, 1), kept, z, place, sums)
+    _add_blocks(v, v.plus(d, 1), kept, row, row, sums)
 
 
 def _row_place(v, stride, j, t):
-    """Where vector t of row j lies for `_add_blocks`.
+    """Where vector t of row j lies for `_outer_in_blocks`.
 
     Rows lie in blocks, a vector of each in turn: a block of products then reads two streams.
     """
@@ -226,26 +227,27 @@ def _row_place(v, stride, j, t):
     return builder.add(builder.mul(block, stride), within)
 
 
-def _add_blocks(v, rows, count, z, place, sums):
-    """Add the products of the rows of z by each other, on and below the diagonal."""
+def _add_blocks(v, rows, count, left, right, sums):
+    """Add the products of rows on the left by those on the right, on and below the diagonal.
 
-    def load(first, n, t):
-        return v.load(z, v.plus(place(first, t), n * v.lanes))
+    `left` and `right` make vector t of the row n after the first of a block.
+    """
 
     def block_row(i, height, _):
         def block(j, width, on_diagonal=False):
             products = block_products(
                 v,
-                lambda m, t: load(i, m, t),
+                lambda m, t: left(i, m, t),
                 height,
-                None if on_diagonal else lambda n, t: load(j, n, t),
+                lambda n, t: right(j, n, t),
                 width,
                 count,
+                on_diagonal,
             )
             v.add_sums_to(products, sums, sums_place(v, i, j))
 
         if height == 1:
-            _single_row(v, i, count, load, sums)
+            _single_row(v, i, count, left, right, sums)
         else:
             v.loop(0, i, BLOCK, [], lambda j, _: block(j, BLOCK))
             block(i, height, on_diagonal=True)
@@ -253,7 +255,7 @@ def _add_blocks(v, rows, count, z, place, sums):
     v.blocks(rows, [], block_row)
 
 
-def _single_row(v, i, count, load, sums):
+def _single_row(v, i, count, left, right, sums):
     """Row i of the outer moments where it is the only one left, the roots' own.
 
     `_MOST_BLOCKS` blocks of columns at once: four sums would wait for each other.
@@ -266,9 +268,9 @@ def _single_row(v, i, count, load, sums):
             columns.append((i, 0))
 
         def step(t, totals):
-            row = load(i, 0, t)
+            row = left(i, 0, t)
             return [
-                v.fma(row, load(*column, t), total)
+                v.fma(row, right(*column, t), total)
                 for column, total in zip(columns, totals, strict=True)
             ]
 

@@ -9,8 +9,9 @@ import numpy as np
 from fastgmm.caching import cached_property
 from fastgmm.engines.base import Engine
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.kernels.layout import HEADER, Forms
+from fastgmm.kernels.layout import HEADER, Forms, outer_place
 from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks, shares_of_chunks
+from fastgmm.outer_moments import first_places
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
     ScatterOfChunks,
@@ -154,22 +155,18 @@ def as_asked(
 
 def with_own_scatter(record: SufficientStatistics, point: np.ndarray) -> SufficientStatistics:
     """Statistics with pooled moments about a point (d,), as such without any but with a scatter."""
-    split = MomentForm.NONE.n_sums(*record.reference.shape[-2:])
-    sums, pooled = np.split(record.sums, [split], axis=-1)
-    own = SufficientStatistics(MomentForm.NONE, record.reference, sums)
+    k, d = record.reference.shape[-2:]
+    split = MomentForm.NONE.n_sums(k, d)
+    own = SufficientStatistics(MomentForm.NONE, record.reference, record.sums[..., :split])
+    outer = np.concatenate([own.sums[..., :HEADER], record.sums[..., split:]], axis=-1)
     about = point[..., np.newaxis, :]
     shifts = own.weight[..., np.newaxis] * (own.reference - about)
-    outer = np.concatenate([sums[..., :HEADER], pooled], axis=-1)
-    scatter = SufficientStatistics.from_moments(
-        MomentForm.OUTER,
-        about,
-        log_likelihood=0.0,
-        total_weight=own.total_weight,
-        n_rows=own.n_rows,
-        weight=own.weight.sum(axis=-1, keepdims=True),
-        first=(own.first + shifts).sum(axis=-2, keepdims=True),
-        second=SufficientStatistics(MomentForm.OUTER, about, outer).second,
-    )
+    # The log-likelihood is that of the components' own record.
+    outer[..., 0] = 0.0
+    blocks = outer[..., HEADER:]
+    blocks[..., first_places(d)] = (own.first + shifts).sum(axis=-2)
+    blocks[..., outer_place(d, d)] = own.weight.sum(axis=-1)
+    scatter = SufficientStatistics(MomentForm.OUTER, about, outer)
     return own.with_scatter(scatter)
 
 
