@@ -140,24 +140,15 @@ def _of_single_rows(
     rows: Pass, start: SingleRows, structure: CovarianceStructure, total_weight: Any
 ) -> SufficientStatistics:
     """Of one row per component, each of the mean weight: no spread but the regularisation."""
-    form, reference = structure.forms.moments, np.asarray(start.rows, dtype=np.float64)
+    form, reference = MomentForm(structure.forms.moments), np.asarray(start.rows, np.float64)
     *leading, k, d = reference.shape
-    weight = np.repeat(np.expand_dims(total_weight / rows.n_rows, -1), k, axis=-1)
     statistics = SufficientStatistics.zero(form, reference)
-    scatter = None
-    if form is MomentForm.NONE:
-        # The scatter of all rows about zero, divided among these few: what scikit-learn starts
-        # from, and so what gives its results.
-        total = rows.total_scatter
-        scatter = total.about(SufficientStatistics.zero(total.form, np.zeros((*leading, 1, d))))
-    return SufficientStatistics.from_moments(
-        form,
-        reference,
-        log_likelihood=0.0,
-        total_weight=weight.sum(axis=-1),
-        n_rows=k,
-        weight=weight,
-        first=statistics.first,
-        second=None if form is MomentForm.NONE else statistics.second,
-        scatter=scatter,
-    )
+    statistics.weight[...] = np.expand_dims(total_weight / rows.n_rows, -1)
+    statistics.sums[..., 1], statistics.sums[..., 2] = statistics.weight.sum(axis=-1), k
+    if form is not MomentForm.NONE:
+        return statistics
+    # The scatter of all rows about zero, divided among these few: what scikit-learn starts from,
+    # and so what gives its results.
+    total = rows.total_scatter
+    about_zero = SufficientStatistics.zero(total.form, np.zeros((*leading, 1, d)))
+    return statistics.with_scatter(total.about(about_zero))

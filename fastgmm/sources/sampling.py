@@ -6,6 +6,9 @@ import numpy as np
 
 from fastgmm.sources.base import RowSource, scan
 
+_FEW_NUMBERS = 1 << 18
+"""Of rows at hand, up to which all are looked at sooner than neighbours are found."""
+
 
 class Sample(NamedTuple):
     """Some rows of a source.
@@ -64,6 +67,8 @@ def rows_at(source: RowSource, numbers: np.ndarray) -> np.ndarray:
 
     Neighbours are read together, which helps where most rows are asked for.
     """
+    if source.is_at_hand and source.n_rows * source.n_features <= _FEW_NUMBERS:
+        return source.read(0, source.n_rows).rows.take(numbers, axis=0)
     rows = np.empty((len(numbers), source.n_features), source.dtype)
     places = np.argsort(numbers)
     apart = np.flatnonzero(np.diff(numbers[places]) > 1) + 1
