@@ -206,8 +206,10 @@ def test_a_full_disk_under_the_standard_output(files, model_file, tmp_path, comm
     rows = [files / "rows.npy"] if command == "predict" else []
     environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    # Translated modules would be cut short, too, and be there for others to import.
+    alone = "import sys; sys.dont_write_bytecode = True"
     with open(tmp_path / "out", "wb") as out:
-        code = f"{full}\n{fresh.COMMAND_LINE}"
+        code = f"{full}\n{alone}\n{fresh.COMMAND_LINE}"
         streams = {"stdout": out, "stderr": subprocess.PIPE}
         with fresh.start(code, command, model_file, *rows, env=environment, **streams) as process:
             error = process.stderr.read()
