@@ -137,12 +137,12 @@ def output_suffix(path: str | os.PathLike) -> str:
         If pyarrow is needed for it and missing.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in (".npy", *_TABLES):
-        *others, last = ".npy", *_TABLES
+    if suffix not in (".npy", *TABLES):
+        *others, last = ".npy", *TABLES
         kinds = f"{', '.join(others)} and {last}"
         raise ValueError(f"Rows are written to {kinds} files, not to {os.fspath(path)}.")
-    if suffix in _TABLES:
-        _TABLES[suffix].imported()
+    if suffix in TABLES:
+        TABLES[suffix].imported()
     return suffix
 
 
@@ -342,7 +342,7 @@ class _TableFile(NamedTuple):
         return import_optional(self.module, self.purpose)
 
 
-_TABLES = {
+TABLES = {
     ".parquet": _TableFile(
         "pyarrow.parquet", "Writing Parquet", lambda module, *to: module.ParquetWriter(*to)
     ),
@@ -361,7 +361,7 @@ def _table_output(
     beside: Beside | None,
 ) -> Iterator[_TableOutput]:
     arrow = import_optional("pyarrow", "Writing tables")
-    module = _TABLES[suffix].imported()
+    module = TABLES[suffix].imported()
     twice = [name for name in columns if beside is not None and name in beside.schema.names]
     if twice:
         raise ValueError(f"There would be two columns {twice[0]!r} in the output.")
@@ -371,7 +371,7 @@ def _table_output(
             *((column, arrow.from_numpy_dtype(dtype)) for column in columns),
         ]
     )
-    with _TABLES[suffix].writer(module, file, schema) as writer:
+    with TABLES[suffix].writer(module, file, schema) as writer:
         output = _TableOutput(writer, schema, path, beside)
         yield output
         output.finish()

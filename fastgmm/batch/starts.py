@@ -139,24 +139,33 @@ class ManyStarts:
         for _ in range(n_init):
             yield self._joined([self._next(i, stream) for i, stream in enumerate(streams)])
 
-    def _next(self, i: int, stream: Iterator[Start]) -> Start:
-        """The next start of a data set; one that means nothing, if there is an error."""
+    def _next(self, i: int, stream: Iterator[Start]) -> Start | None:
+        """The next start of a data set; None if there is an error."""
         if i not in self.errors:
             try:
                 return next(stream)
             except Exception as error:  # a callable of the user's, above all
                 self.errors[i] = error
-        if self._method in ("random_from_data", "k-means++"):
-            return SingleRows(np.zeros((self._n_components, self._rows.shape[1])))
-        return LabelledRows(np.zeros(len(self._arrays[i]), dtype=np.int64), self._n_components)
+        return None
 
-    def _joined(self, starts: list[Start]) -> ManyShares | SingleRows:
-        """One method makes starts of one kind: single rows, or shares of all rows."""
-        if isinstance(starts[0], SingleRows):
-            return SingleRows(np.stack([s.rows for s in starts if isinstance(s, SingleRows)]))
+    def _joined(self, starts: list[Start | None]) -> ManyShares | SingleRows:
+        """One method makes starts of one kind: single rows, or shares of all rows.
+
+        Where there is an error, what stands for the start means nothing.
+        """
+        made = [start for start in starts if start is not None]
+        if not made:
+            return ManyShares(np.zeros(len(self._rows), dtype=np.int64), in_order=False)
+        if isinstance(made[0], SingleRows):
+            rows = [s.rows if isinstance(s, SingleRows) else made[0].rows for s in starts]
+            return SingleRows(np.stack(rows))
         shares = [
-            start.chunk(0, len(X))
+            None if start is None or isinstance(start, SingleRows) else start.chunk(0, len(X))
             for start, X in zip(starts, self._arrays, strict=True)
-            if not isinstance(start, SingleRows)
         ]
-        return ManyShares(np.concatenate(shares), in_order=starts[0].in_order)
+        any_row = next(found[:1] for found in shares if found is not None)
+        filled = [
+            np.repeat(any_row, len(X), axis=0) if found is None else found
+            for found, X in zip(shares, self._arrays, strict=True)
+        ]
+        return ManyShares(np.concatenate(filled), in_order=made[0].in_order)

@@ -8,13 +8,12 @@ import numpy as np
 
 from fastgmm.cli.rows import RowOptions
 from fastgmm.distributed import open_source
-from fastgmm.outputs import Beside
+from fastgmm.outputs import TABLES, Beside
 from fastgmm.sources.base import RowSource, scan
 from fastgmm.sources.checks import check_distinct
 from fastgmm.sources.csv import CSV, csv_file
-from fastgmm.sources.opening import has_column_names
 from fastgmm.sources.optional import import_optional
-from fastgmm.sources.parquet import parquet_files
+from fastgmm.sources.parquet import PARQUET, parquet_files
 from fastgmm.sources.reader import rows_per_scan
 
 
@@ -36,7 +35,8 @@ def beside(out: Any, options: RowOptions, rows: RowSource) -> Beside:
         If there is no such column, one is named twice, or a .npy file is to be written.
     """
     if isinstance(out, Path) and out.suffix.lower() == ".npy":
-        raise ValueError(f"--keep needs a .csv or .parquet file, for {out} holds numbers alone.")
+        kinds = " or ".join(sorted(TABLES))
+        raise ValueError(f"--keep needs a {kinds} file, for {out} holds numbers alone.")
     names = options.names("keep")
     assert names is not None
     check_distinct(names, "--keep")
@@ -56,7 +56,7 @@ def _columns(path: Path, names: list[Any], options: RowOptions) -> tuple[Any, It
         _check_names(path, names, file.names)
         schema = arrow.schema([(name, arrow.string()) for name in names])
         return schema, file.columns_as_text(names)
-    if has_column_names(path):
+    if PARQUET.takes(path):
         files = parquet_files(path)
         with files[0].open(0) as opened:
             schema = opened.schema_arrow

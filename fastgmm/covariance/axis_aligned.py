@@ -53,7 +53,7 @@ class _EqualVolumes(PerFeature):
 class EEI(InMatrices):
     """One volume, one shape."""
 
-    name, forms = "EEI", TiedDiag.forms
+    name = "EEI"
     within = TiedDiag()
 
 
@@ -61,7 +61,7 @@ class EEI(InMatrices):
 class VEI(InMatrices):
     """A volume for each component, one shape."""
 
-    name, forms = "VEI", _EqualShapes.forms
+    name = "VEI"
     within = _EqualShapes()
 
 
@@ -69,7 +69,7 @@ class VEI(InMatrices):
 class EVI(InMatrices):
     """One volume, a shape for each component."""
 
-    name, forms = "EVI", _EqualVolumes.forms
+    name = "EVI"
     within = _EqualVolumes()
 
 
@@ -77,5 +77,5 @@ class EVI(InMatrices):
 class VVI(ConjugateInMatrices):
     """A volume and a shape for each component."""
 
-    name, forms = "VVI", Diag.forms
+    name = "VVI"
     within = Diag()

@@ -177,7 +177,8 @@ def register(structure: type[CovarianceStructure]) -> type[CovarianceStructure]:
     ValueError
         If there are no kernels for its forms.
     """
-    density, moments = check_forms(*structure.forms)
+    forms = structure.forms if structure.within is None else structure.within.forms
+    density, moments = check_forms(*forms)
     structure.forms = Forms(density, MomentForm(moments))  # of a word, too
     STRUCTURES[structure.name] = structure()
     return structure

@@ -50,7 +50,7 @@ class PerComponent(CovarianceStructure):
 class InMatrices(CovarianceStructure):
     """A structure of fewer numbers, whose arrays hold matrices (k, d, d).
 
-    Kernels and M-step are those of the structure within.
+    Forms, kernels and M-step are those of the structure within.
     """
 
     within: ClassVar[CovarianceStructure]

@@ -33,7 +33,7 @@ _SAME = 1e-8
 class EEE(ConjugateInMatrices):
     """One volume, one shape."""
 
-    name, forms = "EEE", Tied.forms
+    name = "EEE"
     within = Tied()
 
 

@@ -75,5 +75,5 @@ class EVV(PerComponent):
 class VVV(ConjugateInMatrices):
     """A volume and a shape for each component."""
 
-    name, forms = "VVV", Full.forms
+    name = "VVV"
     within = Full()

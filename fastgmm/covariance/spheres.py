@@ -10,7 +10,7 @@ from fastgmm.covariance.tied_spherical import TiedSpherical
 class EII(InMatrices):
     """Spheres of one volume."""
 
-    name, forms = "EII", TiedSpherical.forms
+    name = "EII"
     within = TiedSpherical()
 
 
@@ -18,7 +18,7 @@ class EII(InMatrices):
 class VII(ConjugateInMatrices):
     """Spheres, each of a volume of its own."""
 
-    name, forms = "VII", Spherical.forms
+    name = "VII"
     within = Spherical()
 
 
@@ -26,7 +26,7 @@ class VII(ConjugateInMatrices):
 class E(InMatrices):
     """One variance of a single feature."""
 
-    name, forms, most_features = "E", TiedSpherical.forms, 1
+    name, most_features = "E", 1
     within = TiedSpherical()
 
 
@@ -34,5 +34,5 @@ class E(InMatrices):
 class V(ConjugateInMatrices):
     """Variances of a single feature, one for each component."""
 
-    name, forms, most_features = "V", Spherical.forms, 1
+    name, most_features = "V", 1
     within = Spherical()

@@ -368,16 +368,22 @@ def test_errors_are_those_of_fit():
         assert str(error.value) == report.errors[0]
 
 
-def failing_start(X, n_components, random_state):
-    if len(X) == 47:
-        raise RuntimeError("of this one I know nothing")
-    return np.arange(len(X)) % n_components
+@pytest.mark.parametrize("shares", [False, True])
+@pytest.mark.parametrize("fails", [40, 47])
+def test_a_callable_that_fails_fails_for_its_data_set(shares, fails):
+    def start(X, n_components, random_state):
+        if len(X) == fails:
+            raise RuntimeError("of this one I know nothing")
+        labels = np.arange(len(X)) % n_components
+        return np.eye(n_components)[labels] if shares else labels
 
-
-def test_a_callable_that_fails_fails_for_its_data_set():
-    report = fit_many(many(), 2, init_params=failing_start, random_state=0)
-    assert report.failed.tolist() == [1]
-    assert report.errors[1] == "of this one I know nothing"
+    data = many()
+    report = fit_many(data, 2, init_params=start, random_state=0)
+    (failed,) = (i for i, X in enumerate(data) if len(X) == fails)
+    assert report.failed.tolist() == [failed]
+    assert report.errors[failed] == "of this one I know nothing"
+    alone = GaussianMixture(2, init_params=start, random_state=0).fit(data[2])
+    np.testing.assert_array_equal(report[2].means_, alone.means_)
 
 
 def test_errors_are_raised_if_asked_for():

@@ -6,9 +6,13 @@ import io
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+from fastgmm.sources import opening
+from fastgmm.sources.arrow import TableReader
+from fastgmm.sources.kinds import Kind, has_suffix
 from tests.cli.conftest import NAMES
 
 IDS = ["007", "x,y", 'say "so"', "", "a\nb", "\u00e4"]
@@ -84,6 +88,24 @@ def test_columns_by_number(command, model, model_file, rows, tmp_path):
     found = np.loadtxt(io.StringIO(done.out), delimiter=",", skiprows=1)
     np.testing.assert_array_equal(found[:, 0], np.arange(len(rows)))
     np.testing.assert_array_equal(found[:, 1], model.score_samples(rows))
+
+
+def test_columns_of_a_kind_of_storage_that_is_none_of_the_packages(
+    command, model, model_file, table, tmp_path, monkeypatch
+):
+    def reader(path, request):
+        columns = pyarrow.feather.read_table(path)
+        return TableReader(columns, request.named_columns, request.weight, request.cache)
+
+    kind = Kind(lambda thing: has_suffix(thing, ".feather"), reader, "a .feather file")
+    monkeypatch.setattr(opening, "KINDS", [*opening.KINDS, kind])
+    path = tmp_path / "rows.feather"
+    pyarrow.feather.write_feather(table.append_column("group", pa.array(range(len(table)))), path)
+    found = command("predict", model_file, path, "--keep", "group").out.splitlines()
+    desired = model.predict(np.column_stack([table[name] for name in NAMES]))
+    assert found[0] == "group,component"
+    assert found[1:] == [f"{i},{label}" for i, label in enumerate(desired)]
+    assert "column 'id' holds string" in command("predict", model_file, path, "--keep", "id").err
 
 
 def test_many_rows_in_order(command, model_file, tmp_path):

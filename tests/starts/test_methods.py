@@ -8,7 +8,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 import fastgmm
 from fastgmm.cli.main import call
 from fastgmm.sklearn_interface import constraints
-from fastgmm.starts import METHODS, LabelledRows
+from fastgmm.starts import METHODS, LabelledRows, SingleRows
 from fastgmm.starts.methods import Method
 from tests.estimator.helpers import quiet_fit
 
@@ -48,10 +48,14 @@ def by_first_feature(X, n_components, random_state, sample_weight, engine):
     return LabelledRows(ranks * n_components // len(X), n_components)
 
 
+def add(monkeypatch, name, make):
+    monkeypatch.setitem(METHODS, name, Method(make))
+    ours, argument = fastgmm.GaussianMixture._parameter_constraints, "init_params"
+    monkeypatch.setitem(ours, argument, constraints(SklearnGaussianMixture)[argument])
+
+
 def test_a_line_in_the_list_adds_a_start(monkeypatch):
-    monkeypatch.setitem(METHODS, "by first feature", Method(by_first_feature))
-    ours, name = fastgmm.GaussianMixture._parameter_constraints, "init_params"
-    monkeypatch.setitem(ours, name, constraints(SklearnGaussianMixture)[name])
+    add(monkeypatch, "by first feature", by_first_feature)
     X = np.random.RandomState(0).standard_normal((300, 2))
     given = by_first_feature(X, 3, None, None, None).labels
     desired = fastgmm.GaussianMixture(3, init_params=given).fit(X)
@@ -60,6 +64,21 @@ def test_a_line_in_the_list_adds_a_start(monkeypatch):
     assert model.to_sklearn().init_params == "kmeans"
     report = fastgmm.fit_many([X, X], 3, init_params="by first feature", random_state=0)
     np.testing.assert_array_equal(report[1].means_, desired.means_)
+
+
+def first_rows(X, n_components, random_state, sample_weight, engine):
+    if len(X) == 150:
+        raise ValueError("none of these")
+    return SingleRows(X[:n_components])
+
+
+def test_a_start_of_single_rows_may_fail_for_one_of_many_data_sets(monkeypatch):
+    add(monkeypatch, "first rows", first_rows)
+    X = np.random.RandomState(0).standard_normal((300, 2))
+    report = fastgmm.fit_many([X[::2], X, X[::3]], 3, init_params="first rows", random_state=0)
+    assert report.errors == ["none of these", None, None]
+    alone = fastgmm.GaussianMixture(3, init_params="first rows").fit(X)
+    np.testing.assert_array_equal(report[1].means_, alone.means_)
 
 
 def test_other_names_are_refused():
