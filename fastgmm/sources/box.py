@@ -61,7 +61,7 @@ def _extent(chunk: Chunk) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np
     Ends pass over NaN; moments do not.
     """
     rows = chunk.rows.astype(np.float64)
-    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    low, high = _ends(rows, np.fmin, np.fmax)
     weights = chunk.weights if len(chunk.weights) else np.ones(len(rows))
     shares = weights[:, np.newaxis]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -72,8 +72,13 @@ def _extent(chunk: Chunk) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np
 
 def _reach(chunk: Chunk, origin: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the rows of a chunk along other axes."""
-    scores = (chunk.rows - origin) @ axes
-    return scores.min(axis=0), scores.max(axis=0)
+    return _ends((chunk.rows - origin) @ axes, np.minimum, np.maximum)
+
+
+def _ends(rows: np.ndarray, lesser: np.ufunc, greater: np.ufunc) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest of each feature: much faster of columns that lie in one piece."""
+    columns = np.ascontiguousarray(rows.T)
+    return lesser.reduce(columns, axis=1), greater.reduce(columns, axis=1)
 
 
 def _log_volume(box: np.ndarray) -> float:
