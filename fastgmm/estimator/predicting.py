@@ -175,7 +175,9 @@ def labels_of_fit(estimator: Any, X: Any, data: FitRows) -> np.ndarray:
 
 
 def predict_few_rows(estimator: Any, source: RowSource, output: str) -> np.ndarray | None:
-    """Predictions for few rows under a large mixture; None if it takes more than one reading."""
+    """Predictions for few rows under a large mixture; None if it takes a pass."""
+    if output not in ("labels", "log_densities", "log_likelihoods", "responsibilities"):
+        return None
     log_densities = log_densities_of_few(estimator, source)
     if log_densities is None:
         return None
