@@ -102,6 +102,14 @@ def prediction(
     return partial(getattr(model, method), posed.rows)
 
 
+def scored_fit(**problem: Any) -> Call:
+    """A search among a single mixture, of one iteration and the criteria."""
+    posed = Problem(**problem)
+    k, structure = posed.arguments["n_components"], posed.arguments["covariance_type"]
+    options = {"init_params": "random_from_data", "max_iter": 1, "random_state": 0, "n_jobs": 1}
+    return partial(public("select"), posed.rows, [k], [structure], **options)
+
+
 def as_if_fitted(structure: str, dtype: str, k: int, d: int) -> Any:
     """A mixture of ours; making one of this size by a fit would take minutes."""
     random = np.random.default_rng(0)

@@ -193,6 +193,12 @@ COUNTED: dict[str, Callable[[], Call]] = {
         for structure, method in itertools.product(STRUCTURES, METHODS)
     },
     **{
+        f"instructions: search, {structure}, {USUAL}": partial(
+            calls.scored_fit, covariance_type=structure, shape=USUAL
+        )
+        for structure in STRUCTURES
+    },
+    **{
         f"instructions: k-means start, {dtype}, {CLUSTERED}": partial(
             calls.kmeans_start, dtype=dtype, shape=CLUSTERED
         )

@@ -147,7 +147,7 @@ def test_interrupted_while_it_waits_for_rows(model_file, tmp_path, monkeypatch):
     with start("score", model_file, "-", stdin=subprocess.PIPE) as process:
         process.stdin.write("a,b,c\n")
         process.stdin.flush()
-        while not os.listdir(tmp_path):
+        while not any(tmp_path.glob("fastgmm-*/*")):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "fastgmm: interrupted\n"
