@@ -22,7 +22,8 @@ from fastgmm.passes.chunks import scatter_of_each, totals_of_each
 from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands
 from fastgmm.sources.base import Chunk, RowGrid
 from fastgmm.sources.weights import NO_WEIGHTS
-from fastgmm.statistics import MomentForm
+from fastgmm.starts import SingleRows, Start
+from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _MOST = 128
 """Numbers that NumPy sums in one piece, whose order the kernels keep."""
@@ -84,19 +85,37 @@ def iteration_of(
 
 def _tables(
     rows: np.ndarray, ends: np.ndarray, form: MomentForm
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places (d + 1, d + 1) of outer moments, the scatter (d, d) of all rows, and their mean (d,).
+) -> tuple[np.ndarray, np.ndarray, SufficientStatistics | None]:
+    """The mean (d,) of all rows, places (d + 1, d + 1) of outer moments, and scatter of all rows.
 
-    What the form does not need has other shapes.
+    What the form does not need has another shape, or is None.
     """
     centre = totals_of_each(rows, ends).sum(axis=0) / len(rows)
-    places, scatter = np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1))
+    places, scatter = np.zeros((1, 1), dtype=np.int64), None
     if form is MomentForm.OUTER:
         places = second_places(rows.shape[1] + 1)
     elif form is MomentForm.NONE:
         centres = np.repeat(centre[np.newaxis], len(ends) - 1, axis=0)
-        scatter = scatter_of_each(rows, ends, centres).second[:, 0].sum(axis=0)
-    return places, scatter, centre
+        sums = scatter_of_each(rows, ends, centres).sums.sum(axis=0)
+        scatter = SufficientStatistics(MomentForm.OUTER, centre[np.newaxis], sums)
+    return centre, places, scatter
+
+
+def _matrix(scatter: SufficientStatistics | None) -> np.ndarray:
+    """A scatter (d, d) as the kernel takes it."""
+    return np.zeros((1, 1)) if scatter is None else scatter.second[0]
+
+
+def _shares(starts: Sequence[Start], n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (fits, n) and responsibilities (fits, n, k), of which one or both are empty."""
+    size = len(starts)
+    labels, shares = np.empty((size, 0), dtype=np.int32), np.empty((size, 0, 0))
+    given = [start.chunk(0, n_rows) for start in starts if not isinstance(start, SingleRows)]
+    if given and given[0].ndim == 1:
+        labels = np.array(given, dtype=np.int32)
+    elif given:
+        shares = np.array(given)
+    return labels, shares
 
 
 class SmallFits:
@@ -110,8 +129,9 @@ class SmallFits:
         With a compiled M-step.
     numbers : sequence of int
         Of components, for every fit.
-    labels : sequence of ndarray (n,)
-        To start from.
+    starts : sequence of Start
+        All `LabelledRows`; or, where fits have as many components each, all `SingleRows`, or all
+        responsibilities that are asked for in order, which a single pass is made under.
     reg_covar : float
         Above 0.
     max_iter : int
@@ -130,7 +150,7 @@ class SmallFits:
         rows: np.ndarray,
         structure: CovarianceStructure,
         numbers: Sequence[int],
-        labels: Sequence[np.ndarray],
+        starts: Sequence[Start],
         reg_covar: float,
         max_iter: int,
         kernel: Callable,
@@ -161,14 +181,16 @@ class SmallFits:
             *np.zeros((2, size, k)),
         )
         form = MomentForm(structure.forms.moments)
+        sums = np.zeros((size, form.n_sums(k, d)))
         self._bounds = np.zeros(size)
         self._lower_bounds: list[list[float]] = [[] for _ in range(size)]
         self._kernel = kernel
         grid = RowGrid.of(len(rows), d, k)
         ends = np.minimum(np.arange(len(grid) + 1) * grid.rows_per_chunk, len(rows))
-        self._head = rows, np.array(labels, dtype=np.int32), ends
+        centre, places, scatter = _tables(rows, ends, form)
+        self._head = rows, *_shares(starts, len(rows)), ends
+        self._tables = places, _matrix(scatter), centre
         self._rest = (
-            *_tables(rows, ends, form),
             float(reg_covar),
             0.5 * d * LOG_TWO_PI,
             self._running,
@@ -181,13 +203,32 @@ class SmallFits:
             self._inputs,
             self._logs,
             *self._operands,
-            np.zeros((size, form.n_sums(k, d))),
+            sums,
             self._bounds,
         )
-        self._call(START)
+        self._call(START, self._tables_to_start(starts, scatter, form, sums))
 
-    def _call(self, what: int) -> None:
-        self._kernel(*self._head, what, *self._rest)
+    def _tables_to_start(
+        self,
+        starts: Sequence[Start],
+        scatter: SufficientStatistics | None,
+        form: MomentForm,
+        sums: np.ndarray,
+    ) -> Sequence[np.ndarray]:
+        """What the kernel reads of all rows; single rows are entered among the sums."""
+        rows = [start.rows for start in starts if isinstance(start, SingleRows)]
+        if not rows:
+            return self._tables
+        self._means[...] = rows
+        SufficientStatistics(form, self._means, sums).weight[...] = 1.0
+        if scatter is None:
+            return self._tables
+        # All of the scatter about zero: see `fastgmm.em_start`.
+        zero = SufficientStatistics.zero(scatter.form, np.zeros_like(scatter.reference))
+        return self._tables[0], _matrix(scatter.about(zero)), zero.reference[0]
+
+    def _call(self, what: int, tables: Sequence[np.ndarray]) -> None:
+        self._kernel(*self._head, what, *tables, *self._rest)
         np.log(self._inputs, out=self._logs)
 
     @_without_warnings
@@ -213,9 +254,9 @@ class SmallFits:
                 running[m] = not self._converged[m] and len(bounds) <= self._max_iter
         left = np.flatnonzero(running).tolist()
         while left and not (stop is not None and stop.is_set()):
-            self._call(STEP)
+            self._call(STEP, self._tables)
             left = [m for m in left if self._goes_on(m, tol)]
-        self._call(REFRESH)
+        self._call(REFRESH, self._tables)
 
     def _goes_on(self, m: int, tol: float) -> bool:
         """Whether fit m has to, after an iteration; takes down what that has come to."""

@@ -11,6 +11,7 @@ from fastgmm.covariance.linalg import IN_ORDER
 from fastgmm.estimator import predicting
 from fastgmm.small_fits import SmallFits, is_small, iteration_of
 from fastgmm.sources.array import array_source
+from fastgmm.starts import LabelledRows
 
 COMPILED = [
     name
@@ -31,7 +32,8 @@ def rows_of(n, d, seed=0, scale=3.0, shift=0.0):
 def fits_of(X, name, numbers, labels, max_iter=30):
     structure = STRUCTURES[name]
     kernel = iteration_of(structure, X.shape[1])
-    return SmallFits(X, structure, numbers, labels, REG_COVAR, max_iter, kernel)
+    starts = [LabelledRows(*start) for start in zip(labels, numbers, strict=True)]
+    return SmallFits(X, structure, numbers, starts, REG_COVAR, max_iter, kernel)
 
 
 def assert_own_bits(fits, m, X, name, k, labels, tol, max_iter=30):

@@ -14,7 +14,7 @@ from fastgmm.estimator.starting import FoundStart
 from fastgmm.families.maximum_likelihood import GivenParameters, MaximumLikelihood
 from fastgmm.sklearn_interface import random_state_of
 from fastgmm.small_fits import SmallFits, is_small, iteration_of
-from fastgmm.starts import LabelledRows, make_starts
+from fastgmm.starts import GivenResponsibilities, RandomResponsibilities, Start, make_starts
 
 _ABSENT = (
     "weights_init",
@@ -27,8 +27,8 @@ _ABSENT = (
 )
 """What asks for more when it is not None."""
 
-_WITH_LABELS = ("kmeans", "hierarchical")
-"""Starts that give each row to a component."""
+_STARTS = ("kmeans", "hierarchical", "k-means++", "random", "random_from_data")
+"""Those that `SmallFits` begins from."""
 
 _MOST_CHUNKS = 3
 """Into which rows are cut, where a single thread takes them anyway."""
@@ -61,9 +61,9 @@ def small_fit(
         return None, None
     random_state, engine = random_state_of(estimator.random_state), ThreadEngine(1)
     n_init, reg_covar = int(estimator.n_init), float(estimator.reg_covar)
-    starts = list(islice(make_starts(X, k, data.start, random_state, None, engine), n_init))
-    labels = [start.labels for start in starts if isinstance(start, LabelledRows)]
-    fits = SmallFits(X, structure, [k] * n_init, labels, reg_covar, estimator.max_iter, kernel)
+    made = make_starts(X, k, data.start, random_state, None, engine)
+    starts = [_held(start, n) for start in islice(made, n_init)]
+    fits = SmallFits(X, structure, [k] * n_init, starts, reg_covar, estimator.max_iter, kernel)
     fits.run(estimator.tol)
     if fits.doubtful.any():
         return None, [(None, start) for start in starts]
@@ -71,12 +71,19 @@ def small_fit(
     return (model, reduce(better_of, map(fits.result, range(n_init)))), None
 
 
+def _held(start: Start, n_rows: int) -> Start:
+    """A start that can be asked for its chunks more than once, and has the same results."""
+    if not isinstance(start, RandomResponsibilities):
+        return start
+    return GivenResponsibilities(start.chunk(0, n_rows), in_order=True)
+
+
 def _is_plain(estimator: Any, data: FitRows) -> bool:
     """Whether nothing is asked for that only ordinary fits can do."""
     of_rows = (data.arrays[1], data.labels, data.tally, data.noise)  # type: ignore[index]
     return (
         estimator._family is MaximumLikelihood
-        and data.start in _WITH_LABELS
+        and data.start in _STARTS
         and data.arrays[0].dtype == np.float64  # type: ignore[index]
         and all(part is None for part in of_rows)
         and all(getattr(estimator, name) is None for name in _ABSENT)

@@ -83,7 +83,7 @@ there are no digits.
 """
 
 START, STEP, REFRESH = range(3)
-"""What an iteration of small fits does: begin from labels, iterate, or make operands alone."""
+"""What an iteration of small fits does: begin, iterate, or make operands alone."""
 
 BEGIN, FROM_SEEDS, GO_ON, DECIDED, SEEDS, LABELS, LEFT = range(7)
 """Phases of k-means of small data sets: what is to be done, and what rounding decides."""

@@ -126,11 +126,11 @@ class Together:
         rows, model = self._data.arrays[0], self._template  # type: ignore[index]
         n, d = rows.shape
         small = [key for key in keys if is_small(STRUCTURES[key[1]], n, key[0], d)]
-        labels = self._labels(sorted({k for k, _ in small}, reverse=True), engine)
+        starts = self._labelled(sorted({k for k, _ in small}, reverse=True), engine)
         parts = engine.n_threads if rows.size > _MOST_NUMBERS else 1
         batches: list[list[_Fit]] = []
         for name in dict.fromkeys(name for _, name in small):
-            able = [pair for pair in labels if (pair[0], name) in small]
+            able = [pair for pair in starts if (pair[0], name) in small]
             for part in range(parts):
                 pairs = able[part::parts]
                 if not pairs:
@@ -139,7 +139,7 @@ class Together:
                     rows,
                     STRUCTURES[name],
                     [k for k, _ in pairs],
-                    [labels[pair] for pair in pairs],
+                    [starts[pair] for pair in pairs],
                     model.reg_covar,
                     model.max_iter,
                     iteration_of(STRUCTURES[name], d),
@@ -149,12 +149,12 @@ class Together:
                 batches.append(batch)
         return batches
 
-    def _labels(
+    def _labelled(
         self, numbers: list[int], engine: ThreadEngine
-    ) -> dict[tuple[int, str], np.ndarray]:
-        """Labels to start from by numbers of components and starts, where all starts have them."""
+    ) -> dict[tuple[int, str], LabelledRows]:
+        """What to start from, by numbers of components and starts, where all starts have them."""
         pairs = [(k, start) for k in numbers for start in self._plan.starts]
-        found: dict[tuple[int, str], np.ndarray] = {}
+        found: dict[tuple[int, str], LabelledRows] = {}
 
         def begin(number: int) -> None:
             k, start = pairs[number]
@@ -162,7 +162,7 @@ class Together:
             with contextlib.suppress(Exception):  # the fits of their own will say what is wrong
                 made = self._starts.of(self._data._replace(start=start), 0, model)
                 if made is not None and isinstance(made[0][1], LabelledRows):
-                    found[k, start] = made[0][1].labels
+                    found[k, start] = made[0][1]
 
         if pairs:
             engine.for_each(begin, len(pairs))

@@ -34,14 +34,21 @@ class LabelledRows:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GivenResponsibilities:
-    """Responsibilities given as an array (n, k)."""
+    """Responsibilities given as an array (n, k).
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (n, k)
+    in_order : bool, optional
+        Whether to take them as such that are drawn while chunks are asked for.
+    """
 
     responsibilities: np.ndarray
-    in_order = False
+    in_order: bool = False
 
     def take(self, present: np.ndarray) -> "GivenResponsibilities":
         """Start for the rows that a mask chooses."""
-        return GivenResponsibilities(self.responsibilities[present])
+        return GivenResponsibilities(self.responsibilities[present], self.in_order)
 
     def chunk(self, start: int, stop: int) -> np.ndarray:
         """Responsibilities (rows, k) of the rows start to stop."""

@@ -36,6 +36,9 @@ def kernels_pay(monkeypatch):
     )
 
 
+DRAWN = "random", "random_from_data", "k-means++"
+
+
 def by_the_loop(model, X):
     """The same fit, with a listener, who hears of every iteration."""
     model._listener = Listener()
@@ -79,7 +82,15 @@ def test_bits_of_the_loop(name, X):
 
 
 @pytest.mark.parametrize("name", COMPILED)
-@pytest.mark.parametrize("arguments", [{"n_init": 4}, {"init_params": "hierarchical"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"n_init": 4},
+        {"init_params": "hierarchical"},
+        *({"init_params": start, "n_init": 2} for start in DRAWN),
+    ],
+    ids=lambda arguments: arguments.get("init_params", "n_init"),
+)
 def test_bits_of_the_loop_from_other_starts(name, arguments):
     X = load_iris().data
     for k, tol in ((3, 1e-3), (6, 1e-5)):
@@ -101,13 +112,37 @@ def test_bits_of_the_loop_over_chunks(name):
 
 
 @pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("start", DRAWN)
+def test_bits_of_the_loop_whatever_is_drawn(name, start):
+    """Also of rows of several chunks, far ones and one feature; and the draws go on alike."""
+    for X, k in (
+        (rows_of(8191, 8, 4.0), 8),
+        (rows_of(29, 12, 4.0), 3),
+        (rows_of(300, 1, 4.0), 5),
+        (rows_of(60, 3, 1e9), 2),
+        (rows_of(90, 2, 4.0) + 1e4, 1),
+    ):
+        arguments = {"covariance_type": name, "init_params": start, "max_iter": 20, "n_jobs": 1}
+        for n_init in (1, 3):
+            ours, theirs = (np.random.RandomState(n_init) for _ in range(2))
+            arguments |= {"n_init": n_init}
+            one = GaussianMixture(k, random_state=ours, **arguments)
+            other = GaussianMixture(k, random_state=theirs, **arguments)
+            for model in (one.fit(X), by_the_loop(other, X)):
+                del model.random_state
+            assert_same_attributes(one, other)
+            assert ours.random_sample() == theirs.random_sample()
+
+
+@pytest.mark.parametrize("name", COMPILED)
 def test_what_compiled_code_makes(name):
     X = rows_of(90, 2, 4.0)
     for arguments, is_made in {
         (): True,
         ("n_init", 2): True,
         ("init_params", "hierarchical"): True,
-        ("init_params", "random"): False,
+        **{("init_params", start): True for start in DRAWN},
+        ("init_params", "k-means||"): False,
         ("on_failure", "recover"): False,
         ("noise", "box"): False,
         ("accelerate", "squarem"): False,

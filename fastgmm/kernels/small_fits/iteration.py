@@ -48,9 +48,18 @@ def _move(k, blocks, places, reference, means):
             means[c, j] = reference[c, j] + first_moment(blocks, places, c, j) / guarded
 
 
-def _add_chunks(X, ends, labels, k, origin, about, panels, point, scale, constant, sums):
+def _set_points(k, means, centre, origin, about, point):
+    """What a pass under given responsibilities reads of means that its moments are about."""
+    give_points(k, means, centre, origin, about)
+    for c in range(k):
+        for j in range(len(origin)):
+            point[c, j] = about[c, j]
+
+
+def _add_chunks(X, ends, labels, shares, k, operands, sums):
     """Make sums those of all chunks, one after another."""
-    chunk, no_weights, no_shares = np.empty(1, np.int64), np.empty(0), np.empty((0, 0))
+    origin, about, panels, point, scale, constant = operands
+    chunk, no_weights = np.empty(1, np.int64), np.empty(0)
     of_chunk = np.empty(len(sums))
     fill(sums, 0.0)
     for b in range(len(ends) - 1):
@@ -62,7 +71,7 @@ def _add_chunks(X, ends, labels, k, origin, about, panels, point, scale, constan
             ends,
             chunk,
             labels,
-            no_shares,
+            shares,
             False,
             with_axis(origin),
             with_axis(stretch(about, 0, k)),
@@ -112,11 +121,12 @@ def iteration(name, few):
 
     Returns
     -------
-    callable (X, labels, ends, what, places, scatter, centre, reg_covar, half_log,
+    callable (X, labels, shares, ends, what, places, scatter, centre, reg_covar, half_log,
               running, doubtful, numbers, weights, means, covariances, factors, inputs, logs,
               origins, centred, laid, projected, scales, constants, sums, bounds)
         X (n, d), in chunks from ends[i] to ends[i + 1]. For every fit, along the first axis: labels
-        (n,) to start from, whether it is running, whether digits may count that were not kept, the
+        (n,) or responsibilities (n, k) to start from, or neither, if it starts from sums about its
+        means; whether it is running, whether digits may count that were not kept, the
         number of components, and arrays with room for the most components that a fit has.
         Logarithms are taken outside, of inputs;
         bounds take the mean log-likelihoods. See `fastgmm.small_fits`.
@@ -131,6 +141,7 @@ def iteration(name, few):
     signature = types.void(
         rows,
         array(2, types.int32),
+        array(3),
         array(1, types.int64),
         types.int64,
         array(2, types.int64),
@@ -146,6 +157,7 @@ def iteration(name, few):
     def iterate(
         X,
         labels,
+        shares,
         ends,
         what,
         places,
@@ -174,7 +186,12 @@ def iteration(name, few):
         as_written()
         (n, d), most = X.shape, means.shape[1]
         n_roots, size = inputs.shape[1] - most, (sums.shape[1] - HEADER) // most
-        no_labels = np.empty(0, np.int32)
+        no_labels, no_shares = np.empty(0, np.int32), np.empty((0, 0))
+        n_passes = 1
+        if what == START and labels.shape[1]:
+            n_passes = 2 if SECOND_PASS else 1
+        elif what == START and not shares.shape[1]:
+            n_passes = 0
         reference, weight, work = (
             np.empty((most, d)),
             np.empty(most),
@@ -188,11 +205,8 @@ def iteration(name, few):
             origin, about, panels = part(origins, m), part(centred, m), part(laid, m)
             point, scale, constant = part(projected, m), part(scales, m), part(constants, m)
             its_sums = stretch(part(sums, m), 0, HEADER + k * size)
-            if what == START:
-                for c in range(k):
-                    for j in range(d):
-                        mean[c, j] = centre[j]
-            else:
+            blocks = sums_of_components(with_axis(its_sums), 0, k)
+            if what != START:
                 set_origin(k, part(weights, m), mean, origin, about)
                 for c in range(k):
                     constant[c] = logs[m, c]
@@ -204,34 +218,34 @@ def iteration(name, few):
                     doubtful[m], running[m] = True, False
                 if far or what == REFRESH:
                     continue
-            for again in range(2 if what == START and SECOND_PASS else 1):
+            of_rows, of_pairs = no_labels, no_shares
+            if what == START:
+                of_rows, of_pairs = part(labels, m), part(shares, m)
+                for c in range(k):
+                    for j in range(d):
+                        mean[c, j] = centre[j] if n_passes else mean[c, j]
+                        reference[c, j] = mean[c, j]
+            for again in range(n_passes):
                 if what == START:
-                    give_points(k, mean, centre, origin, about)
-                    for c in range(k):
-                        for j in range(d):
-                            point[c, j] = about[c, j]
-                given = part(labels, m) if what == START else no_labels
-                add_chunks(
-                    X, ends, given, k, origin, about, panels, point, scale, constant, its_sums
-                )
+                    set_points(k, mean, centre, origin, about, point)
+                operands = origin, about, panels, point, scale, constant
+                add_chunks(X, ends, of_rows, of_pairs, k, operands, its_sums)
                 add_origin(k, origin, about, reference)
-                blocks = sums_of_components(with_axis(its_sums), 0, k)
-                if what == START and SECOND_PASS and again == 0:
+                if again + 1 < n_passes:
                     move(k, blocks, places, reference, mean)
-                    continue
-                estimate(
-                    k,
-                    blocks,
-                    places,
-                    scatter,
-                    centre,
-                    reference,
-                    mean,
-                    weight,
-                    matrices,
-                    reg_covar,
-                    work,
-                )
+            estimate(
+                k,
+                blocks,
+                places,
+                scatter,
+                centre,
+                reference,
+                mean,
+                weight,
+                matrices,
+                reg_covar,
+                work,
+            )
             bounds[m] = its_sums[0] / its_sums[1]
             of_all = lesser(k, len(matrices))  # of one, where components share it
             factors_of(stretch(matrices, 0, of_all), stretch(roots, 0, of_all))
@@ -248,6 +262,7 @@ def iteration(name, few):
         add_statistics=make(np.float64, few) if parts.FEW_APART else make(np.float64),
         factors_of=parts.factorize(few) if parts.FEW_APART else parts.factorize(),
         move=kernel(filled_in(_move, parts), fused=False),
+        set_points=inlined(filled_in(_set_points, parts)),
         is_doubtful=kernel(filled_in(_is_doubtful, parts), fused=False),
     )
     names.add_chunks = inlined(filled_in(_add_chunks, names))
