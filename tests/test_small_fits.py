@@ -9,6 +9,9 @@ import fastgmm
 from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.linalg import IN_ORDER
 from fastgmm.estimator import predicting
+from fastgmm.kernels.small_fits import STRUCTURES as SMALL
+from fastgmm.kernels.small_fits import VARIANTS
+from fastgmm.kernels.small_fits.iteration import iteration
 from fastgmm.small_fits import SmallFits, is_small, iteration_of
 from fastgmm.sources.array import array_source
 from fastgmm.starts import LabelledRows
@@ -100,6 +103,15 @@ def test_what_counts_digits_is_left_to_others(name):
     fits = fits_of(rows_of(60, 3) + 1e9 * labels[:, np.newaxis], name, (2,), [labels])
     fits.run(1e-3)
     assert fits.doubtful[0]
+
+
+@pytest.mark.compiled_only
+def test_parts_have_names_of_their_own():
+    """Of two with one name, a process that loads both from the cache might call the wrong one."""
+    made = [iteration(*variant).py_func.__globals__ for variant in VARIANTS]
+    for part in ("move", "is_doubtful"):
+        names = {parts[part].py_func.__qualname__ for parts in made}
+        assert len(names) == len(SMALL)
 
 
 def test_what_is_small():

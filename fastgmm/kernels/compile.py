@@ -250,7 +250,9 @@ def kernel(
         Given for entry points, all that Python may call: the one signature they are compiled for,
         at once. Arrays of other layouts are then converted to it instead of compiled for.
     variant : str, optional
-        What tells entry points apart that one function makes: each has a cache file of its own.
+        What tells kernels apart that one function makes. Each entry point has a cache file of its
+        own. Other kernels stand in these files by their names and by numbers that Numba counts anew
+        in every process: of two with one name, a process that loads both may call the wrong one.
     fused : bool, optional
         Whether a product and a sum may be rounded once. Where not, every operation is rounded as
         NumPy's are.
@@ -269,8 +271,10 @@ def kernel(
     options["fastmath"] = _FASTMATH if fused else False
     # What only kernels call needs no way in from Python, which takes as long to compile as itself.
     options["no_cfunc_wrapper"], options["no_cpython_wrapper"] = True, signature is None
+    if variant:
+        function.__qualname__ = f"{function.__qualname__}_{variant}"
     if signature is not None and _cache_wanted():
-        function.__qualname__ = f"{function.__qualname__}_{variant}_{_digest()}"
+        function.__qualname__ = f"{function.__qualname__}_{_digest()}"
         dispatcher = _cached(function, signature, options)
         if dispatcher is not None:
             return dispatcher

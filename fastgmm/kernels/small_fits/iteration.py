@@ -261,9 +261,9 @@ def iteration(name, few):
         **vars(parts),
         add_statistics=make(np.float64, few) if parts.FEW_APART else make(np.float64),
         factors_of=parts.factorize(few) if parts.FEW_APART else parts.factorize(),
-        move=kernel(filled_in(_move, parts), fused=False),
+        move=kernel(filled_in(_move, parts), variant=name, fused=False),
         set_points=inlined(filled_in(_set_points, parts)),
-        is_doubtful=kernel(filled_in(_is_doubtful, parts), fused=False),
+        is_doubtful=kernel(filled_in(_is_doubtful, parts), variant=name, fused=False),
     )
     names.add_chunks = inlined(filled_in(_add_chunks, names))
     iterate = filled_in(iterate, names)
