@@ -187,10 +187,8 @@ def iteration(name, few):
         (n, d), most = X.shape, means.shape[1]
         n_roots, size = inputs.shape[1] - most, (sums.shape[1] - HEADER) // most
         no_labels, no_shares = np.empty(0, np.int32), np.empty((0, 0))
-        n_passes = 1
-        if what == START and labels.shape[1]:
-            n_passes = 2 if SECOND_PASS else 1
-        elif what == START and not shares.shape[1]:
+        n_passes = 2 if SECOND_PASS and what == START and labels.shape[1] else 1
+        if what == START and not (labels.shape[1] or shares.shape[1]):
             n_passes = 0
         reference, weight, work = (
             np.empty((most, d)),
