@@ -141,14 +141,10 @@ def _of_single_rows(
 ) -> SufficientStatistics:
     """Of one row per component, each of the mean weight: no spread but the regularisation."""
     form, reference = MomentForm(structure.forms.moments), np.asarray(start.rows, np.float64)
-    *leading, k, d = reference.shape
-    statistics = SufficientStatistics.zero(form, reference)
-    statistics.weight[...] = np.expand_dims(total_weight / rows.n_rows, -1)
-    statistics.sums[..., 1], statistics.sums[..., 2] = statistics.weight.sum(axis=-1), k
+    weight = np.expand_dims(total_weight / rows.n_rows, -1)
+    statistics = SufficientStatistics.of_points(form, reference, weight)
     if form is not MomentForm.NONE:
         return statistics
     # The scatter of all rows about zero, divided among these few: what scikit-learn starts from,
     # and so what gives its results.
-    total = rows.total_scatter
-    about_zero = SufficientStatistics.zero(total.form, np.zeros((*leading, 1, d)))
-    return statistics.with_scatter(total.about(about_zero))
+    return statistics.with_scatter(rows.total_scatter.about_zero())

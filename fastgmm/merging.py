@@ -39,8 +39,7 @@ def merge_chunks(
     of_stretch = getattr(function, "of_stretch", None)
 
     def of(chunks: range) -> Any:
-        (start, _), (_, stop) = grid.bounds(chunks[0]), grid.bounds(chunks[-1])
-        rows = source.read(start, stop)
+        rows = source.read(*grid.stretch(chunks))
         if of_stretch is None or len(chunks) == 1:
             return function(rows)
         return of_stretch(rows, grid.rows_per_chunk)

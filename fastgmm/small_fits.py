@@ -224,8 +224,8 @@ class SmallFits:
         if scatter is None:
             return self._tables
         # All of the scatter about zero: see `fastgmm.em_start`.
-        zero = SufficientStatistics.zero(scatter.form, np.zeros_like(scatter.reference))
-        return self._tables[0], _matrix(scatter.about(zero)), zero.reference[0]
+        scatter = scatter.about_zero()
+        return self._tables[0], _matrix(scatter), scatter.reference[0]
 
     def _call(self, what: int, tables: Sequence[np.ndarray]) -> None:
         self._kernel(*self._head, what, *tables, *self._rest)

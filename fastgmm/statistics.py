@@ -82,6 +82,25 @@ class SufficientStatistics:
         return cls(form, reference, np.zeros((*leading, form.n_sums(k, d))))
 
     @classmethod
+    def of_points(
+        cls, form: MomentForm, reference: np.ndarray, weight: Any
+    ) -> "SufficientStatistics":
+        """The statistics of one row per component, which is at its reference.
+
+        Parameters
+        ----------
+        form : MomentForm
+        reference : ndarray of shape (k, d)
+        weight : float, or ndarray of shape (k,)
+            Of these rows.
+        """
+        record = cls.zero(form, reference)
+        record.weight[...] = weight
+        record.sums[..., 1] = record.weight.sum(axis=-1)
+        record.sums[..., _N_ROWS] = reference.shape[-2]
+        return record
+
+    @classmethod
     def from_moments(
         cls,
         form: MomentForm,
@@ -243,6 +262,10 @@ class SufficientStatistics:
             second=second,
             scatter=scatter,
         )
+
+    def about_zero(self) -> "SufficientStatistics":
+        """The same moments about zero."""
+        return self.about(SufficientStatistics.zero(self.form, np.zeros_like(self.reference)))
 
     def pooled(self) -> "SufficientStatistics":
         """The same rows as one component, about their mean."""

@@ -75,6 +75,10 @@ class RowGrid(NamedTuple):
         """Number of chunks."""
         return -(-self.n_rows // self.rows_per_chunk)
 
+    def stretch(self, chunks: range) -> tuple[int, int]:
+        """First row of neighbouring chunks, and the row after the last."""
+        return self.bounds(chunks[0])[0], self.bounds(chunks[-1])[1]
+
     def bounds(self, index: int) -> tuple[int, int]:
         """First row of chunk `index`, and the row after its last."""
         start = index * self.rows_per_chunk

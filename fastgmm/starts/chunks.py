@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.engines.base import Engine
-from fastgmm.passes.chunks import totals_of_each
+from fastgmm.passes.chunks import TotalsOfChunks
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.sampling import rows_at
@@ -58,10 +58,7 @@ class Chunks:
     ) -> "Chunks":
         """Rows relative to their mean."""
         chunks = cls.about_zero(X, sample_weight, n_trials, engine)
-        totals = chunks.reduce(
-            lambda chunk: totals_of_each(chunk.rows, np.array([0, len(chunk.rows)]))[0]
-        )
-        return replace(chunks, origin=totals / len(X))
+        return replace(chunks, origin=chunks.reduce(TotalsOfChunks()) / len(X))
 
     def reduce(self, function: Callable[[Chunk], Any]) -> Any:
         """Sum of a function of every chunk."""
@@ -70,10 +67,10 @@ class Chunks:
 
     def add_up(self, function: Callable[[Chunk], Any]) -> Any:
         """The same, of several chunks at a time: its last bits may depend on threads."""
-        read, bounds = self.source.read, self.grid.bounds
+        read, stretch = self.source.read, self.grid.stretch
 
         def of(chunks: range) -> Any:
-            return function(read(bounds(chunks[0])[0], bounds(chunks[-1])[1]))
+            return function(read(*stretch(chunks)))
 
         return self.engine.reduce_stretches(of, len(self.grid), self.grid.longest_stretch)
 
