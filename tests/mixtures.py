@@ -5,8 +5,8 @@ import numpy as np
 from fastgmm.covariance import STRUCTURES
 from fastgmm.covariance.estimates import CentredStatistics
 from fastgmm.parameters import MixtureParameters
-from fastgmm.passes.chunks import SumsOfChunks
-from fastgmm.passes.kernel_operands import about_origin
+from fastgmm.passes.dense import SumsOfChunks
+from fastgmm.passes.kernel_operands import KernelChoice, about_origin
 from fastgmm.sources.base import Chunk
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -51,7 +51,8 @@ def as_chunk(X, sample_weight=None):
 
 def statistics_of(chunk, structure, operands, shares=None):
     """Sufficient statistics of a chunk."""
-    sums = SumsOfChunks(structure.forms, operands, chunk.rows.dtype)(chunk, shares)
+    choice = KernelChoice(structure.forms, chunk.rows.dtype, operands)
+    sums = SumsOfChunks(choice)(chunk, shares)
     return SufficientStatistics(structure.forms.moments, operands.reference, sums)
 
 

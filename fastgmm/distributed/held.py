@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgmm.distributed.client import current_worker
+from fastgmm.engines.base import MergeTree
 from fastgmm.engines.threads import ThreadEngine
-from fastgmm.merging import enter, tree_of
-from fastgmm.sources.base import RowGrid, RowSource
+from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.reader import RowReader
 
@@ -280,7 +280,7 @@ def sums_of_leaves(
 
     def work(number: int) -> None:
         chunk = leaves[number]
-        enter(tree, of_chunk, chunk, of_chunk(source.read(*grid.bounds(chunk))))
+        _enter(tree, of_chunk, chunk, of_chunk(source.read(*grid.bounds(chunk))))
 
     with HELD.lending(of_rows, rows.pieces):
         try:
@@ -288,6 +288,26 @@ def sums_of_leaves(
         except ValueError as error:
             return _first_failure(error, source, of_chunk, grid, leaves)
     return list(tree.nodes.items())
+
+
+def tree_of(function: Callable[[Chunk], Any], grid: RowGrid) -> MergeTree:
+    """The tree along which what a function gives for every chunk is merged.
+
+    Usually every chunk is a leaf. But a function may have an attribute ``leaves``, the numbers of
+    the first leaf of every chunk and of all leaves, and give a list of what belongs to these.
+    """
+    leaves = getattr(function, "leaves", None)
+    return MergeTree(len(grid) if leaves is None else int(leaves[-1]))
+
+
+def _enter(tree: MergeTree, function: Callable[[Chunk], Any], index: int, made: Any) -> None:
+    """Enter what a function gave for a chunk."""
+    leaves = getattr(function, "leaves", None)
+    if leaves is None:
+        tree.add(index, made)
+        return
+    for leaf, record in enumerate(made, int(leaves[index])):
+        tree.add(leaf, record)
 
 
 def _first_failure(

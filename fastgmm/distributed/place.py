@@ -30,9 +30,9 @@ from fastgmm.distributed.held import (
     bundled,
     joined,
     sums_of_leaves,
+    tree_of,
 )
 from fastgmm.distributed.workers import check_workers, facts_here
-from fastgmm.merging import tree_of
 from fastgmm.sources.base import Chunk, RowGrid, RowSource
 from fastgmm.sources.cache import Block
 from fastgmm.sources.elsewhere import Place

@@ -15,7 +15,6 @@ from fastgmm.estimator.remembered import Memory
 from fastgmm.estimator.rows import FitRows, rows_to_predict
 from fastgmm.outputs import open_output, overwrites
 from fastgmm.parameters import Parameters
-from fastgmm.passes.dense import shared_out_of
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.marginal_predictions import MarginalPredictions, mean_seen_log_likelihood
 from fastgmm.passes.predictions import (
@@ -23,6 +22,7 @@ from fastgmm.passes.predictions import (
     mean_log_likelihood,
     predict_rows,
 )
+from fastgmm.passes.shares import shared_out_of
 from fastgmm.sklearn_interface import underflow_is_zero
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource

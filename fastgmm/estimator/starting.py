@@ -8,9 +8,9 @@ import numpy as np
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.estimator.rows import FitRows
 from fastgmm.families.noise import USUAL_SHARE
-from fastgmm.merging import sample_of
 from fastgmm.sources.array import array_source
 from fastgmm.sources.base import RowSource
+from fastgmm.sources.sampling import sample_of
 from fastgmm.starts import Known, Start, bytes_to_draw, draw_starts, known_starts, make_starts
 from fastgmm.starts.noise import without_noise
 

@@ -16,14 +16,14 @@ import numpy as np
 from fastgmm.covariance.linalg import norm_bounds
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import FORMS, Forms
-from fastgmm.merging import merge_chunks, rows_numbered
 from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass
 from fastgmm.passes.cell_order import CellOrder, Cells, OrderedRows
 from fastgmm.passes.chunks import cell_statistics, count_near
 from fastgmm.passes.dense import DensePass, as_asked
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for
-from fastgmm.sources.base import Chunk, RowGrid, RowSource, survey
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks, survey
+from fastgmm.sources.sampling import rows_numbered
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 _BLOCK_ROWS, _BLOCK_NUMBERS = 1 << 18, 1 << 21
@@ -209,7 +209,7 @@ class _SumsOfBlock:
     spreads : ndarray of shape (k,)
     choice : KernelChoice
     leaves : ndarray of int, shape (blocks + 1,)
-        First leaf of every block, and their number; see `fastgmm.merging.tree_of`.
+        First leaf of every block, and their number; see `fastgmm.distributed.held.tree_of`.
     """
 
     order: CellOrder

@@ -1,4 +1,4 @@
-"""Functions of a chunk of rows: the E-step's statistics, and predictions.
+"""Functions of rows, of a chunk or of some data sets: their sums, and predictions.
 
 Each calls one kernel, and knows neither threads nor estimators.
 """
@@ -28,7 +28,7 @@ _NO_LABELS, _NO_SHARES = np.empty(0, dtype=np.int32), np.empty((0, 0))
 
 
 @functools.lru_cache(maxsize=256)
-def _sets(n_rows: int, rows_per_set: int) -> tuple[np.ndarray, np.ndarray]:
+def sets_of_rows(n_rows: int, rows_per_set: int) -> tuple[np.ndarray, np.ndarray]:
     """Offsets and numbers of data sets of so many rows each, but for the last.
 
     They are made once, as an iteration on few rows takes little longer.
@@ -39,66 +39,10 @@ def _sets(n_rows: int, rows_per_set: int) -> tuple[np.ndarray, np.ndarray]:
     return offsets, numbers
 
 
-class SumsOfChunks:
-    """The E-step of chunks, as a function: what they share is made once.
-
-    Its bare sums are merged as they are; records of every chunk would double the time, some 6 us a
-    chunk, that a pass spends outside of kernels. It pickles, without the kernel.
-
-    Parameters
-    ----------
-    forms : Forms
-    operands : KernelOperands
-    dtype : dtype
-        Of the rows: float64 or float32.
-    careful : bool
-        Take all moments about the components' own means, those near the origin too.
-    """
-
-    def __init__(
-        self, forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool = False
-    ):
-        from fastgmm.kernels.em_pass import statistics_pass
-
-        self._arguments = forms, operands, dtype, careful
-        self._add_statistics = statistics_pass(forms, dtype, operands.means.shape[-1])
-        self._with_axis = [array[np.newaxis] for array in operands]
-        self._n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
-        self._careful = careful
-
-    def __reduce__(self) -> tuple:
-        return SumsOfChunks, self._arguments
-
-    def __call__(self, chunk: Chunk, shares: np.ndarray | None) -> np.ndarray:
-        """`SufficientStatistics.sums` of a chunk about ``operands.reference``.
-
-        Parameters
-        ----------
-        chunk : Chunk
-            Of rows in the type of the kernels.
-        shares : ndarray of shape (rows, k) or (rows,), or None
-            Responsibilities, or labels, taken instead of the operands' own; the log-likelihood is
-            then 0.
-        """
-        return self.of_stretch(chunk, shares, len(chunk.rows))
-
-    def of_stretch(
-        self, chunk: Chunk, shares: np.ndarray | None, rows_per_chunk: int
-    ) -> np.ndarray:
-        """The merge of the sums of neighbouring chunks, whose rows are read as one."""
-        offsets, numbers = _sets(len(chunk.rows), rows_per_chunk)
-        sums = np.zeros((len(numbers), self._n_sums))
-        given = *_labels_and_responsibilities(shares), self._careful
-        self._add_statistics(
-            chunk.rows, chunk.weights, offsets, numbers, *given, *self._with_axis, sums
-        )
-        return merged_leaves(sums)
-
-
 def adder_of_sets(
     forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, np.ndarray], None]:
-    """The E-step of some data sets of weighted rows, as a function; see `SumsOfChunks`.
+    """The E-step of some data sets of weighted rows, as a function.
 
     Parameters
     ----------
@@ -125,7 +69,7 @@ def adder_of_sets(
         shares: np.ndarray | None,
         sums: np.ndarray,
     ) -> None:
-        given = *_labels_and_responsibilities(shares), careful
+        given = *labels_and_responsibilities(shares), careful
         add_statistics(rows, weights, offsets, numbers, *given, *operands, sums)
 
     return add
@@ -154,18 +98,18 @@ def statistics_of_each(
         With an axis of length m in front.
     shares : ndarray of shape (n, k) or (n,), optional
     careful : bool, optional
-        See `SumsOfChunks`.
+        See `KernelChoice`.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
     statistics = SufficientStatistics.zero(MomentForm(forms.moments), operands.reference)
-    given = *_labels_and_responsibilities(shares), careful
+    given = *labels_and_responsibilities(shares), careful
     add_statistics = statistics_pass(forms, rows.dtype, rows.shape[1])
     add_statistics(rows, NO_WEIGHTS, offsets, numbers, *given, *operands, statistics.sums)
     return statistics
 
 
-def _labels_and_responsibilities(shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def labels_and_responsibilities(shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """As kernels take them: what is not given is empty."""
     if shares is None:
         return _NO_LABELS, _NO_SHARES
@@ -272,7 +216,7 @@ class TotalsOfChunks:
 
     def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
         """The merge of the sums of neighbouring chunks."""
-        offsets, _ = _sets(len(chunk.rows), rows_per_chunk)
+        offsets, _ = sets_of_rows(len(chunk.rows), rows_per_chunk)
         return merged_leaves(totals_of_each(chunk.rows, offsets))
 
 
@@ -292,7 +236,7 @@ class ScatterOfChunks:
 
     def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> SufficientStatistics:
         """The merge of the moments of neighbouring chunks."""
-        offsets, numbers = _sets(len(chunk.rows), rows_per_chunk)
+        offsets, numbers = sets_of_rows(len(chunk.rows), rows_per_chunk)
         references = np.repeat(self.reference, len(numbers), axis=0)
         found = SufficientStatistics.zero(MomentForm.OUTER, references[:, np.newaxis])
         _add_scatter(chunk.rows, chunk.weights, offsets, references, found.sums)

@@ -1,24 +1,21 @@
 """The pass over the rows of a source: every row by every component, chunk by chunk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fastgmm.caching import cached_property
-from fastgmm.engines.base import Engine
+from fastgmm.engines.base import Engine, merged_leaves
 from fastgmm.engines.threads import ThreadEngine
 from fastgmm.kernels.layout import HEADER, Forms, outer_place
-from fastgmm.merging import Bounds, RowsOfChunks, merge_chunks, shares_of_chunks
 from fastgmm.outer_moments import first_places
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import (
     ScatterOfChunks,
-    SumsOfChunks,
     TotalsOfChunks,
-    chunk_predictions,
-    weighted_sum,
+    labels_and_responsibilities,
+    sets_of_rows,
 )
 from fastgmm.passes.kernel_operands import (
     KernelChoice,
@@ -26,7 +23,8 @@ from fastgmm.passes.kernel_operands import (
     kernels_for_given,
     moment_operands,
 )
-from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.passes.shares import EStepAbout, LabelledEStep, SumsOfGiven
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
 
@@ -103,24 +101,21 @@ class DensePass(Pass):
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
-        sums = SumsOfChunks(choice.forms, choice.operands, choice.dtype, choice.careful)
-        if shares is None:
-            total = self._merged(
-                _EStep(sums, choice.dtype)
-                if self._labels is None
-                else _LabelledEStep(sums, choice, self._labels)
-            )
+        sums = SumsOfChunks(choice)
+        if shares is not None:
+            total = self._merged(SumsOfGiven(sums, shares), one_by_one=shares.in_order)
+        elif self._labels is not None:
+            total = self._merged(LabelledEStep(sums, self._labels))
         else:
-            given = SumsOfGiven(sums, choice.dtype, shares)
-            total = self._merged(given, one_by_one=shares.in_order)
+            total = self._merged(sums)
         return self._record(choice, choice.operands.reference, total)
 
     def _summed_about(self, choice: KernelChoice, about: np.ndarray) -> SufficientStatistics:
         """One pass over the rows, with moments about other points than the means."""
         # Points that the new means are about are no reason to be less careful than about means.
-        made = choice._replace(operands=moment_operands(about), dtype=np.dtype(np.float64))
-        sums = SumsOfChunks(made.forms, made.operands, made.dtype)
-        return self._record(made, about, self._merged(_EStepAbout(sums, choice, self._labels)))
+        made = KernelChoice(choice.forms, np.dtype(np.float64), moment_operands(about))
+        sums = SumsOfChunks(made)
+        return self._record(made, about, self._merged(EStepAbout(sums, choice, self._labels)))
 
     def _record(
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray
@@ -170,200 +165,49 @@ def with_own_scatter(record: SufficientStatistics, point: np.ndarray) -> Suffici
     return own.with_scatter(scatter)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class SumsOfGiven:
-    """Sums of a chunk under given shares.
+class SumsOfChunks:
+    """The E-step of chunks, as a function: what they share is made once.
+
+    Its bare sums are merged as they are; records of every chunk would double the time, some 6 us a
+    chunk, that a pass spends outside of kernels. It pickles, without the kernel.
 
     Parameters
     ----------
-    sums : SumsOfChunks
-    dtype : dtype
-        That its kernel works in.
-    shares : Shares
-    """
-
-    sums: SumsOfChunks
-    dtype: np.dtype
-    shares: Any
-
-    def __call__(self, chunk: Chunk) -> np.ndarray:
-        return self.of(chunk, self.shares.chunk(chunk.start, chunk.stop))
-
-    def of(self, chunk: Chunk, shares: np.ndarray) -> np.ndarray:
-        """The same with the shares of the chunk's rows."""
-        return self.sums(_in_type(chunk, self.dtype), shares)
-
-    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
-        """The merge of the sums of neighbouring chunks."""
-        shares = self.shares.chunk(chunk.start, chunk.stop)
-        return self.sums.of_stretch(_in_type(chunk, self.dtype), shares, rows_per_chunk)
-
-    def of_chunks(self, bounds: Bounds) -> "SumsOfGiven":
-        """The same with the shares of some chunks only."""
-        return replace(self, shares=shares_of_chunks(self.shares, bounds))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _EStep:
-    """Sums of a chunk under a mixture's own responsibilities.
-
-    Parameters
-    ----------
-    sums : SumsOfChunks
-    dtype : dtype
-        That its kernel works in.
-    """
-
-    sums: SumsOfChunks
-    dtype: np.dtype
-
-    def __call__(self, chunk: Chunk) -> np.ndarray:
-        return self.sums(_in_type(chunk, self.dtype), None)
-
-    def of_stretch(self, chunk: Chunk, rows_per_chunk: int) -> np.ndarray:
-        """The merge of the sums of neighbouring chunks."""
-        return self.sums.of_stretch(_in_type(chunk, self.dtype), None, rows_per_chunk)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _LabelledEStep:
-    """The same, where components of some rows are known.
-
-    Parameters
-    ----------
-    sums : SumsOfChunks
     choice : KernelChoice
-    labels : ndarray of int32, shape (n,), or RowsOfChunks
-        What is known of rows.
+        With the operands of one mixture.
     """
 
-    sums: SumsOfChunks
-    choice: KernelChoice
-    labels: Any
+    def __init__(self, choice: KernelChoice):
+        from fastgmm.kernels.em_pass import statistics_pass
 
-    def __call__(self, chunk: Chunk) -> np.ndarray:
-        chunk = _in_type(chunk, self.choice.dtype)
-        labels = known_labels(self.labels, chunk)
-        if labels is None:
-            return self.sums(chunk, None)
-        return _sums_with_labels(chunk, labels, self.choice, self.sums)
+        self.choice = choice
+        forms, dtype, operands, self._careful = choice
+        self._add_statistics = statistics_pass(forms, dtype, operands.means.shape[-1])
+        self._with_axis = [array[np.newaxis] for array in operands]
+        self._n_sums = MomentForm(forms.moments).n_sums(*operands.means.shape)
 
-    def of_chunks(self, bounds: Bounds) -> "_LabelledEStep":
-        """The same with the labels of some chunks only."""
-        return replace(self, labels=labels_of_chunks(self.labels, bounds))
+    def __reduce__(self) -> tuple:
+        return SumsOfChunks, (self.choice,)
 
+    def __call__(self, chunk: Chunk, shares: np.ndarray | None = None) -> np.ndarray:
+        """`SufficientStatistics.sums` of a chunk about ``operands.reference``.
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _EStepAbout:
-    """Sums of a chunk about other points than a mixture's means, under its responsibilities.
+        Parameters
+        ----------
+        chunk : Chunk
+        shares : ndarray of shape (rows, k) or (rows,), optional
+            Responsibilities, or labels, taken instead of the operands' own; the log-likelihood is
+            then 0.
+        """
+        return self.of_stretch(chunk, len(chunk.rows), shares)
 
-    Parameters
-    ----------
-    sums : SumsOfChunks
-        About these points, in float64.
-    choice : KernelChoice
-        Of the mixture.
-    labels : ndarray of int32, shape (n,), RowsOfChunks or None
-        What is known of rows.
-    """
-
-    sums: SumsOfChunks
-    choice: KernelChoice
-    labels: Any
-
-    def __call__(self, chunk: Chunk) -> np.ndarray:
-        chunk = _in_type(chunk, np.dtype(np.float64))
-        log_likelihoods, responsibilities = shared_out(
-            chunk, self.choice, known_labels(self.labels, chunk)
-        )
-        total = self.sums(chunk, responsibilities)
-        total[0] = weighted_sum(log_likelihoods, chunk.weights)
-        return total
-
-    def of_chunks(self, bounds: Bounds) -> "_EStepAbout":
-        """The same with the labels of some chunks only."""
-        return replace(self, labels=labels_of_chunks(self.labels, bounds))
-
-
-def _in_type(chunk: Chunk, dtype: np.dtype) -> Chunk:
-    """A chunk of rows in the type that kernels work in."""
-    return chunk if chunk.rows.dtype == dtype else chunk._replace(rows=chunk.rows.astype(dtype))
-
-
-def labels_of_chunks(labels: Any, bounds: Bounds) -> RowsOfChunks | None:
-    """What is known of the rows of some chunks."""
-    if labels is None:
-        return None
-    return RowsOfChunks.of(lambda start, stop: labels[start:stop], bounds)
-
-
-def known_labels(labels: Any, chunk: Chunk) -> np.ndarray | None:
-    """Labels of a chunk; None if it has none."""
-    if labels is None:
-        return None
-    if isinstance(labels, RowsOfChunks):
-        labels = labels.chunk(chunk.start, chunk.stop)
-    else:
-        labels = labels[chunk.start : chunk.stop]
-    return labels if (labels >= 0).any() else None
-
-
-def _sums_with_labels(
-    chunk: Chunk,
-    labels: np.ndarray,
-    choice: KernelChoice,
-    sums_of_chunk: Callable[[Chunk, np.ndarray | None], np.ndarray],
-) -> np.ndarray:
-    """Sums of a chunk some of whose rows are known to be of a component."""
-    known = labels >= 0
-    inside, its_labels = part_of(chunk, known), labels[known]
-    total = sums_of_chunk(inside, its_labels)
-    log_densities = _log_densities(inside, choice)[np.arange(len(its_labels)), its_labels]
-    total[0] = weighted_sum(log_densities, inside.weights)
-    return total if known.all() else total + sums_of_chunk(part_of(chunk, ~known), None)
-
-
-def part_of(chunk: Chunk, chosen: np.ndarray) -> Chunk:
-    """Those rows of a chunk that a mask chooses."""
-    weights = chunk.weights[chosen] if len(chunk.weights) else chunk.weights
-    return chunk._replace(rows=chunk.rows[chosen], weights=weights)
-
-
-def _log_densities(chunk: Chunk, choice: KernelChoice) -> np.ndarray:
-    """Weighted log-densities (rows, k) in float64."""
-    densities = np.empty((len(chunk.rows), len(choice.operands.means)), choice.dtype)
-    rows = chunk._replace(rows=chunk.rows.astype(choice.dtype, copy=False))
-    chunk_predictions(rows, choice.forms, choice.operands, "log_densities", densities)
-    return densities.astype(np.float64, copy=False)
-
-
-def shared_out(
-    chunk: Chunk, choice: KernelChoice, labels: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log-likelihoods (rows,) and responsibilities (rows, k) in float64."""
-    densities = _log_densities(chunk, choice)
-    noise = -np.inf if choice.operands.background is None else choice.operands.background
-    if labels is None:
-        return shared_out_of(densities, noise)
-    known = labels[:, np.newaxis] >= 0
-    densities[known & (labels[:, np.newaxis] != np.arange(densities.shape[1]))] = -np.inf
-    return shared_out_of(densities, np.where(known, -np.inf, noise))
-
-
-def shared_out_of(
-    log_densities: np.ndarray, of_noise: Any = -np.inf
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log-likelihoods (n,) and responsibilities (n, k) that follow from log-densities.
-
-    Parameters
-    ----------
-    log_densities : ndarray of shape (n, k)
-        Of the components, with their weights.
-    of_noise : float, or ndarray of shape (n, 1), optional
-        Of noise.
-    """
-    largest = np.maximum(log_densities.max(axis=1, keepdims=True), of_noise)
-    responsibilities = np.exp(log_densities - largest)
-    totals = responsibilities.sum(axis=1, keepdims=True) + np.exp(of_noise - largest)
-    responsibilities /= totals
-    return (largest + np.log(totals))[:, 0], responsibilities
+    def of_stretch(
+        self, chunk: Chunk, rows_per_chunk: int, shares: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The merge of the sums of neighbouring chunks, whose rows are read as one."""
+        rows = chunk.rows.astype(self.choice.dtype, copy=False)
+        offsets, numbers = sets_of_rows(len(rows), rows_per_chunk)
+        sums = np.zeros((len(numbers), self._n_sums))
+        given = *labels_and_responsibilities(shares), self._careful
+        self._add_statistics(rows, chunk.weights, offsets, numbers, *given, *self._with_axis, sums)
+        return merged_leaves(sums)

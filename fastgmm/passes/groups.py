@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastgmm.caching import cached_property
-from fastgmm.merging import Bounds
-from fastgmm.passes.dense import known_labels, labels_of_chunks, part_of
 from fastgmm.passes.marginal_e_step import BatchKernels, MarginalEStep
 from fastgmm.passes.patterns import Batch, Group, KnownPatterns, batches_of, groups_of, patterns_of
 from fastgmm.passes.remembered import remembered
+from fastgmm.passes.shares import Bounds, known_labels, labels_of_chunks, part_of
 from fastgmm.sources.base import Chunk
 
 Grouped = tuple[list[Batch], list[tuple[Group, ...]]]

@@ -6,13 +6,14 @@ from fastgmm.caching import cached_property
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.chunks import scatter_of_each, statistics_of_each, totals_of_each
-from fastgmm.passes.dense import as_asked, shared_out
+from fastgmm.passes.dense import as_asked
 from fastgmm.passes.kernel_operands import (
     KernelChoice,
     kernels_for,
     kernels_for_given,
     moment_operands,
 )
+from fastgmm.passes.shares import shared_out
 from fastgmm.records import taken
 from fastgmm.sources.base import Chunk
 from fastgmm.sources.weights import NO_WEIGHTS

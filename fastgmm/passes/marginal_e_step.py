@@ -20,9 +20,9 @@ from fastgmm.covariance.conditioning import Conditionals, Gaussians, conditional
 from fastgmm.kernels.layout import FORMS, HEADER, Forms
 from fastgmm.parameters import Operands
 from fastgmm.passes.chunks import adder_of_sets, weighted_sum
-from fastgmm.passes.dense import shared_out
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands, of_each
 from fastgmm.passes.patterns import Batch, Group
+from fastgmm.passes.shares import shared_out
 from fastgmm.sources.base import Chunk
 from fastgmm.statistics import MomentForm, SufficientStatistics
 

@@ -6,13 +6,12 @@ import numpy as np
 
 from fastgmm.covariance.conditioning import Gaussians, marginals
 from fastgmm.engines.base import Engine
-from fastgmm.merging import merge_chunks
 from fastgmm.parameters import Operands
 from fastgmm.passes.chunks import chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice, KernelOperands, kernels_for
 from fastgmm.passes.patterns import Batch, batches_of, groups_of, patterns_of
 from fastgmm.passes.predictions import check_responsibilities
-from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 from fastgmm.sources.weights import NO_WEIGHTS
 
 _MOST_NUMBERS = 1 << 22

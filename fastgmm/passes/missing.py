@@ -11,15 +11,14 @@ import numpy as np
 from fastgmm.covariance.linalg import diagonals
 from fastgmm.engines.base import Engine, MergeTree
 from fastgmm.kernels.layout import Forms
-from fastgmm.merging import Bounds, merge_chunks
 from fastgmm.passes.base import Pass
-from fastgmm.passes.chunks import SumsOfChunks
-from fastgmm.passes.dense import DensePass, SumsOfGiven, as_asked, with_own_scatter
+from fastgmm.passes.dense import DensePass, SumsOfChunks, as_asked, with_own_scatter
 from fastgmm.passes.groups import Groups, SumsOfGroups
 from fastgmm.passes.kernel_operands import kernels_for_given
 from fastgmm.passes.marginal_e_step import MarginalEStep
 from fastgmm.passes.patterns import Group
-from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.passes.shares import Bounds, SumsOfGiven
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 from fastgmm.sources.missing import MissingTally, filled, filled_rows
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -105,10 +104,9 @@ class MissingPass(Pass):
         What is missing is taken to have the mean and the variance of its feature.
         """
         choice = kernels_for_given(self._forms, self.centre(), about, careful)
-        sums = SumsOfChunks(choice.forms, choice.operands, choice.dtype, choice.careful)
         # In the type of the stored rows, as `FilledRows` fills them.
         values = self._tally.means.astype(self._source.reader.dtype)
-        given = SumsOfGiven(sums, choice.dtype, shares)
+        given = SumsOfGiven(SumsOfChunks(choice), shares)
         found = self._filled.merged(
             _GivenOfMissing(given, values, about.shape), self._source, one_by_one=shares.in_order
         )
@@ -188,7 +186,7 @@ class _GivenOfMissing:
         else:
             lacking = shares.T @ missing
         complete = chunk._replace(rows=filled(chunk.rows, self.values))
-        return np.concatenate([self.given.of(complete, shares), lacking.ravel()])
+        return np.concatenate([self.given.sums(complete, shares), lacking.ravel()])
 
     def of_chunks(self, bounds: Bounds) -> "_GivenOfMissing":
         """The same with the shares of some chunks only."""

@@ -7,11 +7,10 @@ from functools import partial
 import numpy as np
 
 from fastgmm.engines.base import Engine, merged_leaves
-from fastgmm.merging import merge_chunks
 from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import certainties, chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice
-from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 
 
 def predict_rows(

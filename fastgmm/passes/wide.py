@@ -17,7 +17,8 @@ from fastgmm.outer_moments import outer_moments
 from fastgmm.parameters import Operands
 from fastgmm.passes.base import Pass, Shares
 from fastgmm.passes.chunks import weighted_sum
-from fastgmm.passes.dense import as_asked, shared_out_of
+from fastgmm.passes.dense import as_asked
+from fastgmm.passes.shares import shared_out_of
 from fastgmm.sources.base import Chunk, RowSource
 from fastgmm.statistics import MomentForm, SufficientStatistics
 

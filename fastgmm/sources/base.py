@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgmm.engines.base import Engine
 from fastgmm.sources.checks import describe_bad_value, find_bad_value
 from fastgmm.sources.present import PresentCounts, PresentRows, WeightTally, sum_of_weights
 from fastgmm.sources.read_ahead import ReadAhead
@@ -366,3 +367,38 @@ def _pieces(source: RowSource, rows: int | None = None) -> Iterator[tuple[int, i
     step = rows or rows_per_scan(source.n_features)
     for start in range(0, source.n_rows, step):
         yield start, min(start + step, source.n_rows)
+
+
+def merge_chunks(
+    function: Callable[[Chunk], Any], source: RowSource, grid: RowGrid, engine: Engine
+) -> Any:
+    """Merge of a function of every chunk, by ``+`` along a fixed tree.
+
+    The bits are the same wherever the rows are.
+
+    Parameters
+    ----------
+    function : callable
+        It pickles, if the rows may be elsewhere. Then it may also have a method
+        ``of_chunks(bounds)``, which makes the same function of some chunks only, without what it
+        knows of the rows of others. And, for a place of whole chunks, it may have ``leaves``: see
+        `fastgmm.distributed.held.tree_of`. For rows at hand it may have
+        ``of_stretch(chunk, rows_per_chunk)``, which makes the merge of neighbouring chunks in one
+        call.
+    source : RowSource
+    grid : RowGrid
+    engine : Engine
+        Of this process.
+    """
+    if source.place is not None:
+        return source.place.merge(function, source, grid)
+    of_stretch = getattr(function, "of_stretch", None)
+
+    def of(chunks: range) -> Any:
+        rows = source.read(*grid.stretch(chunks))
+        if of_stretch is None or len(chunks) == 1:
+            return function(rows)
+        return of_stretch(rows, grid.rows_per_chunk)
+
+    longest = grid.longest_stretch if source.is_at_hand and of_stretch is not None else 1
+    return engine.reduce_stretches(of, len(grid), longest)

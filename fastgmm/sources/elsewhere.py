@@ -20,7 +20,7 @@ class Place(ABC):
 
     @abstractmethod
     def merge(self, function: Callable[[Any], Any], source: Any, grid: Any) -> Any:
-        """Merge of a function of every chunk of a source; see `fastgmm.merging.merge_chunks`."""
+        """Merge of a function of every chunk; see `fastgmm.sources.base.merge_chunks`."""
 
 
 ENGINES: dict[str, Callable[[Callable[[], RowReader]], RowReader]] = {}

@@ -1,10 +1,12 @@
 """Some of a source's rows, and all of its weights, as arrays."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.sources.base import RowSource, scan
+from fastgmm.engines.base import Engine
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks, scan
 
 _FEW_NUMBERS = 1 << 18
 """Of rows at hand, up to which all are looked at sooner than neighbours are found."""
@@ -98,3 +100,83 @@ def _draw(n_total: int, n_rows: int, random_state: np.random.RandomState) -> np.
         chosen = np.sort(np.concatenate([chosen, more]))
         chosen = chosen[np.diff(chosen, prepend=-1) > 0]
     return chosen
+
+
+def sample_of(
+    source: RowSource, n_rows: int, random_state: np.random.RandomState, engine: Engine
+) -> Sample:
+    """The same rows as `sample_rows` takes, from wherever they are.
+
+    Parameters
+    ----------
+    source : RowSource
+    n_rows : int
+    random_state : RandomState
+    engine : Engine
+    """
+    if source.place is None:
+        return sample_rows(source, n_rows, random_state)
+    numbers = draw_numbers(source.n_rows, n_rows, random_state)
+    grid = RowGrid.of(source.n_rows, source.n_features, 1)
+    found = merge_chunks(_Chosen(numbers), source, grid, engine)
+    return Sample(found.rows, found.weights if source.weighted else None, numbers)
+
+
+def rows_numbered(source: RowSource, numbers: np.ndarray, engine: Engine) -> np.ndarray:
+    """Rows (len(numbers), d) of a source by their numbers, from wherever they are.
+
+    Parameters
+    ----------
+    source : RowSource
+    numbers : ndarray of int
+        In any order.
+    engine : Engine
+    """
+    if source.place is None:
+        return rows_at(source, numbers)
+    order = np.argsort(numbers, kind="stable")
+    grid = RowGrid.of(source.n_rows, source.n_features, 1)
+    found = merge_chunks(_Chosen(numbers[order]), source, grid, engine)
+    rows = np.empty_like(found.rows)
+    rows[order] = found.rows
+    return rows
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Rows:
+    """Rows of neighbouring chunks; they add by following one another."""
+
+    rows: np.ndarray
+    weights: np.ndarray
+
+    def __add__(self, other: "_Rows") -> "_Rows":
+        rows = np.concatenate([self.rows, other.rows])
+        return _Rows(rows, np.concatenate([self.weights, other.weights]))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Chosen:
+    """Those rows of a chunk that are among some.
+
+    Parameters
+    ----------
+    numbers : ndarray of int or None
+        In order; None for all.
+    """
+
+    numbers: np.ndarray | None
+
+    def __call__(self, chunk: Chunk) -> _Rows:
+        if self.numbers is None:
+            return _Rows(np.array(chunk.rows), np.array(chunk.weights))
+        begin, end = np.searchsorted(self.numbers, (chunk.start, chunk.stop))
+        local = self.numbers[begin:end] - chunk.start
+        weights = chunk.weights[local] if len(chunk.weights) else chunk.weights
+        return _Rows(chunk.rows[local], weights)
+
+    def of_chunks(self, bounds: list[tuple[int, int]]) -> "_Chosen":
+        """The same with the numbers of rows in some chunks only."""
+        if self.numbers is None:
+            return self
+        places = [np.searchsorted(self.numbers, pair) for pair in bounds]
+        return _Chosen(np.concatenate([self.numbers[begin:end] for begin, end in places]))

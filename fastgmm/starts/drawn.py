@@ -3,9 +3,8 @@
 import numpy as np
 
 from fastgmm.engines.base import Engine
-from fastgmm.merging import rows_numbered
 from fastgmm.sources.base import RowSource
-from fastgmm.sources.sampling import all_weights
+from fastgmm.sources.sampling import all_weights, rows_numbered
 from fastgmm.starts.records import RandomResponsibilities, SingleRows
 
 

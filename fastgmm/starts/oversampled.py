@@ -7,8 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.engines.base import Engine
-from fastgmm.merging import merge_chunks
-from fastgmm.sources.base import Chunk, RowGrid, RowSource
+from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 from fastgmm.starts.kmeans import kmeans
 from fastgmm.starts.records import LabelledRows
 

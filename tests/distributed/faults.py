@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from fastgmm.passes.chunks import SumsOfChunks
+from fastgmm.passes.dense import SumsOfChunks
 
 
 class DyingSums:
@@ -25,7 +25,7 @@ class DyingSums:
     def __init__(self, sums, folder, deaths):
         self._sums, self._folder, self._deaths = sums, Path(folder), deaths
 
-    def __call__(self, chunk, shares):
+    def __call__(self, chunk, shares=None):
         for number in range(self._deaths):
             try:
                 (self._folder / f"death{number}").touch(exist_ok=False)
@@ -41,7 +41,7 @@ class LethalSums:
     def __init__(self, pids):
         self._pids = pids
 
-    def __call__(self, chunk, shares):
+    def __call__(self, chunk, shares=None):
         for pid in [*self._pids, os.getpid()]:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
@@ -53,7 +53,7 @@ class SlowSums:
     def __init__(self, sums, folder):
         self._sums, self._folder = sums, Path(folder)
 
-    def __call__(self, chunk, shares):
+    def __call__(self, chunk, shares=None):
         (self._folder / "begun").touch()
         time.sleep(2)
         return self._sums(chunk, shares)
@@ -68,8 +68,8 @@ def in_pass(monkeypatch, after, change):
     """Change the sums of chunks in a pass of a fit; gives the passes that there have been."""
     passes = []
 
-    def make(*arguments):
-        sums = SumsOfChunks(*arguments)
+    def make(choice):
+        sums = SumsOfChunks(choice)
         passes.append(sums)
         return change(sums) if len(passes) == after + 1 else sums
 

@@ -18,7 +18,7 @@ from distributed import Client, LocalCluster
 
 from fastgmm import open_source
 from fastgmm.distributed import workers
-from fastgmm.passes.chunks import SumsOfChunks
+from fastgmm.passes.dense import SumsOfChunks
 from tests.distributed import faults
 from tests.distributed.data import assert_same_bits, blobs, fitted
 
@@ -154,7 +154,7 @@ def test_ctrl_c_cancels_the_tasks(usable, monkeypatch, tmp_path):
 
     monkeypatch.setattr(
         "fastgmm.passes.dense.SumsOfChunks",
-        lambda *arguments: faults.SlowSums(SumsOfChunks(*arguments), tmp_path),
+        lambda choice: faults.SlowSums(SumsOfChunks(choice), tmp_path),
     )
     thread = threading.Thread(target=interrupt)
     thread.start()

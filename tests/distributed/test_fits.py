@@ -21,7 +21,7 @@ from fastgmm.distributed import place
 from fastgmm.distributed.files import ReopenedReader
 from fastgmm.distributed.held import sums_of_leaves
 from fastgmm.passes.cells import CellPass
-from fastgmm.passes.chunks import SumsOfChunks
+from fastgmm.passes.dense import SumsOfChunks
 from fastgmm.sources.array import ArrayReader
 from tests.distributed.data import MODELS, assert_same_bits, blobs, fitted
 

@@ -12,7 +12,8 @@ from fastgmm.covariance import STRUCTURES
 from fastgmm.kernels import em_pass, near_pass
 from fastgmm.kernels.forms import parts_of
 from fastgmm.kernels.layout import DENSITY_FORMS, FORMS, Forms, check_forms
-from fastgmm.passes.chunks import SumsOfChunks
+from fastgmm.passes.dense import SumsOfChunks
+from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.statistics import MomentForm
 from tests import mixtures
 from tests.kernels.passes import every_dtype
@@ -89,7 +90,8 @@ def test_careful_moments_keep_the_digits_of_a_component_near_the_origin(covarian
 
     def found(careful):
         operands = mixtures.operands_of(structure, parameters, dtype)
-        return SumsOfChunks(structure.forms, operands, np.dtype(dtype), careful)(chunk, None)
+        choice = KernelChoice(structure.forms, np.dtype(dtype), operands, careful)
+        return SumsOfChunks(choice)(chunk)
 
     assert not np.array_equal(found(True), found(False))
     np.testing.assert_allclose(found(True), found(False), rtol=0, atol=1e-3 * n)
