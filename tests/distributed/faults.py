@@ -9,6 +9,8 @@ import numpy as np
 import psutil
 
 from fastgmm.passes.dense import SumsOfChunks
+from fastgmm.passes.shares import SumsOfGiven
+from fastgmm.sources.base import merge_chunks
 
 
 class DyingSums:
@@ -16,7 +18,7 @@ class DyingSums:
 
     Parameters
     ----------
-    sums : SumsOfChunks
+    sums : SumsOfChunks or SumsOfGiven
     folder : path
         Where every death leaves a file.
     deaths : int
@@ -25,14 +27,14 @@ class DyingSums:
     def __init__(self, sums, folder, deaths):
         self._sums, self._folder, self._deaths = sums, Path(folder), deaths
 
-    def __call__(self, chunk, shares=None):
+    def __call__(self, chunk):
         for number in range(self._deaths):
             try:
                 (self._folder / f"death{number}").touch(exist_ok=False)
             except FileExistsError:
                 continue
             os._exit(1)
-        return self._sums(chunk, shares)
+        return self._sums(chunk)
 
 
 class LethalSums:
@@ -41,7 +43,7 @@ class LethalSums:
     def __init__(self, pids):
         self._pids = pids
 
-    def __call__(self, chunk, shares=None):
+    def __call__(self, chunk):
         for pid in [*self._pids, os.getpid()]:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
@@ -53,10 +55,10 @@ class SlowSums:
     def __init__(self, sums, folder):
         self._sums, self._folder = sums, Path(folder)
 
-    def __call__(self, chunk, shares=None):
+    def __call__(self, chunk):
         (self._folder / "begun").touch()
         time.sleep(2)
-        return self._sums(chunk, shares)
+        return self._sums(chunk)
 
 
 def deadly(monkeypatch, folder, deaths, after=0):
@@ -68,12 +70,13 @@ def in_pass(monkeypatch, after, change):
     """Change the sums of chunks in a pass of a fit; gives the passes that there have been."""
     passes = []
 
-    def make(choice):
-        sums = SumsOfChunks(choice)
-        passes.append(sums)
-        return change(sums) if len(passes) == after + 1 else sums
+    def merge(function, *where):
+        if isinstance(function, (SumsOfChunks, SumsOfGiven)):
+            passes.append(function)
+            function = change(function) if len(passes) == after + 1 else function
+        return merge_chunks(function, *where)
 
-    monkeypatch.setattr("fastgmm.passes.dense.SumsOfChunks", make)
+    monkeypatch.setattr("fastgmm.passes.dense.merge_chunks", merge)
     return passes
 
 

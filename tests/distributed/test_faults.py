@@ -18,7 +18,6 @@ from distributed import Client, LocalCluster
 
 from fastgmm import open_source
 from fastgmm.distributed import workers
-from fastgmm.passes.dense import SumsOfChunks
 from tests.distributed import faults
 from tests.distributed.data import assert_same_bits, blobs, fitted
 
@@ -152,10 +151,7 @@ def test_ctrl_c_cancels_the_tasks(usable, monkeypatch, tmp_path):
             time.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(
-        "fastgmm.passes.dense.SumsOfChunks",
-        lambda choice: faults.SlowSums(SumsOfChunks(choice), tmp_path),
-    )
+    faults.in_pass(monkeypatch, 0, lambda sums: faults.SlowSums(sums, tmp_path))
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
