@@ -173,11 +173,11 @@ def _emit_diagonal(v, x, count, mu, r, sums, over=None):
                 totals[2 * n + 1] = v.fma(weighted, u, totals[2 * n + 1])
             return totals
 
-        totals = v.horizontal_sums(over([v.constant(0.0)] * (2 * width), step))
-        for n in range(width):
-            first = v.plus(j, n)
-            v.add_to(totals[2 * n], sums, first)
-            v.add_to(totals[2 * n + 1], sums, v.plus(v.builder.add(first, d), 1))
+        totals = over([v.constant(0.0)] * (2 * width), step)
+        side_by_side = v.lane_sums(totals[::2] + totals[1::2])
+        v.add_numbers_to(v.part(side_by_side, 0, width), sums, j)
+        behind = v.plus(v.builder.add(j, d), 1)
+        v.add_numbers_to(v.part(side_by_side, width, width), sums, behind)
 
     v.blocks(d, [], features)
 

@@ -24,8 +24,12 @@ from fastgmm.passes.kernel_operands import (
     moment_operands,
 )
 from fastgmm.passes.shares import EStepAbout, LabelledEStep, SumsOfGiven
+from fastgmm.sources.array import ArrayReader
 from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 from fastgmm.statistics import MomentForm, SufficientStatistics
+
+_FEW_NUMBERS = 1 << 22
+"""In rows of float32 of which a copy in float64 may be kept: of no more than 32 MB."""
 
 
 class DensePass(Pass):
@@ -96,8 +100,22 @@ class DensePass(Pass):
         engine = ThreadEngine(1) if one_by_one else self._engine
         return merge_chunks(function, source, self._grid, engine)
 
-    def _merged(self, function: Callable[[Chunk], Any], *, one_by_one: bool = False) -> Any:
-        return self.merged(function, self._source, one_by_one=one_by_one)
+    def _merged(
+        self, function: Callable[[Chunk], Any], *, one_by_one: bool = False, careful: bool = False
+    ) -> Any:
+        source = self._careful_source if careful else self._source
+        return self.merged(function, source, one_by_one=one_by_one)
+
+    @cached_property
+    def _careful_source(self) -> RowSource:
+        """The same rows; in float64 where they are few, as after one such pass others follow."""
+        source, exact = self._source, np.dtype(np.float64)
+        few = source.is_at_hand and self.n_rows * self.n_features <= _FEW_NUMBERS
+        if source.dtype == exact or not few or source.weighted:
+            return source
+        rows, _ = source.reader.read(0, self.n_rows)
+        reader = ArrayReader(rows.astype(exact), name=source.name)
+        return source.astype(exact).with_reader(reader, missing=source.missing)
 
     def _summed(self, choice: KernelChoice, shares: Shares | None) -> SufficientStatistics:
         """One pass over the rows, under the operands' responsibilities or given ones."""
@@ -105,17 +123,17 @@ class DensePass(Pass):
         if shares is not None:
             total = self._merged(SumsOfGiven(sums, shares), one_by_one=shares.in_order)
         elif self._labels is not None:
-            total = self._merged(LabelledEStep(sums, self._labels))
+            total = self._merged(LabelledEStep(sums, self._labels), careful=choice.careful)
         else:
-            total = self._merged(sums)
+            total = self._merged(sums, careful=choice.careful)
         return self._record(choice, choice.operands.reference, total)
 
     def _summed_about(self, choice: KernelChoice, about: np.ndarray) -> SufficientStatistics:
         """One pass over the rows, with moments about other points than the means."""
         # Points that the new means are about are no reason to be less careful than about means.
         made = KernelChoice(choice.forms, np.dtype(np.float64), moment_operands(about))
-        sums = SumsOfChunks(made)
-        return self._record(made, about, self._merged(EStepAbout(sums, choice, self._labels)))
+        step = EStepAbout(SumsOfChunks(made), choice, self._labels)
+        return self._record(made, about, self._merged(step, careful=choice.careful))
 
     def _record(
         self, choice: KernelChoice, reference: np.ndarray, sums: np.ndarray

@@ -254,6 +254,20 @@ def centred_diagonal_distances(p):
     return diagonal_distances(p)
 
 
+def centred_distances_to_likely(p):
+    """Of more features than are looked at first; groups of points around one component each."""
+    p.d *= 20
+    means, axes = 3 * p.normal(p.k, p.d), np.abs(p.normal(p.k, p.d)) + 0.5
+    tile = p.tile()
+    group = GROUP_BYTES // p.dtype.itemsize
+    for start in range(0, p.points, group):
+        tile[:-1, start : start + group] += means[p.random.randint(p.k)][:, np.newaxis]
+    constants = p.normal(p.k).view(SameDigits)
+    room = np.full(p.k, np.nan, p.dtype).view(Scratch)
+    scales = np.full(p.k, -0.5, p.dtype)
+    return tile, p.points, means, axes, scales, constants, room, p.output(p.k)
+
+
 def _with_noise(p):
     """Log-densities; for an odd number of components, with that of noise, which is amid them."""
     distances, points, scales, constants = p.log_densities()
@@ -514,6 +528,7 @@ INPUTS = {
         isotropic_distances,
         diagonal_distances,
         centred_diagonal_distances,
+        centred_distances_to_likely,
         normalize,
         normalize_to_roots,
         certainties,

@@ -18,6 +18,7 @@ other passes are filled in with (`fastgmm.kernels.compile.filled_in`):
 - ``KEEPS_DISTANCES`` says that adding moments needs the distances, which responsibilities overwrite
   else;
 - ``SUMS_ABOUT_ORIGIN`` says that those moments are about the origin;
+- ``LIKELY_ALONE`` says that these forms take distances of `fastgmm.kernels.likely_distances`;
 - ``POOLED`` says that second moments of all components together, about the origin, stand behind
   the sums of the components;
 - ``FEW_APART`` says that ``statistics`` also takes whether features are few, to make a kernel for

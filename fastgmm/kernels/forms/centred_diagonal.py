@@ -17,6 +17,7 @@ from fastgmm.kernels.views import part, stretch
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = False
 POOLED = False
+LIKELY_ALONE = True
 FEW_APART = False
 prepare = mark_none
 weigh = normalize

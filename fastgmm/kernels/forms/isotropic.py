@@ -13,6 +13,7 @@ KEEPS_DISTANCES = True
 """They serve the E-step, and as second moments."""
 SUMS_ABOUT_ORIGIN = True
 POOLED = False
+LIKELY_ALONE = False
 FEW_APART = False
 prepare = mark_none
 weigh = normalize

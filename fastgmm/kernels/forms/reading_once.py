@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgmm.kernels.compile import as_written, filled_in, kernel
 from fastgmm.kernels.layout import BLOCK, HEADER, NEGLIGIBLE
+from fastgmm.kernels.likely_distances import centred_distances_to_likely
 from fastgmm.kernels.loading import load_given, load_tile, load_weights
 from fastgmm.kernels.moments import add_about_means
 from fastgmm.kernels.outer_moments import pooled_second_moments
@@ -79,7 +80,13 @@ def statistics_reading_once(form, dtype):
                 stop = lesser(start + tile_size, last)
                 points = load_tile(X, start, stop, origin_m, tile)
                 add_to(sums_m, 1, load_weights(sample_weight, start, stop, points, weights))
-                if computed or KEEPS_DISTANCES:
+                if LIKELY_ALONE:
+                    if computed:
+                        axes = part(factors_m, 0)
+                        centred_distances_to_likely(
+                            tile, points, means_m, axes, scales_m, constants_m, central, distances
+                        )
+                elif computed or KEEPS_DISTANCES:
                     distances_to_all(
                         tile, points, means_m, factors_m, projected_m, central, scratch, distances
                     )

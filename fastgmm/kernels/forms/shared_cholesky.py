@@ -15,6 +15,7 @@ from fastgmm.kernels.views import fill, part, stretch
 KEEPS_DISTANCES = False
 SUMS_ABOUT_ORIGIN = True
 POOLED = False
+LIKELY_ALONE = False
 FEW_APART = False
 prepare = mark_none
 weigh = normalize

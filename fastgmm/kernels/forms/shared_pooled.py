@@ -8,6 +8,7 @@ from fastgmm.kernels.compile import entry_point
 from fastgmm.kernels.forms.reading_once import statistics_reading_once
 from fastgmm.kernels.forms.shared_cholesky import (  # noqa: F401
     KEEPS_DISTANCES,
+    LIKELY_ALONE,
     SUMS_ABOUT_ORIGIN,
     add_moments_of_all,
     add_moments_of_listed,
