@@ -178,7 +178,7 @@ def conditionals(gaussians: Gaussians, known: np.ndarray, others: np.ndarray) ->
 
 def _entries(array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Of an array (k, d), the features (m, p) that are chosen: (m, k, p)."""
-    return array[:, chosen].swapaxes(0, 1)
+    return np.ascontiguousarray(array[:, chosen].swapaxes(0, 1))
 
 
 def _blocks(matrices: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -78,6 +78,7 @@ def _of_missing_values() -> None:
     regression.conditional_matrices()
     regression.expansion()
     regression.pooled_expansion()
+    regression.separate_expansion()
 
 
 def _of_matrices() -> None:

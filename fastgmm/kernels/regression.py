@@ -176,6 +176,47 @@ def pooled_expansion():
 
 
 @entry_point
+def separate_expansion():
+    """Kernel that does what `expansion` does where features of a component never correlate.
+
+    What is missing has the component's own mean and variance, whatever is observed.
+
+    Returns
+    -------
+    callable (sums, known, others, variances, means, reference, total)
+        As for `expansion`, but for sums (m, ...) and total (...), which are of the form `DIAGONAL`,
+        and variances (m, k, q), of what is missing.
+    """
+    matrix = types.Array(types.float64, 2, "C", readonly=True)
+    total = types.Array(types.float64, 1, "C")
+    signature = types.void(matrix, _FEATURES, _FEATURES, _READ, matrix, matrix, total)
+
+    @kernel(signature=signature)
+    def expand(sums, known, others, variances, means, reference, total):
+        (m, p), q, (k, d) = known.shape, others.shape[1], means.shape
+        for i in range(m):
+            o, u = part(known, i), part(others, i)
+            for h in range(HEADER):
+                total[h] += sums[i, h]
+            for c in range(k):
+                own = stretch(part(sums, i), HEADER + c * (2 * p + 1), 2 * p + 1)
+                out = stretch(total, HEADER + c * (2 * d + 1), 2 * d + 1)
+                weight = own[p]
+                if weight == 0.0:  # and all the other sums
+                    continue
+                out[d] += weight
+                for j in range(p):
+                    out[o[j]] += own[j]
+                    out[d + 1 + o[j]] += own[p + 1 + j]
+                for a in range(q):
+                    offset = means[c, u[a]] - reference[c, u[a]]
+                    out[u[a]] += weight * offset
+                    out[d + 1 + u[a]] += weight * (variances[i, c, a] + offset * offset)
+
+    return expand
+
+
+@entry_point
 def expansion():
     r"""Kernel that adds sums over what is observed to sums over all features.
 

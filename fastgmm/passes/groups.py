@@ -1,5 +1,6 @@
 """Sums of rows in which values are missing: chunk by chunk, in groups of equal patterns."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.caching import cached_property
+from fastgmm.engines.base import MergeTree
 from fastgmm.passes.marginal_e_step import BatchKernels, MarginalEStep
 from fastgmm.passes.patterns import Batch, Group, KnownPatterns, batches_of, groups_of, patterns_of
 from fastgmm.passes.remembered import remembered
@@ -121,7 +123,7 @@ class SumsOfGroups:
         total = np.zeros(self.e_step.form.n_sums(*self.e_step.reference.shape))
         for batch, of_batch in zip(batches, groups, strict=True):
             made = self.e_step.kernels(batch)
-            total += self.e_step.expanded(made, self.of_batch(made, of_batch))
+            total += self.e_step.expanded(made, sums_of(self.e_step, made, of_batch))
         return total
 
     def expanded(self, sums: np.ndarray) -> np.ndarray:
@@ -132,13 +134,6 @@ class SumsOfGroups:
         pairs = zip(self.made, parts, strict=True)
         return np.sum([self.e_step.expanded(*pair) for pair in pairs], axis=0)
 
-    def of_batch(self, made: BatchKernels, groups: tuple[Group, ...]) -> np.ndarray:
-        """Sums of rows that are in groups of a batch, of each of its patterns."""
-        sums = np.zeros(made.n_sums)
-        for group in groups:
-            self.e_step.add(made, group, sums)
-        return sums
-
     @cached_property
     def made(self) -> list[BatchKernels]:
         """What the E-step needs of each batch, where patterns are few."""
@@ -146,4 +141,45 @@ class SumsOfGroups:
 
     def _by_pattern(self, groups: list[tuple[Group, ...]]) -> np.ndarray:
         pairs = zip(self.made, groups, strict=True)
-        return np.concatenate([self.of_batch(*pair) for pair in pairs])
+        return np.concatenate([sums_of(self.e_step, *pair) for pair in pairs])
+
+
+def sums_of(e_step: MarginalEStep, made: BatchKernels, groups: tuple[Group, ...]) -> np.ndarray:
+    """Sums of rows that are in groups of a batch, of each of its patterns."""
+    sums = np.zeros(made.n_sums)
+    for group in groups:
+        e_step.add(made, group, sums)
+    return sums
+
+
+class SumsOfBatch:
+    """Sums over all features, of a batch's rows in all chunks, which threads add in any order.
+
+    Whoever comes first makes what the batch needs, and who comes last expands its sums: meanwhile
+    other threads go on with other batches.
+
+    Parameters
+    ----------
+    e_step : MarginalEStep
+    batch : Batch
+    n_chunks : int
+    """
+
+    def __init__(self, e_step: MarginalEStep, batch: Batch, n_chunks: int):
+        self._e_step, self._batch = e_step, batch
+        self._made: BatchKernels | None = None
+        self._tree, self._n_left = MergeTree(n_chunks), n_chunks
+        self._lock = threading.Lock()
+        self.expanded = np.empty(0)
+
+    def add(self, chunk: int, groups: tuple[Group, ...]) -> None:
+        """Add the rows of a chunk."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._e_step.kernels(self._batch)
+        self._tree.add(chunk, sums_of(self._e_step, self._made, groups))
+        with self._lock:
+            self._n_left -= 1
+            is_last = self._n_left == 0
+        if is_last:
+            self.expanded = self._e_step.expanded(self._made, self._tree.total)

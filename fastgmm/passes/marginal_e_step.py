@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm.covariance.conditioning import Conditionals, Gaussians, conditionals, marginals
-from fastgmm.kernels.layout import FORMS, HEADER, Forms
+from fastgmm.kernels.layout import FORMS, Forms
 from fastgmm.parameters import Operands
 from fastgmm.passes.chunks import adder_of_sets, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice, kernels_for, moment_operands, of_each
 from fastgmm.passes.patterns import Batch, Group
 from fastgmm.passes.shares import shared_out
 from fastgmm.sources.base import Chunk
-from fastgmm.statistics import MomentForm, SufficientStatistics
+from fastgmm.statistics import MomentForm
 
 _OWN, _POOLED = FORMS[0], FORMS[5]
 
@@ -154,12 +154,9 @@ class MarginalEStep(NamedTuple):
         sums = sums.reshape(len(known), -1)
         total = np.zeros(self.form.n_sums(*reference.shape))
         if gains is None:
-            about = self._about(known)
-            record = SufficientStatistics(self.form, about, sums)
-            offset = means[:, others].swapaxes(0, 1) - self._about(others)
-            blocks = _side_by_side(record, made.batch, offset, covariances)
-            total[:HEADER] = sums[:, :HEADER].sum(axis=0)
-            total[HEADER:] = blocks.reshape(-1)
+            from fastgmm.kernels.regression import separate_expansion
+
+            separate_expansion()(sums, known, others, covariances, means, reference, total)
         elif self.form is MomentForm.POOLED:
             from fastgmm.kernels.regression import pooled_expansion
 
@@ -170,18 +167,3 @@ class MarginalEStep(NamedTuple):
 
             expansion()(sums, known, others, gains, covariances, means, reference, total)
         return total
-
-
-def _side_by_side(
-    record: SufficientStatistics, batch: Batch, offset: np.ndarray, variances: np.ndarray
-) -> np.ndarray:
-    """Sums (k, 2 d + 1) over all features, of those observed, where none correlate."""
-    (_, known, others), weight = batch, record.weight[..., np.newaxis]
-    m, k, p = record.first.shape
-    first, second = np.empty((2, m, k, p + others.shape[1]))
-    at, rest = known[:, np.newaxis], others[:, np.newaxis]
-    np.put_along_axis(first, at, record.first, axis=-1)
-    np.put_along_axis(first, rest, weight * offset, axis=-1)
-    np.put_along_axis(second, at, record.second, axis=-1)
-    np.put_along_axis(second, rest, weight * (variances + offset**2), axis=-1)
-    return np.concatenate([first, weight, second], axis=-1).sum(axis=0)

@@ -3,20 +3,21 @@
 EM for values that are missing at random (Ghahramani and Jordan 1994).
 """
 
+import itertools
 import uuid
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastgmm.covariance.linalg import diagonals
-from fastgmm.engines.base import Engine, MergeTree
+from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import Forms
 from fastgmm.passes.base import Pass
 from fastgmm.passes.dense import DensePass, SumsOfChunks, as_asked, with_own_scatter
-from fastgmm.passes.groups import Groups, SumsOfGroups
+from fastgmm.passes.groups import Groups, SumsOfBatch, SumsOfGroups
 from fastgmm.passes.kernel_operands import kernels_for_given
 from fastgmm.passes.marginal_e_step import MarginalEStep
-from fastgmm.passes.patterns import Group
+from fastgmm.passes.patterns import Batch, Group
 from fastgmm.passes.shares import Bounds, SumsOfGiven
 from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
 from fastgmm.sources.missing import MissingTally, filled, filled_rows
@@ -31,8 +32,8 @@ _LEAST_CHUNKS = 16
 _MOST_TIMES = 4
 """...and how many times as large they may be, for memory."""
 
-_LEAST_SMALL_CHUNKS = 4
-"""Chunks that are left, as long as each is small. Threads then share the batches of a chunk..."""
+_MOST_SMALL_CHUNKS = 4
+"""Chunks that are then left, as long as each is small. Threads share the batches of a chunk..."""
 
 _SMALL = 1 << 22
 """...and so many bytes are small: for rare patterns, which have few rows in a chunk."""
@@ -75,7 +76,7 @@ class MissingPass(Pass):
         small = _SMALL // (8 * source.n_features * grid.rows_per_chunk)
         larger = max(
             min(len(grid) // _LEAST_CHUNKS, _MOST_TIMES),
-            min(len(grid) // _LEAST_SMALL_CHUNKS, small),
+            min(-(-len(grid) // _MOST_SMALL_CHUNKS), small),
             1,
         )
         self._grid = RowGrid(grid.n_rows, larger * grid.rows_per_chunk)
@@ -130,12 +131,13 @@ class MissingPass(Pass):
         if self._source.place is not None:
             return sums.expanded(merge_chunks(sums, self._source, self._grid, self._engine))
         bounds, read = self._grid.bounds, self._source.read
-        if self._groups.batches is None or not self._keeps:
-            found = self._engine.reduce(lambda i: sums.of_rows(bounds(i), read), len(self._grid))
-            return sums.expanded(found)
-        return self._total_by_batch(sums)
+        batches = self._groups.batches
+        if batches is not None and self._keeps:
+            return self._total_by_batch(sums, batches)
+        found = self._engine.reduce(lambda i: sums.of_rows(bounds(i), read), len(self._grid))
+        return sums.expanded(found)
 
-    def _total_by_batch(self, sums: SumsOfGroups) -> np.ndarray:
+    def _total_by_batch(self, sums: SumsOfGroups, batches: list[Batch]) -> np.ndarray:
         """The same, in the same bits, of rows that are kept: threads share the batches, too."""
         bounds, n_chunks = self._grid.bounds, len(self._grid)
         kept: list[list[tuple[Group, ...]]] = [[] for _ in range(n_chunks)]
@@ -144,20 +146,22 @@ class MissingPass(Pass):
             _, kept[i] = self._groups.of_rows(bounds(i), self._source.read, self._labels, True)
 
         self._engine.for_each(group, n_chunks)
-        made = sums.made
-        trees = [MergeTree(n_chunks) for _ in made]
-        expanded = [np.empty(0) for _ in made]
+        of_batches = [SumsOfBatch(sums.e_step, batch, n_chunks) for batch in batches]
+
+        def work(task: tuple[int, int]) -> int:
+            i, batch = task
+            return sum(of_some.rows.size for of_some in kept[i][batch])
+
+        # What takes longest comes first, so that threads end together.
+        tasks = itertools.product(range(n_chunks), range(len(batches)))
+        in_order = sorted(tasks, key=work, reverse=True)
 
         def add(task: int) -> None:
-            i, batch = divmod(task, len(made))
-            trees[batch].add(i, sums.of_batch(made[batch], kept[i][batch]))
+            i, batch = in_order[task]
+            of_batches[batch].add(i, kept[i][batch])
 
-        def expand(batch: int) -> None:
-            expanded[batch] = sums.e_step.expanded(made[batch], trees[batch].total)
-
-        self._engine.for_each(add, n_chunks * len(made))
-        self._engine.for_each(expand, len(made))
-        return np.sum(expanded, axis=0)
+        self._engine.for_each(add, len(in_order))
+        return np.sum([of_batch.expanded for of_batch in of_batches], axis=0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

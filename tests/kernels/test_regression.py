@@ -7,7 +7,12 @@ import pytest
 
 from fastgmm.covariance.estimates import scatter_within
 from fastgmm.kernels.layout import HEADER
-from fastgmm.kernels.regression import conditional_matrices, expansion, pooled_expansion
+from fastgmm.kernels.regression import (
+    conditional_matrices,
+    expansion,
+    pooled_expansion,
+    separate_expansion,
+)
 from fastgmm.passes.dense import with_own_scatter
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -148,3 +153,46 @@ def test_pooled_sums_are_those_of_each_component(d, p):
     whole = of_each.about(SufficientStatistics.zero(MomentForm.OUTER, np.tile(origin, (K, 1))))
     np.testing.assert_allclose(found.scatter.first[0], whole.first.sum(axis=0), atol=1e-9)
     np.testing.assert_allclose(found.scatter.weight, whole.weight.sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("d", "p"), [(1, 1), (3, 1), (5, 4), (6, 3), (4, 4)])
+def test_separate_sums_are_the_diagonals_of_those_of_diagonal_matrices(d, p):
+    random = np.random.default_rng(3)
+    variances = random.uniform(0.5, 2.0, (K, d))
+    means, reference = random.standard_normal((2, K, d))
+    known, others = choices(d, p)
+    gains, left = conditioned(np.eye(d) / variances[:, np.newaxis], known, others)
+    outer, separate = [], []
+    for i, o in enumerate(known):
+        X, shares = random.standard_normal((20, p)), random.uniform(size=(20, K))
+        shares[:, 2] = 0.0 if i == 0 else shares[:, 2]
+        observed = X[:, np.newaxis] - reference[:, o]
+        moments = {
+            "log_likelihood": float(i),
+            "total_weight": 20.0,
+            "n_rows": 20,
+            "weight": shares.sum(axis=0),
+            "first": np.einsum("nk,nka->ka", shares, observed),
+        }
+        second = np.einsum("nk,nka,nkb->kab", shares, observed, observed)
+        forms = {
+            MomentForm.OUTER: second,
+            MomentForm.DIAGONAL: np.diagonal(second, axis1=-2, axis2=-1),
+        }
+        for (form, moment), records in zip(forms.items(), (outer, separate), strict=True):
+            record = SufficientStatistics.from_moments(
+                form, reference[:, o], second=moment, **moments
+            )
+            records.append(record.sums)
+    total = np.zeros(MomentForm.OUTER.n_sums(K, d))
+    expansion()(np.stack(outer), known, others, gains, left, means, reference, total)
+    expected = SufficientStatistics(MomentForm.OUTER, reference, total)
+    total = np.zeros(MomentForm.DIAGONAL.n_sums(K, d))
+    chosen = np.ascontiguousarray(variances[:, others].swapaxes(0, 1))
+    separate_expansion()(np.stack(separate), known, others, chosen, means, reference, total)
+    found = SufficientStatistics(MomentForm.DIAGONAL, reference, total)
+    np.testing.assert_allclose(found.sums[:HEADER], expected.sums[:HEADER], rtol=1e-12)
+    np.testing.assert_allclose(found.weight, expected.weight, rtol=1e-12)
+    np.testing.assert_allclose(found.first, expected.first, rtol=1e-9, atol=1e-12)
+    diagonal = np.diagonal(expected.second, axis1=-2, axis2=-1)
+    np.testing.assert_allclose(found.second, diagonal, rtol=1e-9, atol=1e-12)
