@@ -5,7 +5,7 @@
 - ``gate``: ``python -m benchmarks.gate BASE HEAD`` fails when HEAD is slower; ``prove_gate`` plants
   regressions and shows that it does.
 - ``compare``: two calls in turn, of scikit-learn and of fastgmm, or both of fastgmm.
-- ``many``, ``startup``, ``memory``, ``sizing``, ``acceleration``: what is no pair of
+- ``startup``, ``memory``, ``sizing``, ``acceleration``: what is no pair of
   calls; each, too, a function that yields records, which ``command`` prints.
 - ``peers``: fastgmm beside other libraries, as far as they are installed.
 - ``micro``: one benchmark per kernel, ``pytest benchmarks/micro``.

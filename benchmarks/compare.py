@@ -9,6 +9,7 @@
 | small_fits | the same, of few rows | scikit-learn's | docs/performance.md |
 | selection | searches over k and structures | a loop over scikit-learn | docs/selection.md |
 | structures | EM iterations of all structures | one that reads rows alike | docs/structures.md |
+| many | fits of many data sets, by `fit_many` | scikit-learn's, by joblib | docs/batch.md |
 | noise | EM iterations with noise | without | docs/noise.md |
 | missing | EM iterations, values missing | on complete rows | docs/missing.md |
 | numpy | EM iterations, values missing | EM in plain NumPy | docs/missing.md |
@@ -28,22 +29,24 @@ import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 
 from benchmarks.command import SHAPES, Record, command, difference, iterations, shapes
 from benchmarks.numpy_em import numpy_em
 from benchmarks.suite import calls, clock
-from benchmarks.suite.calls import OURS, THEIRS, em_iterations
+from benchmarks.suite.calls import BAYESIAN, ESTIMATORS, GAUSSIAN, OURS, THEIRS, em_iterations
 from benchmarks.suite.clock import Call, Taken
 from benchmarks.suite.data import SEPARATION
-from benchmarks.suite.problems import DTYPES, MISSING, STRUCTURES, parse_shape
+from benchmarks.suite.problems import DTYPES, MISSING, STRUCTURES, data_sets, parse_shape
 from benchmarks.suite.timings import METHODS
 from fastgmm.covariance import STRUCTURES as ALL
 
 ITERATIONS = ("iterations", "structures", "noise", "missing", "numpy")
-WHAT = (*ITERATIONS, "predictions", "few_rows", "fits", "small_fits", "selection")
+WHAT = (*ITERATIONS, "predictions", "few_rows", "fits", "small_fits", "selection", "many")
 LIMITS = {"few_rows": 1 / 0.9, "structures": 1.15, "noise": 1.05}  # of the time beside
 SEARCHED = range(1, 11)
 """Numbers of components of a search for the least BIC, in four structures, from k-means."""
@@ -88,6 +91,11 @@ def cases(what: str, shapes: Sequence[str]) -> Iterator[Case]:
             yield from by_both(settled_fit, covariance_type=STRUCTURES, data=data)
         case "selection":
             yield from by_both(search, shape=shapes or ("100000x8x6", "500x4x6"))
+        case "many":
+            sets = [f"20 of {shape}" for shape in shapes] or ["2000 of 500x2x3"]
+            yield from by_both(many, sets=sets, estimator=[GAUSSIAN])
+            if not shapes:
+                yield from by_both(many, sets=["2 columns of 100000x1x10"], estimator=ESTIMATORS)
         case "structures":
             for shape, name in itertools.product(shapes or ("500000x8x16", "100000x32x32"), BESIDE):
                 fit = partial(em_iterations, shape=shape)
@@ -146,6 +154,29 @@ def search(*, shape: str, library: str = OURS, threads: int = 1) -> Call:
     return by_loop if library == THEIRS else by_select
 
 
+def many(*, sets: str, estimator: str, library: str = OURS, threads: int = 1) -> Call:
+    """Fits of data sets, each from a seed of its own, on one thread each."""
+    prior = {"weight_concentration_prior": 0.001}
+    arguments: dict[str, Any] = prior if estimator == BAYESIAN else {}
+    if library == OURS:
+        return calls.fit_many(sets=sets, estimator=estimator, threads=threads, **arguments)
+    rows, (_, _, k) = data_sets(sets), parse_shape(sets.split()[-1])
+    seeds = np.random.SeedSequence(0).generate_state(len(rows)).tolist()  # those of `fit_many`
+    arguments |= {"estimator": estimator, "n_components": k}
+    make = partial(calls.mixture, THEIRS, **arguments)
+
+    def fit(X: np.ndarray, seed: int) -> Any:
+        with clock.quietly():
+            return make(random_state=seed).fit(X)
+
+    def by_joblib() -> Any:
+        models = joblib.Parallel(threads)(map(joblib.delayed(fit), rows, seeds))
+        ends = {name: [getattr(model, name) for model in models] for name in ("means_", "n_iter_")}
+        return SimpleNamespace(**ends)
+
+    return by_joblib
+
+
 def settled_fit(*, library: str = OURS, **fit: Any) -> Call:
     """A whole fit, as a process has it that has made many."""
     call = calls.whole_fit(library=library, **fit)
@@ -194,7 +225,8 @@ def ends(theirs: Any, ours: Any) -> Record:
     """The columns of where both arrive."""
     record = {}
     if hasattr(theirs, "n_iter_"):
-        record["iterations each"] = f"{theirs.n_iter_} and {ours.n_iter_}"
+        counts = (f"{np.mean(each.n_iter_):g}" for each in (theirs, ours))
+        record["iterations each"] = " and ".join(counts)
     one, other = (getattr(value, "means_", value) for value in (ours, theirs))
     return {**record, "differ by": difference(one, other)}
 

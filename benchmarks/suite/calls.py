@@ -147,10 +147,12 @@ def few_rows(
     return partial(predict, rows)
 
 
-def fit_many(*, sets: str, estimator: str = GAUSSIAN, threads: int | None = 1) -> Call:
-    """`fit_many` with default arguments: small sets in lockstep, columns one by one."""
+def fit_many(
+    *, sets: str, estimator: str = GAUSSIAN, threads: int | None = 1, **arguments: Any
+) -> Call:
+    """`fit_many`: small sets in lockstep, columns one by one."""
     _, _, k = parse_shape(sets.split(" of ")[1])
-    arguments = {"estimator": public(estimator), "n_jobs": threads, "random_state": 0}
+    arguments |= {"estimator": public(estimator), "n_jobs": threads, "random_state": 0}
     return partial(public("fit_many"), data_sets(sets), n_components=k, **arguments)
 
 

@@ -116,7 +116,23 @@ def data_set(name: str, seed: int = 2, separation: float = CLOSE) -> tuple[NDArr
 
 @functools.lru_cache(maxsize=1)
 def data_sets(name: str) -> list[NDArray[Any]]:
-    """Data sets of one shape, such as ``1000 of 500x2x3``, each from a mixture of its own."""
-    number, shape = name.split(" of ")
+    """Data sets of one shape, such as ``1000 of 500x2x3``, each from a mixture of its own.
+
+    Columns, such as ``2 columns of 100000x1x10``, have four modes and a long tail.
+    """
+    kind, shape = name.split(" of ")
     n, d, k = parse_shape(shape)
-    return [make_mixture(n, d, k, seed=i, separation=CLOSE) for i in range(int(number))]
+    numbers = range(int(kind.removesuffix(" columns")))
+    if kind.endswith("columns"):
+        return [make_column(n, i) for i in numbers]
+    return [make_mixture(n, d, k, seed=i, separation=CLOSE) for i in numbers]
+
+
+def make_column(n: int, number: int) -> NDArray[Any]:
+    """Values as a table of customers has them, which SDV and CTGAN fit by a mixture."""
+    random = np.random.default_rng(number)
+    part = random.integers(4, size=n)
+    modes, spreads = np.array([0.0, 5, 9, 20]), random.uniform(0.3, 3, 4)
+    values = modes[part] + spreads[part] * random.normal(size=n)
+    values[: n // 20] = random.gamma(2.0, 10.0, n // 20)
+    return values[:, np.newaxis]
