@@ -46,6 +46,11 @@ ESTIMATORS = _estimators(OF_FORMS)
 ESTIMATORS_OF_SHAPES = _estimators(OF_SHAPES)
 
 
+def n_variances(name):
+    """Of two components and one feature."""
+    return STRUCTURES[name].n_free_parameters(2, 1)
+
+
 def like(name):
     """The structure of scikit-learn whose arrays have the same shape: E-steps treat them alike."""
     shape = STRUCTURES[name].shape(3, 5)

@@ -9,7 +9,7 @@ import numpy as np
 from fastgmm.covariance.algebra import log_determinants
 from fastgmm.covariance.base import register
 from fastgmm.covariance.diag import Diag
-from fastgmm.covariance.estimates import CentredStatistics
+from fastgmm.covariance.estimates import CentredStatistics, volumes_of_rounding
 from fastgmm.covariance.matrices import ConjugateInMatrices, InMatrices
 from fastgmm.covariance.tied_diag import TiedDiag
 from fastgmm.covariance.variances import PerFeature
@@ -34,7 +34,8 @@ class _EqualShapes(PerFeature):
         if previous is not None:
             d = statistics.means.shape[-1]
             before = log_determinants(self, previous.precisions_cholesky, d)
-        return of_equal_shapes(_spreads(statistics, reg_covar), statistics.weight, before)
+        rounding = volumes_of_rounding(statistics, reg_covar)
+        return of_equal_shapes(_spreads(statistics, reg_covar), statistics.weight, rounding, before)
 
 
 class _EqualVolumes(PerFeature):

@@ -98,12 +98,33 @@ def estimate(
     """
     centred = centre(statistics, fixed)
     covariances = structure.fit(centred, reg_covar, previous)
-    rounding = None
-    if not (reg_covar if isinstance(reg_covar, float) else np.all(reg_covar)):
-        # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
-        share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
-        rounding = (share[..., np.newaxis] * centred.means) ** 2
+    rounding = rounding_of(centred, reg_covar, dtype)
     return Estimates(centred.weight, centred.means, covariances, rounding, statistics.total_weight)
+
+
+def rounding_of(
+    centred: CentredStatistics, reg_covar: float | np.ndarray, dtype: Any = np.float64
+) -> np.ndarray | None:
+    """Variances (k, d) that are no more than rounding of the rows; None with a regularisation.
+
+    Parameters
+    ----------
+    centred : CentredStatistics
+    reg_covar : float or ndarray of shape (d,)
+    dtype : dtype, optional
+        That the rows are stored in.
+    """
+    if reg_covar if isinstance(reg_covar, float) else np.all(reg_covar):
+        return None
+    # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
+    share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
+    return (share[..., np.newaxis] * centred.means) ** 2
+
+
+def volumes_of_rounding(centred: CentredStatistics, reg_covar: float | np.ndarray) -> np.ndarray:
+    """Volumes (k,) that are no more than rounding: those of spheres; 0 with a regularisation."""
+    rounding = rounding_of(centred, reg_covar)
+    return np.zeros_like(centred.weight) if rounding is None else rounding.mean(axis=-1)
 
 
 def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) -> CentredStatistics:

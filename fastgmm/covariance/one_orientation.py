@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgmm.covariance.base import register
-from fastgmm.covariance.estimates import CentredStatistics
+from fastgmm.covariance.estimates import CentredStatistics, volumes_of_rounding
 from fastgmm.covariance.linalg import (
     diagonals,
     from_axes,
@@ -54,7 +54,9 @@ class VEE(PerComponent):
         spheres = diagonals(scatter).mean(axis=-1) / weight
         before = None if previous is None else log_diagonals(previous.precisions_cholesky)
         start = first_volumes(spheres, before, d)
-        volumes, shared = settled_volumes(common_matrix(d <= BLOCK), scatter, weight, start)
+        rounding = volumes_of_rounding(statistics, reg_covar)
+        settle = common_matrix(d <= BLOCK)
+        volumes, shared = settled_volumes(settle, scatter, weight, rounding, start)
         return volumes[..., np.newaxis, np.newaxis] * shared[..., np.newaxis, :, :]
 
 

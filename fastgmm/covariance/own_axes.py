@@ -7,6 +7,7 @@ Recognition 28(5), sec. 4.1.
 import numpy as np
 
 from fastgmm.covariance.base import register
+from fastgmm.covariance.estimates import volumes_of_rounding
 from fastgmm.covariance.full import Full
 from fastgmm.covariance.linalg import (
     from_axes,
@@ -48,7 +49,8 @@ class VEV(PerComponent):
     def fit(self, statistics, reg_covar, previous):
         spreads, axes = principal_axes(regularized_scatter(statistics, reg_covar))
         before = None if previous is None else log_diagonals(previous.precisions_cholesky)
-        return from_axes(axes, of_equal_shapes(spreads, statistics.weight, before))
+        rounding = volumes_of_rounding(statistics, reg_covar)
+        return from_axes(axes, of_equal_shapes(spreads, statistics.weight, rounding, before))
 
 
 @register

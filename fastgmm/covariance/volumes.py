@@ -41,7 +41,10 @@ def per_weight(factors: np.ndarray, sizes: np.ndarray, weight: np.ndarray) -> np
 
 
 def of_equal_shapes(
-    spreads: np.ndarray, weight: np.ndarray, log_determinants: np.ndarray | None
+    spreads: np.ndarray,
+    weight: np.ndarray,
+    rounding: np.ndarray,
+    log_determinants: np.ndarray | None,
 ) -> np.ndarray:
     """Variances (k, d) along the axes, of one shape and a volume for each component.
 
@@ -50,6 +53,8 @@ def of_equal_shapes(
     spreads : ndarray of shape (k, d)
     weight : ndarray of shape (k,)
         Sum of responsibilities.
+    rounding : ndarray of shape (k,)
+        Volumes that are none.
     log_determinants : ndarray of shape (k,), or None
         Of the precision factors before, whose volumes are a start.
     """
@@ -58,7 +63,7 @@ def of_equal_shapes(
     spreads = np.maximum(spreads, 0.0)
     spheres = spreads.mean(axis=-1) / weight
     start = first_volumes(spheres, log_determinants, spreads.shape[-1])
-    volumes, shapes = settled_volumes(common_shape(), spreads, weight, start)
+    volumes, shapes = settled_volumes(common_shape(), spreads, weight, rounding, start)
     return volumes[..., np.newaxis] * shapes[..., np.newaxis, :]
 
 
@@ -83,7 +88,11 @@ def first_volumes(
 
 
 def settled_volumes(
-    settle: Callable, scatters: np.ndarray, weight: np.ndarray, volumes: np.ndarray
+    settle: Callable,
+    scatters: np.ndarray,
+    weight: np.ndarray,
+    rounding: np.ndarray,
+    volumes: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Volumes (k,) and a shape that are the best for each other.
 
@@ -96,6 +105,8 @@ def settled_volumes(
     scatters : ndarray of shape (k, d) or (k, d, d)
     weight : ndarray of shape (k,)
         Sum of responsibilities.
+    rounding : ndarray of shape (k,)
+        Volumes that are none: such a component has collapsed.
     volumes : ndarray of shape (k,)
         To start from.
 
@@ -112,6 +123,7 @@ def settled_volumes(
     settle(
         np.ascontiguousarray(scatters).reshape(-1, k, *of_one),
         np.ascontiguousarray(weight).reshape(-1, k),
+        np.ascontiguousarray(rounding).reshape(-1, k),
         volumes,
         shapes,
     )

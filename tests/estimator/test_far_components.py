@@ -9,9 +9,13 @@ from sklearn.mixture import GaussianMixture as Theirs
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
 from fastgmm.passes.dense import DensePass
+from tests import structures
 from tests.estimator.helpers import quiet_fit
 
 STRUCTURES = ("full", "tied", "diag", "spherical")
+
+#: Those in which every component has a variance of its own, so that of one feature all are alike.
+OWN_VOLUMES = [name for name in structures.ALL if structures.n_variances(name) == 2]
 
 
 def time_stamps():
@@ -27,7 +31,7 @@ def incomes(seed):
     return X.astype(np.float32)[:, np.newaxis]
 
 
-@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("covariance_type", OWN_VOLUMES)
 def test_time_stamps(covariance_type):
     X = time_stamps()
     model = quiet_fit(GaussianMixture(2, covariance_type=covariance_type, random_state=0), X)
@@ -66,7 +70,7 @@ def test_predictions_of_float32_rows():
     np.testing.assert_allclose(found, [2.993, 2.493, 0.993, 2.868], atol=1e-3)
 
 
-@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("covariance_type", OWN_VOLUMES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("scale", [1e7, 1e12, 1e16])
 def test_a_narrow_component_beside_a_wide_one(covariance_type, dtype, scale):
@@ -79,10 +83,11 @@ def test_a_narrow_component_beside_a_wide_one(covariance_type, dtype, scale):
     assert model.covariances_.ravel()[c] == pytest.approx(
         expected, rel=1e-12 if dtype == np.float64 else 1e-6
     )
-    bayesian = BayesianGaussianMixture(
-        n_components=2, covariance_type=covariance_type, random_state=0
-    )
-    assert np.isfinite(quiet_fit(bayesian, X).score_samples(X)).all()
+    if (BayesianGaussianMixture, covariance_type) in structures.ESTIMATORS:
+        bayesian = BayesianGaussianMixture(
+            n_components=2, covariance_type=covariance_type, random_state=0
+        )
+        assert np.isfinite(quiet_fit(bayesian, X).score_samples(X)).all()
 
 
 @pytest.mark.parametrize("size", [1e4, 1e5, 1e6, 1e7])

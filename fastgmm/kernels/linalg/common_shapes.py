@@ -30,9 +30,6 @@ SETTLED = 1e-10
 
 MOST_STEPS = 500
 
-NO_VOLUME = 1e-20
-"""Share of the largest volume below which a component has collapsed, and rounding is left."""
-
 
 @inlined
 def reciprocal(number):
@@ -41,13 +38,11 @@ def reciprocal(number):
 
 
 @inlined
-def enter(new, volumes):
+def enter(new, rounding, volumes):
     """Take new volumes, 0 for a component that has none; returns whether any has moved."""
-    moving, largest = False, 0.0
+    moving = False
     for c in range(len(new)):
-        largest = max(largest, new[c])
-    for c in range(len(new)):
-        volume = new[c] if not new[c] <= NO_VOLUME * largest else 0.0
+        volume = new[c] if not new[c] <= rounding[c] else 0.0
         moving |= abs(volume - volumes[c]) > SETTLED * volume
         volumes[c] = volume
     return moving
@@ -128,7 +123,7 @@ def square_of_few(left, right, upper, mirrored, out):
             out[0, i, j] = out[0, j, i] = total
 
 
-def _settle(scatters, weights, volumes, shapes):
+def _settle(scatters, weights, rounding, volumes, shapes):
     new, room = np.empty(weights.shape[1]), room_for(scatters)
     for g in range(len(scatters)):
         scatter, volume, shape = part(scatters, g), part(volumes, g), part(shapes, g)
@@ -138,7 +133,7 @@ def _settle(scatters, weights, volumes, shapes):
             if not moving or steps == MOST_STEPS:
                 break
             take_volumes(scatter, part(weights, g), shape, room, new)
-            moving = enter(new, volume)
+            moving = enter(new, part(rounding, g), volume)
             steps += 1
 
 
@@ -155,7 +150,7 @@ def room_of_matrices(scatters):
 def _signature(n_own_axes):
     matrix, given = types.Array(types.float64, 2, "C"), types.float64[:, ::1]
     shapes = types.Array(types.float64, 1 + n_own_axes, "C")
-    return types.void(types.Array(types.float64, 2 + n_own_axes, "C"), given, matrix, shapes)
+    return types.void(types.Array(types.float64, 2 + n_own_axes, "C"), given, given, matrix, shapes)
 
 
 @entry_point
@@ -164,8 +159,9 @@ def common_shape():
 
     Returns
     -------
-    callable (spreads, weights, volumes, shapes)
-        spreads (m, k, d), not negative; weights (m, k); volumes (m, k), to start from, and then
+    callable (spreads, weights, rounding, volumes, shapes)
+        spreads (m, k, d), not negative; weights (m, k); rounding (m, k), the largest volumes that
+        are none; volumes (m, k), to start from, and then
         those that were found; shapes (m, d) are written.
     """
     parts = SimpleNamespace(
@@ -185,8 +181,9 @@ def common_matrix(few):
 
     Returns
     -------
-    callable (scatters, weights, volumes, shapes)
-        scatters (m, k, d, d); weights (m, k); volumes (m, k), to start from, and then those that
+    callable (scatters, weights, rounding, volumes, shapes)
+        scatters (m, k, d, d); weights (m, k); rounding (m, k), the largest volumes that are none;
+        volumes (m, k), to start from, and then those that
         were found; shapes (m, d, d) are written.
     """
     names = SimpleNamespace(
