@@ -79,7 +79,7 @@ def rows_to_fit(estimator, X, sample_weight, labels=None, n_components=None) -> 
     ValueError
         If rows, weights or labels are out of range, or there are too few.
     """
-    X, sample_weight, labels = without_labels(X, sample_weight, labels)
+    X, sample_weight, labels = without_labels(estimator, X, sample_weight, labels)
     rows = _opened_rows if holds_rows(X) else _rows_in_memory
     data = rows(estimator, X, sample_weight)
     noise_init = getattr(estimator, "noise_init", None)
@@ -104,7 +104,7 @@ def known_labels(labels: np.ndarray) -> np.ndarray | None:
     return None if (labels < 0).all() else labels
 
 
-def without_labels(X, sample_weight, labels) -> tuple:
+def without_labels(estimator, X, sample_weight, labels) -> tuple:
     """Rows without the column that labels stand in, if they do, their weights, and the labels.
 
     Raises
@@ -117,7 +117,9 @@ def without_labels(X, sample_weight, labels) -> tuple:
     if holds_rows(X):
         from fastgmm.distributed import open_with_labels
 
-        source, of_rows = open_with_labels(X, labels, weight=sample_weight)
+        missing_values = "em" if allows_missing(estimator) else "error"
+        options = {"weight": sample_weight, "missing_values": missing_values}
+        source, of_rows = open_with_labels(X, labels, **options)
         return source, None, of_rows
     if not (hasattr(X, "columns") and hasattr(X, "to_numpy")):
         raise ValueError(

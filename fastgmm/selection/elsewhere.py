@@ -46,7 +46,7 @@ def cells_of(piece: Piece, fits: CellFits) -> list[Cell]:
 
 def _opened(plan: Plan, X: Any, sample_weight: Any, labels: Any, pairs: list) -> CellFits:
     template = plan.make(1, "full", init_params="kmeans")
-    X, sample_weight, labels = without_labels(X, sample_weight, labels)
+    X, sample_weight, labels = without_labels(template, X, sample_weight, labels)
     data = rows_to_fit(template, X, sample_weight, labels, max(plan.n_components))
     parts = folds(data, pairs) if pairs else []
     return CellFits(plan, X, data, parts, template)

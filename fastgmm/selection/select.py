@@ -174,7 +174,7 @@ def select(
     left_to_sklearn(template, **{"select()": True})
     template._validate_params()
     given = X, sample_weight, labels
-    X, sample_weight, labels = without_labels(*given)
+    X, sample_weight, labels = without_labels(template, *given)
     data = rows_to_fit(template, X, sample_weight, labels, max(plan.n_components))
     names = checked_types(covariance_type, data.source.n_rows, data.source.n_features)
     plan = dataclasses.replace(plan, covariance_types=names)

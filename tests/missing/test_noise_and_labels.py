@@ -1,12 +1,13 @@
 """Noise, and rows whose components are known, where values are missing; against the oracle."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 
 import fastgmm
-from fastgmm import GaussianMixture, fit_many
+from fastgmm import GaussianMixture, fit_many, select
 from fastgmm.sources.opening import open_source
 from tests import structures
 from tests.missing.reference import e_step, m_step, with_holes
@@ -208,6 +209,22 @@ def test_labels_and_noise_init_where_rows_are_left_out(tmp_path):
     everything = noisy(noise_init=complete, max_iter=0).fit(many)
     seen = ~np.isnan(many).all(axis=1)
     assert everything.noise_weight_ == pytest.approx(complete.sum() / seen.sum())
+
+
+def test_labels_in_a_column_of_files_with_empty_cells(tmp_path):
+    expected = mixture().fit(X, labels=PART, sample_weight=WEIGHTS)
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(kind=PART, w=WEIGHTS)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    np.save(tmp_path / "rows.npy", frame.to_numpy())
+    for name, kind, w in [("csv", "kind", "w"), ("parquet", "kind", "w"), ("npy", 4, 5)]:
+        path = tmp_path / f"rows.{name}"
+        assert_same_bits(mixture().fit(path, labels=kind, sample_weight=w), expected)
+        found = select(
+            path, n_components=[2], covariance_type=["full"], labels=kind, sample_weight=w,
+            missing_values="em", random_state=0,
+        )  # fmt: skip
+        assert found.best_estimator_.missing_values == "em"
 
 
 def test_sources_threads_and_chunks(tmp_path, many_chunks, monkeypatch):
