@@ -18,7 +18,7 @@ from fastgmm.covariance.linalg import (
     upper_precision_factors,
     whitened,
 )
-from fastgmm.kernels.layout import FORMS, Forms
+from fastgmm.kernels.layout import FORMS, MOST_SIDE_BY_SIDE, Forms
 from fastgmm.parameters import LOG_TWO_PI, Background, Operands
 
 _MATRICES = _OWN, _SHARED = FORMS[:2]
@@ -131,16 +131,7 @@ def marginals(gaussians: Gaussians, known: np.ndarray) -> Operands:
         log_determinants = np.log(factors).sum(axis=-1)
         projected = factors * centred
     else:
-        if p == d:
-            factors = np.broadcast_to(gaussians.factors, (m, *gaussians.factors.shape))
-        else:
-            factors = upper_precision_factors(_blocks(gaussians.covariances, known, known))
-        log_determinants = log_diagonals(factors)
-        if gaussians.shared:
-            factors = factors[:, 0]
-            projected = product(centred, factors, upper=True)
-        else:
-            projected = whitened(centred, factors)
+        factors, log_determinants, projected = _of_correlated(gaussians, known, centred)
     constants = gaussians.log_weights + log_determinants - 0.5 * p * LOG_TWO_PI
     background = gaussians.background
     if background is not None and p == d:
@@ -148,6 +139,32 @@ def marginals(gaussians: Gaussians, known: np.ndarray) -> Operands:
     elif background is not None:
         background = background.of_some(known)
     return Operands(origin, means, factors, projected, np.full((m, k), -0.5), constants, background)
+
+
+def _of_correlated(
+    gaussians: Gaussians, known: np.ndarray, means: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factors of known features, logarithms of their determinants, and means as they meet them.
+
+    Factors are (m, k, p, p), or (m, p, p) where components share them.
+    """
+    (m, p), (own, d, _) = known.shape, gaussians.factors.shape
+    if p == d or p > MOST_SIDE_BY_SIDE:
+        if p == d:
+            factors = np.broadcast_to(gaussians.factors, (m, *gaussians.factors.shape))
+        else:
+            factors = upper_precision_factors(_blocks(gaussians.covariances, known, known))
+        log_determinants = log_diagonals(factors)
+        if gaussians.shared:
+            return factors[:, 0], log_determinants, product(means, factors[:, 0], upper=True)
+        return factors, log_determinants, whitened(means, factors)
+    from fastgmm.kernels.linalg.marginals import marginal_factors
+
+    factors, log_determinants = np.empty((m, own, p, p)), np.empty((m, own))
+    projected = np.empty_like(means)
+    given = np.ascontiguousarray(gaussians.covariances), known, means
+    marginal_factors()(*given, factors, log_determinants, projected)
+    return factors[:, 0] if gaussians.shared else factors, log_determinants, projected
 
 
 def conditionals(gaussians: Gaussians, known: np.ndarray, others: np.ndarray) -> Conditionals:

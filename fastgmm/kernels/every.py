@@ -13,6 +13,7 @@ from fastgmm.kernels.linalg import (
     common_shapes,
     factors,
     few_features,
+    marginals,
     principal_axes,
     products,
 )
@@ -79,6 +80,7 @@ def _of_missing_values() -> None:
     regression.expansion()
     regression.pooled_expansion()
     regression.separate_expansion()
+    marginals.marginal_factors()
 
 
 def _of_matrices() -> None:

@@ -82,6 +82,9 @@ Algorithms, 2nd ed., theorem 10.7, of a matrix whose diagonal is scaled to 1), s
 there are no digits.
 """
 
+MOST_SIDE_BY_SIDE = 16
+"""Rows of a matrix up to which some are factorized side by side, for so many stay in a cache."""
+
 START, STEP, REFRESH = range(3)
 """What an iteration of small fits does: begin, iterate, or make operands alone."""
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgmm.kernels.layout import BLOCK, HEADER, outer_size, to_panels
+from fastgmm.kernels.linalg.marginals import SIDE_BY_SIDE
 from fastgmm.kernels.shared_moments import POINTS, PRODUCTS, n_products
 from fastgmm.kernels.simd import GROUP_BYTES, LANE_BYTES
 
@@ -463,6 +464,18 @@ def factor(p):
     return covariances, np.full((p.k, d, d), UNTOUCHED, np.float64)
 
 
+def factor_side_by_side(p):
+    """Of which one is no number, and one not definite."""
+    n, stride = p.d * p.d, SIDE_BY_SIDE + p.k
+    halves = p.random.standard_normal((SIDE_BY_SIDE, p.d, p.d))
+    matrices = halves @ halves.swapaxes(-1, -2) + np.eye(p.d)
+    matrices[3] = np.nan
+    matrices[2, -1, -1] = -1.0
+    covariances, roots, factors = np.full((3, n, stride), UNTOUCHED)
+    covariances[:, :SIDE_BY_SIDE] = matrices.reshape(SIDE_BY_SIDE, n).T
+    return covariances, p.d, roots.view(Scratch), factors, np.full(stride, UNTOUCHED)
+
+
 def add_products(p):
     """Of a matrix that is zero where the last vector of a row reaches into the next."""
     d, width = p.d + BLOCK, 64 // p.dtype.itemsize
@@ -558,6 +571,7 @@ INPUTS = {
         take_center,
         subtract_product,
         factor,
+        factor_side_by_side,
         add_products,
         collect_bits,
         squared_distances,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from fastgmm.covariance.estimates import scatter_within
+from fastgmm.covariance.linalg import log_diagonals, upper_precision_factors
 from fastgmm.kernels.layout import HEADER
+from fastgmm.kernels.linalg.marginals import marginal_factors
 from fastgmm.kernels.regression import (
     conditional_matrices,
     expansion,
@@ -196,3 +198,22 @@ def test_separate_sums_are_the_diagonals_of_those_of_diagonal_matrices(d, p):
     np.testing.assert_allclose(found.first, expected.first, rtol=1e-9, atol=1e-12)
     diagonal = np.diagonal(expected.second, axis1=-2, axis2=-1)
     np.testing.assert_allclose(found.second, diagonal, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("own", [1, K])
+@pytest.mark.parametrize(("d", "p"), [(1, 1), (4, 2), (6, 5), (9, 3)])
+def test_marginal_factors_are_those_of_blocks_one_by_one(own, d, p):
+    covariances, (known, _) = matrices(d)[:own], choices(d, p)
+    m = len(known)
+    covariances[0, 0, 0] = np.inf if own > 1 else covariances[0, 0, 0]
+    means = np.random.default_rng(4).standard_normal((m, K, p))
+    factors, log_determinants = np.empty((m, own, p, p)), np.empty((m, own))
+    projected = np.empty_like(means)
+    marginal_factors()(covariances, known, means, factors, log_determinants, projected)
+    for i, o in enumerate(known):
+        blocks = covariances[:, o[:, np.newaxis], o]
+        expected = upper_precision_factors(blocks)
+        np.testing.assert_allclose(factors[i], expected, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(log_determinants[i], log_diagonals(expected), atol=1e-11)
+        white = np.einsum("kj,kji->ki", means[i], np.broadcast_to(expected, (K, p, p)))
+        np.testing.assert_allclose(projected[i], white, rtol=1e-9, atol=1e-11)
