@@ -137,7 +137,7 @@ class SufficientStatistics:
         for place, total in enumerate((log_likelihood, total_weight, n_rows)):
             sums[..., place] = total
         record = cls(form, reference, sums, scatter)
-        blocks = record._blocks
+        blocks = record.blocks
         if form is MomentForm.OUTER:
             assert second is not None
             blocks[...] = blocks_of_outer(weight, first, second)
@@ -274,7 +274,7 @@ class SufficientStatistics:
         mean = total / weight.sum(axis=-2, keepdims=True)
         everywhere = np.broadcast_to(mean, self.reference.shape)
         moved = self.about(SufficientStatistics.zero(self.form, everywhere))
-        sums = np.concatenate([self.sums[..., :HEADER], moved._blocks.sum(axis=-2)], axis=-1)
+        sums = np.concatenate([self.sums[..., :HEADER], moved.blocks.sum(axis=-2)], axis=-1)
         return SufficientStatistics(self.form, mean, sums, self.scatter)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -361,7 +361,8 @@ class SufficientStatistics:
         return n_rows if n_rows.ndim else int(n_rows)
 
     @property
-    def _blocks(self) -> np.ndarray:
+    def blocks(self) -> np.ndarray:
+        """(k, size): the sums of every component for itself."""
         return self.sums[..., HEADER:].reshape(*self.reference.shape[:-1], -1)
 
     @property
@@ -369,16 +370,16 @@ class SufficientStatistics:
         r"""(k,): :math:`N_c = \sum_t w_t r_{tc}` (Bishop 2006, eq. 9.27)."""
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks[..., outer_place(d, d)]
-        return self._blocks[..., d]
+            return self.blocks[..., outer_place(d, d)]
+        return self.blocks[..., d]
 
     @property
     def first(self) -> np.ndarray:
         r"""(k, d): :math:`\sum_t w_t r_{tc} (x_t - \text{reference}_c)`."""
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return self._blocks.take(first_places(d), axis=-1)
-        return self._blocks[..., :d]
+            return self.blocks.take(first_places(d), axis=-1)
+        return self.blocks[..., :d]
 
     @property
     def second(self) -> np.ndarray:
@@ -389,9 +390,9 @@ class SufficientStatistics:
         """
         d = self.reference.shape[-1]
         if self.form is MomentForm.OUTER:
-            return second_moments(self._blocks, d)
+            return second_moments(self.blocks, d)
         if self.form is MomentForm.DIAGONAL:
-            return self._blocks[..., d + 1 :]
+            return self.blocks[..., d + 1 :]
         if self.form is MomentForm.TRACE:
-            return self._blocks[..., d + 1]
+            return self.blocks[..., d + 1]
         raise AttributeError("These statistics hold no second moments.")

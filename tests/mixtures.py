@@ -22,7 +22,7 @@ def random_covariances(covariance_type, n_components, n_features, random):
         MomentForm.OUTER: (MomentForm.OUTER, full),
         MomentForm.DIAGONAL: (MomentForm.DIAGONAL, variances),
         MomentForm.TRACE: (MomentForm.TRACE, variances.sum(axis=1)),
-        MomentForm.NONE: (MomentForm.OUTER, full),  # as in a careful pass
+        MomentForm.NONE: (MomentForm.NONE, full.sum(axis=-3)),
     }[STRUCTURES[covariance_type].forms.moments]
     means = np.zeros((n_components, n_features))
     statistics = CentredStatistics(form, np.ones(n_components), means, scatter)

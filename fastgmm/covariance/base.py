@@ -60,8 +60,8 @@ class CovarianceStructure(ABC):
         Parameters
         ----------
         statistics : CentredStatistics
-            Of the structure's moment form. Where that is `NONE`, a careful pass has `OUTER`. Its
-            scatter is a sum, still to be divided by weights, and may be overwritten.
+            Of the structure's moment form. Its scatter is a sum, still to be divided by weights,
+            and may be overwritten.
         reg_covar : float or ndarray of shape (d,)
             Added to every variance: the same for every feature, or one for each. Where that would
             leave the structure, see `fastgmm.covariance.matrices.regularized_scatter`.

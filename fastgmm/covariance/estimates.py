@@ -1,10 +1,12 @@
 """From sufficient statistics to what every M-step begins with: weights, means, centred moments."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastgmm.covariance.linalg import product, subtract_crossed
+from fastgmm.kernels.paying import WhereItPays
 from fastgmm.parameters import Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -13,6 +15,33 @@ if TYPE_CHECKING:
 
 EMPTY_GUARD = 10 * np.finfo(np.float64).eps
 """Added to every component's weight, as scikit-learn does, so that an empty one divides."""
+
+_OF_VARIANCES = (MomentForm.DIAGONAL, MomentForm.TRACE)
+
+_LARGE = 1 << 15
+"""Numbers of outer moments as matrices, from which on NumPy takes 0.1 ms or more for them."""
+
+_LEAST_FEATURES, _MANY = 16, 1 << 9
+"""Features and numbers of means from which on compiled code is ahead of some twenty NumPy calls."""
+
+_OFTEN = 2000
+"""M-steps from which on a second for the compiler pays."""
+
+
+def _outer_kernel() -> Callable:
+    from fastgmm.kernels.linalg.centred_moments import centred_outer
+
+    return centred_outer
+
+
+def _variances_kernel() -> Callable:
+    from fastgmm.kernels.linalg.centred_moments import centred_variances
+
+    return centred_variances
+
+
+_where_outer_pay = WhereItPays(_outer_kernel, often=_OFTEN // 10)
+_where_variances_pay = WhereItPays(_variances_kernel, often=_OFTEN)
 
 
 class CentredStatistics(NamedTuple):
@@ -96,7 +125,7 @@ def estimate(
         That the rows are stored in.
     fixed : FixedMeans, optional
     """
-    centred = centre(statistics, fixed)
+    centred = centre(statistics, fixed, pooled=structure.forms.moments == MomentForm.NONE)
     covariances = structure.fit(centred, reg_covar, previous)
     rounding = rounding_of(centred, reg_covar, dtype)
     return Estimates(centred.weight, centred.means, covariances, rounding, statistics.total_weight)
@@ -127,7 +156,9 @@ def volumes_of_rounding(centred: CentredStatistics, reg_covar: float | np.ndarra
     return np.zeros_like(centred.weight) if rounding is None else rounding.mean(axis=-1)
 
 
-def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) -> CentredStatistics:
+def centre(
+    statistics: SufficientStatistics, fixed: FixedMeans | None = None, *, pooled: bool = False
+) -> CentredStatistics:
     r"""Moments about the new means.
 
     With :math:`N, f, S` the statistics about the reference :math:`m` and :math:`\epsilon` the
@@ -135,8 +166,19 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
     the scatter about it is :math:`S - f \delta^T - \delta f^T + N \delta \delta^T`. All four terms
     are needed, since :math:`\delta` is not exactly :math:`f / N`; least of all
     for a mean that is fixed, which the scatter is then about.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    fixed : FixedMeans, optional
+    pooled : bool, optional
+        Whether outer moments are wanted as their sum over components, as without any of their own.
     """
     form, reference = statistics.form, statistics.reference
+    if fixed is None and form in _OF_VARIANCES and reference.ndim == 2:
+        made = _centred_variances(statistics)
+        if made is not None:
+            return made
     weight, first = statistics.weight, statistics.first
     guarded = weight + EMPTY_GUARD
     # In place, as these arrays are large where features and components are many.
@@ -149,8 +191,8 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
         shift = means - reference
     if form is MomentForm.OUTER:
         half = first - 0.5 * weight[..., np.newaxis] * shift
-        scatter = statistics.second
-        subtract_crossed(scatter, half, shift)
+        scatter = _centred_outer(statistics, half, shift, pooled)
+        form = MomentForm.NONE if pooled else form
     elif form is MomentForm.DIAGONAL:
         scatter = 2.0 * first
         scatter *= shift
@@ -169,6 +211,47 @@ def centre(statistics: SufficientStatistics, fixed: FixedMeans | None = None) ->
     else:
         scatter = scatter_within(statistics, shift)
     return CentredStatistics(form, guarded, means, scatter)
+
+
+def _centred_outer(
+    statistics: SufficientStatistics, half: np.ndarray, shift: np.ndarray, pooled: bool
+) -> np.ndarray:
+    """Outer moments (k, d, d), less what is crossed; pooled over components (d, d)."""
+    *leading, k, d = shift.shape
+    centred = None
+    if not leading and k * d * d >= _LARGE:
+        centred = _where_outer_pay()
+    if centred is not None:
+        scatter = np.empty((1 if pooled else k, d, d))
+        centred(statistics.blocks, half, shift, scatter)
+        return scatter[0] if pooled else scatter
+    scatter = statistics.second
+    subtract_crossed(scatter, half, shift)
+    return scatter.sum(axis=-3) if pooled else scatter
+
+
+def _centred_variances(statistics: SufficientStatistics) -> CentredStatistics | None:
+    """The same as `centre`, by compiled code where it pays."""
+    form, reference = statistics.form, statistics.reference
+    k, d = reference.shape
+    if d < _LEAST_FEATURES or k * d < _MANY:
+        return None
+    centred = _where_variances_pay()
+    if centred is None:
+        return None
+    of_diagonals = form is MomentForm.DIAGONAL
+    means, made = np.empty((k, d)), np.empty((1 if of_diagonals else 3, k, d))
+    some = centred(statistics.blocks, np.ascontiguousarray(reference), EMPTY_GUARD, means, made)
+    weight = statistics.weight
+    if of_diagonals:
+        scatter = made[0]
+    else:
+        products, squares, added = made.sum(axis=-1)
+        scatter = statistics.second - 2.0 * products
+        scatter += weight * squares
+        if some:
+            scatter += added
+    return CentredStatistics(form, weight + EMPTY_GUARD, means, scatter)
 
 
 def scatter_within(statistics: SufficientStatistics, shift: np.ndarray) -> np.ndarray:

@@ -37,10 +37,8 @@ class Tied(Conjugate):
         return n_features * (n_features + 1) // 2
 
     def fit(self, statistics, reg_covar, previous):
-        within = statistics.scatter
-        if statistics.form is MomentForm.OUTER:
-            within = within.sum(axis=-3)
-        covariance = within / statistics.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        weight = statistics.weight.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        covariance = statistics.scatter / weight
         diagonals(covariance)[...] += reg_covar
         return covariance
 

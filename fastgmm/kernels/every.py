@@ -9,6 +9,7 @@ from fastgmm.kernels import cells, em_pass, few_rows, near_pass, regression, sca
 from fastgmm.kernels.kmeans import draws, lloyd, many, seeding
 from fastgmm.kernels.layout import BLOCK, FORMS, Forms
 from fastgmm.kernels.linalg import (
+    centred_moments,
     common_axes,
     common_shapes,
     factors,
@@ -86,6 +87,8 @@ def _of_missing_values() -> None:
 def _of_matrices() -> None:
     cells.cell_order()
     few_features.few_precision_factors()
+    centred_moments.centred_outer()
+    centred_moments.centred_variances()
     factors.precision_factors()
     factors.root_and_inverse()
     products.stacked_product()

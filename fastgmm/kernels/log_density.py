@@ -284,7 +284,8 @@ def _separable(v, difference, x, count, out, means, *scales):
 
 
 def _to_all_definition(tile, points, means, factors, projected, central, scratch, distances):
-    for mean, panels, row in zip(means, factors, distances, strict=True):
+    for c, (mean, row) in enumerate(zip(means, distances, strict=True)):
+        panels = factors[min(c, len(factors) - 1)]
         _cholesky_definition(tile, points, mean, panels, None, None, scratch, row)
 
 
@@ -301,8 +302,10 @@ def _cholesky_to_all(tile, *operands, few=True, many=True):
 
         def components(one):
             def component(c, _):
-                operands = (array.part(builder, c) for array in (means, factors, projected))
-                one(x, count, *operands, v.number(central, c), scratch, out.part(builder, c))
+                mean, whitened = (array.part(builder, c) for array in (means, projected))
+                panels = factors.part(builder, v.lesser(c, v.plus(factors.shape[0], -1)))
+                near = v.number(central, c)
+                one(x, count, mean, panels, whitened, near, scratch, out.part(builder, c))
 
             v.loop(0, k, 1, [], component)
 
@@ -322,7 +325,10 @@ def _cholesky_to_all(tile, *operands, few=True, many=True):
 def cholesky_distances_to_all(
     typing, tile, points, means, factors, projected, central, scratch, distances
 ):
-    """`cholesky_distances` (k, stride) to all components, with an axis for them in front."""
+    """`cholesky_distances` (k, stride) to all components, with an axis for them in front.
+
+    That of the factors may be of length 1, for one factor of all components.
+    """
     return _cholesky_to_all(tile, means, factors, projected, central, scratch, distances)
 
 

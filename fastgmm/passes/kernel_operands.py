@@ -203,18 +203,20 @@ def _constants(operands: Operands) -> np.ndarray:
 def about_means(operands: Operands, density: str) -> KernelOperands:
     """Operands in float64 for rows that are not moved: what is near its mean is exactly so far.
 
-    Of the Cholesky form, with factors of each component, or of the centred diagonal one.
+    Of the Cholesky form, with a factor of each component or one of all, or of the centred diagonal
+    one.
     """
-    means = np.ascontiguousarray(operands.means)
-    each, careful = of_each(operands, density), _CAREFUL[density].density
-    if density == _SHARED:  # one factor is laid out sooner than copies of it are
-        factors = np.repeat(_laid_out(operands.factors, density), means.shape[-2], axis=-3)
+    means, careful = np.ascontiguousarray(operands.means), _CAREFUL[density].density
+    if density == _SHARED:  # which kernels take as that of all components
+        factors = np.asarray(operands.factors)[..., np.newaxis, :, :]
+        each = operands._replace(factors=np.broadcast_to(factors, (*means.shape, means.shape[-1])))
     else:
-        factors = np.ascontiguousarray(_laid_out(each.factors, careful))
+        each = of_each(operands, density)
+        factors = each.factors
     return KernelOperands(
         np.zeros_like(operands.origin),
         means,
-        factors,
+        np.ascontiguousarray(_laid_out(factors, careful)),
         whitened(means, each.factors) if careful == _CHOLESKY else means,
         each.scales,
         _constants(operands),
