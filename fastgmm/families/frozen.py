@@ -57,13 +57,14 @@ def masks_of(freeze: Any, structure: CovarianceStructure, n_components: int) -> 
 
 def _mask(name: str, value: Any, n_components: int) -> np.ndarray:
     """One entry of `freeze` as an array (k,)."""
-    mask = np.asarray(value)
-    if mask.dtype != bool or mask.shape not in ((), (n_components,)):
+    mask = np.asarray(value, dtype=object)  # of lists whose lengths differ, too
+    truths = all(isinstance(entry, (bool, np.bool_)) for entry in mask.flat)
+    if not truths or mask.shape not in ((), (n_components,)):
         raise ValueError(
             f"freeze[{name!r}] should be True, False or a boolean array of shape "
             f"{(n_components,)}, but got {value!r}."
         )
-    return np.broadcast_to(mask, n_components)
+    return np.broadcast_to(mask.astype(bool), n_components)
 
 
 def _shares_a_factor(structure: CovarianceStructure) -> bool:

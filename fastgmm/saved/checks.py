@@ -9,6 +9,7 @@ from scipy import linalg
 from fastgmm.covariance import CovarianceStructure
 from fastgmm.covariance.algebra import covariances_of_factors, precisions
 from fastgmm.covariance.checks import check_array, check_mixture
+from fastgmm.families.frozen import masks_of
 from fastgmm.families.weight_posteriors import WEIGHT_POSTERIORS
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -99,7 +100,7 @@ def check_fitted(estimator: Any, attributes: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        That names the attribute.
+        That names the attribute, or the argument that does not go with it.
     """
     parts = {name.removesuffix("_"): value for name, value in attributes.items()}
     for name, (is_right, what) in _KINDS.items():
@@ -111,6 +112,7 @@ def check_fitted(estimator: Any, attributes: Mapping[str, Any]) -> None:
     if "means" not in parts:
         return
     check_parameters(structure, parts)
+    masks_of(getattr(estimator, "freeze", None), structure, len(parts["means"]))
     d = np.shape(parts["means"])[1]
     if prior_type is not None:
         _check_posterior(structure, parts, prior_type, d)

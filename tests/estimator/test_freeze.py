@@ -5,6 +5,8 @@ import pytest
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many, load
 from fastgmm.covariance import STRUCTURES
+from fastgmm.files.container import ModelFileError, read_file, write_file
+from fastgmm.saved.codec import encode
 from tests import structures
 from tests.datasets import mixture_sample
 from tests.estimator.helpers import quiet_fit
@@ -156,6 +158,16 @@ def test_saved_and_fitted_many(tmp_path):
     assert model.to_sklearn().score(X) == pytest.approx(model.score(X))
 
 
+@pytest.mark.parametrize("freeze", [{"means": [True]}, {"means": [1, 0, 0]}, {"medians": True}])
+def test_what_is_frozen_is_checked_on_loading(tmp_path, freeze):
+    quiet_fit(make(freeze={"means": True}), X).save(tmp_path / "model.npz")
+    contents = read_file(tmp_path / "model.npz", ("model",))
+    contents.header["parameters"]["freeze"] = encode(freeze, "freeze", contents.arrays)
+    write_file(tmp_path / "model.npz", contents)
+    with pytest.raises(ModelFileError, match="freeze"):
+        load(tmp_path / "model.npz")
+
+
 def test_recovery_neither_moves_nor_prunes_what_is_given():
     rows = np.r_[X, [[50.0, 50.0]] * 3]
     means = np.r_[MEANS[:2], [[50.0, 50.0]]]
@@ -175,6 +187,7 @@ def test_recovery_neither_moves_nor_prunes_what_is_given():
         ({"freeze": {"means": [True, False]}}, r"boolean array of shape \(3,\)"),
         ({"freeze": {"means": [0, 1, 2]}}, "boolean array"),
         ({"freeze": {"means": None}}, "boolean array"),
+        ({"freeze": {"means": [True, [False, True], False]}}, "boolean array"),
         ({"freeze": {"weights": True}, "weights_init": None}, "weights_init does not give"),
         ({"freeze": {"means": True}, "means_init": None}, "means_init does not give"),
         ({"freeze": {"covariances": True}, "precisions_init": None}, "precisions_init does not"),
