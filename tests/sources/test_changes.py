@@ -131,6 +131,17 @@ def test_a_chunk_that_goes_missing(tmp_path):
         read_pass(source)
 
 
+def test_a_chunk_whose_rows_are_kept(tmp_path):
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=X, chunks=(1000, 3))
+    source = open_source(path)
+    read_pass(source)
+    read_pass(source)
+    zarr.open_array(path, mode="r+")[2000:3000] = 1.0
+    with pytest.raises(ValueError, match=f"{CHANGED}.*chunk 'c/2/0'"):
+        read_pass(source)
+
+
 def test_a_file_is_found_from_another_folder(tmp_path, monkeypatch):
     np.save(tmp_path / "rows.npy", X)
     monkeypatch.chdir(tmp_path)
