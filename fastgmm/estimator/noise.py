@@ -40,8 +40,9 @@ def noise_to_fit(estimator: Any, data: FitRows) -> Noise | None:
     if data.noise is not None:
         weights = all_weights(data.source)
         share = float(np.average(data.noise, weights=weights))
-    names = data.source.feature_names or [f"feature {j}" for j in range(data.source.n_features)]
-    return Noise.within(box_around(data.source), noise, share, names)
+    names = getattr(estimator, "feature_names_in_", range(data.source.n_features))
+    words = [f"feature {name!r}" for name in list(names)]
+    return Noise.within(box_around(data.source), noise, share, words)
 
 
 def _is_finite(number: Any) -> bool:

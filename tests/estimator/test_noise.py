@@ -1,6 +1,8 @@
 """``noise=``: a further component of constant density."""
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.datasets import load_iris
 
@@ -273,6 +275,8 @@ def test_without_noise_nothing_changes():
         ({"noise": True}, X, "noise should be"),
         ({"noise": "hull"}, X, "noise"),
         ({}, np.c_[X, np.ones(len(X))], "feature 2 is constant"),
+        ({}, pd.DataFrame({"a": X[:, 0], "b": 1.0}), "feature 'b' is constant"),
+        ({}, pa.table({"a": X[:, 0], "b": np.ones(len(X))}), "feature 'b' is constant"),
         ({"noise_init": IS_NOISE[:-1]}, X, "noise_init should be a boolean array"),
         ({"noise_init": IS_NOISE.astype(int)}, X, "noise_init should be a boolean array"),
         ({"noise_init": np.ones(len(X), bool)}, X, "all rows"),
