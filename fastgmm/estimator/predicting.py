@@ -18,6 +18,7 @@ from fastgmm.parameters import Parameters
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.passes.marginal_predictions import MarginalPredictions, mean_seen_log_likelihood
 from fastgmm.passes.predictions import (
+    Columns,
     classified_log_likelihood,
     mean_log_likelihood,
     predict_rows,
@@ -113,26 +114,21 @@ def predict_later(estimator: Any, X: Any, output: str) -> Any:
     # What else pandas calls float32 becomes float64, as in a frame in memory.
     single = all(dtype == np.float32 and isinstance(dtype, np.dtype) for dtype in types)
     dtype = working_dtype(estimator, np.dtype(np.float32 if single else np.float64))
-    width = None
-    if output == "labels":
-        dtype = np.dtype(np.int64)
-    elif output == "responsibilities":
-        width = k + (estimator._family.background_of(estimator) is not None)
+    noisy = estimator._family.background_of(estimator) is not None
+    columns = Columns.of(output, k, noisy, dtype)
     model = copy.copy(estimator)
     model._listener, model.n_jobs = None, 1  # Dask has threads of its own
-    function = partial(_predict_part, model=model, output=output, width=width, dtype=dtype)
-    return mapped(X, function, width, dtype)
+    function = partial(_predict_part, model=model, output=output, columns=columns)
+    return mapped(X, function, columns.width, columns.dtype)
 
 
-def _predict_part(
-    X: Any, model: Any, output: str, width: int | None, dtype: np.dtype
-) -> np.ndarray:
+def _predict_part(X: Any, model: Any, output: str, columns: Columns) -> np.ndarray:
     """Predictions for a part of the rows, which may be empty."""
     if not len(X):
-        return np.empty((0,) if width is None else (0, width), dtype)
+        return np.empty((0,) if columns.width is None else (0, columns.width), columns.dtype)
     predictions = predict_source(model, rows_to_predict(model, X), output)
     assert predictions is not None
-    return predictions.astype(dtype, copy=False)
+    return predictions.astype(columns.dtype, copy=False)
 
 
 @underflow_is_zero
@@ -153,12 +149,9 @@ def predict_source(
     by_marginals = marginal_predictions(estimator, choice, parameters) if source.missing else None
     if out is None:
         return predict_rows(source, choice, engine, output, predict=by_marginals)
-    dtype = np.dtype(np.int64 if output == "labels" else source.dtype)
-    columns: str | list[str] = "component" if output == "labels" else "log_likelihood"
-    if output == "responsibilities":
-        columns = [f"component_{c}" for c in range(len(choice.operands.means))]
-        columns += ["noise"] if choice.operands.background is not None else []
-    with open_output(out, source.n_rows, columns, dtype) as file:
+    operands = choice.operands
+    columns = Columns.of(output, len(operands.means), operands.noisy, source.dtype)
+    with open_output(out, source.n_rows, columns.names, columns.dtype) as file:
         predict_rows(source, choice, engine, output, file, by_marginals)
     return None
 

@@ -146,12 +146,14 @@ def _rows_in_memory(estimator, X, sample_weight) -> FitRows:
     n_present = len(X) if present is None else int(np.count_nonzero(present))
     check_enough(n_present, estimator.n_components)
     start = _checked_start(estimator, len(X))
-    rows, given = X, array_source(X)
+    rows, source = X, array_source(X, weights)
+    given = source
     if present is not None and n_present < len(X):
-        given = array_source(X, weights)
         rows, start = X[present], start.take(present) if hasattr(start, "take") else start
         weights = None if weights is None else weights[present]
-    source = array_source(rows, weights, estimator._family.fit_dtype)
+        source = array_source(rows, weights)
+    if estimator._family.fit_dtype is not None:
+        source = source.astype(estimator._family.fit_dtype)
     if not missing:
         return FitRows(given, source, start, (rows, weights))
     source, tally = tally_of(source.allowing_missing())

@@ -51,10 +51,14 @@ class KernelOperands(NamedTuple):
     constants: np.ndarray
 
     @property
+    def noisy(self) -> bool:
+        """Whether there is noise, of which the last constant is."""
+        return self.constants.shape[-1] > self.means.shape[-2]
+
+    @property
     def background(self) -> float | None:
         """Weighted log-density of noise; None where there is none."""
-        k = self.means.shape[-2]
-        return float(self.constants[k]) if self.constants.shape[-1] > k else None
+        return float(self.constants[-1]) if self.noisy else None
 
     @property
     def reference(self) -> np.ndarray:

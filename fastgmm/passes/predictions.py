@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,52 @@ from fastgmm.outputs import RowOutput
 from fastgmm.passes.chunks import certainties, chunk_predictions, weighted_sum
 from fastgmm.passes.kernel_operands import KernelChoice
 from fastgmm.sources.base import Chunk, RowGrid, RowSource, merge_chunks
+
+
+class Columns(NamedTuple):
+    """What is predicted of a row, as an array and a file have it.
+
+    Parameters
+    ----------
+    name : str
+        Of the only column, or that those of components begin with.
+    dtype : dtype
+    width : int, optional
+        Number of the columns; None of a single one, which an array has as a vector.
+    noisy : bool, optional
+        Whether the last of them is that of noise.
+    """
+
+    name: str
+    dtype: np.dtype
+    width: int | None = None
+    noisy: bool = False
+
+    @classmethod
+    def of(cls, output: str, n_components: int, noisy: bool, dtype: np.dtype) -> "Columns":
+        """Those of an output, where the mixture has so many components, and noise or none.
+
+        Numbers are of the given type where the output has none of its own.
+        """
+        match output:
+            case "labels":
+                return _LABELS
+            case "responsibilities":
+                return cls("component", dtype, n_components + noisy, noisy)
+            case "log_densities":
+                return cls("component", dtype, n_components)
+        return cls("log_likelihood", dtype)
+
+    @property
+    def names(self) -> str | list[str]:
+        """One name, or a list of them."""
+        if self.width is None:
+            return self.name
+        numbered = [f"{self.name}_{c}" for c in range(self.width - self.noisy)]
+        return [*numbered, "noise"] if self.noisy else numbered
+
+
+_LABELS = Columns("component", np.dtype(np.int64))
 
 
 def predict_rows(
@@ -47,12 +94,10 @@ def predict_rows(
         responsibilities are asked for.
     """
     k = len(choice.operands.means)
-    width = (k,) if output in ("responsibilities", "log_densities") else ()
-    if output == "responsibilities" and choice.operands.background is not None:
-        width = (k + 1,)
-    dtype, made_in = np.dtype(np.int64), np.dtype(np.int64)
-    if output != "labels":
-        dtype, made_in = source.dtype, choice.dtype
+    columns = Columns.of(output, k, choice.operands.noisy, source.dtype)
+    width = () if columns.width is None else (columns.width,)
+    dtype = columns.dtype
+    made_in = choice.dtype if dtype == source.dtype else dtype
     out = np.empty((source.n_rows if file is None else 0, *width), dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, k)
     rows = source.astype(choice.dtype)
