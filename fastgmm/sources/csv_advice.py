@@ -21,7 +21,7 @@ BAD_NUMBER = re.compile(r"CSV column #(\d+): Row #(\d+): .* invalid value '(.*)'
 """What pyarrow says of a cell; its rows count from 1, with the header, without empty lines."""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?[\d.]*,\d+(?:[eE][-+]?\d+)?")
 _WITH_UNIT = re.compile(r"[^\w\s]{0,3}\s*[-+]?\d[\d\s.,']*[^\d;|]*")
 """A number with something before or behind it."""
 
@@ -85,7 +85,7 @@ def of_shape(path: Path, dialect: Any) -> str:
     likely = [mark for mark in _DELIMITERS if mark != dialect.delimiter and mark in second]
     if likely:
         mark = likely[0]
-        cells = [cell.strip() for cell in second.split(mark)]
+        cells = [cell.strip(' "') for line in lines[1:] for cell in line.split(mark)]
         decimal = dialect.decimal == "." and any(map(_DECIMAL_COMMA.fullmatch, cells))
         return of_delimiter(mark, decimal)
     if dialect.delimiter == "," and dialect.decimal == ".":

@@ -86,6 +86,9 @@ def test_delimiter_and_decimal(write):
     ("text", "options", "advice"),
     [
         ("a;b\n1,5;2,5\n", {}, "semicolons.*--delimiter ';'.*decimal commas.*--decimal ,"),
+        ("a;b\n1;2\n3;2,5\n", {}, "semicolons.*--delimiter ';'.*decimal commas.*--decimal ,"),
+        ('a;b\n"1,5";"2,5"\n', {}, "semicolons.*--delimiter ';'.*decimal commas.*--decimal ,"),
+        ("a;b\n1.000,5;2\n", {}, "semicolons.*--delimiter ';'.*decimal commas.*--decimal ,"),
         ("a;b\n1,5;2,5\n", {"delimiter": ";"}, "'1,5'.*decimal comma.*--decimal ,"),
         ("a;b;c\n1;2;3\n", {}, "--delimiter ';'"),
         ("a\n1,5\n", {}, "--decimal , --delimiter ';'"),
