@@ -63,7 +63,8 @@ def with_known_structure(estimator: Any) -> Any:
             arrays = np.asarray(given, dtype=np.float64)
             full.precisions_init = structure.as_matrices(arrays, estimator.n_components, d)
         for name in ("covariances_", "precisions_", "precisions_cholesky_"):
-            setattr(full, name, structure.as_matrices(getattr(estimator, name), k, d))
+            if hasattr(estimator, name):  # all of a fit; by hand there may be fewer
+                setattr(full, name, structure.as_matrices(getattr(estimator, name), k, d))
     return full
 
 

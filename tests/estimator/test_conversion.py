@@ -154,6 +154,18 @@ def test_predictions_from_attributes_set_by_hand(covariance_type, kind, order, w
             np.testing.assert_array_equal(actual, desired)
 
 
+@pytest.mark.parametrize("covariance_type", structures.ALL)
+def test_what_densities_need_is_enough_to_convert(covariance_type):
+    fitted = quiet_fit(GaussianMixture(2, covariance_type=covariance_type, random_state=0), X)
+    model = GaussianMixture(2, covariance_type=covariance_type, random_state=0)
+    for name in ("weights_", "means_", "precisions_cholesky_"):
+        setattr(model, name, getattr(fitted, name))
+    theirs = model.to_sklearn()
+    np.testing.assert_allclose(theirs.score_samples(X), fitted.score_samples(X), rtol=1e-10)
+    model.covariances_ = fitted.covariances_
+    np.testing.assert_array_equal(model.sample(9)[0], fitted.sample(9)[0])
+
+
 @every_structure
 @pytest.mark.parametrize("dtype", [np.float32, int, list])
 def test_attributes_of_other_types_set_by_hand(covariance_type, dtype):
