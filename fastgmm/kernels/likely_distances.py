@@ -19,31 +19,42 @@ _FEWEST = 16
 _SHARE = 8
 """One feature in so many is looked at first."""
 
-_LEAST = 2.0 * NEGLIGIBLE
-"""Below the largest log-density: so far from what counts that no rounding makes up for it."""
+_FURTHER = 3
+"""So many times these are looked at next, of components that are not out of the question yet."""
+
+_FEW = 8
+"""Components below which all distances are computed as they are."""
+
+_LEAST = NEGLIGIBLE - 1.0
+"""Below the largest log-density: a little less than what counts."""
 
 _ROUNDING = 1.0 + 2.0**-40
-"""The same of log-densities that are larger than that."""
+"""The largest log-density times this is less by more than rounding, where it is far below zero."""
 
 
-def _first_features(d):
-    return min(max(_FEWEST, d // _SHARE), d)
+def _features_looked_at(k, d):
+    first = d if k < _FEW else min(max(_FEWEST, d // _SHARE), d)
+    return first, min(_FURTHER * first, d)
 
 
 def _likely_definition(tile, points, means, axes, scales, constants, room, distances):
     (k, d), lanes = means.shape, LANE_BYTES // constants.itemsize
-    first = _first_features(d)
+    first, further = _features_looked_at(k, d)
     for t in range(0, points, lanes):
         here = slice(t, t + lanes)
         squares = ((tile[:d, here] - means[:, :, np.newaxis]) * axes[:, :, np.newaxis]) ** 2
-        begun, whole = squares[:, :first].sum(axis=1), squares.sum(axis=1)
-        at_most = constants[:k, np.newaxis] + scales[:, np.newaxis] * begun
-        likeliest = np.unique(at_most.argmax(axis=0))
-        reached = constants[:k, np.newaxis] + scales[:, np.newaxis] * whole
-        largest = reached[likeliest].max(axis=0)
-        counts = (at_most > largest * _ROUNDING + _LEAST).any(axis=1)
-        counts[likeliest] = True
-        distances[:, here] = np.where(counts[:, np.newaxis], whole, begun)
+        of_first, of_more, whole = (squares[:, :n].sum(axis=1) for n in (first, further, d))
+        at_most, still, reached = (
+            constants[:k, np.newaxis] + scales[:, np.newaxis] * part
+            for part in (of_first, of_more, whole)
+        )
+        likeliest = np.zeros((k, 1), dtype=bool)
+        likeliest[at_most.argmax(axis=0)] = True
+        least = np.where(likeliest, reached, -np.inf).max(axis=0) * _ROUNDING + _LEAST
+        others = (at_most > least).any(axis=1, keepdims=True) & ~likeliest
+        left = (still > least).any(axis=1, keepdims=True) & others
+        distances[:, here] = np.where(others, of_more, of_first)
+        distances[:, here] = np.where(likeliest | left, whole, distances[:, here])
 
 
 @microkernel(_likely_definition)
@@ -70,8 +81,9 @@ def centred_distances_to_likely(
 
 def _to_likely(v, x, count, mu, axes, scale, constant, listed, out):
     builder, (k, d), stride, out_stride = v.builder, mu.shape, x.shape[1], out.shape[1]
-    share = builder.sdiv(d, v.index(_SHARE))
-    first = v.lesser(v.greater(v.index(_FEWEST), share), d)
+    share = v.lesser(v.greater(v.index(_FEWEST), builder.sdiv(d, v.index(_SHARE))), d)
+    first = builder.select(builder.icmp_signed("<", k, v.index(_FEW)), d, share)
+    further = v.lesser(builder.mul(first, v.index(_FURTHER)), d)
 
     def number(c):
         return builder.sitofp(c, v.scalar)
@@ -108,32 +120,36 @@ def _to_likely(v, x, count, mu, axes, scale, constant, listed, out):
         lowest = v.constant("-inf")
         _, owner = v.blocks(k, [lowest, v.constant(0.0)], begin)
 
-        def finish(i, height, found):
-            rows = [v.whole_number(listed, v.plus(i, r)) for r in range(height)]
-            sums = add_squares(rows, first, d, [v.load(out, place(c)) for c in rows])
-            (largest,) = found
-            for c, total in zip(rows, sums, strict=True):
-                v.store(total, out, place(c))
-                largest = v.maximum(log_density(c, total), largest)
-            return [largest]
-
-        # Those that are the likeliest so far of some point; then those that may come near to them.
-        def turn(others, found):
+        # Those that are the likeliest so far of some point, in whole; then those that may come near
+        # to them, a little further; then those that still may.
+        def turn(n, found):
+            is_first, is_second = (builder.icmp_signed("==", n, v.index(i)) for i in (0, 1))
+            begin = builder.select(builder.icmp_signed("==", n, v.index(2)), further, first)
+            end = builder.select(is_second, further, d)
             least = v.fma(found[0], v.constant(_ROUNDING), v.constant(_LEAST))
-            is_others = builder.icmp_signed("!=", others, v.index(0))
 
-            def look(c, n):
-                v.put(number(c), listed, n[0])
+            def look(c, n_listed):
+                v.put(number(c), listed, n_listed[0])
                 likeliest = v.any(builder.fcmp_ordered("==", owner, v.splat(number(c))))
                 at_most = log_density(c, v.load(out, place(c)))
                 counts = v.any(builder.fcmp_unordered(">", at_most, least))
                 other = builder.and_(counts, builder.not_(likeliest))
-                chosen = builder.select(is_others, other, likeliest)
-                return [builder.add(n[0], builder.zext(chosen, ir.IntType(64)))]
+                chosen = builder.select(is_first, likeliest, other)
+                return [builder.add(n_listed[0], builder.zext(chosen, ir.IntType(64)))]
 
-            (n,) = v.loop(0, k, 1, [v.index(0)], look)
-            return v.blocks(n, found, finish)
+            def go_on(i, height, found):
+                rows = [v.whole_number(listed, v.plus(i, r)) for r in range(height)]
+                sums = add_squares(rows, begin, end, [v.load(out, place(c)) for c in rows])
+                (largest,) = found
+                for c, total in zip(rows, sums, strict=True):
+                    v.store(total, out, place(c))
+                    larger = v.maximum(log_density(c, total), largest)
+                    largest = builder.select(is_first, larger, largest)
+                return [largest]
 
-        v.loop(0, 2, 1, [lowest], turn)
+            (n_listed,) = v.loop(0, k, 1, [v.index(0)], look)
+            return v.blocks(n_listed, found, go_on)
+
+        v.loop(0, 3, 1, [lowest], turn)
 
     v.loop(0, count, v.lanes, [], vector)

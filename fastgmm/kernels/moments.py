@@ -10,6 +10,8 @@ where that is not needed):
 - none: ``first (d), weight``.
 """
 
+import functools
+
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -139,20 +141,78 @@ def diagonal_moments_of_few(typing, tile, points, mean, responsibilities, block)
         x, count, mu, r, sums = unpack_arguments(context, builder, signature, args)
         places = v.offsets(MOST_VECTORS)
 
+        def weighing(t):
+            return builder.fcmp_unordered("!=", v.load(r, t), v.constant(0.0))
+
         def look(t, found):
             v.put(t, places, found[0])
-            weighs = v.any(builder.fcmp_unordered("!=", v.load(r, t), v.constant(0.0)))
-            return [builder.add(found[0], builder.zext(weighs, places.element))]
+            mask = weighing(t)
+            some = builder.zext(v.any(mask), places.element)
+            return [builder.add(found[0], some), builder.add(found[1], v.number_of(mask))]
 
-        (found,) = v.loop(0, count, v.lanes, [v.index(0)], look)
+        found, n_points = v.loop(0, count, v.lanes, [v.index(0)] * 2, look)
 
         def over_found(carried, step):
             return v.loop(0, found, 1, carried, lambda i, c: step(v.number(places, i), c))
 
-        _emit_diagonal(v, x, count, mu, r, sums, over_found)
+        def point(i, lane_of):
+            t = v.number(places, i)
+            bits = builder.bitcast(weighing(t), ir.IntType(v.lanes))
+            return builder.add(t, lane_of(builder.zext(bits, t.type)))
+
+        with builder.if_then(builder.icmp_signed(">", found, v.index(0))):
+            first = point(v.index(0), v.lowest_bit)
+            last = point(v.plus(found, -1), v.highest_bit)
+            apart = builder.and_(builder.sub(last, first), v.index(v.lanes - 1))
+            one = builder.icmp_signed("==", n_points, v.index(1))
+            two = builder.icmp_signed("==", n_points, v.index(2))
+            two = builder.and_(two, builder.icmp_signed("!=", apart, v.index(0)))
+            with builder.if_else(builder.or_(one, two)) as (very_few, more):
+                with very_few:
+                    _add_total(v, r, count, sums, mu.shape[0])
+                    with builder.if_else(one) as (single, pair):
+                        with single:
+                            _emit_diagonal_of_points(v, x, [first], mu, r, sums)
+                        with pair:
+                            _emit_diagonal_of_points(v, x, [first, last], mu, r, sums)
+                with more:
+                    _emit_diagonal(v, x, count, mu, r, sums, over_found)
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def _emit_diagonal_of_points(v, x, points, mu, r, sums):
+    """The moments of one point, or of two in different lanes: by vectors of features."""
+    builder, stride, (d,) = v.builder, x.shape[1], mu.shape
+    whole = builder.and_(d, v.index(-v.lanes))
+
+    def column(t, j):
+        vector = ir.Constant(v.type, ir.Undefined)
+        for lane in range(v.lanes):
+            number = v.number(x, v.at(v.plus(j, lane), stride, t))
+            vector = builder.insert_element(vector, number, ir.Constant(ir.IntType(32), lane))
+        return vector
+
+    def add(j, mean, numbers, weights, put):
+        centred = [v.sub(number, mean) for number in numbers]
+        weighted = [v.mul(u, weight) for u, weight in zip(centred, weights, strict=True)]
+        squares = [v.mul(w, u) for w, u in zip(weighted, centred, strict=True)]
+        put(functools.reduce(v.add, weighted), sums, j)
+        put(functools.reduce(v.add, squares), sums, v.plus(builder.add(j, d), 1))
+
+    weights = [v.number(r, t) for t in points]
+    spread = [v.splat(weight) for weight in weights]
+
+    def features(j, _):
+        add(j, v.load(mu, j), [column(t, j) for t in points], spread, v.add_numbers_to)
+
+    def feature(j, _):
+        numbers = [v.number(x, v.at(j, stride, t)) for t in points]
+        add(j, v.number(mu, j), numbers, weights, v.add_to)
+
+    v.loop(0, whole, v.lanes, [], features)
+    v.loop(whole, d, 1, [], feature)
 
 
 def _emit_diagonal(v, x, count, mu, r, sums, over=None):

@@ -438,3 +438,12 @@ class Vectors:
         """How many lanes of a comparison are true."""
         bits = self.builder.bitcast(mask, ir.IntType(self.lanes))
         return self.builder.zext(self.builder.ctpop(bits), _INT)
+
+    def lowest_bit(self, number):
+        """Place of the lowest bit that is set in an integer that is not zero."""
+        return self.builder.cttz(number, ir.Constant(ir.IntType(1), 1))
+
+    def highest_bit(self, number):
+        """Place of the highest one."""
+        zeros = self.builder.ctlz(number, ir.Constant(ir.IntType(1), 1))
+        return self.builder.sub(self.index(63), zeros)

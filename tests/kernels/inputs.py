@@ -382,8 +382,15 @@ def diagonal_moments(p):
 
 
 def diagonal_moments_of_few(p):
+    """Of half the points; or of none, of one, or of two, in the same lane or in others."""
     tile, points, mean, responsibilities, block = diagonal_moments(p)
-    responsibilities[: points // 2] = 0.0
+    if p.d % 2:
+        kept = p.random.permutation(points)[: p.k % 4]
+        if p.k % 4 == 3:
+            kept = np.array([1, points - LANE_BYTES // p.dtype.itemsize + 1])
+        responsibilities[:points] = np.isin(np.arange(points), kept) * 0.7
+    else:
+        responsibilities[: points // 2] = 0.0
     return tile, points, mean, responsibilities, block
 
 
