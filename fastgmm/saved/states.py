@@ -75,7 +75,7 @@ def check_state(state: Any) -> None:
     for part in _parts_of(state):
         if not is_diagnostics(part.diagnostics):
             raise ValueError("its diagnostics are no list of records")
-        if not is_bounds(part.lower_bounds):
+        if not is_bounds(part.lower_bounds) or np.isnan(part.lower_bounds).any():
             raise ValueError("its lower bounds are no list of numbers")
 
 

@@ -246,6 +246,7 @@ def damaged_states():
         "negative": RunState(-1, parameters, [], None),
         "bounds": RunState(0, parameters, 3, None),
         "text in bounds": RunState(0, parameters, ["a"], None),
+        "no number in bounds": RunState(0, parameters, [np.nan], None),
         "no parameters": RunState(0, None, [], None),
         "best": RunState(0, parameters, [], parameters),
         "best parameters": RunState(0, parameters, [], EMResult(None, [], True)),
