@@ -41,7 +41,7 @@ def sets_of_rows(n_rows: int, rows_per_set: int) -> tuple[np.ndarray, np.ndarray
 
 def adder_of_sets(
     forms: Forms, operands: KernelOperands, dtype: np.dtype, careful: bool
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, np.ndarray], None]:
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, int, np.ndarray], None]:
     """The E-step of some data sets of weighted rows, as a function.
 
     Parameters
@@ -54,23 +54,26 @@ def adder_of_sets(
 
     Returns
     -------
-    callable (rows, weights, offsets, shares, sums)
-        Adds to sums (m, ...) those of the rows offsets[i] to offsets[i + 1] of each data set i.
+    callable (rows, weights, offsets, shares, first, sums)
+        Adds to sums (n, ...) those of the rows offsets[i] to offsets[i + 1] of each of n data sets,
+        whose operands are those from `first` on.
     """
     from fastgmm.kernels.em_pass import statistics_pass
 
     add_statistics = statistics_pass(forms, dtype, operands.means.shape[-1])
-    numbers = np.arange(len(operands.means))
 
     def add(
         rows: np.ndarray,
         weights: np.ndarray,
         offsets: np.ndarray,
         shares: np.ndarray | None,
+        first: int,
         sums: np.ndarray,
     ) -> None:
+        n = len(sums)
+        own = [array[first : first + n] for array in operands]
         given = *labels_and_responsibilities(shares), careful
-        add_statistics(rows, weights, offsets, numbers, *given, *operands, sums)
+        add_statistics(rows, weights, offsets, np.arange(n), *given, *own, sums)
 
     return add
 

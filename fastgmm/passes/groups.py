@@ -1,5 +1,6 @@
 """Sums of rows in which values are missing: chunk by chunk, in groups of equal patterns."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from fastgmm.passes.shares import Bounds, known_labels, labels_of_chunks, part_o
 from fastgmm.sources.base import Chunk
 
 Grouped = tuple[list[Batch], list[tuple[Group, ...]]]
-"""Batches, and the rows of a chunk by batch: those without labels, and those with."""
+"""Batches, and the rows of a chunk by batch: pieces of those without labels, and of those with."""
 
 
 class Groups:
@@ -79,7 +80,11 @@ class Groups:
             parts = [groups_of(part_of(chunk, free), numbers[free], batches)]
             of_known = part_of(chunk, known), numbers[known], batches, labels[known]
             parts.append(groups_of(*of_known))
-        return batches, list(zip(*parts, strict=True))
+        pieces = [
+            tuple(itertools.chain.from_iterable(group.in_pieces() for group in groups))
+            for groups in zip(*parts, strict=True)
+        ]
+        return batches, pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +135,8 @@ class SumsOfGroups:
         """Sums over all features, of those of all chunks."""
         if self.groups.batches is None:
             return sums
-        parts = np.split(sums, np.cumsum([made.n_sums for made in self.made])[:-1])
+        sizes = [made.n_sums * len(made.batch.observed) for made in self.made]
+        parts = np.split(sums, np.cumsum(sizes)[:-1])
         pairs = zip(self.made, parts, strict=True)
         return np.sum([self.e_step.expanded(*pair) for pair in pairs], axis=0)
 
@@ -146,10 +152,7 @@ class SumsOfGroups:
 
 def sums_of(e_step: MarginalEStep, made: BatchKernels, groups: tuple[Group, ...]) -> np.ndarray:
     """Sums of rows that are in groups of a batch, of each of its patterns."""
-    sums = np.zeros(made.n_sums)
-    for group in groups:
-        e_step.add(made, group, sums)
-    return sums
+    return e_step.together(made, groups, [e_step.sums(made, group) for group in groups])
 
 
 class SumsOfBatch:
@@ -162,22 +165,32 @@ class SumsOfBatch:
     ----------
     e_step : MarginalEStep
     batch : Batch
-    n_chunks : int
+    groups : list of tuple of Group
+        Of every chunk.
     """
 
-    def __init__(self, e_step: MarginalEStep, batch: Batch, n_chunks: int):
-        self._e_step, self._batch = e_step, batch
+    def __init__(self, e_step: MarginalEStep, batch: Batch, groups: list[tuple[Group, ...]]):
+        self._e_step, self._batch, self._groups = e_step, batch, groups
         self._made: BatchKernels | None = None
-        self._tree, self._n_left = MergeTree(n_chunks), n_chunks
+        self._found: list[dict[int, np.ndarray]] = [{} for _ in groups]
+        self._tree, self._n_left = MergeTree(len(groups)), len(groups)
         self._lock = threading.Lock()
         self.expanded = np.empty(0)
 
-    def add(self, chunk: int, groups: tuple[Group, ...]) -> None:
-        """Add the rows of a chunk."""
+    def add(self, chunk: int, number: int) -> None:
+        """Add the rows of a group of a chunk."""
         with self._lock:
             if self._made is None:
                 self._made = self._e_step.kernels(self._batch)
-        self._tree.add(chunk, sums_of(self._e_step, self._made, groups))
+        groups, found = self._groups[chunk], self._found[chunk]
+        sums = self._e_step.sums(self._made, groups[number])
+        with self._lock:
+            found[number] = sums
+            ends_chunk = len(found) == len(groups)
+        if not ends_chunk:
+            return
+        in_order = [found.pop(i) for i in range(len(groups))]
+        self._tree.add(chunk, self._e_step.together(self._made, groups, in_order))
         with self._lock:
             self._n_left -= 1
             is_last = self._n_left == 0

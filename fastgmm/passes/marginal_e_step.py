@@ -11,7 +11,7 @@ Components that share their covariance share G and C, and their second moments a
 `fastgmm.kernels.regression.pooled_expansion`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,7 @@ class BatchKernels(NamedTuple):
     add : callable
         See `fastgmm.passes.chunks.adder_of_sets`.
     n_sums : int
+        Of each pattern.
     """
 
     batch: Batch
@@ -109,15 +110,14 @@ class MarginalEStep(NamedTuple):
         if self.about:
             points = moment_operands(self._about(batch.observed))
             moments = choice._replace(operands=points, dtype=np.dtype(np.float64))
-        m, p = batch.observed.shape
         left = conditionals(self.gaussians, batch.observed, batch.missing)
-        n_sums = m * self.form.n_sums(len(self.reference), p)
+        n_sums = self.form.n_sums(len(self.reference), batch.observed.shape[1])
         add = adder_of_sets(moments.forms, moments.operands, moments.dtype, moments.careful)
         return BatchKernels(batch, left, choice, moments, add, n_sums)
 
-    def add(self, made: BatchKernels, group: Group, sums: np.ndarray) -> None:
-        """Add the sums of each pattern over its own features."""
-        sums = sums.reshape(len(group.offsets) - 1, -1)
+    def sums(self, made: BatchKernels, group: Group) -> np.ndarray:
+        """Sums (patterns, ...) of each pattern of a group, over its own features."""
+        sums = np.zeros((group.n_patterns, made.n_sums))
         shares = None
         if self.about or group.labels is not None:
             shares, log_likelihoods = self._shares(made, group)
@@ -125,16 +125,24 @@ class MarginalEStep(NamedTuple):
         rows = group.rows
         if rows.dtype != made.moments.dtype:
             rows = rows.astype(made.moments.dtype)
-        made.add(rows, group.weights, group.offsets, shares, sums)
+        made.add(rows, group.weights, group.offsets, shares, group.first, sums)
+        return sums
+
+    def together(self, made: BatchKernels, groups: Sequence[Group], sums: list) -> np.ndarray:
+        """Sums of all patterns of a batch, of those of groups."""
+        total = np.zeros((len(made.batch.observed), made.n_sums))
+        for group, of_group in zip(groups, sums, strict=True):
+            total[group.first : group.first + group.n_patterns] += of_group
+        return total.reshape(-1)
 
     def _shares(self, made: BatchKernels, group: Group) -> tuple[np.ndarray, np.ndarray]:
         """Responsibilities (rows, k), and log-likelihoods of each pattern (m,)."""
         shares = np.empty((len(group.rows), len(self.reference)))
-        totals = np.zeros(len(group.offsets) - 1)
+        totals = np.zeros(group.n_patterns)
         for i, (start, stop) in enumerate(zip(group.offsets, group.offsets[1:], strict=False)):
             weights = group.weights[start:stop]
             chunk = Chunk(start, stop, group.rows[start:stop], weights)
-            own = type(made.choice.operands)(*(a[i] for a in made.choice.operands))
+            own = type(made.choice.operands)(*(a[group.first + i] for a in made.choice.operands))
             if stop > start:
                 choice = made.choice._replace(operands=own)
                 labels = None if group.labels is None else group.labels[start:stop]

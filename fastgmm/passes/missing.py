@@ -3,12 +3,12 @@
 EM for values that are missing at random (Ghahramani and Jordan 1994).
 """
 
-import itertools
 import uuid
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastgmm.caching import cached_property
 from fastgmm.covariance.linalg import diagonals
 from fastgmm.engines.base import Engine
 from fastgmm.kernels.layout import Forms
@@ -32,11 +32,8 @@ _LEAST_CHUNKS = 16
 _MOST_TIMES = 4
 """...and how many times as large they may be, for memory."""
 
-_MOST_SMALL_CHUNKS = 4
-"""Chunks that are then left, as long as each is small. Threads share the batches of a chunk..."""
-
-_SMALL = 1 << 22
-"""...and so many bytes are small: for rare patterns, which have few rows in a chunk."""
+_SMALL = 1 << 24
+"""Bytes up to which a chunk is small, and may be all there is: for rare patterns, of few rows."""
 
 _MOST_KEPT = 1 << 28
 """Bytes of rows, up to which they are kept in order of their patterns."""
@@ -74,11 +71,7 @@ class MissingPass(Pass):
         # A chunk takes a call for each number of features: it is larger than those of other passes.
         grid = RowGrid.of(source.n_rows, source.n_features, n_components)
         small = _SMALL // (8 * source.n_features * grid.rows_per_chunk)
-        larger = max(
-            min(len(grid) // _LEAST_CHUNKS, _MOST_TIMES),
-            min(-(-len(grid) // _MOST_SMALL_CHUNKS), small),
-            1,
-        )
+        larger = max(min(len(grid) // _LEAST_CHUNKS, _MOST_TIMES), min(len(grid), small), 1)
         self._grid = RowGrid(grid.n_rows, larger * grid.rows_per_chunk)
         self.n_rows, self.n_features, self.dtype = source.n_rows, source.n_features, source.dtype
         self.weight_scale, self.total_weight = self._filled.weight_scale, self._filled.total_weight
@@ -133,35 +126,45 @@ class MissingPass(Pass):
         bounds, read = self._grid.bounds, self._source.read
         batches = self._groups.batches
         if batches is not None and self._keeps:
-            return self._total_by_batch(sums, batches)
+            return self._total_by_batch(sums.e_step, batches)
         found = self._engine.reduce(lambda i: sums.of_rows(bounds(i), read), len(self._grid))
         return sums.expanded(found)
 
-    def _total_by_batch(self, sums: SumsOfGroups, batches: list[Batch]) -> np.ndarray:
-        """The same, in the same bits, of rows that are kept: threads share the batches, too."""
-        bounds, n_chunks = self._grid.bounds, len(self._grid)
-        kept: list[list[tuple[Group, ...]]] = [[] for _ in range(n_chunks)]
-
-        def group(i: int) -> None:
-            _, kept[i] = self._groups.of_rows(bounds(i), self._source.read, self._labels, True)
-
-        self._engine.for_each(group, n_chunks)
-        of_batches = [SumsOfBatch(sums.e_step, batch, n_chunks) for batch in batches]
-
-        def work(task: tuple[int, int]) -> int:
-            i, batch = task
-            return sum(of_some.rows.size for of_some in kept[i][batch])
-
-        # What takes longest comes first, so that threads end together.
-        tasks = itertools.product(range(n_chunks), range(len(batches)))
-        in_order = sorted(tasks, key=work, reverse=True)
+    def _total_by_batch(self, e_step: MarginalEStep, batches: list[Batch]) -> np.ndarray:
+        """The same, in the same bits, of rows that are kept: threads share a chunk's groups."""
+        kept, in_order = self._tasks
+        of_batches = [
+            SumsOfBatch(e_step, batch, [of_chunk[i] for of_chunk in kept])
+            for i, batch in enumerate(batches)
+        ]
 
         def add(task: int) -> None:
-            i, batch = in_order[task]
-            of_batches[batch].add(i, kept[i][batch])
+            batch, chunk, group = in_order[task]
+            of_batches[batch].add(chunk, group)
 
         self._engine.for_each(add, len(in_order))
         return np.sum([of_batch.expanded for of_batch in of_batches], axis=0)
+
+    @cached_property
+    def _tasks(self) -> tuple[list[list[tuple[Group, ...]]], list[tuple[int, int, int]]]:
+        """Groups of chunks by batch; numbers of batches, chunks and groups, in order of work.
+
+        What takes longest comes first, so that threads end together.
+        """
+        kept: list[list[tuple[Group, ...]]] = [[] for _ in range(len(self._grid))]
+
+        def group(i: int) -> None:
+            bounds = self._grid.bounds(i)
+            _, kept[i] = self._groups.of_rows(bounds, self._source.read, self._labels, False)
+
+        self._engine.for_each(group, len(kept))
+        work = {
+            (batch, chunk, number): of_some.rows.size
+            for chunk, of_chunk in enumerate(kept)
+            for batch, groups in enumerate(of_chunk)
+            for number, of_some in enumerate(groups)
+        }
+        return kept, sorted(work, key=lambda task: work[task], reverse=True)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

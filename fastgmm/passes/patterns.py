@@ -1,5 +1,6 @@
 """Rows in order of what is missing of them: patterns, batches of these, groups of rows."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from fastgmm.sources.weights import NO_WEIGHTS
 
 _MOST_NUMBERS = 1 << 20
 """Numbers of the matrices that a batch may make: 8 MB."""
+
+_MOST_ROWS = 1 << 14
+"""Rows of a group that are worked on in one call; threads share those of a larger one."""
 
 _MOST_BITS = 16
 """Features whose patterns are looked up in a table of all."""
@@ -46,6 +50,8 @@ class Group(NamedTuple):
         Pattern i of the batch has the rows offsets[i] to offsets[i + 1].
     labels : ndarray of int32, shape (n,), or None
         Components that the rows are known to be of, if they are.
+    first : int
+        Number of the first of these patterns, in the batch.
     """
 
     places: np.ndarray
@@ -53,6 +59,33 @@ class Group(NamedTuple):
     weights: np.ndarray
     offsets: np.ndarray
     labels: np.ndarray | None = None
+    first: int = 0
+
+    @property
+    def n_patterns(self) -> int:
+        """How many patterns there are, some of them perhaps without rows."""
+        return len(self.offsets) - 1
+
+    def in_pieces(self) -> "list[Group]":
+        """The rows in pieces that are not too large, each with its own patterns alone."""
+        n = len(self.rows)
+        if n <= _MOST_ROWS:
+            return [self]
+        n_pieces = -(-n // _MOST_ROWS)
+        ends = [n * i // n_pieces for i in range(n_pieces + 1)]
+        return [self._piece(start, stop) for start, stop in itertools.pairwise(ends)]
+
+    def _piece(self, start: int, stop: int) -> "Group":
+        first = int(np.searchsorted(self.offsets, start, side="right")) - 1
+        end = int(np.searchsorted(self.offsets, stop))
+        return Group(
+            self.places[start:stop],
+            self.rows[start:stop],
+            self.weights[start:stop],
+            np.clip(self.offsets[first : end + 1], start, stop) - start,
+            None if self.labels is None else self.labels[start:stop],
+            self.first + first,
+        )
 
 
 def batches_of(patterns: np.ndarray, n_components: int) -> list[Batch]:

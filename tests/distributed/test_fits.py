@@ -180,6 +180,7 @@ STAY = {
 
 @pytest.mark.parametrize("case", STAY.values(), ids=list(STAY))
 def test_rows_and_weights_stay_with_the_workers(client, case, monkeypatch):
+    monkeypatch.setattr("fastgmm.passes.missing._SMALL", 0)
     rows, weights, arguments = case
     arguments = {**arguments, "max_iter": 2}
     missing = arguments.get("missing_values", "error")

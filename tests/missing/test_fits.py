@@ -161,7 +161,24 @@ def test_rows_without_values_and_rows_of_no_weight_count_for_nothing(X):
     assert len(mixture().fit_predict(X)) == len(X)
 
 
+@pytest.mark.parametrize("name", ["full", "tied", "diag"])
+def test_threads_share_large_groups_in_pieces(X, name, monkeypatch):
+    labels = np.where(np.arange(len(X)) % 3, -1, np.arange(len(X)) % 2)
+
+    def fitted(n_jobs):
+        return mixture(covariance_type=name, n_jobs=n_jobs).fit(X, labels=labels)
+
+    whole = fitted(1)
+    monkeypatch.setattr("fastgmm.passes.patterns._MOST_ROWS", 7)
+    expected = fitted(1)
+    assert_close(expected, whole)
+    assert_same_bits(expected, fitted(3))
+    monkeypatch.setattr("fastgmm.passes.missing._MOST_KEPT", 0)
+    assert_same_bits(expected, fitted(2))
+
+
 def test_sources_threads_and_kept_rows(X, tmp_path, many_chunks, monkeypatch):
+    monkeypatch.setattr("fastgmm.passes.missing._SMALL", 0)
     weights = np.random.RandomState(2).uniform(0.0, 2.0, len(X) * 6) + 0.1
     rows = np.concatenate([X + i * 0.01 for i in range(6)])
     expected = mixture(n_jobs=1).fit(rows, sample_weight=weights)

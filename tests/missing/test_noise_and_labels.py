@@ -228,6 +228,7 @@ def test_labels_in_a_column_of_files_with_empty_cells(tmp_path):
 
 
 def test_sources_threads_and_chunks(tmp_path, many_chunks, monkeypatch):
+    monkeypatch.setattr("fastgmm.passes.missing._SMALL", 0)
     rows, labels = np.concatenate([X + 0.01 * i for i in range(5)]), np.tile(PART, 5)
     weights = np.tile(WEIGHTS, 5)
     expected = noisy(n_jobs=1).fit(rows, labels=labels, sample_weight=weights)
