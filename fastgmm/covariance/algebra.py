@@ -17,6 +17,7 @@ from fastgmm.covariance.linalg import (
     squared,
     upper_factors,
 )
+from fastgmm.kernels.layout import EPS, SINGULAR
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have "
@@ -36,6 +37,10 @@ NEARLY_SINGULAR = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-3}
 If the features before it leave no more of it, what rounding took of the covariance in kernels that
 work in this type would be seen in the precisions.
 """
+
+
+_SINGULAR_AGAIN = 2.0 * SINGULAR
+"""As `SINGULAR`, of matrices that were made anew of scatters."""
 
 
 def ill_defined(dtype: np.dtype) -> ValueError:
@@ -70,6 +75,11 @@ def defined_factors(
     if structure.n_own_axes == 0:  # one variance of all features together
         rounding = rounding.mean(axis=-1, keepdims=True)
     kept = _kept_variances(structure, covariances, factors)
+    if structure.rounded_again:
+        d = covariances.shape[-1]
+        rounding = np.maximum(
+            rounding, _SINGULAR_AGAIN * d * EPS * of_features(structure, covariances)
+        )
     singular: Any = (kept <= rounding).any(axis=-1)
     if structure.component_axis is None:
         singular = singular[..., 0]

@@ -34,6 +34,9 @@ class CovarianceStructure(ABC):
     turns: ClassVar[bool] = False
     """Whether it is the same in any coordinates: covariances turn as rows do."""
 
+    rounded_again: ClassVar[bool] = False
+    """Whether its M-step makes new matrices of the scatters, which rounds them once more."""
+
     compiled: ClassVar[str | None] = None
     """What `fastgmm.kernels.small_fits` calls its compiled M-step; None if it has none."""
 

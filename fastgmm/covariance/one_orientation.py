@@ -42,6 +42,7 @@ class VEE(PerComponent):
     """A volume for each component, one shape (Celeux & Govaert 1995, sec. 4.1)."""
 
     name = "VEE"
+    rounded_again = True
 
     def n_free_parameters(self, n_components, n_features):
         return n_components + n_features * (n_features + 1) // 2 - 1
@@ -65,6 +66,7 @@ class EVE(PerComponent):
     """One volume, a shape for each component (Browne & McNicholas 2014)."""
 
     name = "EVE"
+    rounded_again = True
 
     def n_free_parameters(self, n_components, n_features):
         orientation = n_features * (n_features - 1) // 2
@@ -81,6 +83,7 @@ class VVE(PerComponent):
     """A volume and a shape for each component: common principal components (Flury 1984)."""
 
     name = "VVE"
+    rounded_again = True
 
     def n_free_parameters(self, n_components, n_features):
         return n_components * n_features + n_features * (n_features - 1) // 2

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm.covariance import STRUCTURES
+from tests import structures
 from tests.estimator.helpers import quiet_fit
 
 # Of float32 rows so far from zero, k-means finds fewer clusters than are asked for.
@@ -81,6 +83,23 @@ def test_statistics_by_hand_and_priors_refuse_them_too(make, covariance_type, of
     if make is not few_points:  # all of whose rows together have a covariance, which is the prior
         with pytest.raises(ValueError, match=SINGULAR):
             BayesianGaussianMixture(n_components=2, reg_covar=0.0, **params).fit(X)
+
+
+@pytest.mark.parametrize(
+    "covariance_type", [name for name in structures.ALL if STRUCTURES[name].core.holds_matrices]
+)
+def test_rows_that_span_too_little_are_refused(covariance_type):
+    """However the M-step puts its matrices together."""
+    for seed in range(80):
+        random = np.random.RandomState(seed)
+        d, offset = random.randint(2, 7), random.choice(OFFSETS[:-1])
+        points = np.repeat(random.standard_normal((d, d)), 50, axis=0)
+        plane = random.standard_normal((200, d - 1))
+        plane = np.column_stack([plane, plane @ random.standard_normal(d - 1)])
+        for X in (points, plane):
+            model = GaussianMixture(1, covariance_type=covariance_type, reg_covar=0.0)
+            with pytest.raises(ValueError, match=SINGULAR):
+                model.fit(X + offset)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
