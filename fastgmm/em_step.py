@@ -239,7 +239,8 @@ def _have_jumped(
         moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
     else:
         moves = shift * _roots(structure, parameters)  # which are one over the deviations
-    if sum_of_squares(moves) < _LEAST_JUMP**2:  # as nearly always, and soon told
+    # As nearly always, and soon told.
+    if sum_of_squares(moves) < _LEAST_JUMP**2 or np.abs(moves).max() <= _LEAST_JUMP:
         return np.zeros(shift.shape[:-2], dtype=bool)
     # A component of no rows moves by the guard of its weight.
     jumping = ~(np.abs(moves) <= _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)

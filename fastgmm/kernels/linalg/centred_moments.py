@@ -13,6 +13,9 @@ from fastgmm.kernels.layout import BLOCK
 _STACK = types.Array(types.float64, 3, "C")
 _GIVEN = types.Array(types.float64, 2, "C", readonly=True)
 
+_BAND = 8
+"""Rows that are mirrored at a time: they make up a cache line of every row above."""
+
 
 @entry_point
 def centred_outer():
@@ -46,9 +49,11 @@ def centred_outer():
                                 number += scatter[out, row, column + j]
                             scatter[out, row, column + j] = number
             if not pooled or c == k - 1:
-                for row in range(d):
-                    for column in range(row):
-                        scatter[out, column, row] = scatter[out, row, column]
+                for begin in range(0, d, _BAND):
+                    end = min(begin + _BAND, d)
+                    for column in range(end):
+                        for row in range(max(begin, column + 1), end):
+                            scatter[out, column, row] = scatter[out, row, column]
 
     return centre_outer
 
