@@ -21,7 +21,7 @@ from fastgmm.covariance.linalg import sum_of_squares
 from fastgmm.families import Family
 from fastgmm.parameters import Operands, Parameters
 from fastgmm.passes import Pass
-from fastgmm.passes.kernel_operands import needs_care
+from fastgmm.passes.kernel_operands import are_far, needs_care
 from fastgmm.records import selected
 from fastgmm.statistics import MomentForm, SufficientStatistics
 
@@ -158,7 +158,8 @@ def em_step(
     known = is_known_to_need_care(model, parameters, operands, rows.dtype).any()
     for careful in (True,) if known else (False, True):
         statistics, estimates, new = attempt(rows, model, parameters, operands, careful)
-        if not careful and not is_doubtful(rows, model, statistics, estimates, new).any():
+        made = statistics, estimates, new
+        if not careful and not is_doubtful(rows, model, operands.origin, *made).any():
             break
     else:
         if not are_defined(model.structure, new.precisions_cholesky).all():
@@ -235,17 +236,21 @@ def _have_jumped(
         That kernels worked in.
     """
     shift = estimates.means - statistics.reference
-    if structure.holds_matrices:
+    roots = _roots(structure, parameters)
+    if estimates.deviations is not None:
+        moves = shift / np.maximum(estimates.deviations, _TINY)
+        roots = np.maximum(roots, 1.0 / np.maximum(estimates.deviations, _TINY))
+    elif structure.holds_matrices:
         moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
     else:
-        moves = shift * _roots(structure, parameters)  # which are one over the deviations
+        moves = shift * roots  # which are one over the deviations
     # As nearly always, and soon told.
     if sum_of_squares(moves) < _LEAST_JUMP**2 or np.abs(moves).max() <= _LEAST_JUMP:
         return np.zeros(shift.shape[:-2], dtype=bool)
     # A component of no rows moves by the guard of its weight.
     jumping = ~(np.abs(moves) <= _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
     # In deviations that features have when those before are known; also where there is no factor.
-    far = ~(np.abs(shift * _roots(structure, parameters)) < _FARTHEST_JUMP[dtype])
+    far = ~(np.abs(shift * roots) < _FARTHEST_JUMP[dtype])
     return (jumping & far).any(axis=(-2, -1))
 
 
@@ -253,13 +258,29 @@ def _have_jumped(
 def is_doubtful(
     rows: Pass,
     model: Model,
+    origin: np.ndarray,
     statistics: SufficientStatistics,
     estimates: Estimates,
     parameters: Parameters,
 ) -> np.ndarray:
-    """Whether digits may count that the fastest kernels do not keep: of the axes in front."""
+    """Whether digits may count that the fastest kernels do not keep: of the axes in front.
+
+    Parameters
+    ----------
+    rows : Pass
+    model : Model
+    origin : ndarray of shape (d,)
+        That kernels counted coordinates from.
+    statistics : SufficientStatistics
+    estimates : Estimates
+    parameters : Parameters
+        That were made of these.
+    """
     structure, dtype = model.structure, rows.dtype
     doubtful = _are_nearly_singular(structure, parameters, dtype)
+    if estimates.deviations is not None:
+        apart = statistics.reference - origin[..., np.newaxis, :]
+        doubtful |= are_far(apart / np.maximum(estimates.deviations, _TINY), dtype)
     if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
         return doubtful
     return doubtful | _have_jumped(structure, statistics, estimates, parameters, dtype)

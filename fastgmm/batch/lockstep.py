@@ -131,7 +131,7 @@ def _iteration(
     bound = model.family.lower_bound(statistics, operands, new)
     if careful:
         return new, bound
-    doubtful |= is_doubtful(rows, model, statistics, estimates, new)
+    doubtful |= is_doubtful(rows, model, operands.origin, statistics, estimates, new)
     if doubtful.any():
         part, of_part = _taken(rows, model, doubtful)
         again, bounds = _iteration(part, of_part, taken(parameters, doubtful), careful=True)

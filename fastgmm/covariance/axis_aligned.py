@@ -42,6 +42,7 @@ class _EqualVolumes(PerFeature):
     """Variances of one volume, and a shape for each component."""
 
     name = "EVI"
+    sized_by_others = True
 
     def n_free_parameters(self, n_components, n_features):
         return 1 + n_components * (n_features - 1)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.linalg import product, subtract_crossed
+from fastgmm.covariance.linalg import diagonals, product, subtract_crossed
 from fastgmm.kernels.paying import WhereItPays
 from fastgmm.parameters import Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -94,6 +94,9 @@ class Estimates(NamedTuple):
         all rounding.
     total_weight : float
         Of all rows, those of noise among them.
+    deviations : ndarray of shape (k, d), or None
+        Of the features among each component's own rows. None where the covariances tell: see
+        `CovarianceStructure.sized_by_others`.
     """
 
     weight: np.ndarray
@@ -101,6 +104,7 @@ class Estimates(NamedTuple):
     covariances: np.ndarray
     rounding: np.ndarray | None
     total_weight: Any
+    deviations: np.ndarray | None = None
 
 
 def estimate(
@@ -128,7 +132,24 @@ def estimate(
     centred = centre(statistics, fixed, pooled=structure.forms.moments == MomentForm.NONE)
     covariances = structure.fit(centred, reg_covar, previous)
     rounding = rounding_of(centred, reg_covar, dtype)
-    return Estimates(centred.weight, centred.means, covariances, rounding, statistics.total_weight)
+    deviations = own_deviations(centred, reg_covar) if structure.core.sized_by_others else None
+    total_weight = statistics.total_weight
+    return Estimates(centred.weight, centred.means, covariances, rounding, total_weight, deviations)
+
+
+def own_deviations(centred: CentredStatistics, reg_covar: float | np.ndarray) -> np.ndarray:
+    """Standard deviations (k, d) of the features among each component's own rows, regularised.
+
+    Parameters
+    ----------
+    centred : CentredStatistics
+        With outer moments, or their diagonals.
+    reg_covar : float or ndarray of shape (d,)
+    """
+    spreads = centred.scatter
+    if centred.form is MomentForm.OUTER:
+        spreads = diagonals(spreads)
+    return np.sqrt(np.abs(spreads / centred.weight[..., np.newaxis] + reg_covar))
 
 
 def rounding_of(

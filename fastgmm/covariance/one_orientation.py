@@ -66,7 +66,7 @@ class EVE(PerComponent):
     """One volume, a shape for each component (Browne & McNicholas 2014)."""
 
     name = "EVE"
-    rounded_again = True
+    rounded_again = sized_by_others = True
 
     def n_free_parameters(self, n_components, n_features):
         orientation = n_features * (n_features - 1) // 2

@@ -24,7 +24,7 @@ class EEV(PerComponent):
     """One volume, one shape."""
 
     name = "EEV"
-    rounded_again = True
+    rounded_again = sized_by_others = True
 
     def n_free_parameters(self, n_components, n_features):
         return n_features + n_components * n_features * (n_features - 1) // 2
@@ -42,7 +42,7 @@ class VEV(PerComponent):
     """A volume for each component, one shape."""
 
     name = "VEV"
-    rounded_again = True
+    rounded_again = sized_by_others = True
 
     def n_free_parameters(self, n_components, n_features):
         orientations = n_components * n_features * (n_features - 1) // 2
@@ -60,7 +60,7 @@ class EVV(PerComponent):
     """One volume, a shape for each component."""
 
     name = "EVV"
-    rounded_again = True
+    rounded_again = sized_by_others = True
 
     def n_free_parameters(self, n_components, n_features):
         return 1 - n_components + n_components * n_features * (n_features + 1) // 2

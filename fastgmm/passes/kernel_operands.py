@@ -142,6 +142,27 @@ def needs_care(operands: Operands, forms: Forms, dtype: np.dtype) -> np.ndarray:
     if forms.density == _ISOTROPIC:
         distances = distances * operands.factors[..., np.newaxis]
     farthest = min(_FARTHEST[dtype], _FARTHEST_SHARED if forms.density == _SHARED else np.inf)
+    return _are_beyond(distances, farthest)
+
+
+def are_far(distances: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Whether a component is too far from the origin, for the digits of a type.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (k, d)
+        Of the means, in standard deviations of the component's own rows.
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray of bool
+        Of the axes in front.
+    """
+    return _are_beyond(distances, _FARTHEST[dtype])
+
+
+def _are_beyond(distances: np.ndarray, farthest: float) -> np.ndarray:
     if sum_of_squares(distances) < farthest**2:  # as nearly always, and soon told
         return np.zeros(distances.shape[:-2], dtype=bool)
     return ((distances**2).sum(axis=-1) > farthest**2).any(axis=-1)

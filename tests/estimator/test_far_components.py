@@ -8,11 +8,10 @@ import pytest
 from sklearn.mixture import GaussianMixture as Theirs
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, fit_many
+from fastgmm.covariance import STRUCTURES
 from fastgmm.passes.dense import DensePass
 from tests import structures
 from tests.estimator.helpers import quiet_fit
-
-STRUCTURES = ("full", "tied", "diag", "spherical")
 
 #: Those in which every component has a variance of its own, so that of one feature all are alike.
 OWN_VOLUMES = [name for name in structures.ALL if structures.n_variances(name) == 2]
@@ -160,3 +159,30 @@ def test_a_warm_start_without_covariances():
     del models[0].covariances_
     one, other = (quiet_fit(model, X) for model in models)
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
+
+
+@pytest.mark.parametrize("covariance_type", structures.ALL)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bits", [6, 12, 16, 38, 45, 70])
+def test_rows_in_two_sizes_keep_their_shape(covariance_type, dtype, bits):
+    """The same rows twice, one set 2^bits times as large and far away; every number is exact."""
+    u, v = np.random.RandomState(0).randint(-32, 33, (2, 200)) / 16
+    rows, sizes = np.column_stack([u, v - u]), 2.0 ** np.array([-10, bits - 10])
+    X = np.concatenate([sizes[0] * rows, sizes[1] * (rows + 64)])
+    assert (X.astype(dtype) == X).all()
+    labels = np.repeat([0, 1], 200)
+    options = {"covariance_type": covariance_type, "init_params": labels, "reg_covar": 0}
+    model = quiet_fit(GaussianMixture(2, max_iter=3, tol=0, **options), X.astype(dtype))
+    shape = np.cov(rows.T, bias=True)
+    structure = STRUCTURES[covariance_type]
+    numbers = structure.n_free_parameters(1, 2)
+    if numbers < 3:
+        shape = np.diag(np.diag(shape))
+    if numbers < 2:
+        shape = np.mean(np.diag(shape)) * np.eye(2)
+    found = structure.as_matrices(model.covariances_, 2, 2)
+    # In float32, a scatter that is shared is a difference of numbers some thousand times as large.
+    share = 1e-10 if dtype == np.float64 else 1e-3 if structure.shares_covariance else 1e-4
+    for covariance, own in zip(found, sizes**2, strict=True):
+        size = own if covariance_type in OWN_VOLUMES else np.mean(sizes**2)
+        np.testing.assert_allclose(covariance, size * shape, rtol=0, atol=share * size)
