@@ -13,6 +13,7 @@ from fastgmm.covariance.estimates import Estimates
 from fastgmm.covariance.linalg import (
     covariances_of,
     diagonals,
+    kept_variances,
     log_diagonals,
     squared,
     upper_factors,
@@ -96,12 +97,9 @@ def _kept_variances(
     variances = of_features(structure, covariances)
     if not structure.holds_matrices:
         return variances
-    # The diagonal of the precisions, of features of variance 1, so that nothing overflows.
     if structure.component_axis is None:
         factors = factors[..., np.newaxis, :, :]
-    with np.errstate(invalid="ignore"):
-        known = ((factors * np.sqrt(variances)[..., np.newaxis]) ** 2).sum(axis=-1)
-    return variances / known
+    return kept_variances(variances, factors)
 
 
 def are_defined(structure: CovarianceStructure, factors: Any) -> np.ndarray:

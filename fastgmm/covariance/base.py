@@ -41,6 +41,9 @@ class CovarianceStructure(ABC):
     """Whether other components say how wide one is along its axes, while these axes, or how its
     widths compare, come of its own rows."""
 
+    axes_differ: ClassVar[bool] = False
+    """Whether so made matrices have axes of their own: scatters may lack different directions."""
+
     compiled: ClassVar[str | None] = None
     """What `fastgmm.kernels.small_fits` calls its compiled M-step; None if it has none."""
 

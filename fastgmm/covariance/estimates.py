@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastgmm.covariance.linalg import diagonals, product, subtract_crossed
+from fastgmm.covariance.linalg import (
+    diagonals,
+    kept_variances,
+    product,
+    subtract_crossed,
+    upper_precision_factors,
+)
 from fastgmm.kernels.paying import WhereItPays
 from fastgmm.parameters import Parameters
 from fastgmm.statistics import MomentForm, SufficientStatistics
@@ -132,6 +138,9 @@ def estimate(
     centred = centre(statistics, fixed, pooled=structure.forms.moments == MomentForm.NONE)
     covariances = structure.fit(centred, reg_covar, previous)
     rounding = rounding_of(centred, reg_covar, dtype)
+    if rounding is not None and structure.rounded_again:
+        singular = _are_singular(structure, centred, rounding)
+        rounding = np.where(singular[..., np.newaxis, np.newaxis], np.inf, rounding)
     deviations = own_deviations(centred, reg_covar) if structure.core.sized_by_others else None
     total_weight = statistics.total_weight
     return Estimates(centred.weight, centred.means, covariances, rounding, total_weight, deviations)
@@ -169,6 +178,44 @@ def rounding_of(
     # A stored number is off by up to eps of itself, the mean of a few by the guard's share.
     share = np.maximum(np.finfo(dtype).eps, 2.0 * EMPTY_GUARD / centred.weight)
     return (share[..., np.newaxis] * centred.means) ** 2
+
+
+def _are_singular(
+    structure: "CovarianceStructure", centred: CentredStatistics, rounding: np.ndarray
+) -> np.ndarray:
+    """Whether all scatters of a mixture lack a direction, so that its covariances do.
+
+    Of matrices that were made anew nobody could tell: they are rounded as their largest feature is.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    centred : CentredStatistics
+        Of the form OUTER.
+    rounding : ndarray of shape (k, d)
+        See `Estimates`.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the axes in front.
+    """
+    scatter = centred.scatter
+    rounding = rounding * centred.weight[..., np.newaxis]
+    singular = np.all(~_exceed(scatter, rounding), axis=-1)
+    if structure.axes_differ or not singular.any():
+        return singular
+    # They may lack different directions; each counts by its size, as volumes may differ much.
+    sizes = diagonals(scatter).sum(axis=-1)[..., np.newaxis]
+    sizes = np.where(sizes > 0.0, sizes, 1.0)
+    together = (scatter / sizes[..., np.newaxis]).sum(axis=-3)
+    return singular & ~_exceed(together, (rounding / sizes).sum(axis=-2))
+
+
+def _exceed(scatters: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Whether every feature keeps more than rounding (..., d) when the others are known."""
+    kept = kept_variances(diagonals(scatters), upper_precision_factors(scatters))
+    return np.all(kept > rounding, axis=-1)
 
 
 def volumes_of_rounding(centred: CentredStatistics, reg_covar: float | np.ndarray) -> np.ndarray:

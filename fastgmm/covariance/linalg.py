@@ -279,6 +279,21 @@ def log_diagonals(factors: np.ndarray) -> np.ndarray:
         return np.log(np.ascontiguousarray(factors.diagonal(axis1=-2, axis2=-1))).sum(axis=-1)
 
 
+def kept_variances(variances: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Variance (..., d) that is left to every feature when the others are known.
+
+    Parameters
+    ----------
+    variances : ndarray of shape (..., d)
+    factors : ndarray of shape (..., d, d)
+        Precision factors; where they are NaN, so is what is left.
+    """
+    # The diagonal of the precisions, of features of variance 1, so that nothing overflows.
+    with np.errstate(invalid="ignore"):
+        known = ((factors * np.sqrt(variances)[..., np.newaxis]) ** 2).sum(axis=-1)
+    return variances / known
+
+
 def diagonals(matrices: np.ndarray) -> np.ndarray:
     """The diagonals (..., d), to be read and written."""
     return np.einsum("...ii->...i", matrices)

@@ -25,6 +25,7 @@ class EEV(PerComponent):
 
     name = "EEV"
     rounded_again = sized_by_others = True
+    axes_differ = True
 
     def n_free_parameters(self, n_components, n_features):
         return n_features + n_components * n_features * (n_features - 1) // 2
@@ -43,6 +44,7 @@ class VEV(PerComponent):
 
     name = "VEV"
     rounded_again = sized_by_others = True
+    axes_differ = True
 
     def n_free_parameters(self, n_components, n_features):
         orientations = n_components * n_features * (n_features - 1) // 2

@@ -96,10 +96,28 @@ def test_rows_that_span_too_little_are_refused(covariance_type):
         points = np.repeat(random.standard_normal((d, d)), 50, axis=0)
         plane = random.standard_normal((200, d - 1))
         plane = np.column_stack([plane, plane @ random.standard_normal(d - 1)])
-        for X in (points, plane):
+        free = random.standard_normal((200, d))
+        constant, twice = free.copy(), free.copy()
+        constant[:, -1], twice[:, -1] = 1.1, twice[:, 0]
+        units = 10.0 ** random.uniform(-6, 6, d)
+        for X in (points + offset, plane + offset, constant + offset, (twice + offset) * units):
             model = GaussianMixture(1, covariance_type=covariance_type, reg_covar=0.0)
             with pytest.raises(ValueError, match=SINGULAR):
-                model.fit(X + offset)
+                model.fit(X)
+
+
+@pytest.mark.parametrize("covariance_type", ["EEV", "VEV", "EVE", "VVE", "VEE"])
+def test_components_that_lack_different_directions(covariance_type):
+    """With one shape along one set of axes they lack none together; others are refused."""
+    X = np.random.RandomState(0).standard_normal((400, 3))
+    X[:200, 0], X[200:, 1] = 9.0, -9.0
+    labels = np.arange(400) // 200
+    model = GaussianMixture(2, covariance_type=covariance_type, reg_covar=0.0, init_params=labels)
+    if covariance_type == "VEE":
+        assert np.isfinite(quiet_fit(model.set_params(max_iter=1), X).lower_bound_)
+        return
+    with pytest.raises(ValueError, match=SINGULAR):
+        model.fit(X)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
