@@ -180,6 +180,7 @@ def rounding_of(
     return (share[..., np.newaxis] * centred.means) ** 2
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _are_singular(
     structure: "CovarianceStructure", centred: CentredStatistics, rounding: np.ndarray
 ) -> np.ndarray:
