@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _is_fitted, check_is_fitted
 
 from fastgmm.convergence import aitken
-from fastgmm.covariance.estimates import estimate
+from fastgmm.covariance.estimates import estimate, scatter_within
 from fastgmm.covariance.scales import relative_regularization
 from fastgmm.em import EMResult
 from fastgmm.em_step import Model, refuse
@@ -57,17 +57,10 @@ def accumulate(estimator: Any, X: Any, sample_weight: Any) -> SufficientStatisti
     check_set_by_hand(structure, parameters)
     k, d = parameters.means.shape
     check_features(estimator, source, d)
-    totals = _form(estimator) is MomentForm.NONE
-    # What the means explain is to be taken off the total later, so that their digits count.
-    dtype = np.float64 if totals else family.fit_dtype or working_dtype(estimator, source.dtype)
-    source = source.astype(np.dtype(dtype))
+    source = source.astype(family.fit_dtype or working_dtype(estimator, source.dtype))
     rows = open_pass(source, structure.forms, ThreadEngine(estimator.n_jobs), k, tally=tally)
     operands = _with_background(estimator, structure.operands(parameters))
-    if totals:
-        # About points that follow from the parameters, so that statistics of different rows add.
-        statistics = rows.statistics(operands).with_scatter(rows.scatter(operands.origin))
-    else:
-        statistics = rows.statistics(operands, careful=True)
+    statistics = rows.statistics(operands, careful=True)
     if not np.isfinite(statistics.sums).all():
         raise ValueError(
             "The statistics overflow: some rows are too far from all components. Are they on "
@@ -104,7 +97,7 @@ def partial_fit(estimator: Any, X: Any, sample_weight: Any) -> Any:
     if n_batches:
         step_size = (n_batches + STEP_DELAY) ** -STEP_DECAY
         seen: SufficientStatistics = estimator.running_statistics_
-        running = _moved(seen.about(batch), batch, step_size)
+        running = _moved(_with_own_moments(seen).about(batch), batch, step_size)
     total = batch.scaled(running.total_weight / batch.total_weight)
     model, parameters, bound = _m_step(estimator, running, total)
     keep(estimator, fitted_attributes(model, EMResult(parameters, [bound], False)))
@@ -156,9 +149,7 @@ def _operands_of(
             f"{type(statistics).__name__}."
         )
     operands = _with_background(estimator, estimator._structure.operands(parameters))
-    form = _form(estimator)
-    needs = form, form is MomentForm.NONE
-    if (statistics.form, statistics.scatter is not None) != needs:
+    if not _fits(estimator, statistics):
         raise ValueError(
             f"The statistics hold {statistics.form.value} moments, which are not those of "
             f"covariance_type={estimator.covariance_type!r}."
@@ -178,15 +169,32 @@ def _operands_of(
     return operands
 
 
-def _form(estimator: Any) -> MomentForm:
-    """The moment form of statistics by hand.
+def _fits(estimator: Any, statistics: SufficientStatistics) -> bool:
+    """Whether statistics hold the moments that the estimator's structure needs.
 
-    With noise, or where values may be missing, the scatter of all rows does not stand for those of
-    the components: they have their own.
+    Where components share a covariance, those are the components' own, or, as files of former
+    versions have it, without noise and missing values, the scatter of all rows.
     """
-    form: MomentForm = estimator._structure.forms.moments
+    form = estimator._structure.forms.moments
+    if form is not MomentForm.NONE:
+        return statistics.form is form and statistics.scatter is None
+    if statistics.form is MomentForm.OUTER:
+        return statistics.scatter is None
     own = allows_missing(estimator) or estimator._family.background_of(estimator) is not None
-    return MomentForm.OUTER if form is MomentForm.NONE and own else form
+    return statistics.form is form and statistics.scatter is not None and not own
+
+
+def _with_own_moments(statistics: SufficientStatistics) -> SufficientStatistics:
+    """Statistics of former versions, with the scatter of all rows, as those of today.
+
+    Only the sum over components counts of these second moments; the first one has all of it.
+    """
+    if statistics.form is not MomentForm.NONE:
+        return statistics
+    k, d = statistics.reference.shape
+    second = np.zeros((k, d, d))
+    second[0] = scatter_within(statistics, np.zeros((k, d)))
+    return statistics.with_second(MomentForm.OUTER, second)
 
 
 def _with_background(estimator: Any, operands: Operands) -> Operands:

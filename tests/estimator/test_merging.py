@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm.statistics import SufficientStatistics
+from fastgmm.statistics import MomentForm, SufficientStatistics
 from tests import structures
 from tests.estimator.helpers import PARAMETERS, assert_close, quiet_fit
 
@@ -141,9 +141,44 @@ def test_statistics_pickle_and_are_saved(covariance_type, tmp_path):
         total = again + statistics
         np.testing.assert_array_equal(total.weight, 2 * statistics.weight)
         assert total.n_rows == 2 * len(X)
-        assert (total.scatter is None) == (covariance_type != "tied")
-        if total.scatter is not None:
-            np.testing.assert_array_equal(total.scatter.second, 2 * statistics.scatter.second)
+        assert total.form is statistics.form
+
+
+def test_tied_statistics_of_former_versions():
+    """They have the scatter of all rows, and no second moments of the components."""
+    model = started(GaussianMixture, "tied")
+    statistics = model.accumulate(X)
+    first, second = copy.copy(model), model
+    scatter = SufficientStatistics.from_moments(
+        MomentForm.OUTER,
+        X.mean(axis=0, keepdims=True),
+        log_likelihood=0.0,
+        total_weight=statistics.total_weight,
+        n_rows=len(X),
+        weight=np.array([len(X)]),
+        first=np.zeros((1, 3)),
+        second=len(X) * np.cov(X.T, bias=True)[np.newaxis],
+    )
+    former = statistics.with_second(MomentForm.NONE, None).with_scatter(scatter)
+    np.testing.assert_allclose(
+        first.update(former).covariances_, second.update(statistics).covariances_, rtol=1e-9
+    )
+    streams = [started(GaussianMixture, "tied").partial_fit(X) for _ in range(2)]
+    streams[0].running_statistics_ = former
+    one, other = (stream.partial_fit(X[::2]).covariances_ for stream in streams)
+    np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize("distance", [1e5, 1e8, 1e10])
+def test_components_far_apart_that_share_a_covariance(distance):
+    """What the means explain does not swamp it."""
+    X = np.random.RandomState(1).standard_normal((600, 2))
+    X[300:] += distance
+    within = sum(np.cov(part.T, bias=True) for part in np.split(X, 2)) / 2
+    params = {"covariance_type": "tied", "reg_covar": 0.0, "random_state": 0}
+    model = quiet_fit(GaussianMixture(2, max_iter=0, **params), X)
+    model.update(sum(model.accumulate(part) for part in np.split(X, 3)))
+    np.testing.assert_allclose(model.covariances_, within, rtol=1e-9)
 
 
 def test_parameters_set_by_hand_are_enough():
