@@ -48,3 +48,28 @@ def test_all_of_mclusts_models_are_there():
     for data in DATA[:-1]:
         assert len(GOLDENS[data]["models"]) == 14
     assert set(GOLDENS[DATA[-1]]["models"]) == {"E", "V"}
+
+
+#: Log-likelihoods of mclust 6.0.0, ``me(X, name, z, control = emControl(eps = 0, tol = c(1e-12,
+#: 1e-10), itmax = c(5000, 20000)))``, for the seeds and numbers of features below.
+IN_UNITS = {
+    "EVE": {(1, 3): -11046.90836317, (2, 3): -11178.10499707, (3, 4): -11699.12875008},
+    "VVE": {(1, 3): -10828.28407377, (2, 3): -11172.46323897, (3, 4): -11698.01872508},
+}
+
+
+@pytest.mark.parametrize("name", IN_UNITS)
+@pytest.mark.parametrize(("seed", "d"), IN_UNITS["EVE"])
+def test_features_in_units_of_very_different_size(name, seed, d):
+    """The common axes are found, though they are turned by less than 1e-9."""
+    random = np.random.RandomState(seed)
+    turns = random.randn(2, d, d)
+    X = np.concatenate([random.randn(150, d) @ turns[0], 3 + random.randn(150, d) @ turns[1]])
+    X[:, 1:3] *= [1e9, 1e4 * np.sqrt(10)]
+    labels = np.repeat([0, 1], 150)
+    options = {"covariance_type": name, "init_params": labels, "reg_covar": 0}
+    model = quiet_fit(GaussianMixture(2, tol=1e-14, max_iter=3000, **options), X)
+    assert np.diff(model.lower_bounds_).min(initial=0.0) > -1e-11
+    beyond = model.score(X) * len(X) - IN_UNITS[name][seed, d]
+    assert beyond > -1e-5
+    assert beyond < 1e-5 or name == BEATEN

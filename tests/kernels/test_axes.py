@@ -127,3 +127,29 @@ def test_axes_that_are_shared_are_found(d, equal_volumes):
         alone = shared_axes(scatters[g], np.ones(3), power, start[g])
         np.testing.assert_array_equal(spreads[g], alone[0])
         np.testing.assert_array_equal(axes[g], alone[1])
+
+
+@every_power
+@pytest.mark.parametrize("d", SIZES[1:5])
+@pytest.mark.parametrize("unit", [1e6, 1e9, 1e12])
+def test_shared_axes_of_features_in_units_of_different_size(d, equal_volumes, unit):
+    """Turns that are no larger than deviations differ are of no use, either."""
+    units = unit ** np.linspace(0.0, 1.0, d)
+    scatters, weights = random_scatters(d) * units * units[:, np.newaxis], np.array([1.0, 2.0, 0.5])
+    power = 1.0 / d if equal_volumes else 0.0
+    _, start = principal_axes(scatters.sum(axis=0))
+    spreads, axes = shared_axes(scatters, weights, power, start)
+    exactly, axes = scatters.astype(np.longdouble), axes.astype(np.longdouble)
+    found = np.einsum("hj,khi,ij->kj", axes, exactly, axes)
+    np.testing.assert_allclose(spreads, found.astype(np.float64), rtol=1e-9)
+    least = cost(exactly, weights, power, axes)
+    for i in range(d):
+        for j in range(i):
+            ratios = found[:, i] / found[:, j]
+            for angle in (-1e-3, 1e-3):
+                tangent = angle / np.sqrt(np.maximum(ratios, 1.0 / ratios).max())
+                turned = axes.copy()
+                turned[:, i] += tangent * axes[:, j]
+                turned[:, j] -= tangent * axes[:, i]
+                turned[:, [i, j]] /= np.sqrt(1.0 + tangent**2)
+                assert cost(exactly, weights, power, turned) >= least - 1e-11 * abs(least)
