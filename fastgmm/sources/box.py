@@ -7,7 +7,14 @@ import numpy as np
 from fastgmm.sources.base import Chunk, RowSource, survey
 
 _FLAT = 1e-10
-"""Width of a box, relative to the largest, below which rows are taken for linearly dependent."""
+"""Width of a box along an axis, relative to those of the features that the axis is made of, below
+which rows are taken for linearly dependent."""
+
+_UNEVEN = 1e4
+"""Ratio of variances of features, beyond which LAPACK is given the largest first.
+
+It keeps the digits of the small ones then.
+"""
 
 
 def box_around(source: RowSource) -> np.ndarray:
@@ -38,21 +45,33 @@ def box_around(source: RowSource) -> np.ndarray:
             total, shift = total + weight, its_mean - mean
             second += its_second + (total - weight) * (weight / total) * np.outer(shift, shift)
             mean = mean + weight / total * shift
-    box = np.vstack([low, np.diag(high - low)])
+    ranges = high - low
+    box = np.vstack([low, np.diag(ranges)])
     if d == 1 or source.missing or not (high > low).all():
         return box
-    # Of features in units of their own, so that none is lost beside the others.
     covariance = second / total
     if not np.isfinite(covariance).all():
         return box
-    _, axes = np.linalg.eigh(covariance)
+    axes = _principal_axes(covariance)
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
     for lowest, highest in survey(partial(_reach, origin=mean, axes=axes), source):
         low, high = np.minimum(low, lowest), np.maximum(high, highest)
     widths = high - low
-    if not widths.min() > _FLAT * widths.max() or _log_volume(box) <= np.log(widths).sum():
+    along_features = np.abs(axes * ranges[:, np.newaxis]).max(axis=0)
+    if not (widths > _FLAT * along_features).all() or _log_volume(box) <= np.log(widths).sum():
         return box
     return np.vstack([mean + axes @ low, widths[:, np.newaxis] * axes.T])
+
+
+def _principal_axes(covariance: np.ndarray) -> np.ndarray:
+    """Axes of a covariance, in columns."""
+    variances = covariance.diagonal()
+    if not variances.max() > _UNEVEN * variances.min():
+        return np.linalg.eigh(covariance)[1]
+    order = np.argsort(-variances)
+    axes = np.empty_like(covariance)
+    axes[order] = np.linalg.eigh(covariance[np.ix_(order, order)])[1]
+    return axes
 
 
 def _extent(chunk: Chunk) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]:

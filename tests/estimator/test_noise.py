@@ -132,6 +132,25 @@ def test_the_box_is_mclusts():
     assert inside.max() < 1 + 1e-9
 
 
+#: `hypvol` of mclust 6.0.0.
+VOLUMES = {1.0: 16806.338611934989, 1e6: 16933944285641.9, 1e9: 5.3549830912198899e17}
+
+
+@pytest.mark.parametrize("unit", VOLUMES)
+def test_the_box_of_features_in_units_of_very_different_size(unit):
+    random = np.random.RandomState(3)
+    turns = random.randn(2, 4, 4)
+    rows = np.r_[random.randn(150, 4) @ turns[0], 3 + random.randn(150, 4) @ turns[1]]
+    rows[:, 1:3] *= [unit, np.sqrt(unit)]
+    for order in ([0, 1, 2, 3], [1, 2, 3, 0], [3, 0, 2, 1]):
+        edges = box_around(array_source(np.ascontiguousarray(rows[:, order])))[1:]
+        assert np.linalg.norm(edges, axis=1).prod() == pytest.approx(VOLUMES[unit], rel=1e-11)
+    # What depends on the other features has no width along an axis, whatever the units are.
+    rows[:, 3] = rows[:, 1] / unit - rows[:, 0]
+    edges = box_around(array_source(rows))[1:]
+    np.testing.assert_array_equal(edges, np.diag(np.ptp(rows, axis=0)))
+
+
 def test_counts_and_criteria():
     plain = make(noise=None).fit(X).n_parameters()
     assert make().fit(X).n_parameters() == plain + 2
