@@ -17,6 +17,10 @@ from tests.estimator.helpers import quiet_fit
 OWN_VOLUMES = [name for name in structures.ALL if structures.n_variances(name) == 2]
 
 
+#: Those in which others say how wide a component is.
+SIZED_BY_OTHERS = [name for name in structures.ALL if STRUCTURES[name].core.sized_by_others]
+
+
 def time_stamps():
     """In microseconds; missing ones are 0."""
     random = np.random.RandomState(0)
@@ -161,14 +165,19 @@ def test_a_warm_start_without_covariances():
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
 
 
+def rows_in_two_sizes(bits):
+    """The rows, both sizes, and all rows."""
+    u, v = np.random.RandomState(0).randint(-32, 33, (2, 200)) / 16
+    rows, sizes = np.column_stack([u, v - u]), 2.0 ** np.array([-10, bits - 10])
+    return rows, sizes, np.concatenate([sizes[0] * rows, sizes[1] * (rows + 64)])
+
+
 @pytest.mark.parametrize("covariance_type", structures.ALL)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("bits", [6, 12, 16, 38, 45, 70])
 def test_rows_in_two_sizes_keep_their_shape(covariance_type, dtype, bits):
     """The same rows twice, one set 2^bits times as large and far away; every number is exact."""
-    u, v = np.random.RandomState(0).randint(-32, 33, (2, 200)) / 16
-    rows, sizes = np.column_stack([u, v - u]), 2.0 ** np.array([-10, bits - 10])
-    X = np.concatenate([sizes[0] * rows, sizes[1] * (rows + 64)])
+    rows, sizes, X = rows_in_two_sizes(bits)
     assert (X.astype(dtype) == X).all()
     labels = np.repeat([0, 1], 200)
     options = {"covariance_type": covariance_type, "init_params": labels, "reg_covar": 0}
@@ -186,3 +195,14 @@ def test_rows_in_two_sizes_keep_their_shape(covariance_type, dtype, bits):
     for covariance, own in zip(found, sizes**2, strict=True):
         size = own if covariance_type in OWN_VOLUMES else np.mean(sizes**2)
         np.testing.assert_allclose(covariance, size * shape, rtol=0, atol=share * size)
+
+
+@pytest.mark.parametrize("covariance_type", SIZED_BY_OTHERS)
+def test_of_many_fits_each_is_made_with_its_own_care(covariance_type):
+    sets = [rows_in_two_sizes(bits)[-1] for bits in (3, 12, 45)]
+    options = {"covariance_type": covariance_type, "reg_covar": 0}
+    report = fit_many(sets, 2, random_state=0, **options)
+    for number, X in enumerate(sets):
+        model = GaussianMixture(2, random_state=int(report.seeds[number]), **options)
+        alone = quiet_fit(model, X)
+        np.testing.assert_array_equal(report.covariances_[number], alone.covariances_)
