@@ -236,20 +236,22 @@ def _have_jumped(
         That kernels worked in.
     """
     shift = estimates.means - statistics.reference
-    roots = _roots(structure, parameters)
-    if estimates.deviations is not None:
-        moves = shift / np.maximum(estimates.deviations, _TINY)
-        roots = np.maximum(roots, 1.0 / np.maximum(estimates.deviations, _TINY))
+    own = estimates.deviations
+    if own is not None:
+        moves = shift / own
     elif structure.holds_matrices:
         moves = shift / np.maximum(_deviations(structure, estimates.covariances), _TINY)
     else:
-        moves = shift * roots  # which are one over the deviations
+        moves = shift * _roots(structure, parameters)  # which are one over the deviations
     # As nearly always, and soon told.
     if sum_of_squares(moves) < _LEAST_JUMP**2 or np.abs(moves).max() <= _LEAST_JUMP:
         return np.zeros(shift.shape[:-2], dtype=bool)
     # A component of no rows moves by the guard of its weight.
     jumping = ~(np.abs(moves) <= _LEAST_JUMP) & (estimates.weight[..., np.newaxis] > _LEAST_WEIGHT)
     # In deviations that features have when those before are known; also where there is no factor.
+    roots = _roots(structure, parameters)
+    if own is not None:
+        roots = np.maximum(roots, 1.0 / own)
     far = ~(np.abs(shift * roots) < _FARTHEST_JUMP[dtype])
     return (jumping & far).any(axis=(-2, -1))
 
@@ -280,7 +282,7 @@ def is_doubtful(
     doubtful = _are_nearly_singular(structure, parameters, dtype)
     if estimates.deviations is not None:
         apart = statistics.reference - origin[..., np.newaxis, :]
-        doubtful |= are_far(apart / np.maximum(estimates.deviations, _TINY), dtype)
+        doubtful |= are_far(apart / estimates.deviations, dtype)
     if statistics.form is MomentForm.NONE:  # whose second moments are about no mean
         return doubtful
     return doubtful | _have_jumped(structure, statistics, estimates, parameters, dtype)

@@ -24,6 +24,9 @@ EMPTY_GUARD = 10 * np.finfo(np.float64).eps
 
 _OF_VARIANCES = (MomentForm.DIAGONAL, MomentForm.TRACE)
 
+_LEAST_VARIANCE = np.finfo(np.float64).tiny
+"""So that it divides: what is less is none."""
+
 _LARGE = 1 << 15
 """Numbers of outer moments as matrices, from which on NumPy takes 0.1 ms or more for them."""
 
@@ -147,18 +150,20 @@ def estimate(
 
 
 def own_deviations(centred: CentredStatistics, reg_covar: float | np.ndarray) -> np.ndarray:
-    """Standard deviations (k, d) of the features among each component's own rows, regularised.
+    """Standard deviations (k, d) of the features among each component's own rows, never 0.
 
     Parameters
     ----------
     centred : CentredStatistics
         With outer moments, or their diagonals.
     reg_covar : float or ndarray of shape (d,)
+        Part of them.
     """
     spreads = centred.scatter
     if centred.form is MomentForm.OUTER:
         spreads = diagonals(spreads)
-    return np.sqrt(np.abs(spreads / centred.weight[..., np.newaxis] + reg_covar))
+    variances = spreads / centred.weight[..., np.newaxis] + reg_covar
+    return np.sqrt(np.maximum(variances, _LEAST_VARIANCE))
 
 
 def rounding_of(
