@@ -34,13 +34,23 @@ def _to_skl2onnx(skl2onnx: ModuleType) -> None:
     give_back("skl2onnx")
     converters = importlib.import_module("skl2onnx.operator_converters.gaussian_mixture")
     shapes = importlib.import_module("skl2onnx.shape_calculators.mixture")
+
+    def convert(scope, operator, container):
+        """Convert the plain model: the converter knows no other structures, and no noise."""
+        model = operator.raw_operator
+        if hasattr(model, "to_sklearn"):
+            operator.raw_operator = plain = model.to_sklearn()
+            if container.options and id(model) in container.options:
+                container.options[id(plain)] = container.options[id(model)]
+        return converters.convert_sklearn_gaussian_mixture(scope, operator, container)
+
     for ours in _classes():
         for cls in (ours._sklearn_class, ours):
             skl2onnx.update_registered_converter(
                 cls,
                 f"Sklearn{cls.__name__}",
                 shapes.calculate_gaussian_mixture_output_shapes,
-                converters.convert_sklearn_gaussian_mixture,
+                convert,
                 parser=_outputs_of_mixture,
                 options={"score_samples": [True, False]},
             )

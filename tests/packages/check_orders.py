@@ -54,7 +54,8 @@ def test_skl2onnx(order, tmp_path):
     code = """
 import onnxruntime, skl2onnx
 rows = X[:5].astype("f4")
-for model in models:
+of_mclust = fastgmm.GaussianMixture(2, covariance_type="VEI").fit(X)
+for model in [*models, of_mclust]:
     for scores in (False, True):
         graph = skl2onnx.to_onnx(model, rows, options={id(model): {"score_samples": scores}})
         session = onnxruntime.InferenceSession(graph.SerializeToString())
@@ -65,6 +66,13 @@ for model in models:
         for likelihoods in others:
             assert np.allclose(likelihoods.ravel(), model.score_samples(wide), atol=1e-3)
         assert len(others) == scores
+noisy = fastgmm.GaussianMixture(2, noise="box").fit(X)
+try:
+    skl2onnx.to_onnx(noisy, rows)
+except ValueError as error:
+    assert "no noise component" in str(error)
+else:
+    raise AssertionError("noise was left out")
 """
     run(order + MODELS + code, tmp_path)
 
