@@ -41,6 +41,22 @@ def conditioned(precisions, known, others):
     return gains, covariances
 
 
+def drawn(random, about, i):
+    """20 rows of pattern i, shares of the components in them, and moments about points (K, p)."""
+    X, shares = random.standard_normal((20, about.shape[1])), random.uniform(size=(20, K))
+    shares[:, 2] = 0.0 if i == 0 else shares[:, 2]
+    observed = X[:, np.newaxis] - about
+    moments = {
+        "log_likelihood": float(i),
+        "total_weight": 20.0,
+        "n_rows": 20,
+        "weight": shares.sum(axis=0),
+        "first": np.einsum("nk,nka->ka", shares, observed),
+    }
+    second = np.einsum("nk,nka,nkb->kab", shares, observed, observed)
+    return X, shares, moments, second
+
+
 @pytest.mark.parametrize(("d", "p"), [(1, 1), (1, 0), (3, 0), (5, 1), (5, 4), (6, 3), (9, 9)])
 def test_conditionals_of_precisions_are_those_of_covariances(d, p):
     covariances = matrices(d)
@@ -72,24 +88,13 @@ def test_sums_are_those_of_expected_rows(d, p):
     gains, left = conditioned(np.linalg.inv(covariances), known, others)
     records, weight, first, second = [], 0.0, 0.0, 0.0
     for i, (o, u) in enumerate(zip(known, others, strict=True)):
-        X, shares = random.standard_normal((20, p)), random.uniform(size=(20, K))
-        shares[:, 2] = 0.0 if i == 0 else shares[:, 2]
-        observed = X[:, np.newaxis] - reference[:, o]
-        own = np.einsum("nk,nka,nkb->kab", shares, observed, observed)
-        records.append(
-            SufficientStatistics.from_moments(
-                MomentForm.OUTER,
-                reference[:, o],
-                log_likelihood=float(i),
-                total_weight=20.0,
-                n_rows=20,
-                weight=shares.sum(axis=0),
-                first=np.einsum("nk,nka->ka", shares, observed),
-                second=own,
-            ).sums
+        X, shares, moments, own = drawn(random, reference[:, o], i)
+        record = SufficientStatistics.from_moments(
+            MomentForm.OUTER, reference[:, o], second=own, **moments
         )
+        records.append(record.sums)
         rows = np.empty((20, K, d))
-        rows[..., o] = observed
+        rows[..., o] = X[:, np.newaxis] - reference[:, o]
         expected = np.einsum("kup,nkp->nku", gains[i], X[:, np.newaxis] - means[:, o])
         rows[..., u] = expected + means[:, u] - reference[:, u]
         weight = weight + shares.sum(axis=0)
@@ -119,17 +124,7 @@ def test_pooled_sums_are_those_of_each_component(d, p):
     gains, left = conditioned(np.linalg.inv(shared), known, others)
     records, pooled_records = [], []
     for i, o in enumerate(known):
-        X, shares = random.standard_normal((20, p)), random.uniform(size=(20, K))
-        shares[:, 2] = 0.0 if i == 0 else shares[:, 2]
-        observed = X[:, np.newaxis] - reference[:, o]
-        moments = {
-            "log_likelihood": float(i),
-            "total_weight": 20.0,
-            "n_rows": 20,
-            "weight": shares.sum(axis=0),
-            "first": np.einsum("nk,nka->ka", shares, observed),
-        }
-        second = np.einsum("nk,nka,nkb->kab", shares, observed, observed)
+        _, _, moments, second = drawn(random, reference[:, o], i)
         of_each = SufficientStatistics.from_moments(
             MomentForm.OUTER, reference[:, o], second=second, **moments
         )
@@ -166,17 +161,7 @@ def test_separate_sums_are_the_diagonals_of_those_of_diagonal_matrices(d, p):
     gains, left = conditioned(np.eye(d) / variances[:, np.newaxis], known, others)
     outer, separate = [], []
     for i, o in enumerate(known):
-        X, shares = random.standard_normal((20, p)), random.uniform(size=(20, K))
-        shares[:, 2] = 0.0 if i == 0 else shares[:, 2]
-        observed = X[:, np.newaxis] - reference[:, o]
-        moments = {
-            "log_likelihood": float(i),
-            "total_weight": 20.0,
-            "n_rows": 20,
-            "weight": shares.sum(axis=0),
-            "first": np.einsum("nk,nka->ka", shares, observed),
-        }
-        second = np.einsum("nk,nka,nkb->kab", shares, observed, observed)
+        _, _, moments, second = drawn(random, reference[:, o], i)
         forms = {
             MomentForm.OUTER: second,
             MomentForm.DIAGONAL: np.diagonal(second, axis1=-2, axis2=-1),

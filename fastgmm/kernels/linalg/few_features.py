@@ -13,7 +13,7 @@ from fastgmm.kernels.layout import EPS, SINGULAR
 from fastgmm.kernels.simd import Vectors, unpack_arguments
 
 
-def _factor_definition(covariances, factors):
+def factor_definition(covariances, factors):
     for covariance, out in zip(covariances, factors, strict=True):
         d = len(covariance)
         root, inverse = np.triu(covariance), np.zeros_like(covariance)
@@ -33,7 +33,7 @@ def _factor_definition(covariances, factors):
         out[:] = np.triu(inverse if definite else np.full((d, d), np.nan))
 
 
-@microkernel(_factor_definition)
+@microkernel(factor_definition)
 def factor(typing, covariances, factors):
     """Upper triangular U (m, d, d) with ``U @ U.T = inv(covariance)``, d at most `BLOCK`.
 

@@ -11,6 +11,7 @@ from numba.core import types
 from fastgmm.kernels.compile import entry_point, kernel, microkernel
 from fastgmm.kernels.elementary import log_positive
 from fastgmm.kernels.layout import EPS, SINGULAR
+from fastgmm.kernels.linalg.few_features import factor_definition
 from fastgmm.kernels.simd import LANE_BYTES, Vectors, unpack_arguments
 from fastgmm.kernels.tiles import aligned_row, aligned_rows
 from fastgmm.kernels.views import lesser, part
@@ -23,26 +24,12 @@ SIDE_BY_SIDE = _VECTORS * LANE_BYTES // 8
 
 
 def _factor_definition(covariances, p, roots, factors, log_determinants):
-    stacks = (a[: p * p, :SIDE_BY_SIDE].T.reshape(-1, p, p) for a in (covariances, factors))
-    for lane, (covariance, out) in enumerate(zip(*stacks, strict=True)):
-        root, inverse = np.triu(covariance), np.zeros_like(covariance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for m in range(p):
-                for h in range(m):
-                    root[m, m:] -= root[h, m] * root[h, m:]
-                root[m, m] = np.sqrt(root[m, m])
-                root[m, m + 1 :] /= root[m, m]
-            for m in range(p - 1, -1, -1):
-                inverse[m, m] = 1.0 / root[m, m]
-                inverse[m, m + 1 :] = -root[m, m + 1 :] @ inverse[m + 1 :, m + 1 :]
-                inverse[m, m + 1 :] *= inverse[m, m]
-            known = (covariance.diagonal()[:, None] * inverse**2).sum(axis=1)
-            pivots, diagonal = root.diagonal(), inverse.diagonal()
-            definite = ((pivots > 0) & (pivots < np.inf) & (known * (SINGULAR * p * EPS) < 1)).all()
-            log_determinants[lane] = np.log(diagonal).sum() if definite else np.nan
-        upper = np.triu_indices(p)
-        rows = upper[0] * p + upper[1]
-        factors[rows, lane] = inverse[upper] if definite else np.nan
+    given = covariances[: p * p, :SIDE_BY_SIDE].T.reshape(-1, p, p)
+    found = np.empty_like(given)
+    factor_definition(given, found)
+    log_determinants[:SIDE_BY_SIDE] = np.log(found.diagonal(axis1=1, axis2=2)).sum(axis=1)
+    rows, columns = np.triu_indices(p)
+    factors[rows * p + columns, :SIDE_BY_SIDE] = found[:, rows, columns].T
 
 
 @microkernel(_factor_definition)
