@@ -37,12 +37,12 @@ class CovarianceStructure(ABC):
     rounded_again: ClassVar[bool] = False
     """Whether its M-step makes new matrices of the scatters, which rounds them once more."""
 
+    axes_differ: ClassVar[bool] = False
+    """Whether so made matrices have axes of their own: scatters may lack different directions."""
+
     sized_by_others: ClassVar[bool] = False
     """Whether other components say how wide one is along its axes, while these axes, or how its
     widths compare, come of its own rows."""
-
-    axes_differ: ClassVar[bool] = False
-    """Whether so made matrices have axes of their own: scatters may lack different directions."""
 
     compiled: ClassVar[str | None] = None
     """What `fastgmm.kernels.small_fits` calls its compiled M-step; None if it has none."""

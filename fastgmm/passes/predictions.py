@@ -94,10 +94,10 @@ def predict_rows(
         responsibilities are asked for.
     """
     k = len(choice.operands.means)
-    columns = Columns.of(output, k, choice.operands.noisy, source.dtype)
+    of_type = partial(Columns.of, output, k, choice.operands.noisy)
+    columns, made_in = of_type(source.dtype), of_type(choice.dtype).dtype
     width = () if columns.width is None else (columns.width,)
     dtype = columns.dtype
-    made_in = choice.dtype if dtype == source.dtype else dtype
     out = np.empty((source.n_rows if file is None else 0, *width), dtype)
     grid = RowGrid.of(source.n_rows, source.n_features, k)
     rows = source.astype(choice.dtype)

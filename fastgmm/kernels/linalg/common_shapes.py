@@ -161,8 +161,8 @@ def common_shape():
     -------
     callable (spreads, weights, rounding, volumes, shapes)
         spreads (m, k, d), not negative; weights (m, k); rounding (m, k), the largest volumes that
-        are none; volumes (m, k), to start from, and then
-        those that were found; shapes (m, d) are written.
+        are none; volumes (m, k), to start from, and then those that were found; shapes (m, d) are
+        written.
     """
     parts = SimpleNamespace(
         take_shape=shape_along_axes, take_volumes=volumes_along_axes, room_for=no_room
@@ -183,8 +183,7 @@ def common_matrix(few):
     -------
     callable (scatters, weights, rounding, volumes, shapes)
         scatters (m, k, d, d); weights (m, k); rounding (m, k), the largest volumes that are none;
-        volumes (m, k), to start from, and then those that
-        were found; shapes (m, d, d) are written.
+        volumes (m, k), to start from, and then those that were found; shapes (m, d, d) are written.
     """
     names = SimpleNamespace(
         factors_of=few_precision_factors() if few else precision_factors(),
